@@ -1,0 +1,114 @@
+"""The one seam between gramr2 and models.
+
+Everything above this file is written against ``Backend`` and tested on the scripted one; a new engine (vLLM, an
+OpenAI-compatible server) is a new class with these two methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gramr2.comparison import Message
+from gramr2.judgment import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How completions are sampled. ``temperature`` 0 is greedy; ``max_new_tokens`` bounds what the model writes itself."""
+
+    temperature: float = 0.75
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReading:
+    """Where in a completion the label stands, and whether the backend leads the model there.
+
+    The label follows ``anchor`` directly. Guided, the backend writes ``bridge`` (which ends in ``anchor``) as soon as the
+    model has closed its rationale with ``close``, and samples among ``labels`` alone: no format can go wrong and no token
+    is spent on it. With ``close_on_budget`` a rationale that has used its budget, or stopped early, is closed likewise.
+    """
+
+    labels: tuple[str, ...] = ("A", "B", "tie")
+    anchor: str = "<answer>"
+    end: str = "</answer>"
+    close: str = "</think>"
+    bridge: str = "\n<answer>"
+    guided: bool = True
+    close_on_budget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prompt and as many samples as there are ``seeds``; ``prefill`` is the start of the answer, given to the model."""
+
+    messages: tuple[Message, ...]
+    seeds: tuple[int, ...]
+    decoding: Decoding = field(default_factory=Decoding)
+    prefill: str = ""
+    stop: tuple[str, ...] = ()
+    verdict: VerdictReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sample. ``text`` includes the request's prefill and anything the backend wrote on the model's behalf.
+
+    ``label_logprobs`` are natural-log probabilities at temperature 1, normalised over the request's labels, at the place
+    of the verdict; None when no verdict was reached or the engine gives none.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    label_logprobs: dict[str, float] | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A text to be scored as the answer to ``messages``."""
+
+    messages: tuple[Message, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The summed natural-log probability of a text and the number of tokens it has."""
+
+    logprob: float
+    tokens: int
+
+
+class Backend(Protocol):
+    """A model that completes and scores."""
+
+    @property
+    def id(self) -> str:
+        """Names the exact weights: the same id must mean the same outputs for the same request."""
+        ...
+
+    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        """Tokens of a prompt (with the chat template around it) followed by an answer."""
+        ...
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens a prompt and its completion may have together."""
+        ...
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        """Complete every request; yields (index of the request, one completion per seed) in any order, as they finish.
+
+        A sample depends on its request and seed only, never on what else is in the batch.
+        """
+        ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        """Log-probability of each text given its messages, in the order asked."""
+        ...

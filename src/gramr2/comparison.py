@@ -1,0 +1,127 @@
+"""What is judged: a prompt with two responses, and the label a person or a judge gave it.
+
+No torch in here, nothing mutable, and the one operation that matters: ``swap()``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Label(StrEnum):
+    """Which response is better. A tie is a label like the other two, not the absence of one."""
+
+    A = "A"
+    B = "B"
+    TIE = "tie"
+
+    def swap(self) -> Label:
+        """The same judgement after the two responses have changed places."""
+        return _SWAPPED[self]
+
+
+_SWAPPED = {Label.A: Label.B, Label.B: Label.A, Label.TIE: Label.TIE}
+
+
+class Order(StrEnum):
+    """How a comparison was shown: as it is stored, or with its responses exchanged."""
+
+    AB = "ab"
+    BA = "ba"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat turn."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A prompt and two responses to it.
+
+    ``id`` addresses the comparison in journals and seeds and is unique in its file; ``group`` is shared by comparisons
+    with a common prompt or source, whose results are therefore not independent.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    responses: tuple[str, str]
+    category: str | None = None
+    source: str | None = None
+    group: str | None = None
+
+    def swap(self) -> Comparison:
+        """The same comparison with its responses exchanged; ``c.swap().swap() == c``."""
+        return replace(self, responses=(self.responses[1], self.responses[0]))
+
+    def shown(self, order: Order) -> Comparison:
+        """The comparison as a judge sees it in ``order``."""
+        return self if order is Order.AB else self.swap()
+
+    @property
+    def prompt_text(self) -> str:
+        """The prompt as one text; turns are named only when there is more than one."""
+        if len(self.prompt) == 1:
+            return self.prompt[0].content
+        return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledComparison:
+    """A comparison with its label and, where somebody wrote one, the rationale for it."""
+
+    comparison: Comparison
+    label: Label
+    rationale: str | None = None
+
+    def swap(self) -> LabeledComparison:
+        """Exchange the responses, the label and the rationale's references to them, all in one step."""
+        rationale = None if self.rationale is None else swap_mentions(self.rationale)
+        return LabeledComparison(self.comparison.swap(), self.label.swap(), rationale)
+
+
+_NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"
+_MENTION = re.compile(rf"\b((?:{_NOUNS})s?)([ _])([AB])\b", re.IGNORECASE)
+# «Responses A and B»: the second letter has no noun of its own.
+_PAIR = re.compile(rf"\b((?:{_NOUNS})s[ _])([AB])( and | or | & |/)([AB])\b", re.IGNORECASE)
+_BARE = re.compile(r"(?<![\w'-])(?:B|A(?= (?:is|was|has|does|gives|and B|or B|wins|fails)\b))(?![\w'-])")
+
+
+def swap_mentions(text: str) -> str:
+    """Rewrite «Response A» as «Response B» and back, for every noun the field uses; an involution.
+
+    Only explicit references are touched: a lone «A» is far more often an article than a response.
+    """
+    letters = {"A": "B", "B": "A", "a": "b", "b": "a"}
+
+    def pair(match: re.Match[str]) -> str:
+        return f"{match[1]}{letters[match[2]]}{match[3]}{letters[match[4]]}"
+
+    def single(match: re.Match[str]) -> str:
+        return f"{match[1]}{match[2]}{letters[match[3]]}"
+
+    pieces: list[str] = []
+    end = 0
+    for found in _PAIR.finditer(text):
+        pieces += [_MENTION.sub(single, text[end : found.start()]), pair(found)]
+        end = found.end()
+    return "".join([*pieces, _MENTION.sub(single, text[end:])])
+
+
+def has_bare_mentions(text: str) -> bool:
+    """Whether a text seems to speak of a response as a lone «A» or «B», which ``swap_mentions`` cannot see."""
+    return _BARE.search(_MENTION.sub("", _PAIR.sub("", text))) is not None
+
+
+def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
+    """A prompt as chat turns: a plain string is one user turn."""
+    return (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)

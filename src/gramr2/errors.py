@@ -1,0 +1,61 @@
+"""Every error gramr2 raises on purpose.
+
+    GramrError
+    ├── ConfigError            (ValueError)         a run file or a flag says something impossible
+    ├── DataError              (ValueError)         a data file or a row cannot be used
+    │   └── PromptTooLongError                      a comparison does not fit the token budget
+    ├── ModelError             (RuntimeError)       a model cannot be loaded or cannot judge
+    │   └── ModelNotFoundError (FileNotFoundError)  there is no such model, here or on the hub
+    ├── RunError               (RuntimeError)       a run folder is in a state that forbids the step
+    └── MissingDependencyError (ImportError)        an optional package is not installed
+
+Each is also the standard-library error a caller would expect, so ``except ValueError`` works. A message is one
+sentence that names the thing and what to change; the command line prints it bare and exits with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+
+class GramrError(Exception):
+    """Base of all deliberate errors. ``exit_code`` is what the command line returns."""
+
+    exit_code: int = 1
+
+
+class ConfigError(GramrError, ValueError):
+    """A run file, a field or a flag has a value that cannot work."""
+
+    exit_code = 2
+
+
+class DataError(GramrError, ValueError):
+    """A data file is missing, unreadable, or holds a row that is not a comparison."""
+
+    exit_code = 2
+
+
+class PromptTooLongError(DataError):
+    """A comparison needs more tokens than the budget leaves; nothing is ever cut to fit."""
+
+
+class ModelError(GramrError, RuntimeError):
+    """A model could not be loaded, or its tokenizer cannot express the verdicts."""
+
+    exit_code = 2
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """No model answers to the given name, folder, file or hub id."""
+
+
+class RunError(GramrError, RuntimeError):
+    """A run folder cannot be continued as asked."""
+
+
+class MissingDependencyError(GramrError, ImportError):
+    """An optional package is needed for what was asked."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package}: run  pip install 'gramr2[{extra}]'")

@@ -1,0 +1,138 @@
+"""What a judge returns: one sampled ``Judgment``, and the ``Decision`` that several of them add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gramr2.comparison import Label, Order
+
+
+class Outcome(StrEnum):
+    """What one sampled completion amounts to: a verdict, or the way in which it failed to be one."""
+
+    A = "A"
+    B = "B"
+    TIE = "tie"
+    UNPARSEABLE = "unparseable"
+    TRUNCATED = "truncated"
+    ERROR = "error"
+
+    @property
+    def label(self) -> Label | None:
+        """The label, or None where the completion failed. A failure is never a score."""
+        return Label(self.value) if self in _VERDICTS else None
+
+    @classmethod
+    def of(cls, label: Label) -> Outcome:
+        """The outcome that states ``label``."""
+        return cls(label.value)
+
+    def swap(self) -> Outcome:
+        """The outcome after the responses have changed places; failures stay what they are."""
+        label = self.label
+        return self if label is None else Outcome.of(label.swap())
+
+
+_VERDICTS = frozenset({Outcome.A, Outcome.B, Outcome.TIE})
+
+
+class FinishReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """the model ended its turn, or reached the end of the verdict"""
+    CLOSED = "closed"
+    """the rationale used up its budget and was closed for it; the verdict was still read"""
+    LENGTH = "length"
+    """the token budget ran out before a verdict"""
+    ERROR = "error"
+    """the backend failed; ``error`` says how"""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProbabilities:
+    """A distribution over the three labels; the entries sum to 1."""
+
+    a: float
+    b: float
+    tie: float
+
+    @classmethod
+    def certain(cls, label: Label) -> LabelProbabilities:
+        """All mass on one label: what is known of a verdict that came without probabilities."""
+        return cls(*(1.0 if label is each else 0.0 for each in Label))
+
+    def __getitem__(self, label: Label) -> float:
+        return {Label.A: self.a, Label.B: self.b, Label.TIE: self.tie}[label]
+
+    def swap(self) -> LabelProbabilities:
+        """The same belief after the responses have changed places."""
+        return LabelProbabilities(self.b, self.a, self.tie)
+
+    def as_dict(self) -> dict[str, float]:
+        """``{"A": …, "B": …, "tie": …}``, the form used in files."""
+        return {"A": self.a, "B": self.b, "tie": self.tie}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """One sampled completion of a judge.
+
+    ``outcome`` and ``probabilities`` speak of the comparison as it is stored, whatever ``order`` it was shown in.
+    ``rationale`` is left as it was written, so in order BA its «Response A» is the comparison's second response.
+    ``probabilities`` is P(label | rationale), read from the logits at the verdict; None where the backend has none.
+    """
+
+    order: Order
+    sample: int
+    seed: int
+    outcome: Outcome
+    finish_reason: FinishReason
+    rationale: str | None = None
+    probabilities: LabelProbabilities | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All judgments of one comparison, aggregated (see ``gramr2.judging.voting.decide``).
+
+    ``label``, ``probabilities`` and ``confidence`` (the label's averaged probability) are None when the judge abstains.
+    ``agreement`` is the share of valid votes that state the label; ``order_flip`` whether the two orders, each decided on
+    its own, name different labels; ``coverage`` the share of votes that were verdicts at all.
+    """
+
+    id: str
+    judgments: tuple[Judgment, ...]
+    label: Label | None
+    probabilities: LabelProbabilities | None
+    confidence: float | None
+    agreement: float | None
+    order_flip: bool | None
+    coverage: float
+
+    @property
+    def rationale(self) -> str | None:
+        """The rationale of the vote that backs the label with the highest probability, order AB preferred on a draw.
+
+        It is as written: with ``best.order`` BA it speaks of the swapped comparison.
+        """
+        best = self.best
+        return None if best is None else best.rationale
+
+    @property
+    def best(self) -> Judgment | None:
+        """The vote that states the label with the highest probability for it; None when the judge abstains."""
+        label = self.label
+        if label is None:
+            return None
+        backing = [vote for vote in self.judgments if vote.outcome.label is label]
+
+        def strength(vote: Judgment) -> tuple[float, bool, int]:
+            belief = 1.0 if vote.probabilities is None else vote.probabilities[label]
+            return belief, vote.order is Order.AB, -vote.sample
+
+        return max(backing, key=strength, default=None)
