@@ -1,0 +1,83 @@
+"""A key-value cache that appends in place.
+
+``DynamicLayer`` concatenates: every new token copies every layer's whole cache. With 32 rows of 400 tokens on
+SmolLM2-135M that is more memory traffic per step than reading the weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import Cache, DynamicLayer
+
+
+class GrowingLayer(DynamicLayer):
+    """One layer's keys and values in buffers of fixed capacity, shape (rows, heads, capacity, head size)."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.length = 0
+        self.buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Allocate on the first update, when dtype, device and number of rows are known."""
+        self.dtype, self.device = key_states.dtype, key_states.device
+        rows, heads = key_states.shape[:2]
+        self.buffers = (
+            key_states.new_empty((rows, heads, self.capacity, key_states.shape[-1])),
+            value_states.new_empty((rows, heads, self.capacity, value_states.shape[-1])),
+        )
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write behind what is there; returns views of everything up to and including it."""
+        if self.buffers is None:
+            self.lazy_initialization(key_states, value_states)
+        assert self.buffers is not None
+        end = self.length + key_states.shape[-2]
+        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
+            buffer[:, :, self.length : end] = states
+        self.length = end
+        self.keys, self.values = (buffer[:, :, :end] for buffer in self.buffers)
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        """Tokens held."""
+        return self.length
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep (or repeat) rows; the unused capacity is not copied."""
+        assert self.buffers is not None
+        old = self.buffers
+        shape = (len(indices), *old[0].shape[1:])
+        self.buffers = (old[0].new_empty(shape), old[1].new_empty((*shape[:-1], old[1].shape[-1])))
+        for new, source in zip(self.buffers, old, strict=True):
+            new[:, :, : self.length] = source[:, :, : self.length][indices]
+        self.keys, self.values = (buffer[:, :, : self.length] for buffer in self.buffers)
+
+
+def can_grow(config: Any) -> bool:
+    """Whether every layer of the model keeps plain full attention, the only kind ``GrowingLayer`` stands in for."""
+    layers = DynamicCache(config=config).layers
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+def new_cache(config: Any, capacity: int) -> Cache:
+    """An empty cache for one batch: in place where the architecture allows it, the library's own elsewhere."""
+    if not can_grow(config):
+        return DynamicCache(config=config)
+    count = len(DynamicCache(config=config).layers)
+    return Cache(layers=[GrowingLayer(capacity) for _ in range(count)])
+
+
+def seeded_with(config: Any, capacity: int, prefix: Cache, rows: int) -> Cache:
+    """A cache whose every row starts with the one row of ``prefix``."""
+    cache = new_cache(config, capacity)
+    for layer, source in zip(cache.layers, prefix.layers, strict=True):
+        layer.update(source.keys.expand(rows, -1, -1, -1), source.values.expand(rows, -1, -1, -1))
+    return cache

@@ -1,0 +1,29 @@
+"""Counting tokens with a tokenizer and a config file, without the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gramr2.backends.encoding import Encoder
+from gramr2.comparison import Message
+from gramr2.errors import ModelError
+
+
+class TokenizerCounter:
+    """A ``TokenCounter`` for a model folder."""
+
+    def __init__(self, folder: Path, options: dict[str, Any] | None = None, trust_remote_code: bool = False) -> None:
+        from transformers import AutoConfig, AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"the tokenizer in {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+        self.encoder = Encoder(tokenizer, options)
+        self.context_length = int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", 1 << 20))
+
+    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        """Tokens of the rendered prompt, if there is one, and of the answer."""
+        return (len(self.encoder.prompt(messages)) if messages else 0) + len(self.encoder.fragment(answer))

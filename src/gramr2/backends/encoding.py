@@ -1,0 +1,135 @@
+"""From chat messages to token ids, such that text stays text.
+
+Rendering a chat template and tokenising the result would turn a literal ``<|im_end|>`` inside a response into the
+control token of that name, and a response could end the prompt and speak as the judge. Here the template is rendered
+around placeholders, and every content is tokenised on its own with special tokens switched off.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from gramr2.backends.base import VerdictReading
+from gramr2.comparison import Message
+from gramr2.errors import ModelError
+
+log = logging.getLogger("gramr2")
+
+_HOLE = "\ue000{}\ue001"
+
+
+class Tokenizer(Protocol):
+    """What is used of a transformers tokenizer."""
+
+    chat_template: str | None
+    eos_token_id: int | None
+    bos_token_id: int | None
+    all_special_ids: list[int]
+
+    def __call__(self, text: str, **options: Any) -> Any: ...
+    def decode(self, ids: list[int], **options: Any) -> str: ...
+    def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any: ...
+    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]: ...
+
+
+class Encoder:
+    """Encodes prompts and answers for one tokenizer; training and inference share it, so they see the same ids.
+
+    Args:
+        tokenizer: a transformers tokenizer, with or without a chat template.
+        template_options: extra variables for the chat template (``enable_thinking: false``, say).
+    """
+
+    def __init__(self, tokenizer: Tokenizer, template_options: dict[str, Any] | None = None) -> None:
+        self.tokenizer = tokenizer
+        self._options = template_options or {}
+        self._frames: dict[tuple[str, ...], list[list[int]]] = {}
+        # SentencePiece tokenizers put a space marker before any text; a fragment inside an answer must not get one.
+        first = tokenizer.convert_ids_to_tokens(self._ids("x"))[0]
+        self._guard = self._ids(">") if first.startswith("▁") else []
+
+    def prompt(self, messages: tuple[Message, ...], prefill: str = "") -> list[int]:
+        """Ids of the whole prompt up to where the answer starts, and of the answer's given start."""
+        frame = self._frame(tuple(turn.role for turn in messages))
+        ids = list(frame[0])
+        for turn, after in zip(messages, frame[1:], strict=True):
+            ids += self._content(turn.content)
+            ids += after
+        return ids + self.fragment(prefill)
+
+    def fragment(self, text: str) -> list[int]:
+        """Ids of a piece of an answer, encoded by itself: the pieces' boundaries are token boundaries everywhere."""
+        if not text:
+            return []
+        if self._guard:
+            return self._ids(">" + text, literal=True)[len(self._guard) :]
+        return self._ids(text, literal=True)
+
+    def label_ids(self, reading: VerdictReading) -> dict[str, int]:
+        """The first token of every label where a verdict stands.
+
+        Raises:
+            ModelError: two labels begin with the same token, or the tokenizer glues labels to the tag before them, so
+                that their probabilities cannot be told apart.
+        """
+        anchor = self.fragment(reading.anchor)
+        firsts: dict[str, int] = {}
+        for label in reading.labels:
+            ids = self.fragment(f"{reading.anchor}{label}{reading.end}")
+            if ids[: len(anchor)] != anchor or len(ids) <= len(anchor):
+                raise ModelError(
+                    f"this model's tokenizer glues the label {label!r} to the tag {reading.anchor!r} before it, so label "
+                    "probabilities cannot be read there: use another model"
+                )
+            firsts[label] = ids[len(anchor)]
+        if len(set(firsts.values())) < len(firsts):
+            names = self.tokenizer.convert_ids_to_tokens(list(firsts.values()))
+            raise ModelError(
+                f"this model's tokenizer begins the labels {', '.join(reading.labels)} with the tokens {names}, which do "
+                "not tell them apart, so label probabilities cannot be read: use another model"
+            )
+        return firsts
+
+    def _frame(self, roles: tuple[str, ...]) -> list[list[int]]:
+        """The template's own ids before, between and after the contents of turns with these roles."""
+        if roles not in self._frames:
+            self._frames[roles] = [self._ids(piece) for piece in self._render(roles)]
+        return self._frames[roles]
+
+    def _render(self, roles: tuple[str, ...]) -> list[str]:
+        holes = [_HOLE.format(index) for index in range(len(roles))]
+        if self.tokenizer.chat_template:
+            turns = [{"role": role, "content": hole} for role, hole in zip(roles, holes, strict=True)]
+            text: str = self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True, **self._options
+            )
+        else:
+            bos = self.tokenizer.bos_token_id
+            text = "" if bos is None else self.tokenizer.decode([bos])
+            text += "\n\n".join(holes) + "\n\n"
+        pieces: list[str] = []
+        for hole in holes:
+            before, found, text = text.partition(hole)
+            if not found:
+                raise ModelError("this model's chat template drops or reorders messages: give a model whose template keeps them")
+            pieces.append(before)
+        return [*pieces, text]
+
+    def _content(self, text: str) -> list[int]:
+        ids = self._ids(text, literal=True)
+        control = set(self.tokenizer.all_special_ids)
+        if not control.intersection(ids):
+            return ids
+        # A tokenizer that ignores ``split_special_tokens``: halve each special token's text so that it cannot match.
+        ids = []
+        rest = text
+        for token in sorted((self.tokenizer.decode([special]) for special in control), key=len, reverse=True):
+            rest = rest.replace(token, f"{token[:1]}\ue002{token[1:]}") if token else rest
+        for piece in rest.split("\ue002"):
+            ids += self._ids(piece, literal=True) if piece else []
+        return ids
+
+    def _ids(self, text: str, literal: bool = False) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
+        return ids

@@ -1,0 +1,65 @@
+"""Where a model runs and in which precision; each automatic choice is logged with its reason."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import torch
+
+from gramr2.errors import ConfigError
+
+log = logging.getLogger("gramr2")
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA, then Apple's MPS, then the CPU."""
+    if name != "auto":
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise ConfigError(f"device {name!r} is not one torch knows: use auto, cpu, cuda, cuda:N or mps") from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(f"device {name!r} was asked for but torch sees no GPU: use device: cpu or auto")
+        return device
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    log.info("device: cpu, %d threads (torch sees no GPU; the threads are torch's default)", torch.get_num_threads())
+    return torch.device("cpu")
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
+
+    On a CPU the probe never decides: bf16 keeps three digits of a logit, batching would then change votes, and a noisy
+    probe would let a resumed run continue in another precision. It is measured and reported instead.
+    """
+    if name != "auto":
+        return DTYPES[name]
+    if device.type == "cuda":
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        log.info("dtype: %s (the GPU computes in it)", str(dtype).removeprefix("torch."))
+        return dtype
+    if device.type == "cpu":
+        ratio = bf16_speedup()
+        advice = "set model.dtype: bfloat16 to use it, votes may then depend on the batch" if ratio > 1.3 else "no gain"
+        log.info("dtype: float32 (results do not depend on the batch; bf16 measured at %.1fx here: %s)", ratio, advice)
+    return torch.float32
+
+
+def bf16_speedup(size: int = 512, repeats: int = 6) -> float:
+    """Time of a fp32 matrix product over that of a bf16 one on this CPU (best of ``repeats``)."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
+        best = float("inf")
+        for _ in range(repeats):
+            start = time.perf_counter()
+            a @ b
+            best = min(best, time.perf_counter() - start)
+        seconds[dtype] = best
+    return seconds[torch.float32] / seconds[torch.bfloat16]

@@ -1,0 +1,188 @@
+"""One sample in the making, and how its next token is chosen.
+
+Every row owns its random numbers, drawn from its seed: one per sampled token, turned into a token by inverting the
+cumulative distribution. What else is in the batch cannot touch them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+import torch
+
+from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.encoding import Encoder
+from gramr2.judgment import FinishReason
+
+NUCLEUS_WIDTH = 1024
+TAIL = 16
+
+
+@dataclass
+class Row:
+    """The state of one sample while its batch is decoded."""
+
+    request: GenerationRequest
+    index: int
+    sample: int
+    prompt_tokens: int
+    rng: random.Random
+    ids: list[int] = field(default_factory=list)
+    written: int = 0
+    queue: deque[int] = field(default_factory=deque)
+    at_verdict: bool = False
+    closed_early: bool = False
+    label_logprobs: dict[str, float] | None = None
+    label: str | None = None
+    finish: FinishReason | None = None
+
+    @property
+    def guided(self) -> bool:
+        """Whether the backend leads this sample to its verdict."""
+        return self.request.verdict is not None and self.request.verdict.guided
+
+    def close(self, encoder: Encoder, text: str) -> None:
+        """Write the way to the verdict on the model's behalf."""
+        self.queue.extend(encoder.fragment(text))
+        self.at_verdict = True
+
+
+class Stepper:
+    """Chooses tokens for rows and notices their ends; knows the tokenizer, not the model."""
+
+    def __init__(self, encoder: Encoder, vocabulary: int) -> None:
+        self.encoder = encoder
+        self._ends = {*encoder.tokenizer.all_special_ids}
+        if encoder.tokenizer.eos_token_id is not None:
+            self._ends.add(encoder.tokenizer.eos_token_id)
+        self._texts: dict[int, str] = {}
+        self._vocabulary = vocabulary
+
+    def start(self, request: GenerationRequest, index: int, sample: int, prompt_tokens: int) -> Row:
+        """A row for one seed of a request."""
+        row = Row(request, index, sample, prompt_tokens, random.Random(request.seeds[sample]))
+        row.at_verdict = row.guided and request.verdict is not None and request.prefill.endswith(request.verdict.anchor)
+        return row
+
+    def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
+        """Advance every row by one token, given logits of shape (rows, vocabulary).
+
+        Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set.
+        """
+        logits = logits.float()
+        needed = [
+            i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))
+        ]
+        chosen = dict(zip(needed, self._sample([rows[i] for i in needed], logits[needed]), strict=True)) if needed else {}
+        tokens: list[int] = []
+        for i, row in enumerate(rows):
+            if row.finish:
+                pass
+            elif row.queue:
+                row.ids.append(row.queue.popleft())
+            elif row.guided and row.at_verdict:
+                self._read_verdict(row, logits[i], label_ids, choose=True)
+            else:
+                if row.at_verdict:
+                    self._read_verdict(row, logits[i], label_ids, choose=False)
+                self._append(row, chosen[i])
+            tokens.append(0 if row.finish else row.ids[-1])
+        return tokens
+
+    def completion(self, row: Row) -> Completion:
+        """The finished sample."""
+        text = row.request.prefill + self._decode(row.ids)
+        if row.label is not None and row.request.verdict is not None:
+            text += row.label + row.request.verdict.end
+        assert row.finish is not None
+        return Completion(text, row.finish, row.label_logprobs, row.prompt_tokens, len(row.ids))
+
+    def _sample(self, rows: list[Row], logits: torch.Tensor) -> list[int]:
+        greedy = logits.argmax(-1).tolist()
+        decodings = [row.request.decoding for row in rows]
+        if all(d.temperature == 0 for d in decodings):
+            return [int(token) for token in greedy]
+        draws = torch.tensor([row.rng.random() if d.temperature else 0.0 for row, d in zip(rows, decodings, strict=True)])
+        heat = torch.tensor([d.temperature or 1.0 for d in decodings], device=logits.device)
+        probs = torch.softmax(logits / heat[:, None], dim=-1)
+        tokens = _invert(probs, draws.to(probs))
+        for i, decoding in enumerate(decodings):
+            if decoding.temperature and decoding.top_p < 1:
+                tokens[i] = _nucleus(probs[i], float(draws[i]), decoding.top_p)
+        return [t if d.temperature else int(g) for t, d, g in zip(tokens, decodings, greedy, strict=True)]
+
+    def _read_verdict(self, row: Row, logits: torch.Tensor, label_ids: dict[str, int], *, choose: bool) -> None:
+        labels = list(label_ids)
+        values = logits[list(label_ids.values())].double()
+        logprobs = torch.log_softmax(values, -1)
+        row.label_logprobs = dict(zip(labels, logprobs.tolist(), strict=True))
+        row.at_verdict = False
+        if not choose:
+            return
+        heat = row.request.decoding.temperature
+        if heat == 0:
+            row.label = labels[int(values.argmax())]
+        else:
+            row.label = labels[_invert(torch.softmax(values / heat, -1)[None], torch.tensor([row.rng.random()]).double())[0]]
+        row.finish = FinishReason.CLOSED if row.closed_early else FinishReason.STOP
+
+    def _append(self, row: Row, token: int) -> None:
+        """Take a token the model wrote, and see whether it ends something."""
+        verdict = row.request.verdict
+        if token in self._ends:
+            self._run_out(row, FinishReason.STOP)
+            if row.queue:
+                # The end-of-turn token is dropped, so this step feeds the first token written in its place.
+                row.ids.append(row.queue.popleft())
+            return
+        row.ids.append(token)
+        row.written += 1
+        text = self._text(token)
+        tail = self._decode(row.ids[-TAIL:]) if ">" in text or row.request.stop else text
+        if row.guided and verdict is not None and verdict.close in tail:
+            after = tail.rpartition(verdict.close)[2]
+            row.close(self.encoder, verdict.bridge.removeprefix(after) if not after.strip() else verdict.bridge)
+        elif any(stop in tail for stop in row.request.stop):
+            row.finish = FinishReason.STOP
+        elif verdict is not None and not row.guided and tail.rstrip().endswith(verdict.anchor):
+            row.at_verdict = True
+        if row.finish is None and not row.queue and row.written >= row.request.decoding.max_new_tokens:
+            self._run_out(row, FinishReason.LENGTH)
+
+    def _run_out(self, row: Row, reason: FinishReason) -> None:
+        """The model ended its turn or its budget before a verdict."""
+        verdict = row.request.verdict
+        if row.guided and verdict is not None and verdict.close_on_budget:
+            row.closed_early = True
+            newline = "" if self._decode(row.ids[-1:]).endswith("\n") else "\n"
+            row.close(self.encoder, f"{newline}{verdict.close}{verdict.bridge}")
+        else:
+            row.finish = reason
+
+    def _text(self, token: int) -> str:
+        if token not in self._texts:
+            self._texts[token] = self._decode([token])
+        return self._texts[token]
+
+    def _decode(self, ids: list[int]) -> str:
+        return self.encoder.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def _invert(probs: torch.Tensor, draws: torch.Tensor) -> list[int]:
+    """Index of the first entry whose cumulative probability exceeds the draw, per row."""
+    cumulative = probs.cumsum(-1)
+    targets = draws[:, None] * cumulative[:, -1:]
+    found = torch.searchsorted(cumulative, targets, right=True)[:, 0]
+    return [int(i) for i in found.clamp(max=probs.shape[-1] - 1).tolist()]
+
+
+def _nucleus(probs: torch.Tensor, draw: float, top_p: float) -> int:
+    """Sample from the smallest set of tokens that holds ``top_p`` of the mass."""
+    width = min(NUCLEUS_WIDTH, len(probs))
+    top, order = probs.topk(width)
+    if float(top.sum()) < top_p:
+        top, order = probs.sort(descending=True)
+    kept = top * ((top.cumsum(-1) - top) < top_p)
+    return int(order[_invert(kept[None], torch.tensor([draw]).to(kept))[0]])

@@ -1,0 +1,41 @@
+"""A backend without a model: a plain function writes the answers.
+
+It is what everything above the seam is tested on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
+from gramr2.comparison import Message
+from gramr2.judgment import FinishReason
+
+Script = Callable[[GenerationRequest, int], Completion | str]
+"""Writes one sample for a request and a seed: a whole completion, or just its text."""
+
+
+class ScriptedBackend:
+    """Answers every request with ``script(request, seed)``; tokens are words."""
+
+    def __init__(self, script: Script, name: str = "scripted", context_length: int = 1 << 20) -> None:
+        self._script = script
+        self.id = name
+        self.context_length = context_length
+        self.requests: list[GenerationRequest] = []
+
+    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        """Words of the prompt and the answer."""
+        return sum(len(turn.content.split()) for turn in messages) + len(answer.split())
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        """In the order asked."""
+        for index, request in enumerate(requests):
+            self.requests.append(request)
+            written = [self._script(request, seed) for seed in request.seeds]
+            yield index, [c if isinstance(c, Completion) else Completion(c, FinishReason.STOP) for c in written]
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        """Every word is as likely as one in a thousand."""
+        return [Score(-math.log(1000) * len(r.text.split()), len(r.text.split())) for r in requests]

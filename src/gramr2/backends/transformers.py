@@ -1,0 +1,260 @@
+"""The transformers backend: every prompt is prefilled once, and its k votes are sampled from the shared cache.
+
+``generate()`` of the library repeats a prompt k times and reads no label probabilities. Here the tokens that all prompts
+begin with (the rules) are computed once per call, every prompt once, and only then the cache rows are repeated for the votes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.cache_utils import Cache
+
+from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
+from gramr2.backends.cache import can_grow, new_cache, seeded_with
+from gramr2.backends.encoding import Encoder
+from gramr2.backends.hardware import choose_device, choose_dtype
+from gramr2.backends.registry import fingerprint, resolve
+from gramr2.backends.sampling import Row, Stepper
+from gramr2.comparison import Message
+from gramr2.errors import ModelError, PromptTooLongError
+
+log = logging.getLogger("gramr2")
+
+MIN_SHARED_PREFIX = 16
+COMPACT_BELOW = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """Limits of one batch. They change speed and memory, never results.
+
+    ``rows``: samples decoded together; ``prefill_tokens``: prompt tokens in one forward pass; ``cache_bytes``: memory
+    for keys and values.
+    """
+
+    rows: int = 32
+    prefill_tokens: int = 8192
+    cache_bytes: int = 3 << 30
+
+
+class TransformersBackend:
+    """A causal language model from a folder, the hub, a GGUF file or a named model.
+
+    Args:
+        model: anything ``gramr2.backends.registry.resolve`` accepts.
+        revision: hub revision.
+        dtype: ``auto`` (fp32 on CPU, bf16 on a GPU that has it), ``float32``, ``bfloat16`` or ``float16``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
+        trust_remote_code: run Python code that comes with the model. Off unless asked for.
+
+    Raises:
+        ModelNotFoundError: nothing answers to that name.
+        ModelError: the files are there but cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        revision: str | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        trust_remote_code: bool = False,
+        chat_template_options: dict[str, Any] | None = None,
+        batching: Batching | None = None,
+    ) -> None:
+        folder = resolve(str(model), revision=revision)
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(dtype, self.device)
+        self.batching = batching or Batching()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            loaded = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=self.dtype, trust_remote_code=trust_remote_code, use_safetensors=True
+            )
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"the model in {folder} cannot be loaded: {reason}") from error
+        self.model = loaded.to(self.device).eval()
+        self.config = self.model.config.get_text_config(decoder=True)
+        self.encoder = Encoder(tokenizer, chat_template_options)
+        self._id = fingerprint(folder)
+        self._grows = can_grow(self.config)
+        self._stepper = Stepper(self.encoder, self.config.vocab_size)
+
+    @property
+    def id(self) -> str:
+        """Folder name, digest of the weights, and dtype: what decides the outputs."""
+        return f"{self._id}:{str(self.dtype).removeprefix('torch.')}"
+
+    @property
+    def context_length(self) -> int:
+        """``max_position_embeddings`` of the model."""
+        return int(getattr(self.config, "max_position_embeddings", 1 << 20))
+
+    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        """Tokens of the rendered prompt and the answer."""
+        return len(self.encoder.prompt(messages)) + len(self.encoder.fragment(answer))
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        """See ``Backend.generate``. Longest prompts first, so that a lack of memory shows at once.
+
+        Raises:
+            PromptTooLongError: a prompt and its budget exceed the model's context.
+        """
+        prompts = [self.encoder.prompt(request.messages, request.prefill) for request in requests]
+        room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
+        for ids, extra in zip(prompts, room, strict=True):
+            if len(ids) + extra > self.context_length:
+                raise PromptTooLongError(
+                    f"a prompt of {len(ids)} tokens and {extra} new ones exceed the model's context of {self.context_length}"
+                )
+        shared = _common_prefix(prompts) if self._grows and len(prompts) > 1 else 0
+        prefix = self._prefix(prompts[0][:shared]) if shared >= MIN_SHARED_PREFIX else None
+        order = sorted(range(len(requests)), key=lambda i: -len(prompts[i]))
+        for batch in self._batches(order, prompts, room, requests):
+            yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch), prefix)
+
+    @torch.inference_mode()
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token."""
+        scores: list[Score] = []
+        for request in requests:
+            prompt, answer = self.encoder.prompt(request.messages), self.encoder.fragment(request.text)
+            ids = torch.tensor([prompt + answer], device=self.device)
+            logits = self.model(ids, logits_to_keep=len(answer) + 1, use_cache=False).logits[0, :-1].float()
+            target = torch.tensor(answer, device=self.device)
+            picked = torch.log_softmax(logits, -1).gather(1, target[:, None])
+            scores.append(Score(float(picked.double().sum()), len(answer)))
+        return scores
+
+    def _bridge_tokens(self, request: GenerationRequest) -> int:
+        verdict = request.verdict
+        return 0 if verdict is None else len(self.encoder.fragment(f"\n{verdict.close}{verdict.bridge}")) + 1
+
+    def _batches(
+        self, order: list[int], prompts: list[list[int]], room: list[int], requests: Sequence[GenerationRequest]
+    ) -> Iterator[list[int]]:
+        """Neighbours in length share a batch, within the limits."""
+        heads = getattr(self.config, "num_key_value_heads", None) or self.config.num_attention_heads
+        size = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
+        per_token = 2 * self.config.num_hidden_layers * heads * size * self.dtype.itemsize
+        batch: list[int] = []
+        rows = longest = widest = 0
+        for i in order:
+            votes = len(requests[i].seeds)
+            length, extra = max(longest, len(prompts[i])), max(widest, room[i])
+            full = (
+                rows + votes > self.batching.rows
+                or length * (len(batch) + 1) > self.batching.prefill_tokens
+                or (rows + votes) * (length + extra) * per_token > self.batching.cache_bytes
+                # Padding takes places in a sliding window: such models get prompts of one length only.
+                or (not self._grows and len(prompts[i]) != longest)
+            )
+            if batch and full:
+                yield batch
+                batch, rows, longest, widest = [], 0, 0, 0
+            batch.append(i)
+            rows, longest, widest = rows + votes, max(longest, len(prompts[i])), max(widest, room[i])
+        if batch:
+            yield batch
+
+    def _prefix(self, ids: list[int]) -> tuple[int, Cache]:
+        cache = new_cache(self.config, len(ids))
+        self.model(torch.tensor([ids], device=self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return len(ids), cache
+
+    def _prefill(
+        self, prompts: list[list[int]], capacity: int, prefix: tuple[int, Cache] | None
+    ) -> tuple[Cache, torch.Tensor, torch.Tensor]:
+        """Compute every prompt once. Returns cache, attention mask (rows, length) and last logits (rows, vocabulary)."""
+        start = prefix[0] if prefix else 0
+        width = max(map(len, prompts)) - start
+        ids = torch.zeros((len(prompts), width), dtype=torch.long)
+        mask = torch.ones((len(prompts), start + width), dtype=torch.long)
+        positions = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            gap = width - (len(prompt) - start)
+            ids[row, gap:] = torch.tensor(prompt[start:])
+            mask[row, start : start + gap] = 0
+            positions[row, gap:] = torch.arange(start, len(prompt))
+        cache = seeded_with(self.config, capacity, prefix[1], len(prompts)) if prefix else new_cache(self.config, capacity)
+        ids, mask, positions = ids.to(self.device), mask.to(self.device), positions.to(self.device)
+        output = self.model(
+            ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+        return cache, mask, output.logits[:, -1]
+
+    def _run_batch(
+        self,
+        batch: list[int],
+        requests: Sequence[GenerationRequest],
+        prompts: list[list[int]],
+        room: int,
+        prefix: tuple[int, Cache] | None,
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        longest = max(len(prompts[i]) for i in batch)
+        cache, mask, logits = self._prefill([prompts[i] for i in batch], longest + room, prefix)
+        rows = [
+            self._stepper.start(requests[i], i, sample, len(prompts[i]))
+            for i in batch
+            for sample in range(len(requests[i].seeds))
+        ]
+        source = torch.tensor([batch.index(row.index) for row in rows], device=self.device)
+        lengths = torch.tensor([len(prompts[row.index]) for row in rows], device=self.device)
+        if len(rows) != len(batch):
+            cache.batch_select_indices(source)
+        mask, logits = mask[source], logits[source]
+        verdict = requests[batch[0]].verdict
+        label_ids = self.encoder.label_ids(verdict) if verdict else {}
+        done: dict[int, dict[int, Completion]] = {i: {} for i in batch}
+        while True:
+            tokens = self._stepper.step(rows, logits, label_ids)
+            for row in rows:
+                if row.finish and row.sample not in done[row.index]:
+                    done[row.index][row.sample] = self._stepper.completion(row)
+                    if len(done[row.index]) == len(requests[row.index].seeds):
+                        yield row.index, [done[row.index][s] for s in range(len(requests[row.index].seeds))]
+            live = [i for i, row in enumerate(rows) if not row.finish]
+            if not live:
+                return
+            if len(live) <= COMPACT_BELOW * len(rows):
+                keep = torch.tensor(live, device=self.device)
+                cache.batch_select_indices(keep)
+                mask, lengths = mask[keep], lengths[keep]
+                rows, tokens = [rows[i] for i in live], [tokens[i] for i in live]
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+            logits = self._advance(rows, tokens, lengths, mask, cache)
+            lengths = lengths + 1
+
+    def _advance(
+        self, rows: list[Row], tokens: list[int], lengths: torch.Tensor, mask: torch.Tensor, cache: Cache
+    ) -> torch.Tensor:
+        output: torch.Tensor = self.model(
+            torch.tensor(tokens, device=self.device)[:, None],
+            attention_mask=mask,
+            position_ids=lengths[:, None],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        return output
+
+
+def _common_prefix(prompts: list[list[int]]) -> int:
+    """Tokens that all prompts begin with, leaving every prompt at least one of its own."""
+    first, last = min(prompts), max(prompts)
+    limit = min(len(prompt) for prompt in prompts) - 1
+    return next((i for i in range(limit) if first[i] != last[i]), max(limit, 0))
+
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,0 +1,183 @@
+"""Accuracy of decisions with its interval, and the paired comparison of two judges on the same items.
+
+Accuracy is over the items the judge decided; what it abstained on is counted as coverage, never as right or wrong.
+``accuracy_strict`` counts abstentions as wrong, for who wants one number.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from scipy.stats import binomtest
+
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.judgment import Decision, Outcome
+
+RESAMPLES = 2000
+MIN_GROUPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval and how it was made: ``wilson``, or ``group bootstrap`` where items share prompts or sources."""
+
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How a judge did on ``n`` labelled items; ``accuracy`` and its bounds are None when it decided none of them."""
+
+    n: int
+    decided: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    interval: str
+    accuracy_strict: float
+    coverage: float
+    vote_coverage: float
+    order_flip_rate: float | None
+    tie_rate: float | None
+    first_position_rate: float | None
+    outcomes: dict[str, int]
+    by_category: dict[str, dict[str, float | int | None]]
+
+    def headline(self) -> dict[str, Any]:
+        """The keys other tools rely on, in their order."""
+        keys = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
+        return {key: getattr(self, key) for key in keys}
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """Wilson's score interval for a share of independent items, 95 %."""
+    bounds = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return Interval(float(bounds.low), float(bounds.high), "wilson")
+
+
+def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], seed: int = 0) -> Interval:
+    """95 % interval of a mean of 0/1 values.
+
+    Items of one group rise and fall together, so where at least ten groups exist and some hold several items, whole
+    groups are resampled (2,000 times, seeded). With fewer groups a bootstrap over them is too narrow to trust and
+    Wilson's interval is given, which ignores the grouping.
+    """
+    members: dict[str, list[bool]] = defaultdict(list)
+    for index, (value, group) in enumerate(zip(correct, groups, strict=True)):
+        members[group if group is not None else f"\x00{index}"].append(value)
+    if len(members) == len(correct) or len(members) < MIN_GROUPS:
+        return wilson(sum(correct), len(correct))
+    rng = random.Random(seed)
+    totals = [(sum(values), len(values)) for values in members.values()]
+    means: list[float] = []
+    for _ in range(RESAMPLES):
+        drawn = rng.choices(totals, k=len(totals))
+        means.append(sum(hits for hits, _ in drawn) / sum(size for _, size in drawn))
+    means.sort()
+    return Interval(means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1], "group bootstrap")
+
+
+def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], seed: int = 0) -> Accuracy:
+    """Measure decisions against labels; both in the same order of items."""
+    pairs = list(zip(items, decisions, strict=True))
+    decided = [(item, decision) for item, decision in pairs if decision.label is not None]
+    correct = [decision.label is item.label for item, decision in decided]
+    interval = accuracy_interval(correct, [item.comparison.group for item, _ in decided], seed) if decided else None
+    flips = [decision.order_flip for _, decision in decided if decision.order_flip is not None]
+    votes = [vote for _, decision in pairs for vote in decision.judgments]
+    shown_first = [label.value == "A" for vote in votes if (label := _as_shown(vote.order.value, vote.outcome)) and label is not Label.TIE]
+    return Accuracy(
+        n=len(pairs),
+        decided=len(decided),
+        accuracy=fmean(correct) if correct else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        interval=interval.method if interval else "none",
+        accuracy_strict=sum(correct) / len(pairs) if pairs else 0.0,
+        coverage=len(decided) / len(pairs) if pairs else 0.0,
+        vote_coverage=fmean(vote.outcome.label is not None for vote in votes) if votes else 0.0,
+        order_flip_rate=fmean(flips) if flips else None,
+        tie_rate=fmean(decision.label is Label.TIE for _, decision in decided) if decided else None,
+        first_position_rate=fmean(shown_first) if shown_first else None,
+        outcomes={outcome.value: sum(vote.outcome is outcome for vote in votes) for outcome in Outcome},
+        by_category=_by_category(decided, pairs),
+    )
+
+
+def _as_shown(order: str, outcome: Outcome) -> Label | None:
+    label = outcome.label
+    return label if label is None or order == "ab" else label.swap()
+
+
+def _by_category(
+    decided: Sequence[tuple[LabeledComparison, Decision]], pairs: Sequence[tuple[LabeledComparison, Decision]]
+) -> dict[str, dict[str, float | int | None]]:
+    table: dict[str, dict[str, float | int | None]] = {}
+    for category in sorted({item.comparison.category or "none" for item, _ in pairs}):
+        hits = [d.label is item.label for item, d in decided if (item.comparison.category or "none") == category]
+        bounds = wilson(sum(hits), len(hits)) if hits else None
+        table[category] = {
+            "n": sum((item.comparison.category or "none") == category for item, _ in pairs),
+            "accuracy": fmean(hits) if hits else None,
+            "low": bounds.low if bounds else None,
+            "high": bounds.high if bounds else None,
+        }
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Exact McNemar test: of the items exactly one judge got right, how many each did, and the two-sided p-value.
+
+    An abstention is not right. ``difference`` is the change in strict accuracy, ``low`` and ``high`` its 95 % bootstrap
+    interval over items or groups.
+    """
+
+    only_before: int
+    only_after: int
+    p_value: float
+    difference: float
+    low: float
+    high: float
+
+
+def paired_test(
+    items: Sequence[LabeledComparison], before: Sequence[Decision], after: Sequence[Decision], seed: int = 0
+) -> PairedTest:
+    """Compare two judges on the same items."""
+    changes = [
+        (b.label is item.label, a.label is item.label) for item, b, a in zip(items, before, after, strict=True)
+    ]
+    lost = sum(was and not now for was, now in changes)
+    won = sum(now and not was for was, now in changes)
+    p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, (item, (was, now)) in enumerate(zip(items, changes, strict=True)):
+        group = item.comparison.group
+        groups[group if group is not None else f"\x00{index}"].append(int(now) - int(was))
+    units = list(groups.values()) if len(groups) >= MIN_GROUPS else [[int(now) - int(was)] for was, now in changes]
+    totals = [(sum(unit), len(unit)) for unit in units]
+    rng = random.Random(seed)
+    means = sorted(
+        sum(t for t, _ in drawn) / sum(n for _, n in drawn)
+        for drawn in (rng.choices(totals, k=len(totals)) for _ in range(RESAMPLES))
+    )
+    low, high = means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
+    return PairedTest(lost, won, p_value, (won - lost) / len(changes), low, high)
+
+
+def length_baseline(items: Sequence[LabeledComparison]) -> float:
+    """Accuracy of always preferring the longer response, over all items; equal lengths answer tie."""
+    hits = 0
+    for item in items:
+        first, second = map(len, item.comparison.responses)
+        guess = Label.TIE if first == second else Label.A if first > second else Label.B
+        hits += guess is item.label
+    return hits / len(items)

@@ -1,0 +1,74 @@
+"""Token budgets, checked before anything is judged or trained: nothing is ever cut to fit (DESIGN, contract 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gramr2.comparison import Comparison, Message
+from gramr2.errors import PromptTooLongError
+from gramr2.judging.template import JudgeTemplate
+
+BRIDGE_TOKENS = 32
+"""room for the tags that guided decoding writes"""
+
+
+class TokenCounter(Protocol):
+    """The part of a backend that a budget needs; a tokenizer alone is enough for it."""
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens of prompt and answer together."""
+        ...
+
+    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        """Tokens of a prompt followed by an answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """A comparison that does not fit."""
+
+    id: str
+    tokens: int
+    allowed: int
+
+
+def overlong(
+    counter: TokenCounter,
+    template: JudgeTemplate,
+    items: Iterable[tuple[Comparison, str]],
+    *,
+    new_tokens: int,
+    max_prompt_tokens: int | None = None,
+) -> list[Overlong]:
+    """The comparisons whose rendered prompt leaves no room for ``new_tokens`` and the given answer.
+
+    Args:
+        items: comparisons, each with the answer it will be trained on (empty when it is only judged).
+    """
+    found: list[Overlong] = []
+    for comparison, answer in items:
+        prompt = counter.count_tokens(template.render(comparison), template.prefill)
+        written = max(new_tokens, counter.count_tokens((), answer) if answer else 0)
+        allowed = counter.context_length - written - BRIDGE_TOKENS
+        allowed = min(allowed, max_prompt_tokens) if max_prompt_tokens else allowed
+        if prompt > allowed:
+            found.append(Overlong(comparison.id, prompt, allowed))
+    return found
+
+
+def refuse(found: list[Overlong], total: int, what: str) -> None:
+    """Raise for comparisons that do not fit.
+
+    Raises:
+        PromptTooLongError: there are some; names the first, how many, and the two ways out.
+    """
+    if found:
+        first = found[0]
+        raise PromptTooLongError(
+            f"{what}: {len(found)} of {total} comparisons exceed the budget of {first.allowed} prompt tokens (the first, "
+            f"{first.id!r}, has {first.tokens}): raise max_prompt_tokens, take a model with more context, or set on_overlong: drop"
+        )

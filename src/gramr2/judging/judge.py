@@ -1,0 +1,195 @@
+"""A judge: a model, a template, a way of decoding, and the parser that reads what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest
+from gramr2.comparison import Comparison, Order
+from gramr2.data.split import derive_seed
+from gramr2.errors import ConfigError
+from gramr2.judging.parser import parse
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judging.voting import decide
+from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Outcome
+
+
+class Orders(StrEnum):
+    """Which orders are judged: both, or the stored one only (half the cost, and position bias stays in)."""
+
+    BOTH = "both"
+    FIRST = "first"
+
+    @property
+    def shown(self) -> tuple[Order, ...]:
+        """The orders in which a comparison is shown."""
+        return (Order.AB, Order.BA) if self is Orders.BOTH else (Order.AB,)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a comparison is judged: ``votes`` samples in each order.
+
+    ``guided`` lets the backend lead every sample to its verdict; ``close_on_budget`` closes a rationale that has used up
+    ``max_new_tokens`` and still reads the verdict, where otherwise the vote counts as truncated.
+    """
+
+    votes: int = 4
+    orders: Orders = Orders.BOTH
+    temperature: float = 0.75
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+    guided: bool = True
+    close_on_budget: bool = False
+
+    def __post_init__(self) -> None:
+        if self.votes > 1 and self.temperature == 0:
+            raise ConfigError(f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0")
+
+
+class JudgmentStore(Protocol):
+    """Where finished judgments are kept, so that none is paid for twice."""
+
+    def get(self, key: str) -> Judgment | None:
+        """The stored judgment, or None. Failed ones are not returned: they are to be tried again."""
+        ...
+
+    def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
+        """Keep a judgment."""
+        ...
+
+
+Progress = Callable[[int, int], None]
+"""Called with (comparisons done, comparisons in all)."""
+
+
+class Judge:
+    """Judges comparisons with any backend.
+
+    Args:
+        backend: the model.
+        template: the prompt and the answer's form.
+        sampling: votes, orders and decoding.
+    """
+
+    def __init__(self, backend: Backend, template: JudgeTemplate | None = None, sampling: Sampling | None = None) -> None:
+        self.backend = backend
+        self.template = template or JudgeTemplate()
+        self.sampling = sampling or Sampling()
+
+    def judge(
+        self,
+        comparisons: Sequence[Comparison],
+        *,
+        seed: int = 0,
+        store: JudgmentStore | None = None,
+        progress: Progress | None = None,
+        on_decision: Callable[[int, Decision], None] | None = None,
+    ) -> list[Decision]:
+        """Judge every comparison, in both orders unless told otherwise.
+
+        A vote's randomness comes from (seed, comparison id, order, sample) alone. ``on_decision`` receives (index,
+        decision) as soon as a comparison is finished, in no particular order.
+
+        Raises:
+            PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
+        """
+        jobs: list[_Job] = [
+            _Job(i, comparison, order) for i, comparison in enumerate(comparisons) for order in self.sampling.orders.shown
+        ]
+        decisions: list[Decision | None] = [None] * len(comparisons)
+        open_orders = [len(self.sampling.orders.shown)] * len(comparisons)
+        votes: list[list[Judgment]] = [[] for _ in comparisons]
+        finished = 0
+
+        def settle(job: _Job, judgments: Sequence[Judgment]) -> None:
+            nonlocal finished
+            votes[job.index] += judgments
+            open_orders[job.index] -= 1
+            if open_orders[job.index] == 0:
+                ordered = sorted(votes[job.index], key=lambda vote: (vote.order, vote.sample))
+                decision = decisions[job.index] = decide(job.comparison.id, ordered)
+                finished += 1
+                if on_decision:
+                    on_decision(job.index, decision)
+                if progress:
+                    progress(finished, len(comparisons))
+
+        pending: list[tuple[_Job, dict[int, Judgment], list[int], GenerationRequest]] = []
+        for job in jobs:
+            known: dict[int, Judgment] = {}
+            for sample in range(self.sampling.votes):
+                kept = store.get(self._key(job, sample, seed)) if store else None
+                if kept is not None:
+                    known[sample] = kept
+            missing = [sample for sample in range(self.sampling.votes) if sample not in known]
+            if missing:
+                pending.append((job, known, missing, self._request(job, missing, seed)))
+            else:
+                settle(job, list(known.values()))
+        for index, completions in self.backend.generate([request for *_, request in pending]):
+            job, known, missing, request = pending[index]
+            fresh = [
+                self._read(completion, job.order, sample, vote_seed)
+                for completion, sample, vote_seed in zip(completions, missing, request.seeds, strict=True)
+            ]
+            if store:
+                for judgment in fresh:
+                    store.put(self._key(job, judgment.sample, seed), job.comparison.id, judgment)
+            settle(job, [*known.values(), *fresh])
+        return [decision for decision in decisions if decision is not None]
+
+    def _request(self, job: _Job, samples: Sequence[int], seed: int) -> GenerationRequest:
+        sampling = self.sampling
+        reading = self.template.verdict_reading(guided=sampling.guided, close_on_budget=sampling.close_on_budget)
+        return GenerationRequest(
+            messages=self.template.render(job.comparison.shown(job.order)),
+            seeds=tuple(derive_seed(seed, job.comparison.id, job.order.value, sample) for sample in samples),
+            decoding=Decoding(sampling.temperature, sampling.top_p, sampling.max_new_tokens),
+            prefill=self.template.prefill,
+            stop=(reading.end,),
+            verdict=reading,
+        )
+
+    def _read(self, completion: Completion, order: Order, sample: int, seed: int) -> Judgment:
+        parsed = parse(completion.text, truncated=completion.finish_reason is FinishReason.LENGTH)
+        failed = completion.finish_reason is FinishReason.ERROR
+        outcome = Outcome.ERROR if failed else parsed.outcome
+        probabilities = None
+        if completion.label_logprobs is not None and outcome.label is not None:
+            a, b, tie = (math.exp(completion.label_logprobs[label]) for label in ("A", "B", "tie"))
+            probabilities = LabelProbabilities(a, b, tie)
+        if order is Order.BA:
+            outcome, probabilities = outcome.swap(), probabilities.swap() if probabilities else None
+        return Judgment(
+            order=order,
+            sample=sample,
+            seed=seed,
+            outcome=outcome,
+            finish_reason=completion.finish_reason,
+            rationale=parsed.rationale if self.template.mode is JudgeMode.REASON else None,
+            probabilities=probabilities,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            error=completion.error,
+        )
+
+    def _key(self, job: _Job, sample: int, seed: int) -> str:
+        """Content hash of everything that decides this judgment."""
+        sampling = asdict(replace(self.sampling, votes=1, orders=Orders.BOTH))
+        content = [job.comparison.prompt_text, *job.comparison.responses, job.comparison.id]
+        parts = [self.backend.id, self.template.hash, content, job.order, sample, seed, sampling]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    index: int
+    comparison: Comparison
+    order: Order

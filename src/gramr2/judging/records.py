@@ -1,0 +1,102 @@
+"""Comparisons and decisions as JSON rows: what ``gramr2 judge`` writes and run folders keep."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gramr2.comparison import Comparison, LabeledComparison, Order
+from gramr2.judgment import Decision, Judgment
+
+
+def comparison_row(comparison: Comparison) -> dict[str, Any]:
+    """The row ``gramr2.data`` reads back as the same comparison; absent optional fields are left out."""
+    plain = len(comparison.prompt) == 1 and comparison.prompt[0].role == "user"
+    row: dict[str, Any] = {
+        "id": comparison.id,
+        "prompt": comparison.prompt[0].content
+        if plain
+        else [{"role": turn.role, "content": turn.content} for turn in comparison.prompt],
+        "responses": list(comparison.responses),
+    }
+    extras = {"category": comparison.category, "source": comparison.source, "group": comparison.group}
+    return row | {key: value for key, value in extras.items() if value is not None}
+
+
+def labeled_row(item: LabeledComparison) -> dict[str, Any]:
+    """A labelled comparison as a row."""
+    return comparison_row(item.comparison) | {"label": item.label.value, "rationale": item.rationale}
+
+
+def decision_row(decision: Decision) -> dict[str, Any]:
+    """A decision as the public row of ``gramr2 judge``.
+
+    ``rationale`` is the best vote's, as written; when that vote saw the swapped order, ``rationale_order`` is "ba" and its
+    «Response A» means the second response. Votes state their outcome for the stored order.
+    """
+    best = decision.best
+    return {
+        "id": decision.id,
+        "label": decision.label.value if decision.label else None,
+        "confidence": _round(decision.confidence),
+        "agreement": _round(decision.agreement),
+        "order_flip": decision.order_flip,
+        "coverage": _round(decision.coverage),
+        "rationale": best.rationale if best else None,
+        "rationale_order": best.order.value if best else None,
+        "probabilities": _rounded(decision.probabilities.as_dict()) if decision.probabilities else None,
+        "votes": [_vote(vote) for vote in decision.judgments],
+    }
+
+
+def learnt(comparison: Comparison, decision: Decision) -> LabeledComparison:
+    """What a kept decision teaches: its label, and its best rationale, in the order that rationale was written for.
+
+    Raises:
+        ValueError: the judge abstained.
+    """
+    best, label = decision.best, decision.label
+    if best is None or label is None:
+        raise ValueError(f"{decision.id}: an abstention teaches nothing")
+    if best.order is Order.BA:
+        return LabeledComparison(comparison.swap(), label.swap(), best.rationale)
+    return LabeledComparison(comparison, label, best.rationale)
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write all rows or nothing: a temporary file takes the name when it is complete and on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".tmp")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """All rows of a file that ``write_jsonl`` wrote."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _vote(vote: Judgment) -> dict[str, Any]:
+    return {
+        "order": vote.order.value,
+        "outcome": vote.outcome.value,
+        "rationale": vote.rationale,
+        "probabilities": _rounded(vote.probabilities.as_dict()) if vote.probabilities else None,
+        "finish_reason": vote.finish_reason.value,
+        "tokens": vote.completion_tokens,
+    } | ({"error": vote.error} if vote.error else {})
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {key: round(value, 4) for key, value in values.items()}

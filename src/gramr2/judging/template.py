@@ -1,0 +1,119 @@
+"""What a judge is shown and what it is expected to write.
+
+The rules come first, so that every prompt of a run begins with the same tokens and they are computed once. The whole
+prompt is one user turn: some chat templates refuse a system turn, none refuses this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gramr2.backends.base import VerdictReading
+from gramr2.comparison import Comparison, Label, Message
+
+HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
+_LOOKALIKE = re.compile(r"^((?:> )*)(\[(?:Prompt|Response A|Response B|End)\]\s*)$", re.MULTILINE)
+_TAGS = re.compile(r"</?(?:think|answer)>")
+
+CONCLUSIONS = {
+    Label.A: "Conclusion: Response A is better.",
+    Label.B: "Conclusion: Response B is better.",
+    Label.TIE: "Conclusion: Neither response is better.",
+}
+
+_TASK = (
+    "Compare two responses to one prompt. The better response serves the prompt better: it is correct, complete, to the "
+    "point, safe, and in the form that was asked for. The order of the responses and their length count for nothing."
+)
+_REASON = (
+    "First reason inside <think></think>: Feedback on each response, a Comparison, a Conclusion. Then give the verdict: "
+    "<answer>A</answer>, <answer>B</answer>, or <answer>tie</answer> if neither is better."
+)
+_LABEL = "Give the verdict alone: <answer>A</answer>, <answer>B</answer>, or <answer>tie</answer> if neither is better."
+
+
+class JudgeMode(StrEnum):
+    """Whether the judge reasons before its verdict (GRAM-R²) or gives the verdict alone (GRAM)."""
+
+    REASON = "reason"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeTemplate:
+    """Renders comparisons, and the answers a judge is trained to give.
+
+    ``principles`` are one-sentence criteria that the judge is asked to address.
+    """
+
+    mode: JudgeMode = JudgeMode.REASON
+    principles: tuple[str, ...] = ()
+
+    @property
+    def rules(self) -> str:
+        """The instructions every prompt begins with."""
+        listed = "".join(f"\n{i}. {text}" for i, text in enumerate(self.principles, 1))
+        principles = f"\nJudge by these principles:{listed}\n" if listed else " "
+        return f"{_TASK}{principles}{_REASON if self.mode is JudgeMode.REASON else _LABEL}"
+
+    @property
+    def prefill(self) -> str:
+        """The start of the answer, given to the model."""
+        return "<think>\n" if self.mode is JudgeMode.REASON else "<answer>"
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over everything that shapes the prompt; part of each journal key."""
+        parts = "\x00".join([self.rules, *HEADERS, self.prefill])
+        return hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()
+
+    def render(self, comparison: Comparison) -> tuple[Message, ...]:
+        """The prompt for a comparison, in the order in which its responses stand."""
+        texts = (comparison.prompt_text, *comparison.responses)
+        sections = [f"{header}\n{_quote(text)}" for header, text in zip(HEADERS, texts, strict=False)]
+        return (Message("user", "\n".join([self.rules, "", *sections, HEADERS[-1]])),)
+
+    def verdict_reading(self, *, guided: bool = True, close_on_budget: bool = False) -> VerdictReading:
+        """Where the backend finds the label in this template's answers."""
+        return VerdictReading(guided=guided, close_on_budget=close_on_budget)
+
+    def answer(self, label: Label, rationale: str | None) -> tuple[str, ...]:
+        """The answer to train on, y = rationale ⊕ verdict, in the pieces whose ends are token boundaries.
+
+        The pieces are those of guided decoding, so training and inference meet the same tokens. A rationale that does
+        not conclude gets the conclusion of its label; tags inside it are taken out.
+        """
+        if self.mode is JudgeMode.LABEL or rationale is None:
+            return ("<answer>", label.value, "</answer>")
+        return ("<think>\n", with_conclusion(rationale, label), "\n</think>\n<answer>", label.value, "</answer>")
+
+
+def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
+    """Prompt, response A and response B out of a rendered prompt, whatever its rules: the inverse of ``render``.
+
+    Raises:
+        ValueError: the messages were not rendered by a ``JudgeTemplate``.
+    """
+    pattern = "\n".join(f"{re.escape(header)}\n(.*?)" for header in HEADERS[:-1]) + f"\n{re.escape(HEADERS[-1])}"
+    found = re.search(rf"\n\n{pattern}\Z", messages[0].content, re.DOTALL)
+    if found is None:
+        raise ValueError("not a prompt rendered by a judge template")
+    return _unquote(found[1]), _unquote(found[2]), _unquote(found[3])
+
+
+def with_conclusion(rationale: str, label: Label) -> str:
+    """A rationale that ends in the conclusion of ``label``; one that already concludes is left as it is."""
+    text = _TAGS.sub("", rationale).strip()
+    return text if re.search(r"^Conclusion:", text, re.MULTILINE) else f"{text}\n{CONCLUSIONS[label]}"
+
+
+def _quote(text: str) -> str:
+    """Mark lines that look like a header, so that a response cannot end itself and begin another."""
+    return _LOOKALIKE.sub(r"> \1\2", text)
+
+
+def _unquote(text: str) -> str:
+    return re.sub(r"^> ((?:> )*\[(?:Prompt|Response A|Response B|End)\]\s*)$", r"\1", text, flags=re.MULTILINE)

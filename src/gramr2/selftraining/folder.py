@@ -1,0 +1,116 @@
+"""A run is a folder: what is in it, how a stage becomes final, and who may write to it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gramr2.config import RunConfig, dump_config
+from gramr2.errors import RunError
+
+
+class RunFolder:
+    """Paths and atomic steps of one run.
+
+    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/judgments.jsonl`` · ``rounds/N/`` {model, kept.jsonl,
+    dropped.jsonl, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round · ``judge/`` the final model.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def journal(self) -> Path:
+        """All judgments of the run."""
+        return self.path / "journal" / "judgments.jsonl"
+
+    @property
+    def judge(self) -> Path:
+        """The final model."""
+        return self.path / "judge"
+
+    def round(self, number: int) -> Path:
+        """The folder of a round; 0 is the seed judge."""
+        return self.path / "rounds" / str(number)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the kernel lets go when the process ends, however it ends.
+
+        Raises:
+            RunError: another process holds it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be used as a run folder: {error.strerror}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(f"{self.path}: another process is running this run; wait for it or give another --out") from error
+            yield
+
+    def adopt(self, config: RunConfig) -> None:
+        """Write the resolved config, or make sure that it is the one the folder was started with.
+
+        Raises:
+            RunError: the folder belongs to a different config, or is not a run folder; the differing keys are named.
+        """
+        file = self.path / "run.yaml"
+        wanted = yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
+        if file.exists():
+            found = yaml.safe_load(file.read_text(encoding="utf-8"))
+            changes = list(_differences(found, wanted))
+            if changes:
+                raise RunError(
+                    f"{self.path} was started with another config ({'; '.join(changes[:5])}): "
+                    "undo the change or give a new folder with --out"
+                )
+            return
+        strangers = [entry.name for entry in self.path.iterdir() if entry.name != ".lock"]
+        if strangers:
+            raise RunError(f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out")
+        write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
+
+    def publish_judge(self, model: Path) -> None:
+        """Make a round's model the final judge, by hard links where the disk can."""
+        scratch = self.path / "judge.tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            shutil.copytree(model, scratch, copy_function=os.link)
+        except (OSError, shutil.Error):
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copytree(model, scratch)
+        shutil.rmtree(self.judge, ignore_errors=True)
+        scratch.rename(self.judge)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file so that it is either the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".tmp")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write a value as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:  # noqa: ANN401
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*found, *(k for k in wanted if k not in found)]:
+            yield from _differences(found.get(key), wanted.get(key), f"{place}.{key}" if place else str(key))
+    elif found != wanted:
+        yield f"{place}: {found!r} became {wanted!r}"

@@ -1,0 +1,217 @@
+"""Fine-tuning a judge: next-token cross-entropy on y = rationale ⊕ verdict, none on the prompt (GRAM-R², §3).
+
+The trainer is TRL's. It gets token ids rather than text, from the encoder that inference uses, so that special-token text
+in a response stays text here too and both sides see the same boundaries.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from gramr2.backends.encoding import Encoder
+from gramr2.backends.hardware import choose_device
+from gramr2.config.run import ModelConfig, TrainingConfig
+from gramr2.data.split import fraction
+from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_mentions
+from gramr2.errors import DataError
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+
+log = logging.getLogger("gramr2")
+
+StepCallback = Callable[[int, int, float | None], None]
+"""Called with (optimiser steps done, steps in all, latest loss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """A comparison as shown, with the label and rationale to be written for it."""
+
+    comparison: Comparison
+    label: Label
+    rationale: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What a training did: ``loss`` is the mean over completion tokens and all steps."""
+
+    examples: int
+    steps: int
+    prompt_tokens: int
+    completion_tokens: int
+    loss: float
+    seconds: float
+
+
+def examples_from(labeled: Sequence[LabeledComparison], orders: str, seed: int) -> list[TrainingExample]:
+    """The examples that labelled comparisons give: both orders, or one drawn from (seed, id).
+
+    A rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so such an item stays in its stored order.
+    """
+    examples: list[TrainingExample] = []
+    for item in labeled:
+        fixed = item.rationale is not None and has_bare_mentions(item.rationale)
+        swapped = item.swap()
+        if fixed:
+            shown = [item]
+        elif orders == "both":
+            shown = [item, swapped]
+        else:
+            shown = [item if fraction(seed, "order", item.comparison.id) < 0.5 else swapped]
+        examples += [TrainingExample(each.comparison, each.label, each.rationale) for each in shown]
+    return examples
+
+
+def encode(example: TrainingExample, encoder: Encoder, template: JudgeTemplate) -> dict[str, list[int]]:
+    """Token ids of prompt and answer, with a mask that is 1 on the answer (and on the end-of-turn token).
+
+    An example without a rationale takes the label-only form of the prompt: asking for reasons and training their absence
+    would teach a reasoning judge to stop reasoning.
+    """
+    form = template if example.rationale is not None else replace(template, mode=JudgeMode.LABEL)
+    answer = [i for piece in form.answer(example.label, example.rationale) for i in encoder.fragment(piece)]
+    end = encoder.tokenizer.eos_token_id
+    answer += [] if end is None else [end]
+    prompt = encoder.prompt(form.render(example.comparison))
+    return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
+
+
+def train_judge(
+    start: Path,
+    into: Path,
+    examples: Sequence[TrainingExample],
+    template: JudgeTemplate,
+    config: TrainingConfig,
+    model_config: ModelConfig,
+    *,
+    seed: int,
+    on_step: StepCallback | None = None,
+) -> TrainingReport:
+    """Fine-tune the model in ``start`` and save a complete, merged model with its tokenizer in ``into``.
+
+    Examples without a rationale are trained in the label-only form of the prompt. ``into`` appears only when finished.
+
+    Raises:
+        DataError: there is nothing to train on.
+    """
+    if not examples:
+        raise DataError("there is no example to train on")
+    set_seed(seed)
+    device = choose_device(model_config.device)
+    tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    encoder = Encoder(tokenizer, model_config.chat_template_options)
+    rows = [encode(example, encoder, template) for example in examples]
+    # Master weights stay in fp32: at 1e-5 most bf16 updates would round to nothing.
+    model = AutoModelForCausalLM.from_pretrained(
+        start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
+    )
+    scratch = into.with_name(into.name + ".tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(config, scratch, len(rows), device, seed),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        peft_config=_lora(config) if config.method == "lora" else None,
+        callbacks=[_Steps(on_step)] if on_step else [],
+    )
+    for callback in ("PrinterCallback", "ProgressCallback"):
+        _remove(trainer, callback)
+    outcome = trainer.train()
+    trained: Any = trainer.model
+    if config.method == "lora":
+        trained = trained.merge_and_unload()
+    trained.config.use_cache = True
+    trained.save_pretrained(scratch)
+    tokenizer.save_pretrained(scratch)
+    report = TrainingReport(
+        examples=len(rows),
+        steps=int(outcome.global_step),
+        prompt_tokens=sum(row["completion_mask"].count(0) for row in rows),
+        completion_tokens=sum(sum(row["completion_mask"]) for row in rows),
+        loss=float(outcome.training_loss),
+        seconds=float(outcome.metrics["train_runtime"]),
+    )
+    for leftover in scratch.glob("checkpoint-*"):
+        shutil.rmtree(leftover)
+    (scratch / "training_args.bin").unlink(missing_ok=True)
+    (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(into, ignore_errors=True)
+    scratch.rename(into)
+    return report
+
+
+def _arguments(config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int) -> SFTConfig:
+    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
+    steps = max(1, round(config.epochs * examples / config.batch_size))
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=config.batch_size // micro,
+        learning_rate=config.learning_rate,
+        warmup_steps=round(config.warmup_ratio * steps),
+        weight_decay=config.weight_decay,
+        lr_scheduler_type="cosine",
+        bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        use_cpu=device.type == "cpu",
+        completion_only_loss=True,
+        max_length=None,
+        packing=False,
+        gradient_checkpointing=device.type != "cpu",
+        # Padding is pure waste on a CPU: neighbours in length share a batch.
+        train_sampling_strategy="group_by_length",
+        logging_steps=1,
+        save_strategy="no",
+        report_to=config.report_to or "none",
+        disable_tqdm=True,
+        seed=seed % (1 << 31),
+        data_seed=seed % (1 << 31),
+        dataloader_pin_memory=device.type == "cuda",
+    )
+
+
+def _lora(config: TrainingConfig) -> Any:  # noqa: ANN401
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=config.lora.rank,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, on_step: StepCallback) -> None:
+        self._on_step = on_step
+        self._loss: float | None = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:  # noqa: ANN401
+        self._loss = (logs or {}).get("loss", self._loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
+        self._on_step(state.global_step, state.max_steps, self._loss)
+
+
+def _remove(trainer: SFTTrainer, name: str) -> None:
+    """Library progress output is ours to show."""
+    for callback in list(trainer.callback_handler.callbacks):
+        if type(callback).__name__ == name:
+            trainer.remove_callback(callback)
+
