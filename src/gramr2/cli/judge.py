@@ -1,0 +1,97 @@
+"""``gramr2 judge``: comparisons in, decisions out, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gramr2.cli.console import Bars, Json, Quiet, percent, set_up_logging, stdout
+from gramr2.cli.opening import open_judge
+
+Votes = Annotated[int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")]
+Orders = Annotated[str, typer.Option("--orders", help="both, or first (the stored order only).")]
+Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="Default: 0 for one vote, else 0.75.")]
+Tokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Budget of a rationale.")]
+Close = Annotated[
+    bool, typer.Option("--close/--no-close", help="Read the verdict of a rationale that used its budget up, or count it truncated.")
+]
+Mode = Annotated[str | None, typer.Option("--mode", help="reason or label; default: what the model was trained for.")]
+
+
+def judge(
+    model: Annotated[str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")],
+    data: Annotated[str, typer.Option("--data", "-d", help="Comparisons: a file, a folder or a hub data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
+    votes: Votes = 1,
+    orders: Orders = "both",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Judge the first N only.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
+    temperature: Temperature = None,
+    max_new_tokens: Tokens = 256,
+    close: Close = False,
+    mode: Mode = None,
+    on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
+    on_overlong: Annotated[str, typer.Option("--on-overlong", help="refuse or drop.")] = "refuse",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Judge comparisons and write label, confidence, rationale and votes for each."""
+    set_up_logging(quiet or as_json)
+    require(orders, ("both", "first"), "--orders")
+    require(on_bad_row, ("fail", "skip"), "--on-bad-row")
+    require(on_overlong, ("refuse", "drop"), "--on-overlong")
+    if mode is not None:
+        require(mode, ("reason", "label"), "--mode")
+    from gramr2.data import OnBadRow, load_unlabeled
+    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.records import decision_row, write_jsonl
+
+    comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
+    heat = temperature if temperature is not None else (0.0 if votes == 1 else 0.75)
+    judge_ = open_judge(
+        model, votes=votes, orders=orders, temperature=heat, max_new_tokens=max_new_tokens, close=close, mode=mode
+    )
+    too_long = overlong(judge_.backend, judge_.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
+    if on_overlong == "refuse":
+        refuse(too_long, len(comparisons), data)
+    names = {each.id for each in too_long}
+    kept = [c for c in comparisons if c.id not in names]
+    with Bars(quiet or as_json).task(f"judge {len(kept)} comparisons") as progress:
+        decisions = judge_.judge(kept, seed=seed, progress=progress)
+    write_jsonl(out, map(decision_row, decisions))
+    decided = [d for d in decisions if d.label is not None]
+    flips = [d.order_flip for d in decided if d.order_flip is not None]
+    summary = {
+        "judged": len(decisions),
+        "decided": len(decided),
+        "order_flip_rate": sum(flips) / len(flips) if flips else None,
+        "overlong": sorted(names),
+        "skipped": list(report.skipped),
+        "out": str(out),
+    }
+    if as_json:
+        stdout.print(json.dumps(summary), markup=False, highlight=False, soft_wrap=True)
+    elif not quiet:
+        stdout.print(
+            f"{len(decided)} of {len(decisions)} decided, order flips {percent(summary['order_flip_rate'])}"  # type: ignore[arg-type]
+            f"{f', {len(names)} over-long dropped' if names else ''}"
+            f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''} → {out}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def require(value: str, allowed: tuple[str, ...], flag: str) -> None:
+    """Refuse a flag's value.
+
+    Raises:
+        ConfigError: it is not one of the allowed ones.
+    """
+    from gramr2.errors import ConfigError
+
+    if value not in allowed:
+        raise ConfigError(f"{flag} {value!r} is not known: take one of {', '.join(allowed)}")

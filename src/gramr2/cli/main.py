@@ -1,0 +1,56 @@
+"""The console script ``gramr2``: one page of glue per command, and one place where errors become sentences."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gramr2.cli import check, evaluate, judge, models, train
+from gramr2.cli.console import stderr
+from gramr2.errors import GramrError
+
+app = typer.Typer(
+    name="gramr2",
+    help="Judges that train themselves: generative reward models from a few labels and many unlabelled comparisons.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("check")(check.check)
+app.command("train")(train.train)
+app.command("judge")(judge.judge)
+app.command("eval")(evaluate.evaluate)
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    """Shared by all commands."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"gramr2 {installed('gramr2')}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Entry point. A deliberate error is one sentence and its own exit code; anything else is a bug and shows itself."""
+    try:
+        app()
+    except GramrError as error:
+        stderr.print(f"gramr2: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        stderr.print("gramr2: interrupted; the same command goes on from here", markup=False, soft_wrap=True)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno is None or error.filename is None:
+            raise
+        stderr.print(f"gramr2: {error.filename}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

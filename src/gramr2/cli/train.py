@@ -1,0 +1,59 @@
+"""``gramr2 train``: the self-training run; the same command resumes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gramr2.cli.console import Bars, Json, Quiet, interval, percent, set_up_logging, stdout
+from gramr2.config import load_config
+
+
+def train(
+    run: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: the file's out, else runs/NAME.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a judge: on the seed, then round by round on what it labels itself. The same command resumes."""
+    config = load_config(run)
+    set_up_logging(quiet or as_json)
+    from gramr2.selftraining.loop import SelfTraining
+
+    folder = out or Path(config.out or Path("runs") / run.stem)
+    metrics = SelfTraining(config, folder, observer=Bars(quiet or as_json)).run()
+    if as_json:
+        stdout.print_json(data={"run": str(folder), "judge": str(folder / "judge"), "rounds": metrics})
+        return
+    if not quiet:
+        stdout.print(table(metrics))
+    last = metrics[-1].get("change")
+    if last and not quiet:
+        stdout.print(
+            f"Last round against the one before: {100 * last['difference']:+.1f} points "
+            f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar p = {last['p_value']:.2f}).",
+            highlight=False,
+        )
+    stdout.print(f"run    {folder}\njudge  {folder / 'judge'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def table(metrics: list[dict[str, Any]]) -> Table:
+    """One line a round: how the judge did on gold, and what it kept of the pool."""
+    grid = Table(title="Gold accuracy by round (95 % interval; abstentions count in coverage, not in accuracy)")
+    for name in ("round", "n", "accuracy", "interval", "order flips", "coverage", "pool kept"):
+        grid.add_column(name, justify="right")
+    for row in metrics:
+        gold, pool = row["gold"], row["pool"]
+        grid.add_row(
+            "0 (seed)" if row["round"] == 0 else str(row["round"]),
+            str(gold["n"]),
+            percent(gold["accuracy"]),
+            interval(gold["low"], gold["high"]),
+            percent(gold["order_flip_rate"]),
+            percent(gold["coverage"]),
+            f"{pool['kept']} of {pool['judged']}" if pool["judged"] else "–",
+        )
+    return grid

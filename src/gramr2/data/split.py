@@ -1,0 +1,79 @@
+"""Addressed randomness, subsets and overlap of data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from gramr2.comparison import Comparison
+
+T = TypeVar("T")
+
+
+def _digest(seed: int, parts: tuple[str | int, ...]) -> int:
+    text = "\x1f".join([str(seed), *map(str, parts)])
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def fraction(seed: int, *parts: str | int) -> float:
+    """A number in [0, 1) that belongs to this address and no other: the source of every random choice of a run."""
+    return (_digest(seed, parts) >> 11) / (1 << 53)
+
+
+def derive_seed(seed: int, *parts: str | int) -> int:
+    """A 63-bit seed that belongs to this address."""
+    return _digest(seed, parts) >> 1
+
+
+def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str]) -> tuple[T, ...]:
+    """``n`` of the items, the same ones whatever order they come in, returned in the order given."""
+    chosen = sorted(range(len(items)), key=lambda i: (fraction(seed, "subset", key(items[i])), key(items[i])))[:n]
+    return tuple(items[i] for i in sorted(chosen))
+
+
+def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str, str]]:
+    """Pairs of ids (one of a, one of b) with the same prompt and the same two responses, in either order.
+
+    Case and white space are folded: it finds copies, not paraphrases.
+    """
+    known: dict[tuple[str, frozenset[str]], str] = {_content(each): each.id for each in a}
+    return [(known[content], each.id) for each in b if (content := _content(each)) in known]
+
+
+def near_duplicates(
+    texts_a: Mapping[str, str], texts_b: Mapping[str, str], threshold: float = 0.6
+) -> list[tuple[str, str, float]]:
+    """Pairs of keys whose texts share at least ``threshold`` of their word 3-grams (Jaccard)."""
+    grams_a = {key: _grams(text) for key, text in texts_a.items()}
+    index: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for key, grams in grams_a.items():
+        for gram in grams:
+            index[gram].append(key)
+    found: list[tuple[str, str, float]] = []
+    for other, text in texts_b.items():
+        grams = _grams(text)
+        shared: dict[str, int] = defaultdict(int)
+        for gram in grams:
+            for key in index.get(gram, ()):
+                shared[key] += 1
+        for key, count in shared.items():
+            similarity = count / (len(grams) + len(grams_a[key]) - count)
+            if similarity >= threshold:
+                found.append((key, other, similarity))
+    return found
+
+
+def _content(comparison: Comparison) -> tuple[str, frozenset[str]]:
+    return _fold(comparison.prompt_text), frozenset(map(_fold, comparison.responses))
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _grams(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.casefold())
+    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}

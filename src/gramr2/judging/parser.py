@@ -1,0 +1,208 @@
+"""Reading a verdict out of what a judge wrote: the generation only, after its thinking, in every format of the field.
+
+A format that is present but says two things, or nothing, ends the search: what one format leaves unclear is not settled
+by another. Text behind ``</answer>`` is never looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gramr2.comparison import Label
+from gramr2.judgment import Outcome
+
+
+class VerdictFormat(StrEnum):
+    """The ways in which published judges state a verdict."""
+
+    ANSWER_SCORES = "answer-scores"
+    TAG = "tag"
+    GRADES = "grades"
+    BRACKETS = "brackets"
+    BOXED = "boxed"
+    SCORES = "scores"
+    JSON = "json"
+
+
+ALL_FORMATS = tuple(VerdictFormat)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Outcome, rationale (the thinking, or what stands before the verdict), and the format the verdict was found in."""
+
+    outcome: Outcome
+    rationale: str | None
+    format: VerdictFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A format is present from ``start`` on; ``label`` is None where it is not a verdict."""
+
+    start: int
+    label: Label | None
+
+
+_NOUN = r"(?:response|assistant|answer|option|model|candidate)"
+_ONE = re.compile(rf"(?:{_NOUN}[ _])?\(?(a|b|1|2|tie|equal|same|draw)\)?\.?", re.IGNORECASE)
+_GRADE = re.compile(r"([AB])\s*(>>|>|=|<<|<)\s*([AB])", re.IGNORECASE)
+_LABELS = {"a": Label.A, "1": Label.A, "b": Label.B, "2": Label.B, "c": Label.TIE}
+_LABELS |= dict.fromkeys(("tie", "equal", "same", "draw"), Label.TIE)
+_ANSWER = re.compile(r"<answer>([^<]{0,400})</answer>", re.IGNORECASE)
+_OPEN_ANSWER = re.compile(r"<answer>", re.IGNORECASE)
+_DOUBLE = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
+_GRADED = re.compile(r"\[\[\s*([AB]\s{0,3}(?:>>|>|=|<<|<)\s{0,3}[AB])\s*\]\]", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{\s*(?:\\(?:text|textbf|mathrm)\{([^{}]{0,80})\}|([^{}]{0,80}))\s*\}")
+_SCORE = {side: re.compile(rf"<score_{side}>([^<]{{0,40}})</score_{side}>", re.IGNORECASE) for side in "AB"}
+_KEYS = ("winner", "verdict", "better", "answer", "preference", "choice", "label")
+_OBJECT = re.compile(r"\{[^{}]{0,4000}\}")
+
+
+def parse(text: str, *, truncated: bool = False, formats: Collection[VerdictFormat] = ALL_FORMATS) -> Parsed:
+    """Read one completion.
+
+    Args:
+        text: what the judge wrote, with its prefilled beginning but without the prompt.
+        truncated: the completion hit its token limit; half a verdict is then none.
+        formats: which formats to look for.
+    """
+    failure = Outcome.TRUNCATED if truncated else Outcome.UNPARSEABLE
+    thinking, closed, rest = text.rpartition("</think>")
+    if not closed:
+        opened = text.rfind("<think>")
+        if opened >= 0:
+            return Parsed(failure, text[opened + len("<think>") :].strip() or None)
+        thinking, rest = "", text
+    rationale = thinking.partition("<think>")[2] if "<think>" in thinking else thinking
+    for kind in VerdictFormat:
+        found = _READERS[kind](rest) if kind in formats else None
+        if found is not None:
+            said = rationale.strip() or (rest[: found.start].strip() if not closed else "")
+            unfinished = truncated and found.label is None
+            outcome = Outcome.of(found.label) if found.label else Outcome.TRUNCATED if unfinished else Outcome.UNPARSEABLE
+            return Parsed(outcome, said or None, kind)
+    return Parsed(failure, rationale.strip() or (rest.strip() if not closed else "") or None)
+
+
+def _label(text: str) -> Label | None:
+    """A verdict that is all of a text: «A», «[[B]]», «Response A», «2», «tie», «A>>B»."""
+    inner = text.strip()
+    bracketed = inner.startswith("[[") and inner.endswith("]]")
+    inner = inner[2:-2].strip() if bracketed else inner
+    grade = _GRADE.fullmatch(inner)
+    if grade:
+        return _grade(grade)
+    if bracketed and inner.lower() == "c":
+        return Label.TIE
+    one = _ONE.fullmatch(inner)
+    return _LABELS[one[1].lower()] if one else None
+
+
+def _grade(match: re.Match[str]) -> Label | None:
+    left, sign, right = match[1].upper(), match[2], match[3].upper()
+    if left == right:
+        return None
+    if sign == "=":
+        return Label.TIE
+    return Label(left if sign.startswith(">") else right)
+
+
+def _answer_scores(text: str) -> _Found | None:
+    elements = list(_ANSWER.finditer(text))
+    if len(elements) != 2:
+        return None
+    scores = [_number(element[1]) for element in elements]
+    if None in scores:
+        return None
+    return _Found(elements[0].start(), _higher(scores[0], scores[1]))
+
+
+def _tag(text: str) -> _Found | None:
+    elements = list(_ANSWER.finditer(text))
+    opened = [match.start() for match in _OPEN_ANSWER.finditer(text)]
+    if not opened:
+        return None
+    if not elements or opened[-1] > elements[-1].start():
+        # The last element is open: it was cut off, or the model stopped inside it. Half an element is no verdict.
+        return _Found(opened[-1], None)
+    return _Found(elements[-1].start(), _label(elements[-1][1]))
+
+
+def _agreed(found: list[tuple[int, Label | None]]) -> _Found | None:
+    if not found:
+        return None
+    labels = {label for _, label in found}
+    return _Found(found[0][0], labels.pop() if len(labels) == 1 else None)
+
+
+def _grades(text: str) -> _Found | None:
+    return _agreed([(match.start(), _label(match[1])) for match in _GRADED.finditer(text)])
+
+
+def _brackets(text: str) -> _Found | None:
+    return _agreed([(match.start(), _label(match[0])) for match in _DOUBLE.finditer(text)])
+
+
+def _boxed(text: str) -> _Found | None:
+    boxes = list(_BOXED.finditer(text))
+    return _Found(boxes[-1].start(), _label(boxes[-1][1] or boxes[-1][2] or "")) if boxes else None
+
+
+def _scores(text: str) -> _Found | None:
+    pairs = {side: list(pattern.finditer(text)) for side, pattern in _SCORE.items()}
+    if not any(pairs.values()):
+        return None
+    start = min(found[0].start() for found in pairs.values() if found)
+    if not all(pairs.values()):
+        return _Found(start, None)
+    return _Found(start, _higher(_number(pairs["A"][-1][1]), _number(pairs["B"][-1][1])))
+
+
+def _json(text: str) -> _Found | None:
+    for match in reversed(list(_OBJECT.finditer(text))):
+        try:
+            value = json.loads(match[0])
+        except ValueError:
+            continue
+        entries = {str(key).lower(): entry for key, entry in value.items()}
+        key = next((key for key in _KEYS if key in entries), None)
+        if key is not None:
+            entry = entries[key]
+            readable = isinstance(entry, str | int) and not isinstance(entry, bool)
+            return _Found(match.start(), _label(str(entry)) if readable else None)
+        if "score_a" in entries and "score_b" in entries:
+            return _Found(match.start(), _higher(_number(entries["score_a"]), _number(entries["score_b"])))
+    return None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _higher(a: float | None, b: float | None) -> Label | None:
+    if a is None or b is None:
+        return None
+    return Label.TIE if a == b else Label.A if a > b else Label.B
+
+
+_READERS: dict[VerdictFormat, Callable[[str], _Found | None]] = {
+    VerdictFormat.ANSWER_SCORES: _answer_scores,
+    VerdictFormat.TAG: _tag,
+    VerdictFormat.GRADES: _grades,
+    VerdictFormat.BRACKETS: _brackets,
+    VerdictFormat.BOXED: _boxed,
+    VerdictFormat.SCORES: _scores,
+    VerdictFormat.JSON: _json,
+}
