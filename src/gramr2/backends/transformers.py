@@ -20,7 +20,7 @@ from transformers.cache_utils import Cache
 from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
 from gramr2.backends.cache import can_grow, new_cache, seeded_with
 from gramr2.backends.encoding import Encoder
-from gramr2.backends.hardware import choose_device, choose_dtype
+from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.comparison import Message
@@ -72,6 +72,7 @@ class TransformersBackend:
         batching: Batching | None = None,
     ) -> None:
         folder = resolve(str(model), revision=revision)
+        keep_freed_memory()
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.batching = batching or Batching()

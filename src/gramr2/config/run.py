@@ -156,6 +156,9 @@ class TrainingConfig(Section):
     """share of the steps with rising learning rate (0.05 in MSRL)"""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW weight decay"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the matrix products; auto is bf16 on a GPU that has it, fp32 on a CPU, where bf16 is faster on some and slower on
+    others (the log of any command that loads a model says what this one measured)"""
     orders: Literal["both", "hashed"] = "both"
     """show each example in both orders, or in one drawn by hash (half the cost)"""
     report_to: list[str] = Field(default_factory=list)

@@ -24,15 +24,16 @@ CONCLUSIONS = {
     Label.TIE: "Conclusion: Neither response is better.",
 }
 
+# Every word here is paid for in each training example: these rules are a third of a short prompt.
 _TASK = (
-    "Compare two responses to one prompt. The better response serves the prompt better: it is correct, complete, to the "
-    "point, safe, and in the form that was asked for. The order of the responses and their length count for nothing."
+    "Which response serves the prompt better: correct, complete, to the point, safe, in the form asked for? "
+    "Ignore the order and the length of the responses."
 )
 _REASON = (
-    "First reason inside <think></think>: Feedback on each response, a Comparison, a Conclusion. Then give the verdict: "
-    "<answer>A</answer>, <answer>B</answer>, or <answer>tie</answer> if neither is better."
+    "Reason inside <think></think>: Feedback, Comparison, Conclusion. Then give the verdict: "
+    "<answer>A</answer>, <answer>B</answer> or <answer>tie</answer>."
 )
-_LABEL = "Give the verdict alone: <answer>A</answer>, <answer>B</answer>, or <answer>tie</answer> if neither is better."
+_LABEL = "Give the verdict alone: <answer>A</answer>, <answer>B</answer> or <answer>tie</answer>."
 
 
 class JudgeMode(StrEnum):

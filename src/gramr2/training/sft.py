@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, s
 from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
-from gramr2.backends.hardware import choose_device
+from gramr2.backends.hardware import choose_device, keep_freed_memory
 from gramr2.config.run import ModelConfig, TrainingConfig
 from gramr2.data.split import fraction
 from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_mentions
@@ -107,7 +107,8 @@ def train_judge(
     """
     if not examples:
         raise DataError("there is no example to train on")
-    set_seed(seed)
+    set_seed(seed % (1 << 31))
+    keep_freed_memory()
     device = choose_device(model_config.device)
     tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
     if tokenizer.pad_token_id is None:
@@ -167,12 +168,12 @@ def _arguments(config: TrainingConfig, folder: Path, examples: int, device: torc
         warmup_steps=round(config.warmup_ratio * steps),
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
-        bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        bf16=_bf16(config.precision, device),
         use_cpu=device.type == "cpu",
         completion_only_loss=True,
         max_length=None,
         packing=False,
-        gradient_checkpointing=device.type != "cpu",
+        activation_checkpointing=device.type != "cpu",
         # Padding is pure waste on a CPU: neighbours in length share a batch.
         train_sampling_strategy="group_by_length",
         logging_steps=1,
@@ -183,6 +184,13 @@ def _arguments(config: TrainingConfig, folder: Path, examples: int, device: torc
         data_seed=seed % (1 << 31),
         dataloader_pin_memory=device.type == "cuda",
     )
+
+
+def _bf16(precision: str, device: torch.device) -> bool:
+    """Whether products are computed in bf16; the weights stay in fp32 either way."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def _lora(config: TrainingConfig) -> Any:  # noqa: ANN401
