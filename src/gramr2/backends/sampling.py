@@ -144,6 +144,9 @@ class Stepper:
         if row.guided and verdict is not None and verdict.close in tail:
             after = tail.rpartition(verdict.close)[2]
             row.close(self.encoder, verdict.bridge.removeprefix(after) if not after.strip() else verdict.bridge)
+        elif row.guided and verdict is not None and tail.rstrip().endswith(verdict.anchor):
+            # A verdict inside the thinking: the model has stopped reasoning.
+            self._run_out(row, FinishReason.STOP)
         elif any(stop in tail for stop in row.request.stop):
             row.finish = FinishReason.STOP
         elif verdict is not None and not row.guided and tail.rstrip().endswith(verdict.anchor):

@@ -153,7 +153,7 @@ class Judge:
             seeds=tuple(derive_seed(seed, job.comparison.id, job.order.value, sample) for sample in samples),
             decoding=Decoding(sampling.temperature, sampling.top_p, sampling.max_new_tokens),
             prefill=self.template.prefill,
-            stop=(reading.end,),
+            stop=() if sampling.guided else (reading.end,),
             verdict=reading,
         )
 

@@ -16,6 +16,7 @@ from gramr2.comparison import Comparison, Label, Message
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
 _LOOKALIKE = re.compile(r"^((?:> )*)(\[(?:Prompt|Response A|Response B|End)\]\s*)$", re.MULTILINE)
+OPENING = "Feedback:"
 _TAGS = re.compile(r"</?(?:think|answer)>")
 
 CONCLUSIONS = {
@@ -62,8 +63,12 @@ class JudgeTemplate:
 
     @property
     def prefill(self) -> str:
-        """The start of the answer, given to the model."""
-        return "<think>\n" if self.mode is JudgeMode.REASON else "<answer>"
+        """The start of the answer, given to the model.
+
+        It holds the first word of the rationale: a judge trained on labels alone would otherwise answer at once, inside its
+        own thinking.
+        """
+        return f"<think>\n{OPENING}" if self.mode is JudgeMode.REASON else "<answer>"
 
     @property
     def hash(self) -> str:
@@ -84,12 +89,12 @@ class JudgeTemplate:
     def answer(self, label: Label, rationale: str | None) -> tuple[str, ...]:
         """The answer to train on, y = rationale ⊕ verdict, in the pieces whose ends are token boundaries.
 
-        The pieces are those of guided decoding, so training and inference meet the same tokens. A rationale that does
-        not conclude gets the conclusion of its label; tags inside it are taken out.
+        The pieces are those of guided decoding, so training and inference meet the same tokens.
         """
         if self.mode is JudgeMode.LABEL or rationale is None:
             return ("<answer>", label.value, "</answer>")
-        return ("<think>\n", with_conclusion(rationale, label), "\n</think>\n<answer>", label.value, "</answer>")
+        text = complete(rationale, label).removeprefix(OPENING)
+        return (self.prefill, text, "\n</think>\n<answer>", label.value, "</answer>")
 
 
 def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
@@ -105,9 +110,14 @@ def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
     return _unquote(found[1]), _unquote(found[2]), _unquote(found[3])
 
 
-def with_conclusion(rationale: str, label: Label) -> str:
-    """A rationale that ends in the conclusion of ``label``; one that already concludes is left as it is."""
+def complete(rationale: str, label: Label) -> str:
+    """A rationale in the judge's form: it opens with «Feedback:» and ends in a conclusion.
+
+    What is there is kept; the opening and the conclusion of ``label`` are added where they are missing, and tags, which
+    would end the thinking early, are taken out.
+    """
     text = _TAGS.sub("", rationale).strip()
+    text = text if text.startswith(OPENING) else f"{OPENING} {text}"
     return text if re.search(r"^Conclusion:", text, re.MULTILINE) else f"{text}\n{CONCLUSIONS[label]}"
 
 
