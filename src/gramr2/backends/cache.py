@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
 
 
-class GrowingLayer(DynamicLayer):
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values in buffers of fixed capacity, shape (rows, heads, capacity, head size)."""
 
     def __init__(self, capacity: int) -> None:

@@ -112,7 +112,9 @@ class Encoder:
         for hole in holes:
             before, found, text = text.partition(hole)
             if not found:
-                raise ModelError("this model's chat template drops or reorders messages: give a model whose template keeps them")
+                raise ModelError(
+                    "this model's chat template drops or reorders messages: give a model whose template keeps them"
+                )
             pieces.append(before)
         return [*pieces, text]
 

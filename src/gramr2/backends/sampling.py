@@ -72,10 +72,10 @@ class Stepper:
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set.
         """
         logits = logits.float()
-        needed = [
-            i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))
-        ]
-        chosen = dict(zip(needed, self._sample([rows[i] for i in needed], logits[needed]), strict=True)) if needed else {}
+        needed = [i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))]
+        chosen = (
+            dict(zip(needed, self._sample([rows[i] for i in needed], logits[needed]), strict=True)) if needed else {}
+        )
         tokens: list[int] = []
         for i, row in enumerate(rows):
             if row.finish:
@@ -104,7 +104,9 @@ class Stepper:
         decodings = [row.request.decoding for row in rows]
         if all(d.temperature == 0 for d in decodings):
             return [int(token) for token in greedy]
-        draws = torch.tensor([row.rng.random() if d.temperature else 0.0 for row, d in zip(rows, decodings, strict=True)])
+        draws = torch.tensor(
+            [row.rng.random() if d.temperature else 0.0 for row, d in zip(rows, decodings, strict=True)]
+        )
         heat = torch.tensor([d.temperature or 1.0 for d in decodings], device=logits.device)
         probs = torch.softmax(logits / heat[:, None], dim=-1)
         tokens = _invert(probs, draws.to(probs))
@@ -125,7 +127,9 @@ class Stepper:
         if heat == 0:
             row.label = labels[int(values.argmax())]
         else:
-            row.label = labels[_invert(torch.softmax(values / heat, -1)[None], torch.tensor([row.rng.random()]).double())[0]]
+            row.label = labels[
+                _invert(torch.softmax(values / heat, -1)[None], torch.tensor([row.rng.random()]).double())[0]
+            ]
         row.finish = FinishReason.CLOSED if row.closed_early else FinishReason.STOP
 
     def _append(self, row: Row, token: int) -> None:

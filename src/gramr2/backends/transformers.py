@@ -188,7 +188,9 @@ class TransformersBackend:
             ids[row, gap:] = torch.tensor(prompt[start:])
             mask[row, start : start + gap] = 0
             positions[row, gap:] = torch.arange(start, len(prompt))
-        cache = seeded_with(self.config, capacity, prefix[1], len(prompts)) if prefix else new_cache(self.config, capacity)
+        cache = (
+            seeded_with(self.config, capacity, prefix[1], len(prompts)) if prefix else new_cache(self.config, capacity)
+        )
         ids, mask, positions = ids.to(self.device), mask.to(self.device), positions.to(self.device)
         output = self.model(
             ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1

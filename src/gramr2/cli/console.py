@@ -24,14 +24,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 def set_up_logging(quiet: bool) -> None:
     """Our notes go to stderr; the libraries' chatter does not."""
     import os
+    import warnings
 
+    # Deprecations between the libraries are for their maintainers, not for who trains a judge.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logger = logging.getLogger("gramr2")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     if not logger.handlers:
-        logger.addHandler(RichHandler(console=stderr, show_path=False, show_level=False, markup=False, highlighter=None))
+        logger.addHandler(
+            RichHandler(console=stderr, show_path=False, show_level=False, markup=False, highlighter=None)
+        )
         logger.propagate = False
 
 

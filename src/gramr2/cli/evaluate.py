@@ -17,7 +17,9 @@ VERSION = "1"
 
 
 def evaluate(
-    model: Annotated[str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
+    ],
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Labelled comparisons: a file, or starter:gold.")],
     votes: Votes = 1,
     orders: Orders = "both",

@@ -11,18 +11,25 @@ import typer
 from gramr2.cli.console import Bars, Json, Quiet, percent, set_up_logging, stdout
 from gramr2.cli.opening import open_judge
 
-Votes = Annotated[int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")]
+Votes = Annotated[
+    int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
+]
 Orders = Annotated[str, typer.Option("--orders", help="both, or first (the stored order only).")]
 Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="Default: 0 for one vote, else 0.75.")]
 Tokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Budget of a rationale.")]
 Close = Annotated[
-    bool, typer.Option("--close/--no-close", help="Read the verdict of a rationale that used its budget up, or count it truncated.")
+    bool,
+    typer.Option(
+        "--close/--no-close", help="Read the verdict of a rationale that used its budget up, or count it truncated."
+    ),
 ]
 Mode = Annotated[str | None, typer.Option("--mode", help="reason or label; default: what the model was trained for.")]
 
 
 def judge(
-    model: Annotated[str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
+    ],
     data: Annotated[str, typer.Option("--data", "-d", help="Comparisons: a file, a folder or a hub data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     votes: Votes = 1,

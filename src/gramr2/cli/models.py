@@ -21,7 +21,8 @@ def list_models(as_json: Json = False) -> None:
     rows = available()
     if as_json:
         values = [
-            {"name": m.name, "parameters": m.parameters, "license": m.license, "path": str(p) if p else None} for m, p in rows
+            {"name": m.name, "parameters": m.parameters, "license": m.license, "path": str(p) if p else None}
+            for m, p in rows
         ]
         stdout.print(json.dumps(values), markup=False, highlight=False, soft_wrap=True)
         return
@@ -29,7 +30,9 @@ def list_models(as_json: Json = False) -> None:
     for name in ("name", "parameters", "licence", "what", "where"):
         grid.add_column(name)
     for model, path in rows:
-        grid.add_row(model.name, model.parameters, model.license, model.description, str(path) if path else "not pulled yet")
+        grid.add_row(
+            model.name, model.parameters, model.license, model.description, str(path) if path else "not pulled yet"
+        )
     stdout.print(grid)
 
 

@@ -32,7 +32,9 @@ def open_judge(
     if model.startswith("scripted:"):
         return Judge(scripted(model.removeprefix("scripted:")), template, sampling)
     if model.startswith("openai:"):
-        raise ModelError("openai: models are not supported yet; give a local folder, a hub id, a .gguf file or a named model")
+        raise ModelError(
+            "openai: models are not supported yet; give a local folder, a hub id, a .gguf file or a named model"
+        )
     from gramr2.backends.transformers import TransformersBackend
 
     return Judge(TransformersBackend(model), template, sampling)

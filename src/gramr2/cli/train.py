@@ -14,7 +14,9 @@ from gramr2.config import load_config
 
 def train(
     run: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: the file's out, else runs/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; default: the file's out, else runs/NAME.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

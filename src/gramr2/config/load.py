@@ -26,7 +26,9 @@ def load_config(path: Path) -> RunConfig:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; gramr2 train takes a run file, see examples/quickstart.yaml") from error
+        raise ConfigError(
+            f"{path}: no such file; gramr2 train takes a run file, see examples/quickstart.yaml"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:

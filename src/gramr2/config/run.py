@@ -48,7 +48,7 @@ class SourceConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_string(cls, value: Any) -> Any:  # noqa: ANN401
+    def _from_string(cls, value: Any) -> Any:
         return {"path": value} if isinstance(value, str) else value
 
 
@@ -70,7 +70,7 @@ class DataConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _single_source(cls, value: Any) -> Any:  # noqa: ANN401
+    def _single_source(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         parts = ("seed", "pool", "gold")
@@ -98,7 +98,9 @@ class SamplingConfig(Section):
     @model_validator(mode="after")
     def _votes_differ(self) -> SamplingConfig:
         if self.votes > 1 and self.temperature == 0:
-            raise ValueError(f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0")
+            raise ValueError(
+                f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0"
+            )
         if self.close_on_budget and not self.guided:
             raise ValueError("close_on_budget needs guided: true")
         return self
@@ -167,7 +169,9 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _micro_divides(self) -> TrainingConfig:
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
-            raise ValueError(f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}")
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
+            )
         return self
 
 
@@ -188,8 +192,8 @@ class RunConfig(Section):
     """self-training rounds; 0 trains on the seed alone"""
     init: Literal["backbone", "previous"] = "backbone"
     """where each round's training starts"""
-    filters: list[FilterConfig] = Field(
-        default_factory=lambda: [ConfidenceFilter(), ConsistencyFilter(), RationaleFilter()]
+    filters: tuple[FilterConfig, ...] = Field(
+        default_factory=lambda: (ConfidenceFilter(), ConsistencyFilter(), RationaleFilter())
     )
     """applied in this order; the first that objects drops the comparison"""
     out: str | None = None
@@ -197,7 +201,7 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _model_name(cls, value: Any) -> Any:  # noqa: ANN401
+    def _model_name(cls, value: Any) -> Any:
         if isinstance(value, dict) and isinstance(value.get("model"), str):
             return {**value, "model": {"name": value["model"]}}
         return value

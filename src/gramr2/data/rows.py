@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 
@@ -30,28 +29,32 @@ def read_row(row: Row, where: str, *, default_id: str) -> list[LabeledComparison
             return [_preference(row, default_id)]
         if "responses" in row:
             return _responses(row, default_id)
-    except _Bad as error:
+    except _BadRowError as error:
         raise DataError(f"{where}: {error}") from None
     columns = ", ".join(map(str, row)) or "none"
-    raise DataError(f"{where}: needs prompt and responses, or chosen and rejected; the columns here are {columns[:200]}")
+    raise DataError(
+        f"{where}: needs prompt and responses, or chosen and rejected; the columns here are {columns[:200]}"
+    )
 
 
-class _Bad(Exception):
+class _BadRowError(Exception):
     """The reason why a row is refused."""
 
 
 def _responses(row: Row, default_id: str) -> list[LabeledComparison | Comparison]:
     values = row["responses"]
     if not isinstance(values, Sequence) or isinstance(values, str | bytes) or len(values) < 2:
-        raise _Bad("responses must be a list of two or more texts")
+        raise _BadRowError("responses must be a list of two or more texts")
     texts = [_text(value, f"responses[{i}]") for i, value in enumerate(values)]
     prompt = _prompt(row.get("prompt"))
     name = _id(row, default_id)
     label = _label(row.get("label"))
     if label is not None:
         if len(texts) != 2:
-            raise _Bad(f"a labelled row has exactly two responses, this one has {len(texts)}")
-        return [LabeledComparison(_comparison(row, name, prompt, texts[0], texts[1]), label, _optional(row, "rationale"))]
+            raise _BadRowError(f"a labelled row has exactly two responses, this one has {len(texts)}")
+        return [
+            LabeledComparison(_comparison(row, name, prompt, texts[0], texts[1]), label, _optional(row, "rationale"))
+        ]
     if len(texts) == 2:
         return [_comparison(row, name, prompt, texts[0], texts[1])]
     indices = combinations(range(len(texts)), 2) if len(texts) <= ALL_PAIRS_UP_TO else pairwise(range(len(texts)))
@@ -66,9 +69,7 @@ def _preference(row: Row, default_id: str) -> LabeledComparison:
     else:
         prompt = _prompt(given)
         chosen, rejected = (_answer(row[key], key) for key in ("chosen", "rejected"))
-    item = LabeledComparison(
-        _comparison(row, name, prompt, chosen, rejected), Label.A, _optional(row, "rationale")
-    )
+    item = LabeledComparison(_comparison(row, name, prompt, chosen, rejected), Label.A, _optional(row, "rationale"))
     return item if fraction(0, "chosen first", name) < 0.5 else item.swap()
 
 
@@ -76,11 +77,18 @@ def _implicit(chosen: object, rejected: object) -> tuple[tuple[Message, ...], st
     """Prompt and answers out of two conversations with a common beginning."""
     if isinstance(chosen, str) and isinstance(rejected, str):
         _text(chosen, "chosen"), _text(rejected, "rejected")
-        cut = len(os.path.commonprefix([chosen, rejected]))
+        cut = next(
+            (i for i, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b),
+            min(len(chosen), len(rejected)),
+        )
         mark = chosen.rfind("\n\nAssistant:", 0, cut)
-        cut = mark + len("\n\nAssistant:") if mark >= 0 else max(chosen.rfind(" ", 0, cut), chosen.rfind("\n", 0, cut)) + 1
+        cut = (
+            mark + len("\n\nAssistant:")
+            if mark >= 0
+            else max(chosen.rfind(" ", 0, cut), chosen.rfind("\n", 0, cut)) + 1
+        )
         if not chosen[:cut].strip():
-            raise _Bad("there is no prompt, and chosen and rejected have no common beginning to take as one")
+            raise _BadRowError("there is no prompt, and chosen and rejected have no common beginning to take as one")
         prompt = chosen[:cut].removesuffix("\n\nAssistant:").removeprefix("\n\nHuman: ")
         return _prompt(prompt), _text(chosen[cut:].strip(), "chosen"), _text(rejected[cut:].strip(), "rejected")
     first, second = _messages(chosen, "chosen"), _messages(rejected, "rejected")
@@ -88,7 +96,7 @@ def _implicit(chosen: object, rejected: object) -> tuple[tuple[Message, ...], st
     while common < min(len(first), len(second)) and first[common] == second[common]:
         common += 1
     if not common:
-        raise _Bad("there is no prompt, and chosen and rejected do not begin with the same messages")
+        raise _BadRowError("there is no prompt, and chosen and rejected do not begin with the same messages")
     return first[:common], _joined(first[common:], "chosen"), _joined(second[common:], "rejected")
 
 
@@ -109,7 +117,7 @@ def _prompt(value: object) -> tuple[Message, ...]:
     if isinstance(value, str):
         return (Message("user", _text(value, "prompt")),)
     if value is None:
-        raise _Bad("there is no prompt")
+        raise _BadRowError("there is no prompt")
     return _messages(value, "prompt")
 
 
@@ -119,22 +127,22 @@ def _answer(value: object, name: str) -> str:
 
 def _messages(value: object, name: str) -> tuple[Message, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        raise _Bad(f"{name} must be a text or a list of messages, not {type(value).__name__}")
+        raise _BadRowError(f"{name} must be a text or a list of messages, not {type(value).__name__}")
     turns: list[Message] = []
     for i, turn in enumerate(value):
         if not isinstance(turn, Mapping):
-            raise _Bad(f"{name}[{i}] must be a message with role and content")
+            raise _BadRowError(f"{name}[{i}] must be a message with role and content")
         roles: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
         role = turn.get("role")
         if not isinstance(role, str) or role not in roles:
-            raise _Bad(f"{name}[{i}] has the role {role!r}, known are system, user and assistant")
+            raise _BadRowError(f"{name}[{i}] has the role {role!r}, known are system, user and assistant")
         turns.append(Message(roles[role], _text(turn.get("content"), f"{name}[{i}].content")))
     return tuple(turns)
 
 
 def _joined(turns: tuple[Message, ...], name: str) -> str:
     if not turns:
-        raise _Bad(f"{name} has no answer after the prompt")
+        raise _BadRowError(f"{name} has no answer after the prompt")
     if len(turns) == 1:
         return turns[0].content
     return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in turns)
@@ -142,13 +150,13 @@ def _joined(turns: tuple[Message, ...], name: str) -> str:
 
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
-        raise _Bad(f"{name} must be a text, not {type(value).__name__}")
+        raise _BadRowError(f"{name} must be a text, not {type(value).__name__}")
     if not value.strip():
-        raise _Bad(f"{name} is empty")
+        raise _BadRowError(f"{name} is empty")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise _Bad(f"{name} holds half of a surrogate pair, which is not text") from None
+        raise _BadRowError(f"{name} holds half of a surrogate pair, which is not text") from None
     return value
 
 
@@ -171,4 +179,4 @@ def _label(value: object) -> Label | None:
         known = {"a": Label.A, "b": Label.B, "tie": Label.TIE}
         if value.strip().lower() in known:
             return known[value.strip().lower()]
-    raise _Bad(f"label {value!r} is not A, B or tie")
+    raise _BadRowError(f"label {value!r} is not A, B or tie")

@@ -92,7 +92,11 @@ def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], 
     interval = accuracy_interval(correct, [item.comparison.group for item, _ in decided], seed) if decided else None
     flips = [decision.order_flip for _, decision in decided if decision.order_flip is not None]
     votes = [vote for _, decision in pairs for vote in decision.judgments]
-    shown_first = [label.value == "A" for vote in votes if (label := _as_shown(vote.order.value, vote.outcome)) and label is not Label.TIE]
+    shown_first = [
+        label.value == "A"
+        for vote in votes
+        if (label := _as_shown(vote.order.value, vote.outcome)) and label is not Label.TIE
+    ]
     return Accuracy(
         n=len(pairs),
         decided=len(decided),
@@ -152,9 +156,7 @@ def paired_test(
     items: Sequence[LabeledComparison], before: Sequence[Decision], after: Sequence[Decision], seed: int = 0
 ) -> PairedTest:
     """Compare two judges on the same items."""
-    changes = [
-        (b.label is item.label, a.label is item.label) for item, b, a in zip(items, before, after, strict=True)
-    ]
+    changes = [(b.label is item.label, a.label is item.label) for item, b, a in zip(items, before, after, strict=True)]
     lost = sum(was and not now for was, now in changes)
     won = sum(now and not was for was, now in changes)
     p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0

@@ -70,5 +70,5 @@ def refuse(found: list[Overlong], total: int, what: str) -> None:
         first = found[0]
         raise PromptTooLongError(
             f"{what}: {len(found)} of {total} comparisons exceed the budget of {first.allowed} prompt tokens (the first, "
-            f"{first.id!r}, has {first.tokens}): raise max_prompt_tokens, take a model with more context, or set on_overlong: drop"
+            f"{first.id!r}, has {first.tokens}): raise max_prompt_tokens, take a larger model, or set on_overlong: drop"
         )

@@ -50,7 +50,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.votes > 1 and self.temperature == 0:
-            raise ConfigError(f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0")
+            raise ConfigError(
+                f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0"
+            )
 
 
 class JudgmentStore(Protocol):
@@ -78,7 +80,9 @@ class Judge:
         sampling: votes, orders and decoding.
     """
 
-    def __init__(self, backend: Backend, template: JudgeTemplate | None = None, sampling: Sampling | None = None) -> None:
+    def __init__(
+        self, backend: Backend, template: JudgeTemplate | None = None, sampling: Sampling | None = None
+    ) -> None:
         self.backend = backend
         self.template = template or JudgeTemplate()
         self.sampling = sampling or Sampling()
@@ -101,7 +105,9 @@ class Judge:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
         """
         jobs: list[_Job] = [
-            _Job(i, comparison, order) for i, comparison in enumerate(comparisons) for order in self.sampling.orders.shown
+            _Job(i, comparison, order)
+            for i, comparison in enumerate(comparisons)
+            for order in self.sampling.orders.shown
         ]
         decisions: list[Decision | None] = [None] * len(comparisons)
         open_orders = [len(self.sampling.orders.shown)] * len(comparisons)

@@ -85,7 +85,9 @@ def parse(text: str, *, truncated: bool = False, formats: Collection[VerdictForm
         if found is not None:
             said = rationale.strip() or (rest[: found.start].strip() if not closed else "")
             unfinished = truncated and found.label is None
-            outcome = Outcome.of(found.label) if found.label else Outcome.TRUNCATED if unfinished else Outcome.UNPARSEABLE
+            outcome = (
+                Outcome.of(found.label) if found.label else Outcome.TRUNCATED if unfinished else Outcome.UNPARSEABLE
+            )
             return Parsed(outcome, said or None, kind)
     return Parsed(failure, rationale.strip() or (rest.strip() if not closed else "") or None)
 

@@ -53,9 +53,7 @@ def load_data(config: RunConfig) -> RunData:
     for source in config.data.pool:
         loaded, report = load_unlabeled(source.path, split=source.split, on_bad_row=policy)
         reports["pool"].append(report)
-        pool += (
-            subset(loaded, source.limit, config.seed, key=lambda c: c.id) if source.limit is not None else loaded
-        )
+        pool += subset(loaded, source.limit, config.seed, key=lambda c: c.id) if source.limit is not None else loaded
     _unique([c.id for c in pool], "pool")
     held_out = [item.comparison for item in gold]
     for name, others in (("seed", [item.comparison for item in seed]), ("pool", pool)):
@@ -94,7 +92,9 @@ def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: Toke
     seed_found = overlong(
         counter, template, [(i.comparison, answer(i)) for i in data.seed], new_tokens=0, max_prompt_tokens=limit
     )
-    pool_found = overlong(counter, template, [(c, "") for c in data.pool], new_tokens=pool_room, max_prompt_tokens=limit)
+    pool_found = overlong(
+        counter, template, [(c, "") for c in data.pool], new_tokens=pool_room, max_prompt_tokens=limit
+    )
     gold_found = overlong(
         counter, template, [(i.comparison, "") for i in data.gold], new_tokens=gold_room, max_prompt_tokens=limit
     )
@@ -124,7 +124,9 @@ def _limited(items: Sequence[LabeledComparison], source: SourceConfig, seed: int
 def _unique(ids: Sequence[str], part: str) -> None:
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
-        raise DataError(f"data.{part}: the id {twice[0]!r} stands in two sources: ids address judgments and must be unique")
+        raise DataError(
+            f"data.{part}: the id {twice[0]!r} stands in two sources: ids address judgments and must be unique"
+        )
 
 
 def _labels(items: Sequence[LabeledComparison]) -> dict[str, Any]:
@@ -134,4 +136,3 @@ def _labels(items: Sequence[LabeledComparison]) -> dict[str, Any]:
         "labels": {label.value: counts[label] for label in Label},
         "with_rationale": sum(item.rationale is not None for item in items),
     }
-

@@ -33,7 +33,13 @@ class Engine(Protocol):
         ...
 
     def train(
-        self, start: Path, into: Path, items: Sequence[LabeledComparison], template: JudgeTemplate, stage: int, progress: Progress
+        self,
+        start: Path,
+        into: Path,
+        items: Sequence[LabeledComparison],
+        template: JudgeTemplate,
+        stage: int,
+        progress: Progress,
     ) -> TrainingReport:
         """Fine-tune the model in ``start`` on labelled comparisons into the folder ``into``."""
         ...
@@ -77,7 +83,13 @@ class LocalEngine:
         return self._opened[1]
 
     def train(
-        self, start: Path, into: Path, items: Sequence[LabeledComparison], template: JudgeTemplate, stage: int, progress: Progress
+        self,
+        start: Path,
+        into: Path,
+        items: Sequence[LabeledComparison],
+        template: JudgeTemplate,
+        stage: int,
+        progress: Progress,
     ) -> TrainingReport:
         """Free the loaded model, then train."""
         from gramr2.data.split import derive_seed

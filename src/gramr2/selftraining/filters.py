@@ -30,7 +30,10 @@ class Objection:
 class Filter(Protocol):
     """One criterion."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What drops are counted under."""
+        ...
 
     def check(self, decision: Decision) -> Objection | None:
         """None to keep."""
@@ -114,7 +117,9 @@ class Rationale:
             if not found:
                 return Objection(self.name, "it has no conclusion", None, CONCLUSIONS[label])
             if found[-1].strip() != CONCLUSIONS[label]:
-                return Objection(self.name, "its conclusion does not state its label", found[-1].strip(), CONCLUSIONS[label])
+                return Objection(
+                    self.name, "its conclusion does not state its label", found[-1].strip(), CONCLUSIONS[label]
+                )
         return None
 
 

@@ -57,7 +57,9 @@ class RunFolder:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise RunError(f"{self.path}: another process is running this run; wait for it or give another --out") from error
+                raise RunError(
+                    f"{self.path}: another process is running this run; wait for it or give another --out"
+                ) from error
             yield
 
     def adopt(self, config: RunConfig) -> None:
@@ -79,7 +81,9 @@ class RunFolder:
             return
         strangers = [entry.name for entry in self.path.iterdir() if entry.name != ".lock"]
         if strangers:
-            raise RunError(f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out")
+            raise RunError(
+                f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out"
+            )
         write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
 
     def publish_judge(self, model: Path) -> None:
@@ -103,12 +107,12 @@ def write_text(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:  # noqa: ANN401
+def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in [*found, *(k for k in wanted if k not in found)]:
             yield from _differences(found.get(key), wanted.get(key), f"{place}.{key}" if place else str(key))

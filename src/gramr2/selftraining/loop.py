@@ -94,14 +94,18 @@ class SelfTraining:
         kept = self._kept(number)
         pool = {"judged": len(data.pool), "kept": len(kept), "dropped": dict(sorted(dropped.items()))}
         if not kept:
-            self.observer.note(f"round {number}: no pseudo-label passed the filters, so nothing is trained; the judge stays")
+            self.observer.note(
+                f"round {number}: no pseudo-label passed the filters, so nothing is trained; the judge stays"
+            )
             self._write_metrics(number, data, before, before, pool, 0)
             return model, before
         training = [*data.seed, *self._accumulated(number)]
         trained = folder / "model"
         if not trained.exists():
             start = self.engine.backbone() if self.config.init == "backbone" else model
-            with self.observer.task(f"round {number} · train on {len(data.seed)} seed + {len(training) - len(data.seed)} kept") as p:
+            with self.observer.task(
+                f"round {number} · train on {len(data.seed)} seed + {len(training) - len(data.seed)} kept"
+            ) as p:
                 self.engine.train(start, trained, training, self.template, number, p)
         after = self._judge_gold(number, trained, data, journal)
         self._write_metrics(number, data, after, before, pool, len(training))
@@ -182,4 +186,3 @@ class SelfTraining:
     def _all_metrics(self) -> list[dict[str, Any]]:
         files = [self.folder.round(number) / "metrics.json" for number in range(self.config.rounds + 1)]
         return [json.loads(file.read_text(encoding="utf-8")) for file in files]
-

@@ -21,9 +21,9 @@ from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory
+from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_mentions
 from gramr2.config.run import ModelConfig, TrainingConfig
 from gramr2.data.split import fraction
-from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_mentions
 from gramr2.errors import DataError
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 
@@ -193,7 +193,7 @@ def _bf16(precision: str, device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
-def _lora(config: TrainingConfig) -> Any:  # noqa: ANN401
+def _lora(config: TrainingConfig) -> Any:
     from peft import LoraConfig
 
     return LoraConfig(
@@ -210,10 +210,10 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
         self._on_step = on_step
         self._loss: float | None = None
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:  # noqa: ANN401
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         self._loss = (logs or {}).get("loss", self._loss)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._on_step(state.global_step, state.max_steps, self._loss)
 
 
@@ -222,4 +222,3 @@ def _remove(trainer: SFTTrainer, name: str) -> None:
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ == name:
             trainer.remove_callback(callback)
-

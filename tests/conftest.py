@@ -1,0 +1,59 @@
+"""Shared pieces: comparisons, scripted judgments, and a random two-layer model that is built once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+import pytest
+
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
+from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def make(name: str = "c1", a: str = "short", b: str = "a longer one", **extra: str) -> Comparison:
+    """A comparison with a one-turn prompt."""
+    return Comparison(name, (Message("user", f"Prompt of {name}"),), (a, b), **extra)
+
+
+def labeled(name: str, label: Label, rationale: str | None = None, **extra: str) -> LabeledComparison:
+    """A labelled comparison."""
+    return LabeledComparison(make(name, **extra), label, rationale)
+
+
+def vote(
+    outcome: Outcome,
+    order: Order = Order.AB,
+    sample: int = 0,
+    probabilities: tuple[float, float, float] | None = None,
+    rationale: str | None = "Feedback: Response A and Response B.",
+) -> Judgment:
+    """A judgment; probabilities are for A, B and tie of the stored order."""
+    belief = LabelProbabilities(*probabilities) if probabilities else None
+    return Judgment(order, sample, sample, outcome, FinishReason.STOP, rationale, belief)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the random model."""
+    from gramr2.backends.random_model import build
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    build(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model cache that is not the user's."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("GRAMR2_CACHE", str(folder))
+    return folder

@@ -1,0 +1,127 @@
+"""The judge on the scripted backend: orders, seeds, failures, stored judgments."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from conftest import make
+from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.scripted import ScriptedBackend
+from gramr2.comparison import Label, Order
+from gramr2.errors import ConfigError, ModelNotFoundError, PromptTooLongError
+from gramr2.judging.budget import overlong, refuse
+from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.scripted import scripted, verdict_text
+from gramr2.judging.template import JudgeTemplate
+from gramr2.judgment import FinishReason, Judgment, Outcome
+
+COMPARISONS = [make(f"c{i}", a="x" * (i + 1), b="yyy") for i in range(5)]
+
+
+def test_longer_prefers_the_longer_in_both_orders() -> None:
+    decisions = Judge(scripted("longer"), sampling=Sampling(votes=2)).judge(COMPARISONS)
+    assert [d.label for d in decisions] == [Label.B, Label.B, Label.TIE, Label.A, Label.A]
+    assert all(d.order_flip is False and d.agreement == 1 for d in decisions)
+
+
+def test_always_a_has_no_opinion_in_both_orders() -> None:
+    both = Judge(scripted("always-a")).judge(COMPARISONS)
+    assert {d.label for d in both} == {Label.TIE}
+    first = Judge(scripted("always-a"), sampling=Sampling(votes=1, orders=Orders.FIRST)).judge(COMPARISONS)
+    assert {d.label for d in first} == {Label.A}
+
+
+def test_votes_are_not_copies_and_do_not_depend_on_the_batch() -> None:
+    judge = Judge(scripted("random"), sampling=Sampling(votes=4))
+    together = judge.judge(COMPARISONS, seed=5)
+    seeds = [vote.seed for decision in together for vote in decision.judgments]
+    assert len(set(seeds)) == len(seeds) == 40
+    assert [judge.judge([c], seed=5)[0] for c in reversed(COMPARISONS)] == together[::-1]
+    assert judge.judge(COMPARISONS, seed=6) != together
+
+
+def test_probabilities_are_turned_back_into_the_stored_order() -> None:
+    def script(request: GenerationRequest, seed: int) -> Completion:
+        logprobs = {"A": math.log(0.7), "B": math.log(0.2), "tie": math.log(0.1)}
+        return Completion(verdict_text(Label.A), FinishReason.STOP, logprobs)
+
+    decision = Judge(ScriptedBackend(script), sampling=Sampling(votes=1)).judge([make()])[0]
+    swapped = next(vote for vote in decision.judgments if vote.order is Order.BA)
+    assert swapped.outcome is Outcome.B
+    assert swapped.probabilities is not None
+    assert swapped.probabilities.b == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("completion", "outcome"),
+    [
+        (Completion("<think>and", FinishReason.LENGTH), Outcome.TRUNCATED),
+        (Completion("hm", FinishReason.STOP), Outcome.UNPARSEABLE),
+        (Completion("<answer>A</answer>", FinishReason.ERROR, error="lost"), Outcome.ERROR),
+    ],
+)
+def test_a_failure_is_never_a_score(completion: Completion, outcome: Outcome) -> None:
+    decision = Judge(ScriptedBackend(lambda request, seed: completion)).judge([make()])[0]
+    assert {vote.outcome for vote in decision.judgments} == {outcome}
+    assert (decision.label, decision.confidence, decision.coverage) == (None, None, 0.0)
+
+
+class Memory:
+    """A store in a dict."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Judgment] = {}
+
+    def get(self, key: str) -> Judgment | None:
+        return self.kept.get(key)
+
+    def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
+        assert key not in self.kept
+        self.kept[key] = judgment
+
+
+def test_stored_judgments_are_not_paid_for_twice() -> None:
+    store, backend = Memory(), scripted("random")
+    judge = Judge(backend, sampling=Sampling(votes=3))
+    first = judge.judge(COMPARISONS, store=store)
+    assert len(store.kept) == 30
+    asked = len(backend.requests)
+    for key in list(store.kept)[::7]:
+        del store.kept[key]
+    assert judge.judge(COMPARISONS, store=store) == first
+    assert sum(len(r.seeds) for r in backend.requests[asked:]) == 5
+    more = Judge(backend, sampling=Sampling(votes=4)).judge(COMPARISONS, store=store)
+    assert [d.judgments[:3] for d in more] == [d.judgments[:3] for d in first]
+    assert len(store.kept) == 40
+
+
+def test_progress_and_decisions_are_reported_once() -> None:
+    seen: list[tuple[int, int]] = []
+    order: list[int] = []
+    Judge(scripted("longer")).judge(
+        COMPARISONS, progress=lambda d, t: seen.append((d, t)), on_decision=lambda i, d: order.append(i)
+    )
+    assert seen == [(i, 5) for i in range(1, 6)]
+    assert sorted(order) == [0, 1, 2, 3, 4]
+
+
+def test_budget_names_the_first_that_does_not_fit() -> None:
+    backend = ScriptedBackend(lambda r, s: "", context_length=140)
+    items = [(make("small"), ""), (make("big", a="word " * 200), "")]
+    found = overlong(backend, JudgeTemplate(), items, new_tokens=10)
+    assert [each.id for each in found] == ["big"]
+    with pytest.raises(PromptTooLongError, match="1 of 2 comparisons .*'big'"):
+        refuse(found, 2, "pool")
+    assert [each.id for each in overlong(backend, JudgeTemplate(), items, new_tokens=10, max_prompt_tokens=5)] == [
+        "small",
+        "big",
+    ]
+
+
+def test_impossible_sampling_and_unknown_scripts() -> None:
+    with pytest.raises(ConfigError, match="copies"):
+        Sampling(votes=2, temperature=0)
+    with pytest.raises(ModelNotFoundError, match="always-a, longer, random"):
+        scripted("best")
