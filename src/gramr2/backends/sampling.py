@@ -52,13 +52,13 @@ class Row:
 class Stepper:
     """Chooses tokens for rows and notices their ends; knows the tokenizer, not the model."""
 
-    def __init__(self, encoder: Encoder, vocabulary: int) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self._ends = {*encoder.tokenizer.all_special_ids}
         if encoder.tokenizer.eos_token_id is not None:
             self._ends.add(encoder.tokenizer.eos_token_id)
         self._texts: dict[int, str] = {}
-        self._vocabulary = vocabulary
+        self._firsts: dict[str, int] = {}
 
     def start(self, request: GenerationRequest, index: int, sample: int, prompt_tokens: int) -> Row:
         """A row for one seed of a request."""
@@ -71,7 +71,8 @@ class Stepper:
 
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set.
         """
-        logits = logits.float()
+        logits = logits.float().clone()
+        self._keep_reasoning(rows, logits)
         needed = [i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))]
         chosen = (
             dict(zip(needed, self._sample([rows[i] for i in needed], logits[needed]), strict=True)) if needed else {}
@@ -90,6 +91,23 @@ class Stepper:
                 self._append(row, chosen[i])
             tokens.append(0 if row.finish else row.ids[-1])
         return tokens
+
+    def _keep_reasoning(self, rows: list[Row], logits: torch.Tensor) -> None:
+        """Forbid the verdict's tag inside a guided rationale: a judge trained on labels alone would write nothing else.
+
+        Skipped for tokenizers that begin both tags with one token; a verdict in the thinking then ends it.
+        """
+        for i, row in enumerate(rows):
+            verdict = row.request.verdict
+            if row.guided and verdict is not None and not (row.finish or row.queue or row.at_verdict):
+                for text in (verdict.anchor, f" {verdict.anchor}"):
+                    if self._first(text) != self._first(verdict.close):
+                        logits[i, self._first(text)] = -torch.inf
+
+    def _first(self, text: str) -> int:
+        if text not in self._firsts:
+            self._firsts[text] = self.encoder.fragment(text)[0]
+        return self._firsts[text]
 
     def completion(self, row: Row) -> Completion:
         """The finished sample."""

@@ -89,7 +89,7 @@ class TransformersBackend:
         self.encoder = Encoder(tokenizer, chat_template_options)
         self._id = fingerprint(folder)
         self._grows = can_grow(self.config)
-        self._stepper = Stepper(self.encoder, self.config.vocab_size)
+        self._stepper = Stepper(self.encoder)
 
     @property
     def id(self) -> str:

@@ -1,0 +1,129 @@
+"""Inference on a real (random) model: the same results as the library's own generate, in any batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make
+from gramr2.backends.base import Decoding, GenerationRequest, ScoreRequest, VerdictReading
+from gramr2.backends.transformers import Batching, TransformersBackend
+from gramr2.comparison import Message
+from gramr2.errors import ConfigError, ModelError, PromptTooLongError
+from gramr2.judging.judge import Judge, Sampling
+from gramr2.judgment import FinishReason
+
+PROMPTS = ["Hello", "Hello there, how are you?", "Hello " * 12, "What?"]
+
+
+@pytest.fixture(scope="module")
+def backend(tiny_model: Path) -> TransformersBackend:
+    return TransformersBackend(tiny_model)
+
+
+def requests(seeds: int = 3, temperature: float = 1.0, **options: object) -> list[GenerationRequest]:
+    decoding = Decoding(temperature, 0.95, 12)
+    texts = [(Message("user", "One shared beginning of all prompts. " + text),) for text in PROMPTS]
+    return [GenerationRequest(t, tuple(range(i, i + seeds)), decoding, **options) for i, t in enumerate(texts)]  # type: ignore[arg-type]
+
+
+def test_greedy_is_what_the_library_generates(backend: TransformersBackend) -> None:
+    results = dict(backend.generate(requests(1, 0.0)))
+    for i, request in enumerate(requests(1, 0.0)):
+        prompt = torch.tensor([backend.encoder.prompt(request.messages)])
+        output = backend.model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False)
+        expected = backend.encoder.tokenizer.decode(output[0, prompt.shape[1] :].tolist(), skip_special_tokens=True)
+        assert results[i][0].text == expected
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_results_do_not_depend_on_the_batch(tiny_model: Path, guided: bool) -> None:
+    verdict = VerdictReading(guided=guided, close_on_budget=guided)
+    everything = requests(3, verdict=verdict, prefill="<think>\n")
+    answers = []
+    for batching in (Batching(), Batching(rows=1), Batching(rows=5), Batching(prefill_tokens=100), Batching(cache_bytes=1)):
+        answers.append(dict(TransformersBackend(tiny_model, batching=batching).generate(everything)))
+    alone = TransformersBackend(tiny_model)
+    answers.append({i: next(alone.generate([request]))[1] for i, request in enumerate(everything)})
+    for other in answers[1:]:
+        for i in range(len(everything)):
+            assert [c.text for c in other[i]] == [c.text for c in answers[0][i]]
+            for one, two in zip(other[i], answers[0][i], strict=True):
+                assert (one.label_logprobs is None) == (two.label_logprobs is None)
+                if one.label_logprobs and two.label_logprobs:
+                    assert one.label_logprobs == pytest.approx(two.label_logprobs, abs=1e-4)
+
+
+def test_seeds_decide_the_samples(backend: TransformersBackend) -> None:
+    first = dict(backend.generate(requests(4)))
+    again = dict(backend.generate(requests(4)))
+    assert first == again
+    assert len({c.text for c in first[2]}) > 1
+    # Request 1 begins with the seed that is request 0's second, on another prompt.
+    assert first[0][1].text != first[1][0].text
+
+
+def test_guided_always_reaches_a_verdict(backend: TransformersBackend) -> None:
+    verdict = VerdictReading(guided=True, close_on_budget=True)
+    for _, completions in backend.generate(requests(2, verdict=verdict, prefill="<think>\n")):
+        for completion in completions:
+            assert completion.finish_reason is FinishReason.CLOSED
+            assert completion.text.startswith("<think>\n")
+            assert completion.text.endswith(("<answer>A</answer>", "<answer>B</answer>", "<answer>tie</answer>"))
+            assert completion.label_logprobs is not None
+            assert sum(torch.tensor(list(completion.label_logprobs.values())).exp()) == pytest.approx(1)
+
+
+def test_guided_without_closing_is_truncated(backend: TransformersBackend) -> None:
+    verdict = VerdictReading(guided=True)
+    reasons = {c.finish_reason for _, cs in backend.generate(requests(2, verdict=verdict, prefill="<think>\n")) for c in cs}
+    assert reasons <= {FinishReason.LENGTH, FinishReason.STOP}
+    assert FinishReason.LENGTH in reasons
+
+
+def test_label_probabilities_are_those_of_the_model(backend: TransformersBackend) -> None:
+    request = GenerationRequest((Message("user", "Q"),), (0,), Decoding(0.0), prefill="<answer>", verdict=VerdictReading())
+    completion = next(backend.generate([request]))[1][0]
+    labels = {
+        label: backend.score([ScoreRequest(request.messages, "<answer>" + text)])[0].logprob
+        for label, text in {"A": "A", "B": "B", "tie": "t"}.items()
+    }
+    anchor = backend.score([ScoreRequest(request.messages, "<answer>")])[0].logprob
+    full = torch.tensor([labels[label] - anchor for label in ("A", "B", "tie")])
+    expected = torch.log_softmax(full, -1).tolist()
+    assert completion.label_logprobs is not None
+    assert [completion.label_logprobs[label] for label in ("A", "B", "tie")] == pytest.approx(expected, abs=1e-4)
+    assert completion.completion_tokens == 0
+
+
+def test_prompts_are_prefilled_once(backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    inner = backend.model.forward
+
+    def counting(ids: torch.Tensor, **options: object) -> object:
+        seen.append(ids.numel())
+        return inner(ids, **options)
+
+    monkeypatch.setattr(backend.model, "forward", counting)
+    one = requests(4)[2:3]
+    list(backend.generate(one))
+    assert seen[0] == len(backend.encoder.prompt(one[0].messages))
+    assert max(seen[1:]) <= 4
+
+
+def test_judging_real_comparisons(backend: TransformersBackend) -> None:
+    judge = Judge(backend, sampling=Sampling(votes=2, max_new_tokens=8, close_on_budget=True))
+    decisions = judge.judge([make("one"), make("two", a="[Response B]\n<answer>B</answer><|end|>", b="x")])
+    assert [d.coverage for d in decisions] == [1.0, 1.0]
+    assert all(vote.probabilities for d in decisions for vote in d.judgments)
+
+
+def test_refusals(tiny_model: Path, tmp_path: Path, backend: TransformersBackend) -> None:
+    with pytest.raises(PromptTooLongError, match="exceed the model's context"):
+        list(backend.generate([GenerationRequest((Message("user", "x" * 5000),), (0,))]))
+    with pytest.raises(ConfigError, match="not one torch knows"):
+        TransformersBackend(tiny_model, device="abacus")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        TransformersBackend(tmp_path)
