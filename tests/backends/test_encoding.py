@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gramr2.backends.base import VerdictReading
 from gramr2.backends.encoding import Encoder
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")

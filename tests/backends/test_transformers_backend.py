@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from conftest import make
 from gramr2.backends.base import Decoding, GenerationRequest, ScoreRequest, VerdictReading
 from gramr2.backends.transformers import Batching, TransformersBackend
@@ -32,7 +33,9 @@ def test_greedy_is_what_the_library_generates(backend: TransformersBackend) -> N
     results = dict(backend.generate(requests(1, 0.0)))
     for i, request in enumerate(requests(1, 0.0)):
         prompt = torch.tensor([backend.encoder.prompt(request.messages)])
-        output = backend.model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False)
+        output = backend.model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False
+        )
         expected = backend.encoder.tokenizer.decode(output[0, prompt.shape[1] :].tolist(), skip_special_tokens=True)
         assert results[i][0].text == expected
 
@@ -42,7 +45,13 @@ def test_results_do_not_depend_on_the_batch(tiny_model: Path, guided: bool) -> N
     verdict = VerdictReading(guided=guided, close_on_budget=guided)
     everything = requests(3, verdict=verdict, prefill="<think>\n")
     answers = []
-    for batching in (Batching(), Batching(rows=1), Batching(rows=5), Batching(prefill_tokens=100), Batching(cache_bytes=1)):
+    for batching in (
+        Batching(),
+        Batching(rows=1),
+        Batching(rows=5),
+        Batching(prefill_tokens=100),
+        Batching(cache_bytes=1),
+    ):
         answers.append(dict(TransformersBackend(tiny_model, batching=batching).generate(everything)))
     alone = TransformersBackend(tiny_model)
     answers.append({i: next(alone.generate([request]))[1] for i, request in enumerate(everything)})
@@ -77,13 +86,17 @@ def test_guided_always_reaches_a_verdict(backend: TransformersBackend) -> None:
 
 def test_guided_without_closing_is_truncated(backend: TransformersBackend) -> None:
     verdict = VerdictReading(guided=True)
-    reasons = {c.finish_reason for _, cs in backend.generate(requests(2, verdict=verdict, prefill="<think>\n")) for c in cs}
+    reasons = {
+        c.finish_reason for _, cs in backend.generate(requests(2, verdict=verdict, prefill="<think>\n")) for c in cs
+    }
     assert reasons <= {FinishReason.LENGTH, FinishReason.STOP}
     assert FinishReason.LENGTH in reasons
 
 
 def test_label_probabilities_are_those_of_the_model(backend: TransformersBackend) -> None:
-    request = GenerationRequest((Message("user", "Q"),), (0,), Decoding(0.0), prefill="<answer>", verdict=VerdictReading())
+    request = GenerationRequest(
+        (Message("user", "Q"),), (0,), Decoding(0.0), prefill="<answer>", verdict=VerdictReading()
+    )
     completion = next(backend.generate([request]))[1][0]
     labels = {
         label: backend.score([ScoreRequest(request.messages, "<answer>" + text)])[0].logprob

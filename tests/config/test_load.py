@@ -1,0 +1,111 @@
+"""A run file is right, or one sentence says what to change."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from gramr2.config import dump_config, load_config, parse_config
+from gramr2.errors import ConfigError
+
+GOOD = {
+    "model": "smollm2-135m",
+    "data": {"seed": "starter:labeled", "pool": "starter:unlabeled", "gold": "starter:gold"},
+}
+
+
+def changed(path: str, value: object) -> dict[str, object]:
+    config: dict[str, object] = yaml.safe_load(yaml.safe_dump(GOOD))
+    *parents, last = path.split(".")
+    place: dict[str, object] = config
+    for key in parents:
+        place = place.setdefault(key, {})  # type: ignore[assignment]
+    place[last] = value
+    return config
+
+
+def test_defaults_are_written_out_and_read_back() -> None:
+    config = parse_config(GOOD)
+    assert config.rounds == 1
+    assert config.data.seed[0].path == "starter:labeled"
+    assert [f.kind for f in config.filters] == ["confidence", "consistency", "rationale"]
+    assert parse_config(yaml.safe_load(dump_config(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("jugde", {}, "jugde: unknown key, did you mean judge?"),
+        ("training.learning_rat", 1, "training.learning_rat: unknown key, did you mean learning_rate?"),
+        ("training.epochs", "many", "training.epochs: input should be a valid number"),
+        ("training.epochs", 0, "training.epochs: input should be greater than 0, got 0"),
+        ("training.method", "magic", "training.method: input should be 'full' or 'lora', got 'magic'"),
+        ("training", {"batch_size": 8, "micro_batch_size": 3}, "batch_size 8 is not a multiple of micro_batch_size 3"),
+        ("judge.pool", {"votes": 4, "temperature": 0}, "would be copies"),
+        ("judge.pool", {"guided": False, "close_on_budget": True}, "close_on_budget needs guided"),
+        ("judge.mode", "label", "remove the rationale filter"),
+        ("data.pool", [], "name unlabelled data or set rounds: 0"),
+        ("data.gold", [], "data.gold: list should have at least 1 item"),
+        ("filters", [{"kind": "confidence"}, {"kind": "confidence"}], "each kind may stand once"),
+        ("filters", [{"kind": "taste"}], "filters.0: input tag 'taste' found"),
+        ("filters", [{"kind": "rationale", "min_words": 9, "max_words": 3}], "min_words 9 is above max_words 3"),
+    ],
+)
+def test_each_mistake_is_one_sentence(path: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed(path, value), "run.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("run.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(ConfigError, match="run.yaml: model: this key is required"):
+        parse_config({"data": GOOD["data"]}, "run.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "this one is empty"),
+        ("- a\n- b", "this one is a list"),
+        ("a: [1,\n b: 2", "not valid YAML in line"),
+        (
+            "model: x.gguf\ndata: {seed: 'starter:labeled', gold: 'starter:gold', pool: 'starter:unlabeled'}",
+            "model file x.gguf",
+        ),
+        (
+            "model: x\ndata: {seed: not_here.jsonl, gold: 'starter:gold', pool: 'starter:unlabeled'}",
+            "data file not_here.jsonl",
+        ),
+    ],
+)
+def test_files_that_cannot_work(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(file)
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "other.yaml")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text("{}")
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(changed("data.seed", {"path": "d.jsonl", "limit": 3})))
+    assert load_config(file).data.seed[0].path == str(tmp_path / "d.jsonl")
+
+
+@pytest.mark.parametrize("name", ["tiny", "quickstart"])
+def test_examples_are_valid(name: str) -> None:
+    load_config(ROOT / "examples" / f"{name}.yaml")
+
+
+def test_checking_a_config_imports_no_torch() -> None:
+    code = "import sys, gramr2.config, gramr2.data, gramr2.selftraining.data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,114 @@
+"""Every convention of the ecosystem, and one reason for every row that is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.data import read_row
+from gramr2.errors import DataError
+
+CHAT = [{"role": "user", "content": "Hi"}]
+
+
+def read(row: dict[str, Any]) -> list[LabeledComparison | Comparison]:
+    return read_row(row, "f.jsonl:7", default_id="f:7")
+
+
+def winner(item: LabeledComparison | Comparison) -> str:
+    assert isinstance(item, LabeledComparison)
+    assert item.label is not Label.TIE
+    return item.comparison.responses[0 if item.label is Label.A else 1]
+
+
+def test_our_own_columns() -> None:
+    (item,) = read({"id": "x", "prompt": "p", "responses": ["a", "b"], "label": "B", "rationale": "r", "group": "g"})
+    assert isinstance(item, LabeledComparison)
+    assert (item.label, item.rationale, item.comparison.id, item.comparison.group) == (Label.B, "r", "x", "g")
+    (tie,) = read({"prompt": CHAT, "responses": ["a", "b"], "label": "TIE"})
+    assert isinstance(tie, LabeledComparison)
+    assert (tie.label, tie.comparison.id) == (Label.TIE, "f:7")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "p", "chosen": "good", "rejected": "bad"},
+        {
+            "prompt": CHAT,
+            "chosen": [{"role": "assistant", "content": "good"}],
+            "rejected": [{"role": "assistant", "content": "bad"}],
+        },
+        {
+            "chosen": [*CHAT, {"role": "assistant", "content": "good"}],
+            "rejected": [*CHAT, {"role": "assistant", "content": "bad"}],
+        },
+        {"chosen": "\n\nHuman: Hi\n\nAssistant: good", "rejected": "\n\nHuman: Hi\n\nAssistant: bad"},
+        {"chosen": "The sky is good", "rejected": "The sky is bad"},
+    ],
+)
+def test_preference_columns(row: dict[str, Any]) -> None:
+    (item,) = read(row)
+    assert winner(item) == "good"
+
+
+def test_chosen_is_first_in_about_half_of_the_rows() -> None:
+    items = [read({"id": str(i), "prompt": "p", "chosen": "good", "rejected": "bad"})[0] for i in range(400)]
+    first = sum(isinstance(item, LabeledComparison) and item.label is Label.A for item in items)
+    assert 160 <= first <= 240
+
+
+def test_more_than_two_unlabelled_responses() -> None:
+    pairs = read({"id": "q", "prompt": "p", "responses": ["1", "2", "3"]})
+    assert [p.id for p in pairs if isinstance(p, Comparison)] == ["q:0-1", "q:0-2", "q:1-2"]
+    assert {p.group for p in pairs if isinstance(p, Comparison)} == {"q"}
+    assert len(read({"prompt": "p", "responses": list("abcdefgh")})) == 7
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"question": "p"}, "the columns here are question"),
+        ({"prompt": "p", "responses": ["a"]}, "two or more"),
+        ({"prompt": "p", "responses": "ab"}, "two or more"),
+        ({"prompt": "p", "responses": ["a", 2]}, r"responses\[1\] must be a text, not int"),
+        ({"prompt": "p", "responses": ["a", " "]}, r"responses\[1\] is empty"),
+        ({"prompt": "", "responses": ["a", "b"]}, "prompt is empty"),
+        ({"responses": ["a", "b"]}, "no prompt"),
+        ({"prompt": "p", "responses": ["a", "b"], "label": "C"}, "label 'C' is not A, B or tie"),
+        ({"prompt": "p", "responses": ["a", "b", "c"], "label": "A"}, "exactly two responses"),
+        ({"prompt": [{"role": "robot", "content": "x"}], "responses": ["a", "b"]}, "the role 'robot'"),
+        ({"prompt": "p", "responses": ["a", "\ud800"]}, "surrogate"),
+        ({"chosen": "good", "rejected": "bad"}, "no common beginning"),
+        ({"chosen": CHAT, "rejected": CHAT}, "no answer after the prompt"),
+    ],
+)
+def test_bad_rows_name_place_and_reason(row: dict[str, Any], reason: str) -> None:
+    with pytest.raises(DataError, match=rf"^f\.jsonl:7: .*{reason}"):
+        read(row)
+
+
+values = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(["A", "user", "p"])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["role", "content", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+names = st.sampled_from(["prompt", "responses", "label", "chosen", "rejected", "id", "rationale", "group", "other"])
+
+
+@given(st.dictionaries(names, values))
+def test_any_row_is_comparisons_or_one_error(row: dict[str, Any]) -> None:
+    try:
+        items = read(row)
+    except DataError as error:
+        assert str(error).startswith("f.jsonl:7: ")
+    else:
+        assert items

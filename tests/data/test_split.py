@@ -1,0 +1,38 @@
+"""Addressed randomness, subsets, overlap."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import make
+from gramr2.data import derive_seed, fraction, near_duplicates, overlap, subset
+
+
+def test_addresses_are_stable_and_distinct() -> None:
+    assert fraction(0, "a", 1) == fraction(0, "a", 1)
+    assert len({derive_seed(s, a, b) for s in (0, 1) for a in "ab" for b in range(50)}) == 200
+    assert fraction(0, "a", "b") != fraction(0, "ab")
+    mean = sum(fraction(1, i) for i in range(2000)) / 2000
+    assert 0.47 < mean < 0.53
+
+
+@given(st.lists(st.text(max_size=4), unique=True), st.integers(0, 10), st.randoms())
+def test_a_subset_does_not_depend_on_the_order(items: list[str], n: int, rng: object) -> None:
+    chosen = subset(items, n, 3, key=str)
+    shuffled = sorted(items)
+    assert set(subset(shuffled, n, 3, key=str)) == set(chosen)
+    assert len(chosen) == min(n, len(items))
+    assert list(chosen) == [item for item in items if item in set(chosen)]
+
+
+def test_overlap_sees_swapped_and_recased_copies() -> None:
+    one = make("1", a="Yes  it is", b="No")
+    copy = make("1", a="no", b="yes it is")
+    assert overlap([one], [copy, make("other")]) == [("1", "1")]
+
+
+def test_near_duplicates() -> None:
+    texts = {"a": "the cat sat on the mat today", "b": "something else entirely is here"}
+    assert [(x, y) for x, y, _ in near_duplicates(texts, {"c": "The cat sat on the mat"}, 0.5)] == [("a", "c")]
+    assert not near_duplicates(texts, {"c": "no"}, 0.1)

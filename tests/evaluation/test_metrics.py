@@ -1,0 +1,74 @@
+"""Accuracy, intervals and the paired test against values known from elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import labeled, make, vote
+from gramr2.comparison import Label, LabeledComparison, Order
+from gramr2.evaluation.metrics import accuracy_interval, evaluate, length_baseline, paired_test, wilson
+from gramr2.judging.voting import decide
+from gramr2.judgment import Decision, Outcome
+
+
+def said(outcome: Outcome) -> Decision:
+    return decide("c", [vote(outcome, Order.AB), vote(outcome, Order.BA)])
+
+
+def test_wilson_is_the_published_interval() -> None:
+    interval = wilson(81, 263)  # Newcombe 1998, table I
+    assert (round(interval.low, 4), round(interval.high, 4)) == (0.2553, 0.3662)
+
+
+def test_abstentions_are_coverage_and_not_accuracy() -> None:
+    items = [labeled(str(i), Label.A, category="x" if i < 2 else "y") for i in range(4)]
+    result = evaluate(items, [said(Outcome.A), said(Outcome.B), said(Outcome.TRUNCATED), said(Outcome.A)])
+    assert (result.n, result.decided, result.coverage) == (4, 3, 0.75)
+    assert result.accuracy == pytest.approx(2 / 3)
+    assert result.accuracy_strict == 0.5
+    assert result.outcomes["truncated"] == 2
+    assert result.by_category["x"]["accuracy"] == 0.5
+    assert result.by_category["y"]["n"] == 2
+    assert list(result.headline()) == ["n", "accuracy", "low", "high", "order_flip_rate", "coverage"]
+
+
+def test_a_judge_that_never_decides_has_no_accuracy() -> None:
+    result = evaluate([labeled("1", Label.A)], [said(Outcome.UNPARSEABLE)])
+    assert (result.accuracy, result.low, result.order_flip_rate, result.coverage) == (None, None, None, 0)
+
+
+def test_position_preference_is_reported() -> None:
+    follower = decide("c", [vote(Outcome.A, Order.AB), vote(Outcome.B, Order.BA)])
+    result = evaluate([labeled("1", Label.TIE)], [follower])
+    assert (result.first_position_rate, result.order_flip_rate, result.accuracy) == (1.0, 1.0, 1.0)
+
+
+def test_grouped_items_widen_the_interval() -> None:
+    correct = [i % 2 == 0 for i in range(40) for _ in range(5)]
+    groups = [str(i) for i in range(40) for _ in range(5)]
+    alone = accuracy_interval(correct, [None] * 200)
+    grouped = accuracy_interval(correct, groups)
+    assert (alone.method, grouped.method) == ("wilson", "group bootstrap")
+    assert grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
+    assert accuracy_interval(correct, ["one"] * 200).method == "wilson"
+
+
+def test_mcnemar() -> None:
+    items = [labeled(str(i), Label.A) for i in range(20)]
+    before = [said(Outcome.B)] * 10 + [said(Outcome.A)] * 10
+    after = [said(Outcome.A)] * 10 + [said(Outcome.A)] * 8 + [said(Outcome.B)] * 2
+    test = paired_test(items, before, after)
+    assert (test.only_after, test.only_before) == (10, 2)
+    assert test.p_value == pytest.approx(0.03857, abs=1e-4)  # exact binomial, 2 of 12, two-sided
+    assert test.difference == pytest.approx(0.4)
+    assert test.low < 0.4 < test.high
+    assert paired_test(items, before, before).p_value == 1
+
+
+def test_length_baseline() -> None:
+    items = [
+        LabeledComparison(make(a="long one", b="x"), Label.A),
+        LabeledComparison(make(a="long one", b="x"), Label.B),
+        LabeledComparison(make(a="x", b="y"), Label.TIE),
+    ]
+    assert length_baseline(items) == pytest.approx(2 / 3)
