@@ -154,7 +154,7 @@ def test_the_same_command_on_a_finished_run_does_nothing_again(tmp_path: Path) -
     assert engine.asked == 0
 
 
-class Stop(Exception):
+class CrashError(Exception):
     """A crash."""
 
 
@@ -167,10 +167,10 @@ def test_an_interrupted_run_ends_like_an_undisturbed_one(tmp_path: Path, after: 
         nonlocal count
         count += 1
         if count > after:
-            raise Stop
+            raise CrashError
         return longer(request, seed)
 
-    with pytest.raises(Stop):
+    with pytest.raises(CrashError):
         run(tmp_path / "r", ScriptedEngine(crashing))
     engine = ScriptedEngine()
     assert run(tmp_path / "r", engine) == expected
@@ -206,7 +206,7 @@ def test_over_long_comparisons_are_refused_or_dropped_and_counted(tmp_path: Path
         run(tmp_path / "r", data=data)
     metrics = run(tmp_path / "s", data=data | {"on_overlong": "drop"})
     gone = json.loads((tmp_path / "s/data.json").read_text())["overlong"]
-    assert metrics[1]["pool"]["judged"] == 200 - len(gone["pool"])
+    assert metrics[1]["pool"]["judged"] == 208 - len(gone["pool"])
     assert metrics[0]["gold"]["n"] == 84 - len(gone["gold"])
     assert gone["seed"]
 

@@ -1,14 +1,16 @@
 """Comparisons in: formats, bad rows, addressed randomness, overlap. No torch in here."""
 
 from gramr2.data.rows import read_row
-from gramr2.data.sources import LoadReport, OnBadRow, load_labeled, load_unlabeled
+from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
 from gramr2.data.split import derive_seed, fraction, near_duplicates, overlap, subset
 
 __all__ = [
     "LoadReport",
+    "Loaded",
     "OnBadRow",
     "derive_seed",
     "fraction",
+    "load",
     "load_labeled",
     "load_unlabeled",
     "near_duplicates",

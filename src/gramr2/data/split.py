@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from gramr2.comparison import Comparison
@@ -28,10 +29,10 @@ def derive_seed(seed: int, *parts: str | int) -> int:
     return _digest(seed, parts) >> 1
 
 
-def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str]) -> tuple[T, ...]:
-    """``n`` of the items, the same ones whatever order they come in, returned in the order given."""
-    chosen = sorted(range(len(items)), key=lambda i: (fraction(seed, "subset", key(items[i])), key(items[i])))[:n]
-    return tuple(items[i] for i in sorted(chosen))
+def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attrgetter("id")) -> tuple[T, ...]:
+    """``n`` of the items (all if there are fewer), the same whatever order they come in, returned in the order given."""
+    chosen = sorted(range(len(items)), key=lambda i: (fraction(seed, "subset", key(items[i])), key(items[i])))
+    return tuple(items[i] for i in sorted(chosen[: max(n, 0)]))
 
 
 def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str, str]]:
@@ -39,14 +40,19 @@ def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str,
 
     Case and white space are folded: it finds copies, not paraphrases.
     """
-    known: dict[tuple[str, frozenset[str]], str] = {_content(each): each.id for each in a}
-    return [(known[content], each.id) for each in b if (content := _content(each)) in known]
+    known: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
+    for each in a:
+        known[_content(each)].append(each.id)
+    return [(name, each.id) for each in b for name in known.get(_content(each), ())]
 
 
 def near_duplicates(
     texts_a: Mapping[str, str], texts_b: Mapping[str, str], threshold: float = 0.6
 ) -> list[tuple[str, str, float]]:
-    """Pairs of keys whose texts share at least ``threshold`` of their word 3-grams (Jaccard)."""
+    """Pairs of keys whose texts share at least ``threshold`` of their word 3-grams (Jaccard), sorted by keys.
+
+    A text of one or two words is one gram of that length.
+    """
     grams_a = {key: _grams(text) for key, text in texts_a.items()}
     index: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key, grams in grams_a.items():
@@ -63,7 +69,7 @@ def near_duplicates(
             similarity = count / (len(grams) + len(grams_a[key]) - count)
             if similarity >= threshold:
                 found.append((key, other, similarity))
-    return found
+    return sorted(found)
 
 
 def _content(comparison: Comparison) -> tuple[str, frozenset[str]]:
@@ -76,4 +82,4 @@ def _fold(text: str) -> str:
 
 def _grams(text: str) -> set[tuple[str, ...]]:
     words = re.findall(r"\w+", text.casefold())
-    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
+    return {tuple(words[i : i + 3]) for i in range(max(len(words) - 2, 1))} if words else set()

@@ -17,6 +17,8 @@ from gramr2.comparison import Comparison, Label, Message
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
 _LOOKALIKE = re.compile(r"^((?:> )*)(\[(?:Prompt|Response A|Response B|End)\]\s*)$", re.MULTILINE)
 OPENING = "Feedback:"
+PROMPT_FILE = "gramr2_judge.json"
+"""beside a trained judge's weights: mode and principles of the prompt it was trained with"""
 _TAGS = re.compile(r"</?(?:think|answer)>")
 
 CONCLUSIONS = {

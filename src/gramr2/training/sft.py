@@ -25,7 +25,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_men
 from gramr2.config.run import ModelConfig, TrainingConfig
 from gramr2.data.split import fraction
 from gramr2.errors import DataError
-from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judging.template import PROMPT_FILE, JudgeMode, JudgeTemplate
 
 log = logging.getLogger("gramr2")
 
@@ -151,6 +151,8 @@ def train_judge(
         shutil.rmtree(leftover)
     (scratch / "training_args.bin").unlink(missing_ok=True)
     (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    prompt = {"mode": template.mode.value, "principles": list(template.principles)}
+    (scratch / PROMPT_FILE).write_text(json.dumps(prompt) + "\n", encoding="utf-8")
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
     return report

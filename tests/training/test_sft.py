@@ -1,0 +1,89 @@
+"""What the trainer is given: ids that inference would meet, loss on the answer only, both orders or one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import labeled
+from gramr2.backends.encoding import Encoder
+from gramr2.comparison import Label
+from gramr2.config.run import ModelConfig, TrainingConfig
+from gramr2.errors import DataError
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.training.sft import TrainingExample, encode, examples_from, train_judge
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_model: Path) -> Encoder:
+    from transformers import AutoTokenizer
+
+    return Encoder(AutoTokenizer.from_pretrained(tiny_model))
+
+
+def test_loss_is_on_the_answer_only(encoder: Encoder) -> None:
+    item = labeled("c", Label.B, "Response B keeps the limit.")
+    row = encode(TrainingExample(item.comparison, item.label, item.rationale), encoder, JudgeTemplate())
+    answer = [i for i, m in zip(row["input_ids"], row["completion_mask"], strict=True) if m]
+    prompt = [i for i, m in zip(row["input_ids"], row["completion_mask"], strict=True) if not m]
+    expected = "<think>\nFeedback: Response B keeps the limit.\nConclusion: Response B is better.\n</think>\n<answer>B</answer>"
+    assert encoder.tokenizer.decode(answer[:-1]) == expected
+    assert answer[-1] == encoder.tokenizer.eos_token_id
+    assert prompt == encoder.prompt(JudgeTemplate().render(item.comparison))
+    # Inference continues from exactly these ids.
+    started = encoder.prompt(JudgeTemplate().render(item.comparison), JudgeTemplate().prefill)
+    assert row["input_ids"][: len(started)] == started
+
+
+def test_without_a_rationale_the_label_only_prompt_is_trained(encoder: Encoder) -> None:
+    item = labeled("c", Label.TIE)
+    row = encode(TrainingExample(item.comparison, item.label, None), encoder, JudgeTemplate())
+    prompt = encoder.prompt(JudgeTemplate(JudgeMode.LABEL).render(item.comparison))
+    assert row["input_ids"][: len(prompt)] == prompt
+    assert encoder.tokenizer.decode(row["input_ids"][len(prompt) : -1]) == "<answer>tie</answer>"
+
+
+def test_orders() -> None:
+    items = [labeled(str(i), Label.A, "Response A wins.") for i in range(60)]
+    both = examples_from(items, "both", 0)
+    assert [e.label for e in both[:2]] == [Label.A, Label.B]
+    assert both[1].rationale == "Response B wins."
+    hashed = examples_from(items, "hashed", 0)
+    assert len(hashed) == 60
+    assert 15 < sum(e.label is Label.A for e in hashed) < 45
+    assert examples_from(items[::-1], "hashed", 0) == hashed[::-1]
+    bare = examples_from([labeled("x", Label.A, "A is better.")], "both", 0)
+    assert [e.label for e in bare] == [Label.A]
+
+
+def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(DataError, match="no example"):
+        train_judge(tiny_model, tmp_path / "m", [], JudgeTemplate(), TrainingConfig(), ModelConfig(name="x"), seed=0)
+
+
+@pytest.mark.slow
+def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> None:
+    from gramr2.backends.transformers import TransformersBackend
+    from gramr2.judging.judge import Judge, Sampling
+
+    items = [labeled(str(i), Label.B) for i in range(16)]
+    examples = [TrainingExample(item.comparison, Label.B, None) for item in items]
+    config = TrainingConfig(epochs=8, learning_rate=3e-3, batch_size=8)
+    steps: list[tuple[int, int]] = []
+    report = train_judge(
+        tiny_model, tmp_path / "m", examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
+        on_step=lambda done, total, loss: steps.append((done, total)),
+    )  # fmt: skip
+    assert report.steps == 16
+    assert steps == [(i, 16) for i in range(1, 17)]
+    sampling = Sampling(votes=1, temperature=0)
+
+    def p_second(folder: Path) -> float:
+        judge = Judge(TransformersBackend(folder), JudgeTemplate(JudgeMode.LABEL), sampling)
+        shown = [v for d in judge.judge([i.comparison for i in items]) for v in d.judgments if v.order == "ab"]
+        return sum(v.probabilities.b for v in shown if v.probabilities) / len(shown)
+
+    assert p_second(tmp_path / "m") > 0.9 > p_second(tiny_model)
+    assert not list((tmp_path / "m").glob("checkpoint-*"))
+    assert (tmp_path / "m" / "gramr2_judge.json").exists()
