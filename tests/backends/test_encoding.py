@@ -66,6 +66,16 @@ def test_models_without_a_chat_template(encoder: Encoder, tiny_model: Path) -> N
     assert tokenizer.decode(ids) == "<|start|>Hi\n\n<think>"
 
 
+def test_a_template_that_opens_the_thinking_is_not_opened_twice(tiny_model: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template += "<think>\n"
+    text = tokenizer.decode(Encoder(tokenizer).prompt((Message("user", "Hi"),), "<think>\nFeedback:"))
+    assert text.count("<think>") == 1
+    assert text.endswith("assistant\n<think>\nFeedback:")
+
+
 def test_labels_are_told_apart_or_refused(encoder: Encoder) -> None:
     ids = encoder.label_ids(VerdictReading())
     assert [encoder.tokenizer.decode([i]) for i in ids.values()] == ["A", "B", "t"]

@@ -31,7 +31,7 @@ def longer(request: GenerationRequest, seed: int) -> Completion:
     """Prefers the longer response, surer the larger the difference."""
     _, a, b = extract(request.messages)
     label = Label.A if len(a) >= len(b) else Label.B
-    sure = 0.5 + 0.5 * min(1.0, abs(len(a) - len(b)) / 20)
+    sure = 0.5 + 0.5 * min(1.0, abs(len(a) - len(b)) / 100)
     values = {"A": sure, "B": 1 - sure} if label is Label.A else {"A": 1 - sure, "B": sure}
     text = verdict_text(
         label, "Feedback: Response A and Response B differ in their length, so the longer one is taken."
@@ -110,7 +110,7 @@ def test_one_round(tmp_path: Path) -> None:
     for row in kept:
         first, second = map(len, row["responses"])
         assert row["label"] == ("A" if first >= second else "B")
-        assert abs(first - second) >= 8
+        assert abs(first - second) >= 40
         assert row["confidence"] >= 0.7
     assert {row["filter"] for row in dropped} <= {"confidence", "consistency", "abstained"}
     assert all(row["reason"] and "votes" in row for row in dropped)

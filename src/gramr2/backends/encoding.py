@@ -7,15 +7,14 @@ around placeholders, and every content is tokenised on its own with special toke
 
 from __future__ import annotations
 
-import logging
+import re
 from typing import Any, Protocol
 
 from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
-log = logging.getLogger("gramr2")
-
+_OPENED = re.compile(r"<think>\s*\Z")
 _HOLE = "\ue000{}\ue001"
 
 
@@ -116,7 +115,8 @@ class Encoder:
                     "this model's chat template drops or reorders messages: give a model whose template keeps them"
                 )
             pieces.append(before)
-        return [*pieces, text]
+        # Some templates open the thinking themselves; the judge's answer does so too, and one opening is enough.
+        return [*pieces, _OPENED.sub("", text)]
 
     def _content(self, text: str) -> list[int]:
         ids = self._ids(text, literal=True)

@@ -46,9 +46,10 @@ def run() -> None:
         stderr.print("gramr2: interrupted; the same command goes on from here", markup=False, soft_wrap=True)
         sys.exit(130)
     except OSError as error:
-        if error.errno is None or error.filename is None:
+        if error.errno is None:
             raise
-        stderr.print(f"gramr2: {error.filename}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        place = f"{error.filename}: " if error.filename else ""
+        stderr.print(f"gramr2: {place}{error.strerror}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
