@@ -134,9 +134,13 @@ def _hub(source: str, split: str) -> Iterable[Any]:
     try:
         rows: Iterable[Any] = datasets.load_dataset(name, config or None, split=split)
     except Exception as error:
-        kind = "no such data set there" if isinstance(error, FileNotFoundError) else "it cannot be loaded"
+        kind = (
+            "the hub has no such data set"
+            if isinstance(error, FileNotFoundError)
+            else "it cannot be loaded from the hub"
+        )
         kind = "the hub cannot be reached" if isinstance(error, ConnectionError) else kind
-        raise DataError(f"{source}: {tried}not to be had from the hub: {kind} ({_first_line(error)})") from error
+        raise DataError(f"{source}: {tried}{kind}: {_first_line(error)}") from error
     return rows
 
 

@@ -1,0 +1,111 @@
+"""Texts and chat turns of a raw row: checked, split and joined, never altered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from gramr2.comparison import Message, Role
+
+_ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+_TURN = re.compile(r"\n\n(Human|Assistant): ?")
+
+
+class BadRowError(Exception):
+    """The reason why a row is refused."""
+
+
+def implicit_prompt(chosen: object, rejected: object) -> tuple[tuple[Message, ...], str, str]:
+    """Prompt and answers out of two conversations with a common beginning."""
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        return _split_text(read_text(chosen, "chosen"), read_text(rejected, "rejected"))
+    if isinstance(chosen, str) or isinstance(rejected, str):
+        raise BadRowError("without a prompt, chosen and rejected must both be texts or both be lists of messages")
+    first, second = _messages(chosen, "chosen"), _messages(rejected, "rejected")
+    common = _common(first, second)
+    if common and common == min(len(first), len(second)) and first[common - 1].role == "assistant":
+        common -= 1  # the same answer twice is an answer, not a prompt
+    if not common:
+        raise BadRowError("there is no prompt, and chosen and rejected do not begin with the same messages")
+    return first[:common], _joined(first[common:], "chosen"), _joined(second[common:], "rejected")
+
+
+def _split_text(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, str]:
+    """Cut after the last common «Assistant:» turn mark, else after the last common white space; nothing is stripped."""
+    common = _common(chosen, rejected)
+    marks = [mark for mark in _TURN.finditer(chosen, 0, common) if mark[1] == "Assistant"]
+    if marks:
+        start, cut = marks[-1].span()
+        prompt = chosen[:start]
+    else:
+        cut = next((i for i in range(common, 0, -1) if chosen[i - 1].isspace()), 0)
+        prompt = chosen[:cut]
+    if not prompt.strip():
+        raise BadRowError("there is no prompt, and chosen and rejected have no common beginning to take as one")
+    return _turns(prompt), read_text(chosen[cut:], "chosen"), read_text(rejected[cut:], "rejected")
+
+
+def _turns(text: str) -> tuple[Message, ...]:
+    """The turns of a text that begins with «\\n\\nHuman:»; any other text is one user turn."""
+    start, *pieces = _TURN.split(text)
+    if start or not pieces:
+        return read_prompt(text)
+    roles: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
+    pairs = zip(pieces[::2], pieces[1::2], strict=True)
+    return tuple(Message(roles[role], read_text(content, "a turn of the prompt")) for role, content in pairs)
+
+
+def _common(first: Sequence[object], second: Sequence[object]) -> int:
+    length = min(len(first), len(second))
+    return next((i for i in range(length) if first[i] != second[i]), length)
+
+
+def read_prompt(value: object) -> tuple[Message, ...]:
+    if isinstance(value, str):
+        return (Message("user", read_text(value, "prompt")),)
+    return _messages(value, "prompt")
+
+
+def read_answer(value: object, name: str, prompt: tuple[Message, ...]) -> str:
+    """An answer to a given prompt; a conversation may repeat the prompt before it."""
+    if isinstance(value, str):
+        return read_text(value, name)
+    turns = _messages(value, name)
+    return _joined(turns[len(prompt) :] if turns[: len(prompt)] == prompt else turns, name)
+
+
+def _messages(value: object, name: str) -> tuple[Message, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
+        raise BadRowError(f"{name} must be a text or a filled list of messages, not {type(value).__name__}")
+    turns: list[Message] = []
+    for i, turn in enumerate(value):
+        if not isinstance(turn, Mapping):
+            raise BadRowError(f"{name}[{i}] must be a message with role and content")
+        role = turn.get("role")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise BadRowError(f"{name}[{i}] has the role {role!r:.50}, known are system, user and assistant")
+        turns.append(Message(_ROLES[role], read_text(turn.get("content"), f"{name}[{i}].content")))
+    return tuple(turns)
+
+
+def _joined(turns: tuple[Message, ...], name: str) -> str:
+    if not turns:
+        raise BadRowError(f"{name} has no answer after the prompt")
+    for turn in turns:
+        if turn.role != "assistant":
+            raise BadRowError(
+                f"{name} has a turn of the role {turn.role!r} in the answer, which must be assistant turns"
+            )
+    return "\n\n".join(turn.content for turn in turns)
+
+
+def read_text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise BadRowError(f"{name} must be a text, not {type(value).__name__}")
+    if not value.strip():
+        raise BadRowError(f"{name} is empty")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadRowError(f"{name} holds half of a surrogate pair, which is not text") from None
+    return value
