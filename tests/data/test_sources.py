@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from conftest import SHARED
 from gramr2.comparison import LabeledComparison
 from gramr2.data import OnBadRow, load_labeled, load_unlabeled
 from gramr2.errors import DataError
@@ -111,12 +110,3 @@ def test_hub_data(monkeypatch: pytest.MonkeyPatch) -> None:
         DataError, match=r"^a/missing: no such file or folder here, and the hub cannot be reached: offline"
     ):
         load_labeled("a/missing")
-
-
-@pytest.mark.parametrize("name", ["seed/ukp_arguments", "eval/truthfulqa", "pool/truthfulqa", "benchmarks/llmbar"])
-def test_real_files(name: str) -> None:
-    file = SHARED / f"{name}.jsonl"
-    if not file.exists():
-        pytest.skip(f"the real data are not here ({file})")
-    items, report = load_unlabeled(str(file))
-    assert len(items) == report.kept == report.rows > 100

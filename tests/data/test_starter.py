@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from importlib.resources import files
 
 import pytest
 
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.data import load_labeled, load_unlabeled, near_duplicates, overlap
 
+PARTS = ("labeled", "unlabeled", "gold")
 CATEGORIES = {"instruction", "facts", "arithmetic", "format", "tone", "safety"}
+
+
+Parts = tuple[tuple[LabeledComparison, ...], tuple[Comparison, ...], tuple[LabeledComparison, ...]]
 
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[tuple[LabeledComparison, ...], tuple[Comparison, ...], tuple[LabeledComparison, ...]]:
+    missing = [name for name in PARTS if not files("gramr2.starter").joinpath(f"{name}.jsonl").is_file()]
+    if missing:
+        pytest.skip(f"the starter set has no {', '.join(missing)} yet")
     return load_labeled("starter:labeled")[0], load_unlabeled("starter:unlabeled")[0], load_labeled("starter:gold")[0]
 
 
-Parts = tuple[tuple[LabeledComparison, ...], tuple[Comparison, ...], tuple[LabeledComparison, ...]]
+@pytest.mark.parametrize("part", PARTS)
+def test_columns(parts: Parts, part: str) -> None:
+    columns = {"id", "prompt", "responses", "category", "source"}
+    columns |= {"labeled": {"label", "rationale"}, "gold": {"label"}, "unlabeled": set()}[part]
+    text = files("gramr2.starter").joinpath(f"{part}.jsonl").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        row = json.loads(line)
+        assert set(row) == columns, row["id"]
 
 
 def test_sizes(parts: Parts) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gramr2.errors import ModelError
 
 log = logging.getLogger("gramr2")
 
 MAGIC = b"GGUF"
+VERSIONS = (2, 3)
 
 
 def convert(gguf: Path, into: Path) -> None:
@@ -19,30 +25,51 @@ def convert(gguf: Path, into: Path) -> None:
         ModelError: it is not a GGUF file, is cut off, or has an architecture that transformers does not read.
     """
     with gguf.open("rb") as file:
-        if file.read(4) != MAGIC:
-            raise ModelError(f"{gguf} is not a GGUF file (it does not begin with the letters GGUF)")
+        start = file.read(8)
+    if start[:4] != MAGIC:
+        raise ModelError(f"{gguf} is not a GGUF file (it does not begin with the letters GGUF)")
+    version = int.from_bytes(start[4:], "little")
+    if version not in VERSIONS:
+        raise ModelError(f"{gguf} cannot be read: it says GGUF version {version}, and only 2 and 3 are read")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
 
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
-        config = model.config
-        # transformers refuses to save a model that says it is quantised; its weights no longer are.
-        if hasattr(config, "quantization_config"):
-            del config.quantization_config
-        plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        plain.load_state_dict(model.state_dict())
-        plain.generation_config = model.generation_config
-        plain.save_pretrained(into)
-        tokenizer.save_pretrained(into)
+        with _no_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+            model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+            config = model.config
+            # transformers refuses to save a model that says it is quantised; its weights no longer are.
+            if hasattr(config, "quantization_config"):
+                del config.quantization_config
+            plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            plain.load_state_dict(model.state_dict())
+            plain.generation_config = model.generation_config
+            plain.save_pretrained(into)
+            tokenizer.save_pretrained(into)
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{gguf} cannot be read as a language model: {reason}") from error
-    finally:
-        if bars:
-            transformers_logging.enable_progress_bar()
     log.info("converted %s: %d tensors, fp32", gguf.name, len(plain.state_dict()))
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """The bar of the GGUF reader is plain tqdm, which the switch of transformers does not reach."""
+    from transformers.utils import logging as transformers_logging
+
+    reader: Any = None
+    with suppress(ImportError):
+        reader = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    bar = getattr(reader, "tqdm", None)
+    were_on = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    if bar:
+        reader.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        if bar:
+            reader.tqdm = bar
+        if were_on:
+            transformers_logging.enable_progress_bar()

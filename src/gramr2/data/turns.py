@@ -61,6 +61,7 @@ def _common(first: Sequence[object], second: Sequence[object]) -> int:
 
 
 def read_prompt(value: object) -> tuple[Message, ...]:
+    """A prompt: a text is one user turn, a list is its messages."""
     if isinstance(value, str):
         return (Message("user", read_text(value, "prompt")),)
     return _messages(value, "prompt")
@@ -83,7 +84,7 @@ def _messages(value: object, name: str) -> tuple[Message, ...]:
             raise BadRowError(f"{name}[{i}] must be a message with role and content")
         role = turn.get("role")
         if not isinstance(role, str) or role not in _ROLES:
-            raise BadRowError(f"{name}[{i}] has the role {role!r:.50}, known are system, user and assistant")
+            raise BadRowError(f"{name}[{i}] has the role {shown(role)}, known are system, user and assistant")
         turns.append(Message(_ROLES[role], read_text(turn.get("content"), f"{name}[{i}].content")))
     return tuple(turns)
 
@@ -100,6 +101,7 @@ def _joined(turns: tuple[Message, ...], name: str) -> str:
 
 
 def read_text(value: object, name: str) -> str:
+    """The text itself; anything else, white space alone, or text that UTF-8 cannot hold is refused."""
     if not isinstance(value, str):
         raise BadRowError(f"{name} must be a text, not {type(value).__name__}")
     if not value.strip():
@@ -109,3 +111,8 @@ def read_text(value: object, name: str) -> str:
     except UnicodeEncodeError:
         raise BadRowError(f"{name} holds half of a surrogate pair, which is not text") from None
     return value
+
+
+def shown(value: object) -> str:
+    """A refused value for a message, never long."""
+    return f"{value!r:.50}" if isinstance(value, str | bool | float | None) else f"of type {type(value).__name__}"

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, s
 from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
-from gramr2.backends.hardware import choose_device, keep_freed_memory
+from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
 from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_mentions
 from gramr2.config.run import ModelConfig, TrainingConfig
 from gramr2.data.split import fraction
@@ -155,6 +155,8 @@ def train_judge(
     (scratch / PROMPT_FILE).write_text(json.dumps(prompt) + "\n", encoding="utf-8")
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
+    del trainer, trained, model
+    release_freed_memory()
     return report
 
 
