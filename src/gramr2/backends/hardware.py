@@ -75,8 +75,8 @@ def bf16_speedup(size: int = 512, repeats: int = 6) -> float:
 def keep_freed_memory() -> None:
     """Let glibc keep freed memory instead of returning it to the kernel after every operation.
 
-    A logit matrix is over 100 MB, and mapping and zeroing its pages anew for each temporary took a third of a training step
-    on two cores. ``release_freed_memory`` gives it back when a stage is over.
+    A logit matrix is over 100 MB, and each temporary of that size has its pages mapped and zeroed anew. ``release_freed_memory``
+    gives the memory back when a stage is over.
     """
     mallopt = _glibc("mallopt")
     if mallopt is not None:
