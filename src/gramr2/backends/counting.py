@@ -26,4 +26,4 @@ class TokenizerCounter:
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Tokens of the rendered prompt, if there is one, and of the answer."""
-        return (len(self.encoder.prompt(messages)) if messages else 0) + len(self.encoder.fragment(answer))
+        return self.encoder.count(messages, answer)

@@ -57,6 +57,10 @@ class Encoder:
             ids += after
         return ids + self.fragment(prefill)
 
+    def count(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        """Tokens of a rendered prompt, if there is one, and of an answer."""
+        return (len(self.prompt(messages)) if messages else 0) + len(self.fragment(answer))
+
     def fragment(self, text: str) -> list[int]:
         """Ids of a piece of an answer, encoded by itself: the pieces' boundaries are token boundaries everywhere."""
         if not text:

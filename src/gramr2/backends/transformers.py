@@ -6,8 +6,6 @@ begin with (the rules) are computed once per call, every prompt once, and only t
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +23,6 @@ from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.comparison import Message
 from gramr2.errors import ModelError, PromptTooLongError
-
-log = logging.getLogger("gramr2")
 
 MIN_SHARED_PREFIX = 16
 COMPACT_BELOW = 0.75
@@ -103,7 +99,7 @@ class TransformersBackend:
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Tokens of the rendered prompt and the answer."""
-        return len(self.encoder.prompt(messages)) + len(self.encoder.fragment(answer))
+        return self.encoder.count(messages, answer)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
@@ -258,6 +254,3 @@ def _common_prefix(prompts: list[list[int]]) -> int:
     first, last = min(prompts), max(prompts)
     limit = min(len(prompt) for prompt in prompts) - 1
     return next((i for i in range(limit) if first[i] != last[i]), max(limit, 0))
-
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, percent, set_up_logging, stdout
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes, require
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge
 
 VERSION = "1"
@@ -34,9 +34,6 @@ def evaluate(
 ) -> None:
     """Measure a judge on labelled comparisons."""
     set_up_logging(quiet or as_json)
-    require(orders, ("both", "first"), "--orders")
-    if mode is not None:
-        require(mode, ("reason", "label"), "--mode")
     from gramr2.data import load_labeled, subset
     from gramr2.evaluation.metrics import evaluate as measure
     from gramr2.evaluation.metrics import length_baseline
@@ -45,9 +42,14 @@ def evaluate(
     items, _ = load_labeled(benchmark)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
-    heat = temperature if temperature is not None else (0.0 if votes == 1 else 0.75)
     judge = open_judge(
-        model, votes=votes, orders=orders, temperature=heat, max_new_tokens=max_new_tokens, close=close, mode=mode
+        model,
+        votes=votes,
+        orders=orders,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        close=close,
+        mode=mode,
     )
     comparisons = [item.comparison for item in items]
     too_long = overlong(judge.backend, judge.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)

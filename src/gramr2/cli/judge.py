@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, percent, set_up_logging, stdout
-from gramr2.cli.opening import open_judge
+from gramr2.cli.opening import open_judge, require
 
 Votes = Annotated[
     int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
@@ -47,19 +47,21 @@ def judge(
 ) -> None:
     """Judge comparisons and write label, confidence, rationale and votes for each."""
     set_up_logging(quiet or as_json)
-    require(orders, ("both", "first"), "--orders")
     require(on_bad_row, ("fail", "skip"), "--on-bad-row")
     require(on_overlong, ("refuse", "drop"), "--on-overlong")
-    if mode is not None:
-        require(mode, ("reason", "label"), "--mode")
     from gramr2.data import OnBadRow, load_unlabeled
     from gramr2.judging.budget import overlong, refuse
     from gramr2.judging.records import decision_row, write_jsonl
 
     comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    heat = temperature if temperature is not None else (0.0 if votes == 1 else 0.75)
     judge_ = open_judge(
-        model, votes=votes, orders=orders, temperature=heat, max_new_tokens=max_new_tokens, close=close, mode=mode
+        model,
+        votes=votes,
+        orders=orders,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        close=close,
+        mode=mode,
     )
     too_long = overlong(judge_.backend, judge_.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
     if on_overlong == "refuse":
@@ -90,15 +92,3 @@ def judge(
             markup=False,
             soft_wrap=True,
         )
-
-
-def require(value: str, allowed: tuple[str, ...], flag: str) -> None:
-    """Refuse a flag's value.
-
-    Raises:
-        ConfigError: it is not one of the allowed ones.
-    """
-    from gramr2.errors import ConfigError
-
-    if value not in allowed:
-        raise ConfigError(f"{flag} {value!r} is not known: take one of {', '.join(allowed)}")

@@ -5,24 +5,38 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gramr2.errors import ModelError
+from gramr2.errors import ConfigError, ModelError
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.judging.template import PROMPT_FILE, JudgeMode, JudgeTemplate
 
 
 def open_judge(
-    model: str, *, votes: int, orders: str, temperature: float, max_new_tokens: int, close: bool, mode: str | None
+    model: str,
+    *,
+    votes: int,
+    orders: str,
+    temperature: float | None,
+    max_new_tokens: int,
+    close: bool,
+    mode: str | None,
 ) -> Judge:
-    """A scripted judge, or a transformers model.
+    """A scripted judge, or a transformers model, from the flags that ``judge`` and ``eval`` share.
 
     A judge that gramr2 trained brings the prompt it was trained with (mode and principles); other models get the default
-    one. ``mode`` overrides.
+    one. ``mode`` overrides. Without a temperature one vote is greedy and several are sampled at 0.75.
+
+    Raises:
+        ConfigError: a flag has a value that is not known.
+        ModelError: there is no such model.
     """
+    require(orders, tuple(Orders), "--orders")
+    if mode is not None:
+        require(mode, tuple(JudgeMode), "--mode")
     sampling = Sampling(
         votes=votes,
         orders=Orders(orders),
-        temperature=temperature,
+        temperature=temperature if temperature is not None else (0.0 if votes == 1 else 0.75),
         max_new_tokens=max_new_tokens,
         close_on_budget=close,
     )
@@ -42,3 +56,13 @@ def _template(folder: Path | None, mode: str | None) -> JudgeTemplate:
     saved = folder / PROMPT_FILE if folder else None
     settings = json.loads(saved.read_text(encoding="utf-8")) if saved and saved.is_file() else {}
     return JudgeTemplate(JudgeMode(mode or settings.get("mode", "reason")), tuple(settings.get("principles", ())))
+
+
+def require(value: str, allowed: tuple[str, ...], flag: str) -> None:
+    """Refuse a flag's value.
+
+    Raises:
+        ConfigError: it is not one of the allowed ones.
+    """
+    if value not in allowed:
+        raise ConfigError(f"{flag} {value!r} is not known: take one of {', '.join(allowed)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,7 +44,7 @@ def load_data(config: RunConfig) -> RunData:
         for source in sources:
             loaded, report = load_labeled(source.path, split=source.split, on_bad_row=policy)
             reports[part].append(report)
-            items += _limited(loaded, source, config.seed)
+            items += _limited(loaded, source, config.seed, lambda item: item.comparison.id)
         _unique([item.comparison.id for item in items], part)
         return tuple(items)
 
@@ -53,7 +53,7 @@ def load_data(config: RunConfig) -> RunData:
     for source in config.data.pool:
         loaded, report = load_unlabeled(source.path, split=source.split, on_bad_row=policy)
         reports["pool"].append(report)
-        pool += subset(loaded, source.limit, config.seed, key=lambda c: c.id) if source.limit is not None else loaded
+        pool += _limited(loaded, source, config.seed, lambda comparison: comparison.id)
     _unique([c.id for c in pool], "pool")
     held_out = [item.comparison for item in gold]
     for name, others in (("seed", [item.comparison for item in seed]), ("pool", pool)):
@@ -115,10 +115,8 @@ def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: Toke
     return kept
 
 
-def _limited(items: Sequence[LabeledComparison], source: SourceConfig, seed: int) -> Sequence[LabeledComparison]:
-    if source.limit is None:
-        return items
-    return subset(items, source.limit, seed, key=lambda item: item.comparison.id)
+def _limited(items: Sequence[Item], source: SourceConfig, seed: int, key: Callable[[Item], str]) -> Sequence[Item]:
+    return items if source.limit is None else subset(items, source.limit, seed, key=key)
 
 
 def _unique(ids: Sequence[str], part: str) -> None:
