@@ -11,9 +11,14 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
 from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
+
+# The first draw of a fresh clone builds hypothesis' tables of Unicode, which takes a second and is not our slowness.
+settings.register_profile("gramr2", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gramr2")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gramr2.backends import registry
+from gramr2.cli.console import say
 from gramr2.cli.main import app, run
 
 ROOT = Path(__file__).parents[2]
@@ -80,9 +83,16 @@ def test_eval_table(cli) -> None:
 def test_check(cli) -> None:
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"))
     assert code == 0
-    assert "valid. 40 seed, 40 unlabelled, 84 gold" in text.replace("\n", " ")
+    assert "valid. 40 seed, 40 unlabelled, 84 gold comparisons; always choosing" in text
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"), "--json")
     assert json.loads(text)["valid"] is True
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_only_a_terminal_gets_line_breaks(terminal: bool) -> None:
+    to = Console(file=io.StringIO(), width=20, force_terminal=terminal)
+    say("a sentence that is [much] longer than the window is wide", to=to)
+    assert to.file.getvalue().count("\n") == (3 if terminal else 1)  # type: ignore[attr-defined]
 
 
 def test_models_list(cli) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Json, stdout
+from gramr2.cli.console import Json, say, stdout
 from gramr2.config import dump_config, load_config
 
 
@@ -23,14 +23,12 @@ def check(
     if as_json:
         stdout.print_json(data={"valid": True, "config": config.model_dump(mode="json"), "data": data.summary})
         return
-    stdout.print(dump_config(config), highlight=False, markup=False, end="")
+    say(dump_config(config))
     gold = data.summary["gold"]
-    stdout.print(
-        f"\n{run}: valid. {len(data.seed)} seed, {len(data.pool)} unlabelled, {len(data.gold)} gold comparisons; "
-        f"always choosing the longer response is right on {100 * gold['longer_response_accuracy']:.1f} % of gold.",
-        highlight=False,
-        markup=False,
+    say(
+        f"{run}: valid. {len(data.seed)} seed, {len(data.pool)} unlabelled, {len(data.gold)} gold comparisons; "
+        f"always choosing the longer response is right on {100 * gold['longer_response_accuracy']:.1f} % of gold."
     )
     skipped = sum(len(reasons) for reasons in data.summary["skipped"].values())
     if skipped:
-        stdout.print(f"{skipped} bad rows were skipped (on_bad_row: skip).", highlight=False)
+        say(f"{skipped} bad rows were skipped (on_bad_row: skip).")

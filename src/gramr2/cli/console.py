@@ -17,6 +17,15 @@ from gramr2.judging.judge import Progress as Report
 stdout = Console()
 stderr = Console(stderr=True)
 
+
+def say(text: str, *, to: Console = stdout, style: str | None = None) -> None:
+    """Print a text as it is: no markup, no colours of its own, and no line breaks of ours outside a terminal.
+
+    What a program reads must not depend on how wide somebody's window is.
+    """
+    to.print(text, style=style, markup=False, highlight=False, soft_wrap=not to.is_terminal)
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -54,7 +63,7 @@ class Bars:
             yield lambda done, total: None
             return
         if not stderr.is_terminal:
-            stderr.print(title, highlight=False, markup=False)
+            say(title, to=stderr)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,7 +78,7 @@ class Bars:
     def note(self, text: str) -> None:
         """A line on stderr."""
         if not self._quiet:
-            stderr.print(text, highlight=False, markup=False, style="yellow")
+            say(text, to=stderr, style="yellow")
 
 
 def percent(value: float | None) -> str:

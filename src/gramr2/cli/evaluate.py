@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, percent, set_up_logging, stdout
+from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, stdout
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge
 
@@ -61,7 +61,7 @@ def evaluate(
         values = asdict(result)
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
         extra = {"model": judge.backend.id, "longer_response_accuracy": length_baseline(items)}
-        stdout.print(json.dumps(first | values | extra), markup=False, highlight=False, soft_wrap=True)
+        say(json.dumps(first | values | extra))
         return
     grid = Table(title=f"{benchmark}: {judge.backend.id}")
     for name in ("category", "n", "accuracy", "95 % interval"):
@@ -70,9 +70,8 @@ def evaluate(
         grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
     grid.add_row("all", str(result.n), percent(result.accuracy), interval(result.low, result.high), style="bold")
     stdout.print(grid)
-    stdout.print(
+    say(
         f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
         f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
-        f"always the longer response: {percent(length_baseline(items))}",
-        highlight=False,
+        f"always the longer response: {percent(length_baseline(items))}"
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Json, Quiet, percent, set_up_logging, stdout
+from gramr2.cli.console import Bars, Json, Quiet, percent, say, set_up_logging
 from gramr2.cli.opening import open_judge, require
 
 Votes = Annotated[
@@ -82,13 +82,10 @@ def judge(
         "out": str(out),
     }
     if as_json:
-        stdout.print(json.dumps(summary), markup=False, highlight=False, soft_wrap=True)
+        say(json.dumps(summary))
     elif not quiet:
-        stdout.print(
+        say(
             f"{len(decided)} of {len(decisions)} decided, order flips {percent(summary['order_flip_rate'])}"  # type: ignore[arg-type]
             f"{f', {len(names)} over-long dropped' if names else ''}"
-            f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''} → {out}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''} → {out}"
         )

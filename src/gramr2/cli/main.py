@@ -7,7 +7,7 @@ import sys
 import typer
 
 from gramr2.cli import check, evaluate, judge, models, train
-from gramr2.cli.console import stderr
+from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
 app = typer.Typer(
@@ -40,16 +40,16 @@ def run() -> None:
     try:
         app()
     except GramrError as error:
-        stderr.print(f"gramr2: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        say(f"gramr2: {error}", to=stderr, style="red")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        stderr.print("gramr2: interrupted; the same command goes on from here", markup=False, soft_wrap=True)
+        say("gramr2: interrupted; the same command goes on from here", to=stderr)
         sys.exit(130)
     except OSError as error:
         if error.errno is None:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        stderr.print(f"gramr2: {place}{error.strerror}", style="red", markup=False, highlight=False, soft_wrap=True)
+        say(f"gramr2: {place}{error.strerror}", to=stderr, style="red")
         sys.exit(1)
 
 

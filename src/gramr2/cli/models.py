@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Json, Quiet, set_up_logging, stderr, stdout
+from gramr2.cli.console import Json, Quiet, say, set_up_logging, stderr, stdout
 
 app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,7 +24,7 @@ def list_models(as_json: Json = False) -> None:
             {"name": m.name, "parameters": m.parameters, "license": m.license, "path": str(p) if p else None}
             for m, p in rows
         ]
-        stdout.print(json.dumps(values), markup=False, highlight=False, soft_wrap=True)
+        say(json.dumps(values))
         return
     grid = Table()
     for name in ("name", "parameters", "licence", "what", "where"):
@@ -52,4 +52,4 @@ def pull_model(
     else:
         with stderr.status(f"pulling {name}"):
             path = pull(name)
-    stdout.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    say(str(path))

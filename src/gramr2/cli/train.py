@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, percent, set_up_logging, stdout
+from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, stdout
 from gramr2.config import load_config
 
 
@@ -34,12 +34,11 @@ def train(
         stdout.print(table(metrics))
     last = metrics[-1].get("change")
     if last and not quiet:
-        stdout.print(
+        say(
             f"Last round against the one before: {100 * last['difference']:+.1f} points "
-            f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar p = {last['p_value']:.2f}).",
-            highlight=False,
+            f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar p = {last['p_value']:.2f})."
         )
-    stdout.print(f"run    {folder}\njudge  {folder / 'judge'}", highlight=False, markup=False, soft_wrap=True)
+    say(f"run    {folder}\njudge  {folder / 'judge'}")
 
 
 def table(metrics: list[dict[str, Any]]) -> Table:
