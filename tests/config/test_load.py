@@ -33,7 +33,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
     config = parse_config(GOOD)
     assert config.rounds == 1
     assert config.data.seed[0].path == "starter:labeled"
-    assert [f.kind for f in config.filters] == ["confidence", "consistency", "rationale"]
+    assert [f.kind for f in config.filters] == ["confidence", "consistency", "rationale", "duplicates", "balance"]
     assert parse_config(yaml.safe_load(dump_config(config))) == config
 
 
@@ -48,7 +48,20 @@ def test_defaults_are_written_out_and_read_back() -> None:
         ("training", {"batch_size": 8, "micro_batch_size": 3}, "batch_size 8 is not a multiple of micro_batch_size 3"),
         ("judge.pool", {"votes": 4, "temperature": 0}, "would be copies"),
         ("judge.pool", {"guided": False, "close_on_budget": True}, "close_on_budget needs guided"),
-        ("judge.mode", "label", "remove the rationale filter"),
+        ("rationale", "proof", "rationale.source: input should be 'joint', 'proving' or 'none'"),
+        ("rationale", "none", "set judge.mode: label as well"),
+        ("rationale", {"proving": {"proofs": 2, "temperature": 0}}, "2 proofs at temperature 0 would be copies"),
+        ("rationale", {"proving": {"prof": 2}}, "rationale.proving.prof: unknown key, did you mean proofs?"),
+        ("curriculum", {"order": "easy_first"}, "set per_round"),
+        ("final", {"epoch": 1}, "final.epoch: unknown key; known here: data, training"),
+        ("filters", [{"kind": "confidence", "treshold": 1}], "treshold: unknown key, did you mean threshold?"),
+        ("filters", [{"kind": "confidence", "threshold": {"schedule": "lin"}}], "one of linear, steps, quantile"),
+        ("filters", [{"kind": "confidence", "threshold": 1.5}], "threshold: 1.5 is not between 0 and 1"),
+        (
+            "filters",
+            [{"kind": "confidence", "threshold": {"schedule": "linear", "start": 1, "ende": 0}}],
+            "ende: unknown key, did you mean end?",
+        ),
         ("data.pool", [], "name unlabelled data or set rounds: 0"),
         ("data.gold", [], "data.gold: list should have at least 1 item"),
         ("filters", [{"kind": "confidence"}, {"kind": "confidence"}], "each kind may stand once"),
@@ -62,6 +75,16 @@ def test_each_mistake_is_one_sentence(path: str, value: object, message: str) ->
     assert message in str(caught.value)
     assert str(caught.value).startswith("run.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_label_only_run_drops_what_needs_rationales_unless_it_was_asked_for() -> None:
+    config = parse_config(GOOD | {"judge": {"mode": "label"}})
+    assert config.rationale.source == "none"
+    assert [f.kind for f in config.filters] == ["confidence", "consistency", "duplicates", "balance"]
+    with pytest.raises(ConfigError, match="remove the rationale filter"):
+        parse_config(GOOD | {"judge": {"mode": "label"}, "filters": [{"kind": "rationale"}]})
+    with pytest.raises(ConfigError, match="learns no rationales"):
+        parse_config(GOOD | {"judge": {"mode": "label"}, "rationale": "joint"})
 
 
 def test_a_missing_key_is_named() -> None:

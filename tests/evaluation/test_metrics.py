@@ -57,7 +57,7 @@ def test_mcnemar() -> None:
     items = [labeled(str(i), Label.A) for i in range(20)]
     before = [said(Outcome.B)] * 10 + [said(Outcome.A)] * 10
     after = [said(Outcome.A)] * 10 + [said(Outcome.A)] * 8 + [said(Outcome.B)] * 2
-    test = paired_test(items, before, after)
+    test = paired_test(items, [d.label for d in before], [d.label for d in after])
     assert (test.only_after, test.only_before) == (10, 2)
     assert test.p_value == pytest.approx(0.03857, abs=1e-4)  # exact binomial, 2 of 12, two-sided
     assert test.difference == pytest.approx(0.4)

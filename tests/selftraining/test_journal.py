@@ -6,42 +6,55 @@ from pathlib import Path
 
 from conftest import vote
 from gramr2.judgment import Outcome
-from gramr2.selftraining.journal import Journal
+from gramr2.selftraining.journal import Journal, Judgments, address
 
 ONE = vote(Outcome.A, probabilities=(0.7, 0.2, 0.1), rationale="Ünïcode\nlines")
 
 
 def test_round_trip(tmp_path: Path) -> None:
     with Journal(tmp_path / "j" / "x.jsonl") as journal:
-        journal.put("k", "c", ONE)
-        journal.put("t", "c", vote(Outcome.TRUNCATED))
+        Judgments(journal).put("k", "c", ONE)
+        Judgments(journal).put("t", "c", vote(Outcome.TRUNCATED))
     with Journal(tmp_path / "j" / "x.jsonl") as journal:
-        assert journal.get("k") == ONE
-        assert journal.get("t") == vote(Outcome.TRUNCATED)
-        assert journal.get("other") is None
+        assert Judgments(journal).get("k") == ONE
+        assert Judgments(journal).get("t") == vote(Outcome.TRUNCATED)
+        assert Judgments(journal).get("other") is None
         assert len(journal) == 2
 
 
 def test_errors_are_recorded_but_tried_again(tmp_path: Path) -> None:
     for _ in range(2):
         with Journal(tmp_path / "x.jsonl") as journal:
-            assert journal.get("k") is None
-            journal.put("k", "c", vote(Outcome.ERROR))
+            assert Judgments(journal).get("k") is None
+            Judgments(journal).put("k", "c", vote(Outcome.ERROR))
     assert (tmp_path / "x.jsonl").read_text().count("\n") == 2
 
 
 def test_a_half_written_line_is_recognised_and_written_again(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     with Journal(file) as journal:
-        journal.put("k", "c", ONE)
-        journal.put("m", "c", ONE)
+        Judgments(journal).put("k", "c", ONE)
+        Judgments(journal).put("m", "c", ONE)
     whole = file.read_bytes()
     for cut in range(whole.index(b"\n") + 2, len(whole) - 1):
         file.write_bytes(whole[:cut])
         with Journal(file) as journal:
-            assert journal.get("k") == ONE
-            assert journal.get("m") is None
+            assert Judgments(journal).get("k") == ONE
+            assert Judgments(journal).get("m") is None
             assert journal.damaged == 1
-            journal.put("m", "c", ONE)
+            Judgments(journal).put("m", "c", ONE)
         with Journal(file) as journal:
-            assert journal.get("m") == ONE
+            assert Judgments(journal).get("m") == ONE
+
+
+def test_a_record_that_is_no_judgment_is_asked_again(tmp_path: Path) -> None:
+    with Journal(tmp_path / "x.jsonl") as journal:
+        journal.write("k", {"text": "a proof"})
+        assert journal.read("k") == {"key": "k", "text": "a proof"}
+        assert Judgments(journal).get("k") is None
+
+
+def test_an_address_depends_on_every_part() -> None:
+    keys = {address("a", 1, ["x"]), address("a", 1, ["y"]), address("a", 2, ["x"]), address("b", 1, ["x"])}
+    assert len(keys) == 4
+    assert address("a", 1, ["x"]) in keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import RunConfig, load_config, parse_config
+from gramr2.config.training import ModelConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError, PromptTooLongError, RunError
 from gramr2.judging.judge import Progress
 from gramr2.judging.scripted import verdict_text
-from gramr2.judging.template import JudgeTemplate, extract
+from gramr2.judging.template import extract
 from gramr2.judgment import FinishReason
+from gramr2.selftraining.engine import TrainingJob
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
 
@@ -45,33 +47,27 @@ class ScriptedEngine:
     def __init__(self, script: Callable[[GenerationRequest, int], Completion | str] = longer) -> None:
         self.script = script
         self.trained: list[tuple[Path, list[LabeledComparison]]] = []
+        self.jobs: list[TrainingJob] = []
         self.asked = 0
 
-    def backbone(self) -> Path:
-        return Path("backbone")
+    def backbone(self, model: ModelConfig) -> Path:
+        return Path(f"backbone/{model.name}")
 
     def counter(self) -> ScriptedBackend:
         return ScriptedBackend(self.script)
 
-    def open(self, model: Path) -> ScriptedBackend:
+    def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
         engine = self
 
         def counted(request: GenerationRequest, seed: int) -> Completion | str:
             engine.asked += 1
             return engine.script(request, seed)
 
-        return ScriptedBackend(counted, f"scripted:{model.name if model.name != 'model' else model.parent.name}")
+        return ScriptedBackend(counted, f"scripted:{folder.name if folder.name != 'model' else folder.parent.name}")
 
-    def train(
-        self,
-        start: Path,
-        into: Path,
-        items: Sequence[LabeledComparison],
-        template: JudgeTemplate,
-        stage: int,
-        progress: Progress,
-    ) -> Any:
-        self.trained.append((start, list(items)))
+    def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> None:
+        self.trained.append((start, list(job.items)))
+        self.jobs.append(job)
         into.mkdir(parents=True)
         (into / "config.json").write_text("{}")
         progress(1, 1)
@@ -122,7 +118,7 @@ def test_one_round(tmp_path: Path) -> None:
     assert rows(tmp_path / "r/metrics.jsonl") == metrics
     assert (tmp_path / "r/judge/config.json").exists()
     (start0, seed), (start1, both) = engine.trained
-    assert start0 == start1 == Path("backbone")
+    assert start0 == start1 == Path("backbone/none")
     assert both[: len(seed)] == seed
     assert [item.comparison.id for item in both[6:]] == [row["id"] for row in kept]
 
@@ -202,7 +198,7 @@ def test_leaks_from_gold_are_refused(tmp_path: Path) -> None:
 
 def test_over_long_comparisons_are_refused_or_dropped_and_counted(tmp_path: Path) -> None:
     data = {"seed": "starter:labeled", "pool": "starter:unlabeled", "gold": "starter:gold", "max_prompt_tokens": 110}
-    with pytest.raises(PromptTooLongError, match=r"data\.seed: \d+ of 128"):
+    with pytest.raises(PromptTooLongError, match=r"data\.seed: \d+ of 109"):
         run(tmp_path / "r", data=data)
     metrics = run(tmp_path / "s", data=data | {"on_overlong": "drop"})
     gone = json.loads((tmp_path / "s/data.json").read_text())["overlong"]

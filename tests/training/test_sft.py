@@ -9,10 +9,10 @@ import pytest
 from conftest import labeled
 from gramr2.backends.encoding import Encoder
 from gramr2.comparison import Label
-from gramr2.config.run import ModelConfig, TrainingConfig
+from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.training.sft import TrainingExample, encode, examples_from, train_judge
+from gramr2.training.sft import TrainingExample, encode, examples_from, fine_tune
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_orders() -> None:
 
 def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     with pytest.raises(DataError, match="no example"):
-        train_judge(tiny_model, tmp_path / "m", [], JudgeTemplate(), TrainingConfig(), ModelConfig(name="x"), seed=0)
+        fine_tune(tiny_model, tmp_path / "m", [], JudgeTemplate(), TrainingConfig(), ModelConfig(name="x"), seed=0)
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> 
     examples = [TrainingExample(item.comparison, Label.B, None) for item in items]
     config = TrainingConfig(epochs=8, learning_rate=3e-3, batch_size=8)
     steps: list[tuple[int, int]] = []
-    report = train_judge(
+    report = fine_tune(
         tiny_model, tmp_path / "m", examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
         on_step=lambda done, total, loss: steps.append((done, total)),
     )  # fmt: skip

@@ -43,7 +43,11 @@ class VerdictReading:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One prompt and as many samples as there are ``seeds``; ``prefill`` is the start of the answer, given to the model."""
+    """One prompt and as many samples as there are ``seeds``.
+
+    ``prefill`` is the start of the answer, given to the model, and ``written`` what else of it is given: pieces whose ends
+    are token boundaries, as in training.
+    """
 
     messages: tuple[Message, ...]
     seeds: tuple[int, ...]
@@ -51,11 +55,17 @@ class GenerationRequest:
     prefill: str = ""
     stop: tuple[str, ...] = ()
     verdict: VerdictReading | None = None
+    written: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> str:
+        """All of the answer that is given to the model."""
+        return self.prefill + "".join(self.written)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sample. ``text`` includes the request's prefill and anything the backend wrote on the model's behalf.
+    """One sample. ``text`` includes what the request gave of the answer and anything the backend wrote on the model's behalf.
 
     ``label_logprobs`` are natural-log probabilities at temperature 1, normalised over the request's labels, at the place
     of the verdict; None when no verdict was reached or the engine gives none.

@@ -48,14 +48,14 @@ class Encoder:
         first = tokenizer.convert_ids_to_tokens(self._ids("x"))[0]
         self._guard = self._ids(">") if first.startswith("▁") else []
 
-    def prompt(self, messages: tuple[Message, ...], prefill: str = "") -> list[int]:
-        """Ids of the whole prompt up to where the answer starts, and of the answer's given start."""
+    def prompt(self, messages: tuple[Message, ...], *pieces: str) -> list[int]:
+        """Ids of the whole prompt up to where the answer starts, and of the pieces that are given of the answer."""
         frame = self._frame(tuple(turn.role for turn in messages))
         ids = list(frame[0])
         for turn, after in zip(messages, frame[1:], strict=True):
             ids += self._content(turn.content)
             ids += after
-        return ids + self.fragment(prefill)
+        return ids + [i for piece in pieces for i in self.fragment(piece)]
 
     def count(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Tokens of a rendered prompt, if there is one, and of an answer."""

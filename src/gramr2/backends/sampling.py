@@ -63,7 +63,7 @@ class Stepper:
     def start(self, request: GenerationRequest, index: int, sample: int, prompt_tokens: int) -> Row:
         """A row for one seed of a request."""
         row = Row(request, index, sample, prompt_tokens, random.Random(request.seeds[sample]))
-        row.at_verdict = row.guided and request.verdict is not None and request.prefill.endswith(request.verdict.anchor)
+        row.at_verdict = row.guided and request.verdict is not None and request.given.endswith(request.verdict.anchor)
         return row
 
     def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
@@ -111,7 +111,7 @@ class Stepper:
 
     def completion(self, row: Row) -> Completion:
         """The finished sample."""
-        text = row.request.prefill + self._decode(row.ids)
+        text = row.request.given + self._decode(row.ids)
         if row.label is not None and row.request.verdict is not None:
             text += row.label + row.request.verdict.end
         assert row.finish is not None

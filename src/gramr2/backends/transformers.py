@@ -108,7 +108,7 @@ class TransformersBackend:
         Raises:
             PromptTooLongError: a prompt and its budget exceed the model's context.
         """
-        prompts = [self.encoder.prompt(request.messages, request.prefill) for request in requests]
+        prompts = [self.encoder.prompt(request.messages, request.prefill, *request.written) for request in requests]
         room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
         for ids, extra in zip(prompts, room, strict=True):
             if len(ids) + extra > self.context_length:

@@ -1,59 +1,119 @@
-"""The filters' entries in a run file; what they do is in ``gramr2.selftraining.filters``."""
+"""The filters' entries in a run file; what each does is in its file in ``gramr2.selftraining.filters``.
+
+Every threshold may be a schedule, see ``gramr2.config.schedules``.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from gramr2.config.schedules import Pmi, Share, Words
+from gramr2.config.section import Section
 
 
-class _Filter(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class ConfidenceFilter(_Filter):
+class ConfidenceFilter(Section):
     """Keep a pseudo-label whose averaged probability is high."""
 
     kind: Literal["confidence"] = "confidence"
     """names the filter"""
-    threshold: float = Field(default=0.8, ge=0, le=1)
+    threshold: Share = 0.8
     """least P(label | rationale), averaged over samples and both orders (0.8 in SSRM)"""
+    calibrate: bool = True
+    """rescale the probability by a temperature fitted on held-out seed comparisons (``data.held_out_share``); without any,
+    it stays as it is and the run says so"""
 
 
-class ConsistencyFilter(_Filter):
+class ConsistencyFilter(Section):
     """Keep a pseudo-label that samples and orders agree on."""
 
     kind: Literal["consistency"] = "consistency"
     """names the filter"""
-    min_agreement: float = Field(default=0.75, ge=0, le=1)
+    min_agreement: Share = 0.75
     """least share of valid votes that state the label"""
     allow_order_flip: bool = False
     """keep labels on which the two orders, each by itself, disagree"""
-    min_coverage: float = Field(default=0.5, ge=0, le=1)
+    min_coverage: Share = 0.5
     """least share of votes that were verdicts at all"""
 
 
-class RationaleFilter(_Filter):
+class RationaleFilter(Section):
     """Keep a rationale that is well formed and supports its conclusion (rule checks of GRAM-R², §3)."""
 
     kind: Literal["rationale"] = "rationale"
     """names the filter"""
-    min_words: int = Field(default=8, ge=1)
+    min_words: Words = 8
     """shorter ones explain nothing"""
-    max_words: int = Field(default=300, ge=1)
+    max_words: Words = 300
     """longer ones ramble"""
-    max_repetition: float = Field(default=0.3, ge=0, le=1)
+    max_repetition: Share = 0.3
     """most allowed share of word 4-grams that occur again"""
     names_both: bool = True
     """Response A and Response B must both be mentioned, by name or as «both» or «each response»"""
     require_conclusion: bool = True
     """a Conclusion line must stand there and state the label"""
+    min_quotes: Share = 1.0
+    """least share of its quotations that really occur in the prompt or a response; without quotations it counts as 1"""
+    min_principles: Share = 1.0
+    """least share of ``judge.principles`` that it addresses; without principles it counts as 1"""
 
     @model_validator(mode="after")
     def _bounds(self) -> RationaleFilter:
-        if self.min_words > self.max_words:
-            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
+        low, high = self.min_words, self.max_words
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            raise ValueError(f"min_words {low:g} is above max_words {high:g}")
         return self
 
 
-FilterConfig = Annotated[ConfidenceFilter | ConsistencyFilter | RationaleFilter, Field(discriminator="kind")]
+class SupportFilter(Section):
+    """Keep a rationale from which the label can be read back with neither responses nor conclusion in sight."""
+
+    kind: Literal["support"] = "support"
+    """names the filter; it costs one prefill for each comparison that reaches it"""
+    min_probability: Share = 0.5
+    """least P(label | rationale alone) under the judge"""
+
+
+class SpecificFilter(Section):
+    """Keep a rationale that belongs to its comparison: generic ones would be as likely without it."""
+
+    kind: Literal["specific"] = "specific"
+    """names the filter; it costs two prefills for each comparison that reaches it"""
+    min_pmi: Pmi = 0.0
+    """least normalised pointwise mutual information 1 − log π(z|s) / log π(z), which is the proof score of GRAM-R² plus 1"""
+
+
+class DuplicatesFilter(Section):
+    """Keep one of several near-copies, and none of what is in the seed, in gold or was kept before."""
+
+    kind: Literal["duplicates"] = "duplicates"
+    """names the filter"""
+    max_similarity: Share = 0.6
+    """most allowed overlap of word 3-grams (Jaccard) of prompt and responses"""
+
+
+class BalanceFilter(Section):
+    """Keep as many A as B, by exchanging responses where that can be done, and not too many ties."""
+
+    kind: Literal["balance"] = "balance"
+    """names the filter; put it last"""
+    max_ties: Share = 0.34
+    """most allowed share of ties among what is kept; the least confident are dropped"""
+
+
+FilterConfig = Annotated[
+    ConfidenceFilter
+    | ConsistencyFilter
+    | RationaleFilter
+    | SupportFilter
+    | SpecificFilter
+    | DuplicatesFilter
+    | BalanceFilter,
+    Field(discriminator="kind"),
+]
+
+
+def default_stack() -> tuple[FilterConfig, ...]:
+    """The filters that cost no extra model call."""
+    return (ConfidenceFilter(), ConsistencyFilter(), RationaleFilter(), DuplicatesFilter(), BalanceFilter())

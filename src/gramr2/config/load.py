@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gramr2.config.run import RunConfig, SourceConfig
+from gramr2.config.data import SourceConfig
+from gramr2.config.run import RunConfig
+from gramr2.config.section import Section
+from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError
 
-_FILES = (".jsonl", ".json", ".gz", ".parquet", ".gguf")
+_DATA_FILES = (".jsonl", ".json", ".gz", ".parquet")
+
+S = TypeVar("S", bound=Section)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -54,28 +59,29 @@ def dump_config(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
 
 
-def _with_base(config: RunConfig, base: Path, where: str) -> RunConfig:
-    """Make relative paths absolute, and refuse files that are not there."""
+def _with_base(section: S, base: Path, where: str) -> S:
+    """Make relative paths of sources and models absolute, wherever they stand, and refuse files that are not there."""
+    if isinstance(section, SourceConfig):
+        return section.model_copy(update={"path": _absolute(section.path, base, f"{where}: data file", _DATA_FILES)})
+    if isinstance(section, ModelConfig):
+        return section.model_copy(update={"name": _absolute(section.name, base, f"{where}: model file", (".gguf",))})
+    changes: dict[str, Any] = {}
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            changes[key] = _with_base(value, base, where)
+        elif isinstance(value, list) and value and isinstance(value[0], Section):
+            changes[key] = [_with_base(each, base, where) for each in value]
+    return section.model_copy(update=changes)
 
-    def absolute(source: SourceConfig) -> SourceConfig:
-        path = base / source.path
-        if path.exists():
-            return source.model_copy(update={"path": str(path.resolve())})
-        if source.path.endswith(_FILES):
-            raise ConfigError(f"{where}: data file {source.path} does not exist (looked for {path.resolve()})")
-        return source
 
-    parts = {part: [absolute(s) for s in getattr(config.data, part)] for part in ("seed", "pool", "gold")}
-    model = base / config.model.name
-    if not model.exists() and config.model.name.endswith(".gguf"):
-        raise ConfigError(f"{where}: model file {config.model.name} does not exist (looked for {model.resolve()})")
-    name = str(model.resolve()) if model.exists() else config.model.name
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(update=parts),
-            "model": config.model.model_copy(update={"name": name}),
-        }
-    )
+def _absolute(name: str, base: Path, what: str, files: tuple[str, ...]) -> str:
+    path = base / name
+    if path.exists():
+        return str(path.resolve())
+    if name.endswith(files):
+        raise ConfigError(f"{what} {name} does not exist (looked for {path.resolve()})")
+    return name
 
 
 def _sentences(error: ValidationError) -> Iterable[str]:
@@ -94,16 +100,31 @@ def _sentences(error: ValidationError) -> Iterable[str]:
 
 def _suggest(location: tuple[int | str, ...]) -> str:
     """«did you mean …» from the keys that exist at that place."""
-    model: type[BaseModel] | None = RunConfig
+    known: list[type[BaseModel]] = [RunConfig]
     for part in location[:-1]:
-        field = model.model_fields.get(str(part)) if model else None
-        annotation = field.annotation if field else None
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    if model is None:
-        return ""
-    names = list(model.model_fields)
+        tagged = [m for m in known if part in _tags(m)]
+        fields = [m.model_fields[str(part)].annotation for m in known if str(part) in m.model_fields]
+        # An index into a list, or the tag of a union, leads to no field: it narrows what is known, if anything.
+        known = tagged or [m for annotation in fields for m in _models_in(annotation)] or known
+    names = list(dict.fromkeys(name for model in known for name in model.model_fields))
     close = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f", did you mean {close[0]}?" if close else f"; known here: {', '.join(names)}"
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The values of the field that tells a union's members apart."""
+    return tuple(
+        tag
+        for key in ("kind", "schedule")
+        if key in model.model_fields
+        for tag in get_args(model.model_fields[key].annotation)
+    )
 
 
 def _kind(value: object) -> str:

@@ -153,10 +153,10 @@ class PairedTest:
 
 
 def paired_test(
-    items: Sequence[LabeledComparison], before: Sequence[Decision], after: Sequence[Decision], seed: int = 0
+    items: Sequence[LabeledComparison], before: Sequence[Label | None], after: Sequence[Label | None], seed: int = 0
 ) -> PairedTest:
-    """Compare two judges on the same items."""
-    changes = [(b.label is item.label, a.label is item.label) for item, b, a in zip(items, before, after, strict=True)]
+    """Compare the labels that two judges gave the same items; None is an abstention."""
+    changes = [(b is item.label, a is item.label) for item, b, a in zip(items, before, after, strict=True)]
     lost = sum(was and not now for was, now in changes)
     won = sum(now and not was for was, now in changes)
     p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0

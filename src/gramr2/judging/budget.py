@@ -8,7 +8,6 @@ from typing import Protocol
 
 from gramr2.comparison import Comparison, Message
 from gramr2.errors import PromptTooLongError
-from gramr2.judging.template import JudgeTemplate
 
 BRIDGE_TOKENS = 32
 """room for the tags that guided decoding writes"""
@@ -27,6 +26,19 @@ class TokenCounter(Protocol):
         ...
 
 
+class PromptTemplate(Protocol):
+    """The part of a template that a budget needs."""
+
+    @property
+    def prefill(self) -> str:
+        """The start of the answer."""
+        ...
+
+    def render(self, comparison: Comparison) -> tuple[Message, ...]:
+        """The prompt."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Overlong:
     """A comparison that does not fit."""
@@ -38,7 +50,7 @@ class Overlong:
 
 def overlong(
     counter: TokenCounter,
-    template: JudgeTemplate,
+    template: PromptTemplate,
     items: Iterable[tuple[Comparison, str]],
     *,
     new_tokens: int,

@@ -16,7 +16,7 @@ from gramr2.data.split import derive_seed
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judging.voting import decide
+from gramr2.judging.voting import decide, is_settled
 from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Outcome
 
 
@@ -36,6 +36,7 @@ class Orders(StrEnum):
 class Sampling:
     """How a comparison is judged: ``votes`` samples in each order.
 
+    With ``settled`` voting on a comparison stops early, once its majority is that certain (``judge_adaptively``).
     ``guided`` lets the backend lead every sample to its verdict; ``close_on_budget`` closes a rationale that has used up
     ``max_new_tokens`` and still reads the verdict, where otherwise the vote counts as truncated.
     """
@@ -47,6 +48,7 @@ class Sampling:
     max_new_tokens: int = 256
     guided: bool = True
     close_on_budget: bool = False
+    settled: float | None = None
 
     def __post_init__(self) -> None:
         if self.votes > 1 and self.temperature == 0:
@@ -96,7 +98,7 @@ class Judge:
         progress: Progress | None = None,
         on_decision: Callable[[int, Decision], None] | None = None,
     ) -> list[Decision]:
-        """Judge every comparison, in both orders unless told otherwise.
+        """Judge every comparison, in both orders unless told otherwise; with ``sampling.settled`` only as often as needed.
 
         A vote's randomness comes from (seed, comparison id, order, sample) alone. ``on_decision`` receives (index,
         decision) as soon as a comparison is finished, in no particular order.
@@ -104,6 +106,10 @@ class Judge:
         Raises:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
         """
+        if self.sampling.settled is not None:
+            return judge_adaptively(
+                self, comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision
+            )
         jobs: list[_Job] = [
             _Job(i, comparison, order)
             for i, comparison in enumerate(comparisons)
@@ -188,10 +194,61 @@ class Judge:
 
     def _key(self, job: _Job, sample: int, seed: int) -> str:
         """Content hash of everything that decides this judgment."""
-        sampling = asdict(replace(self.sampling, votes=1, orders=Orders.BOTH))
+        sampling = asdict(replace(self.sampling, votes=1, orders=Orders.BOTH, settled=None))
+        del sampling["settled"]  # how often it is asked does not change an answer
         content = [job.comparison.prompt_text, *job.comparison.responses, job.comparison.id]
         parts = [self.backend.id, self.template.hash, content, job.order, sample, seed, sampling]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def judge_adaptively(
+    judge: Judge,
+    comparisons: Sequence[Comparison],
+    *,
+    seed: int,
+    store: JudgmentStore | None,
+    progress: Progress | None,
+    on_decision: Callable[[int, Decision], None] | None,
+) -> list[Decision]:
+    """Vote in rounds of 2, 4, 8 … samples an order, and go on only with comparisons whose outcome is not settled.
+
+    Votes keep their addresses, so a comparison that uses all its votes ends with the decision of a judge that always does.
+    """
+    sampling = judge.sampling
+    certainty = sampling.settled or 1.0
+    known = store if store is not None else _Memory()
+    decisions: dict[int, Decision] = {}
+    left = list(range(len(comparisons)))
+    votes = min(2, sampling.votes)
+    while left:
+        staged = Judge(judge.backend, judge.template, replace(sampling, votes=votes, settled=None))
+        last = votes >= sampling.votes
+        for index, decision in zip(
+            left, staged.judge([comparisons[i] for i in left], seed=seed, store=known), strict=True
+        ):
+            if last or is_settled(decision, certainty):
+                decisions[index] = decision
+                if on_decision:
+                    on_decision(index, decision)
+        left = [index for index in left if index not in decisions]
+        if progress:
+            progress(len(decisions), len(comparisons))
+        votes = min(2 * votes, sampling.votes)
+    return [decisions[index] for index in range(len(comparisons))]
+
+
+class _Memory:
+    """A ``JudgmentStore`` for one call."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Judgment] = {}
+
+    def get(self, key: str) -> Judgment | None:
+        return self._known.get(key)
+
+    def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
+        if judgment.outcome is not Outcome.ERROR:
+            self._known[key] = judgment
 
 
 @dataclass(frozen=True, slots=True)

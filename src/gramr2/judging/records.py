@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gramr2.comparison import Comparison, LabeledComparison, Order
+from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.judgment import Decision, Judgment
 
 
@@ -50,20 +50,6 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "probabilities": _rounded(decision.probabilities.as_dict()) if decision.probabilities else None,
         "votes": [_vote(vote) for vote in decision.judgments],
     }
-
-
-def learnt(comparison: Comparison, decision: Decision) -> LabeledComparison:
-    """What a kept decision teaches: its label, and its best rationale, in the order that rationale was written for.
-
-    Raises:
-        ValueError: the judge abstained.
-    """
-    best, label = decision.best, decision.label
-    if best is None or label is None:
-        raise ValueError(f"{decision.id}: an abstention teaches nothing")
-    if best.order is Order.BA:
-        return LabeledComparison(comparison.swap(), label.swap(), best.rationale)
-    return LabeledComparison(comparison, label, best.rationale)
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gramr2.backends.base import VerdictReading
@@ -80,9 +80,7 @@ class JudgeTemplate:
 
     def render(self, comparison: Comparison) -> tuple[Message, ...]:
         """The prompt for a comparison, in the order in which its responses stand."""
-        texts = (comparison.prompt_text, *comparison.responses)
-        sections = [f"{header}\n{_quote(text)}" for header, text in zip(HEADERS, texts, strict=False)]
-        return (Message("user", "\n".join([self.rules, "", *sections, HEADERS[-1]])),)
+        return (Message("user", f"{self.rules}\n\n{sections(comparison)}"),)
 
     def verdict_reading(self, *, guided: bool = True, close_on_budget: bool = False) -> VerdictReading:
         """Where the backend finds the label in this template's answers."""
@@ -97,6 +95,24 @@ class JudgeTemplate:
             return ("<answer>", label.value, "</answer>")
         text = complete(rationale, label).removeprefix(OPENING)
         return (self.prefill, text, "\n</think>\n<answer>", label.value, "</answer>")
+
+    def conversation(
+        self, comparison: Comparison, label: Label, rationale: str | None
+    ) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+        """Prompt and answer to train on.
+
+        Without a rationale both take the label-only form: asking for reasons and training their absence would teach a
+        reasoning judge to stop reasoning.
+        """
+        form = self if rationale is not None else replace(self, mode=JudgeMode.LABEL)
+        return form.render(comparison), form.answer(label, rationale)
+
+
+def sections(comparison: Comparison) -> str:
+    """Prompt and responses under their headers, with look-alikes of the headers quoted."""
+    texts = (comparison.prompt_text, *comparison.responses)
+    parts = [f"{header}\n{_quote(text)}" for header, text in zip(HEADERS, texts, strict=False)]
+    return "\n".join([*parts, HEADERS[-1]])
 
 
 def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:

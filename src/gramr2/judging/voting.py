@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from scipy.stats import beta
+
 from gramr2.comparison import Label, Order
 from gramr2.judgment import Decision, Judgment, LabelProbabilities
 
@@ -58,3 +60,16 @@ def decide(comparison_id: str, judgments: Sequence[Judgment]) -> Decision:
         order_flip=None if len(asked) < len(Order) else len({top_label(p) for p in per_order.values()}) > 1,
         coverage=coverage,
     )
+
+
+def is_settled(decision: Decision, certainty: float) -> bool:
+    """Whether more votes are unlikely to change the majority (adaptive consistency, Aggarwal et al. 2023, the Beta criterion).
+
+    With v₁ votes for the leading label and v₂ for the next, P(leading > next) under Beta(v₁+1, v₂+1) must reach
+    ``certainty``. While the orders contradict each other, or the averaged label is not the majority's, nothing is settled.
+    """
+    counts = sorted((sum(vote.outcome.label is label for vote in decision.judgments), label) for label in Label)
+    (second, _), (first, leading) = counts[-2], counts[-1]
+    if decision.label is not leading or decision.order_flip:
+        return False
+    return float(beta.sf(0.5, first + 1, second + 1)) >= certainty

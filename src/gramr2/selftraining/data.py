@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
-from gramr2.config.run import SourceConfig
-from gramr2.data import LoadReport, OnBadRow, load_labeled, load_unlabeled, overlap, subset
+from gramr2.config.data import SourceConfig
+from gramr2.data import LoadReport, OnBadRow, derive_seed, load_labeled, load_unlabeled, overlap, subset
 from gramr2.errors import DataError
+from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
-from gramr2.judging.budget import Overlong, TokenCounter, overlong, refuse
+from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
+from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
 
 Item = TypeVar("Item", Comparison, LabeledComparison)
@@ -21,29 +23,37 @@ Item = TypeVar("Item", Comparison, LabeledComparison)
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """What a run works on; ``summary`` goes to ``data.json``."""
+    """What a run works on; ``summary`` goes to ``data.json``.
+
+    ``held_out`` are seed comparisons that calibrate and are not trained on; ``proving`` and ``final`` are what the proving
+    model and the last fine-tuning learn from.
+    """
 
     seed: tuple[LabeledComparison, ...]
     pool: tuple[Comparison, ...]
     gold: tuple[LabeledComparison, ...]
     summary: dict[str, Any]
+    held_out: tuple[LabeledComparison, ...] = ()
+    proving: tuple[LabeledComparison, ...] = ()
+    final: tuple[LabeledComparison, ...] = ()
 
 
 def load_data(config: RunConfig) -> RunData:
     """Load all sources of a config and refuse leaks from gold into training.
 
     Raises:
-        DataError: a bad row (with ``on_bad_row: fail``), an id that stands in two sources, or a gold comparison that is
-            also in the seed or the pool.
+        DataError: a bad row (with ``on_bad_row: fail``), an id that stands in two sources, a gold comparison that is
+            also trained on, or no rationales where a stage needs some.
     """
     policy = OnBadRow(config.data.on_bad_row)
     reports: dict[str, list[LoadReport]] = {"seed": [], "pool": [], "gold": []}
+    proving_config = config.rationale.proving if config.rationale.source == "proving" else None
 
     def labeled(part: str, sources: Sequence[SourceConfig]) -> tuple[LabeledComparison, ...]:
         items: list[LabeledComparison] = []
         for source in sources:
             loaded, report = load_labeled(source.path, split=source.split, on_bad_row=policy)
-            reports[part].append(report)
+            reports.setdefault(part, []).append(report)
             items += _limited(loaded, source, config.seed, lambda item: item.comparison.id)
         _unique([item.comparison.id for item in items], part)
         return tuple(items)
@@ -55,9 +65,19 @@ def load_data(config: RunConfig) -> RunData:
         reports["pool"].append(report)
         pool += _limited(loaded, source, config.seed, lambda comparison: comparison.id)
     _unique([c.id for c in pool], "pool")
-    held_out = [item.comparison for item in gold]
-    for name, others in (("seed", [item.comparison for item in seed]), ("pool", pool)):
-        leaks = overlap(others, held_out)
+    trained, held_out = _hold_out(seed, config)
+    proving, final = (
+        labeled("proving", proving_config.data if proving_config else ()),
+        labeled("final", config.final.data if config.final else ()),
+    )
+    measured = [item.comparison for item in gold]
+    for name, others in (
+        ("seed", [item.comparison for item in seed]),
+        ("pool", pool),
+        ("rationale.proving.data", [item.comparison for item in proving]),
+        ("final.data", [item.comparison for item in final]),
+    ):
+        leaks = overlap(others, measured)
         if leaks:
             raise DataError(
                 f"{len(leaks)} gold comparisons are also in the {name} (the first: {leaks[0][1]!r}): take them out of one of "
@@ -67,9 +87,47 @@ def load_data(config: RunConfig) -> RunData:
         "seed": _labels(seed),
         "pool": {"n": len(pool)},
         "gold": _labels(gold) | {"longer_response_accuracy": length_baseline(gold)},
+        "held_out": {"n": len(held_out)},
         "skipped": {part: [reason for r in rs for reason in r.skipped] for part, rs in reports.items()},
     }
-    return RunData(seed, tuple(pool), gold, summary)
+    annotated = tuple(item for item in trained if item.rationale is not None)
+    if proving_config and proving_config.train:
+        proving = _with_rationales(proving, annotated, "rationale.proving")
+    if config.final:
+        final = _with_rationales(final, annotated, "final")
+    return RunData(trained, tuple(pool), gold, summary, held_out, proving, final)
+
+
+def _hold_out(
+    seed: tuple[LabeledComparison, ...], config: RunConfig
+) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
+    """The seed to train on, and the part that calibrates: none where nothing is calibrated or too few would be."""
+    wanted = round(len(seed) * config.data.held_out_share)
+    used = config.rounds and any(f.kind == "confidence" and f.calibrate for f in config.filters)
+    if not used or wanted < MIN_ITEMS:
+        return seed, ()
+    out = {
+        c.comparison.id
+        for c in subset(seed, wanted, derive_seed(config.seed, "held out"), key=lambda i: i.comparison.id)
+    }
+    return (
+        tuple(item for item in seed if item.comparison.id not in out),
+        tuple(item for item in seed if item.comparison.id in out),
+    )
+
+
+def _with_rationales(
+    named: tuple[LabeledComparison, ...], annotated: tuple[LabeledComparison, ...], place: str
+) -> tuple[LabeledComparison, ...]:
+    """What a stage learns rationales from: the data named for it, else the annotated seed."""
+    items = tuple(item for item in named if item.rationale is not None) if named else annotated
+    if not items:
+        where = f"{place}.data" if named else "the seed"
+        remedy = f"name annotated comparisons in {place}.data" + (
+            ", or set rationale.proving.train: false to prompt the backbone as it is" if "proving" in place else ""
+        )
+        raise DataError(f"{place} learns from rationales, and {where} has none: {remedy}")
+    return items
 
 
 def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: TokenCounter) -> RunData:
@@ -77,42 +135,47 @@ def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: Toke
 
     Raises:
         PromptTooLongError: some do not fit and the config says refuse.
+        DataError: none of a part that is needed fits.
     """
-    limit = config.data.max_prompt_tokens
-
-    def answer(item: LabeledComparison) -> str:
-        return "".join(template.answer(item.label, item.rationale))
-
-    def settle(part: str, found: list[Overlong], total: int) -> set[str]:
-        if config.data.on_overlong == "refuse":
-            refuse(found, total, f"data.{part}")
-        return {each.id for each in found}
-
     pool_room, gold_room = config.judge.pool.max_new_tokens, config.judge.gold.max_new_tokens
-    seed_found = overlong(
-        counter, template, [(i.comparison, answer(i)) for i in data.seed], new_tokens=0, max_prompt_tokens=limit
-    )
-    pool_found = overlong(
-        counter, template, [(c, "") for c in data.pool], new_tokens=pool_room, max_prompt_tokens=limit
-    )
-    gold_found = overlong(
-        counter, template, [(i.comparison, "") for i in data.gold], new_tokens=gold_room, max_prompt_tokens=limit
-    )
-    out = {
-        "seed": settle("seed", seed_found, len(data.seed)),
-        "pool": settle("pool", pool_found, len(data.pool)),
-        "gold": settle("gold", gold_found, len(data.gold)),
-    }
-    kept = RunData(
-        tuple(i for i in data.seed if i.comparison.id not in out["seed"]),
-        tuple(c for c in data.pool if c.id not in out["pool"]),
-        tuple(i for i in data.gold if i.comparison.id not in out["gold"]),
-        data.summary | {"overlong": {part: sorted(ids) for part, ids in out.items()}},
-    )
-    for part in ("seed", "gold"):
-        if not getattr(kept, part):
+    proving = config.rationale.source == "proving"
+    prompt: PromptTemplate = template
+    if proving:
+        # A proof's prompt is the longer one of the two, and the pool is shown in both.
+        proof: PromptTemplate = ProvingTemplate(template.principles)
+        prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
+        pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
+    rooms = {"seed": 0, "held_out": pool_room, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
+    out: dict[str, set[str]] = {}
+    for part, room in rooms.items():
+        form = template if part in ("gold", "held_out") else prompt
+        items = [_with_answer(item, template, trained=room == 0) for item in getattr(data, part)]
+        found = overlong(counter, form, items, new_tokens=room, max_prompt_tokens=config.data.max_prompt_tokens)
+        if config.data.on_overlong == "refuse":
+            refuse(found, len(items), _PLACES.get(part, f"data.{part}"))
+        out[part] = {each.id for each in found}
+        if part in ("seed", "gold") and len(found) == len(items):
             raise DataError(f"data.{part}: every comparison is over the token budget: raise data.max_prompt_tokens")
-    return kept
+    dropped = {part: sorted(ids) for part, ids in out.items() if ids or part in ("seed", "pool", "gold")}
+    left = {part: tuple(i for i in getattr(data, part) if _id(i) not in ids) for part, ids in out.items()}
+    return replace(data, summary=data.summary | {"overlong": dropped}, **left)
+
+
+_PLACES = {"held_out": "data.seed (held out)", "proving": "rationale.proving.data", "final": "final.data"}
+_EMPTY = Comparison("", (Message("user", ""),), ("", ""))
+
+
+def _id(item: Comparison | LabeledComparison) -> str:
+    return item.id if isinstance(item, Comparison) else item.comparison.id
+
+
+def _with_answer(
+    item: Comparison | LabeledComparison, template: JudgeTemplate, trained: bool
+) -> tuple[Comparison, str]:
+    """A comparison, and the answer it is trained on, if it is."""
+    if isinstance(item, Comparison):
+        return item, ""
+    return item.comparison, "".join(template.answer(item.label, item.rationale)) if trained else ""
 
 
 def _limited(items: Sequence[Item], source: SourceConfig, seed: int, key: Callable[[Item], str]) -> Sequence[Item]:

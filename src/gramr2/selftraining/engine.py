@@ -1,47 +1,52 @@
-"""What the loop needs of the outside: a judge from a folder, a trainer, a token counter. Tests bring their own."""
+"""What the loop needs of the outside: models to ask and a trainer. Tests bring their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gramr2.backends.base import Backend
 from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig
+from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.budget import TokenCounter
 from gramr2.judging.judge import Progress
+from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
 
 if TYPE_CHECKING:
     from gramr2.training.sft import TrainingReport
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What to train on and how; ``stage`` names the training within the run and seeds it."""
+
+    items: Sequence[LabeledComparison]
+    template: JudgeTemplate | ProvingTemplate
+    training: TrainingConfig
+    stage: str
+
+
 class Engine(Protocol):
     """Opens models and trains them."""
 
-    def backbone(self) -> Path:
-        """The folder of the pretrained model."""
+    def backbone(self, model: ModelConfig) -> Path:
+        """The folder of a pretrained model."""
         ...
 
     def counter(self) -> TokenCounter:
-        """Counts tokens without loading weights."""
+        """Counts tokens of the run's model without loading weights."""
         ...
 
-    def open(self, model: Path) -> Backend:
-        """A backend for a model folder. The previous one is released."""
+    def open(self, folder: Path, model: ModelConfig) -> Backend:
+        """A backend for a model folder, with a model's settings. The previous one is released."""
         ...
 
-    def train(
-        self,
-        start: Path,
-        into: Path,
-        items: Sequence[LabeledComparison],
-        template: JudgeTemplate,
-        stage: int,
-        progress: Progress,
-    ) -> TrainingReport:
-        """Fine-tune the model in ``start`` on labelled comparisons into the folder ``into``."""
+    def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> Any:
+        """Fine-tune the model in ``start`` into the folder ``into``, which appears when it is complete."""
         ...
 
 
@@ -52,58 +57,50 @@ class LocalEngine:
         self._config = config
         self._opened: tuple[Path, Backend] | None = None
 
-    def backbone(self) -> Path:
+    def backbone(self, model: ModelConfig) -> Path:
         """See ``gramr2.backends.registry.resolve``."""
         from gramr2.backends.registry import resolve
 
-        return resolve(self._config.model.name, revision=self._config.model.revision)
+        return resolve(model.name, revision=model.revision)
 
     def counter(self) -> TokenCounter:
         """The backbone's tokenizer and context length."""
         from gramr2.backends.counting import TokenizerCounter
 
         model = self._config.model
-        return TokenizerCounter(self.backbone(), model.chat_template_options, model.trust_remote_code)
+        return TokenizerCounter(self.backbone(model), model.chat_template_options, model.trust_remote_code)
 
-    def open(self, model: Path) -> Backend:
+    def open(self, folder: Path, model: ModelConfig) -> Backend:
         """Load a model, unless it is the one that is loaded."""
-        if self._opened is None or self._opened[0] != model:
+        if self._opened is None or self._opened[0] != folder:
             from gramr2.backends.transformers import TransformersBackend
 
             self._opened = None
-            settings = self._config.model
             backend = TransformersBackend(
-                model,
-                dtype=settings.dtype,
-                device=settings.device,
-                trust_remote_code=settings.trust_remote_code,
-                chat_template_options=settings.chat_template_options,
+                folder,
+                dtype=model.dtype,
+                device=model.device,
+                trust_remote_code=model.trust_remote_code,
+                chat_template_options=model.chat_template_options,
             )
-            self._opened = (model, backend)
+            self._opened = (folder, backend)
         return self._opened[1]
 
     def train(
-        self,
-        start: Path,
-        into: Path,
-        items: Sequence[LabeledComparison],
-        template: JudgeTemplate,
-        stage: int,
-        progress: Progress,
+        self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress
     ) -> TrainingReport:
         """Free the loaded model, then train."""
         from gramr2.data.split import derive_seed
-        from gramr2.training.sft import examples_from, train_judge
+        from gramr2.training.sft import examples_from, fine_tune
 
         self._opened = None
-        config = self._config
-        return train_judge(
+        return fine_tune(
             start,
             into,
-            examples_from(items, config.training.orders, config.seed),
-            template,
-            config.training,
-            config.model,
-            seed=derive_seed(config.seed, "train", stage),
+            examples_from(job.items, job.training.orders, self._config.seed),
+            job.template,
+            job.training,
+            model,
+            seed=derive_seed(self._config.seed, "train", job.stage),
             on_step=lambda done, total, loss: progress(done, total),
         )

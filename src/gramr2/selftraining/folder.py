@@ -20,17 +20,22 @@ from gramr2.errors import RunError
 class RunFolder:
     """Paths and atomic steps of one run.
 
-    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/judgments.jsonl`` · ``rounds/N/`` {model, kept.jsonl,
-    dropped.jsonl, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round · ``judge/`` the final model.
+    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl · ``proving/model``
+    · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl, labelling.json, model, gold.jsonl, metrics.json} ·
+    ``metrics.jsonl`` one line a round · ``judge/`` the final model.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def journal(self, name: str) -> Path:
+        """What models were asked and said: ``judgments``, ``proofs``, or ``measures`` (scores and read-backs)."""
+        return self.path / "journal" / f"{name}.jsonl"
+
     @property
-    def journal(self) -> Path:
-        """All judgments of the run."""
-        return self.path / "journal" / "judgments.jsonl"
+    def proving(self) -> Path:
+        """The preference-proving model."""
+        return self.path / "proving" / "model"
 
     @property
     def judge(self) -> Path:

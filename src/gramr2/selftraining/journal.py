@@ -1,7 +1,8 @@
-"""Judgments on disk: append-only, one JSON line each, addressed by a hash of all that decides them."""
+"""What models were asked and what they said, on disk: append-only, one JSON line each, addressed by a content hash."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -11,19 +12,23 @@ from gramr2.comparison import Order
 from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
 
 
-class Journal:
-    """A ``JudgmentStore`` in a file.
+def address(*parts: Any) -> str:
+    """The key of an answer: a hash of everything that decides it, as JSON."""
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
-    Reading skips a line that was cut off by a crash; failed judgments are written, for the record, but not given back, so
-    a resumed run tries them again. Use as a context manager.
+
+class Journal:
+    """Records in a file, by key; the last one of a key counts. Use as a context manager.
+
+    Reading skips a line that was cut off by a crash; ``damaged`` counts such lines.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._known: dict[str, Judgment] = {}
+        self._known: dict[str, dict[str, Any]] = {}
         self.damaged = 0
-        end = self._read()
+        end = self._load()
         self._file: IO[str] = path.open("a", encoding="utf-8")
         if not end:
             self._file.write("\n")
@@ -37,19 +42,19 @@ class Journal:
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, key: str) -> Judgment | None:
-        """The judgment under ``key``, unless it failed by error."""
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The record under ``key``."""
         return self._known.get(key)
 
-    def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
+    def write(self, key: str, record: dict[str, Any]) -> None:
         """Append and flush: at most the line being written is lost."""
-        self._file.write(json.dumps({"key": key, "id": comparison_id, **asdict(judgment)}, ensure_ascii=False) + "\n")
+        record = {"key": key, **record}
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._file.flush()
-        if judgment.outcome is not Outcome.ERROR:
-            self._known[key] = judgment
+        self._known[key] = record
 
-    def _read(self) -> bool:
-        """Load what is there; returns whether the file ends in a complete line."""
+    def _load(self) -> bool:
+        """Read what is there; returns whether the file ends in a complete line."""
         if not self.path.exists():
             return True
         data = self.path.read_bytes()
@@ -58,13 +63,33 @@ class Journal:
                 continue
             try:
                 record = json.loads(line)
-                key, judgment = record["key"], judgment_from(record)
+                self._known[record["key"]] = record
             except (ValueError, KeyError, TypeError):
                 self.damaged += 1
-                continue
-            if judgment.outcome is not Outcome.ERROR:
-                self._known[key] = judgment
         return not data or data.endswith(b"\n")
+
+
+class Judgments:
+    """A ``JudgmentStore`` in a journal. Failed judgments are written, for the record, but not given back: a resumed run
+    tries them again."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def get(self, key: str) -> Judgment | None:
+        """The judgment under ``key``, unless it failed by error or cannot be read."""
+        record = self._journal.read(key)
+        if record is None:
+            return None
+        try:
+            judgment = judgment_from(record)
+        except (KeyError, ValueError, TypeError):
+            return None
+        return None if judgment.outcome is Outcome.ERROR else judgment
+
+    def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
+        """Keep a judgment."""
+        self._journal.write(key, {"id": comparison_id, **asdict(judgment)})
 
 
 def judgment_from(record: dict[str, Any]) -> Judgment:

@@ -1,36 +1,51 @@
-"""The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain and measure.
+"""The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain, measure and gate.
 
 Every stage reads its inputs from the run folder and leaves its result there under its final name or not at all, so the
-same call continues an interrupted run: a stage whose result exists is not repeated.
+same call continues an interrupted run: a stage whose result exists is not repeated. ``metrics.json`` ends a round.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig
-from gramr2.config.run import SamplingConfig
+from gramr2.config.training import TrainingConfig
 from gramr2.data import load_labeled
-from gramr2.evaluation.metrics import evaluate, paired_test
-from gramr2.judging.judge import Judge, Orders, Sampling
-from gramr2.judging.records import decision_row, labeled_row, learnt, read_jsonl, write_jsonl
+from gramr2.errors import DataError
+from gramr2.evaluation.metrics import paired_test
+from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judgment import Decision
-from gramr2.selftraining.data import RunData, fit, load_data
-from gramr2.selftraining.engine import Engine, LocalEngine
-from gramr2.selftraining.filters import build, first_objection
+from gramr2.selftraining.context import RunContext, open_journals
+from gramr2.selftraining.data import fit, load_data
+from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.folder import RunFolder, write_json
-from gramr2.selftraining.journal import Journal
+from gramr2.selftraining.guards import Alarm, Verdict, as_rows, gate, gold_alarms, pool_alarms
+from gramr2.selftraining.labelling import label_pool
+from gramr2.selftraining.measurement import Measurement, measure, recorded
 from gramr2.selftraining.observer import Observer, Silent
+from gramr2.selftraining.pool import slice_of
+from gramr2.selftraining.proofs import Prover, with_rationales
 
-log = logging.getLogger("gramr2")
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the run stands after a round: the judge in force, how it did on gold, and what its rounds contributed.
+
+    ``accepted`` are the rounds whose kept data count; ``tightenings`` the roll-backs so far; ``stopped`` whether the gate
+    ended the run.
+    """
+
+    model: Path
+    gold: Measurement
+    accepted: tuple[int, ...] = ()
+    tightenings: int = 0
+    stopped: bool = False
 
 
 class SelfTraining:
@@ -55,6 +70,8 @@ class SelfTraining:
     def run(self) -> list[dict[str, Any]]:
         """Run or resume to the end; returns the metrics of every round, round 0 being the seed judge.
 
+        A run that the gate stopped, or whose filters kept nothing, has fewer rounds than asked, or skipped ones.
+
         Raises:
             RunError: the folder is in use, or belongs to another config.
             DataError: the data cannot be used.
@@ -63,126 +80,181 @@ class SelfTraining:
             self.folder.adopt(self.config)
             data = fit(load_data(self.config), self.config, self.template, self.engine.counter())
             write_json(self.folder.path / "data.json", data.summary)
-            with Journal(self.folder.journal) as journal:
-                if journal.damaged:
-                    self.observer.note(f"{journal.damaged} damaged journal lines will be judged again")
-                model, decisions = self._seed_judge(data, journal)
-                for number in range(1, self.config.rounds + 1):
-                    model, decisions = self._round(number, model, decisions, data, journal)
-            metrics = self._all_metrics()
-            write_jsonl(self.folder.path / "metrics.jsonl", metrics)
-            self.folder.publish_judge(model)
-            return metrics
+            with open_journals(self.folder) as journals:
+                if journals.damaged:
+                    self.observer.note(f"{journals.damaged} damaged journal lines are asked again")
+                context = RunContext(
+                    self.config, self.folder, self.engine, self.observer, self.template, data, journals
+                )
+                return _Rounds(context).run()
 
-    def _seed_judge(self, data: RunData, journal: Journal) -> tuple[Path, list[Decision]]:
-        model = self.folder.round(0) / "model"
+
+class _Rounds:
+    """The stages of one run, in order."""
+
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.config = context.config
+        self.folder = context.folder
+        self.prover = Prover(context)
+        self.seed: Sequence[LabeledComparison] = context.data.seed
+        self.metrics: list[dict[str, Any]] = []
+
+    def run(self) -> list[dict[str, Any]]:
+        standing = self._seed_judge()
+        for number in range(1, self.config.rounds + 1):
+            if standing.stopped:
+                break
+            standing = self._round(number, standing)
+        if self.config.final:
+            standing = self._final(len(self.metrics), standing)
+        self.folder.publish_judge(standing.model)
+        return self.metrics
+
+    def _seed_judge(self) -> Standing:
+        folder, model = self.folder.round(0), self.folder.round(0) / "model"
+        if self.config.rationale.source == "proving" and self.config.rationale.proving.rationales_for_seed:
+            proven = folder / "seed.jsonl"
+            self.seed = load_labeled(str(proven))[0] if proven.exists() else with_rationales(self.context, self.prover)
         if not model.exists():
-            with self.observer.task("round 0 · train the seed judge") as progress:
-                self.engine.train(self.engine.backbone(), model, data.seed, self.template, 0, progress)
-        decisions = self._judge_gold(0, model, data, journal)
-        self._write_metrics(0, data, decisions, None, {"judged": 0, "kept": 0, "dropped": {}}, len(data.seed))
-        return model, decisions
+            self._train(0, "round 0 · train the seed judge", self._backbone(), model, self.seed)
+        if not (folder / "metrics.json").exists():
+            gold = measure(self.context, 0, model)
+            pool = {"judged": 0, "kept": 0, "dropped": {}}
+            self._finish(0, "seed", gold, {"pool": pool, "trained_on": len(self.seed), "alarms": []})
+        return Standing(model, self._recorded(0))
 
-    def _round(
-        self, number: int, model: Path, before: list[Decision], data: RunData, journal: Journal
-    ) -> tuple[Path, list[Decision]]:
-        """One round; returns the judge to go on with and its decisions on gold."""
+    def _round(self, number: int, standing: Standing) -> Standing:
+        """One round; returns where the run stands after it."""
+        folder = self.folder.round(number)
+        if not (folder / "metrics.json").exists():
+            self._do_round(number, standing)
+        return self._after(number, standing)
+
+    def _do_round(self, number: int, standing: Standing) -> None:
         folder = self.folder.round(number)
         if not (folder / "kept.jsonl").exists():
-            self._label_pool(number, model, data.pool, journal)
-        dropped = Counter(row["filter"] for row in read_jsonl(folder / "dropped.jsonl"))
-        kept = self._kept(number)
-        pool = {"judged": len(data.pool), "kept": len(kept), "dropped": dict(sorted(dropped.items()))}
-        if not kept:
-            self.observer.note(
-                f"round {number}: no pseudo-label passed the filters, so nothing is trained; the judge stays"
-            )
-            self._write_metrics(number, data, before, before, pool, 0)
-            return model, before
-        training = [*data.seed, *self._accumulated(number)]
+            slice_ = slice_of(self.context, number, standing.model)
+            before = self._accumulated(standing.accepted)
+            label_pool(self.context, number, standing.model, slice_, before, standing.tightenings, self.prover)
+        labelling = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
+        alarms = pool_alarms(labelling, self._reference_words(), self.config.guards.alarms)
+        rest = {key: labelling[key] for key in ("pool", "labels", "thresholds", "calibration", "rationales")}
+        if not labelling["pool"]["kept"]:
+            why = "no pseudo-label passed the filters" if labelling["pool"]["judged"] else "the pool is used up"
+            self.context.observer.note(f"round {number}: {why}, so nothing is trained; the judge stays")
+            self._judged(number, "round", standing, standing.gold, rest | {"trained_on": 0}, alarms, skipped=True)
+            return
+        kept = self._accumulated((*standing.accepted, number))
         trained = folder / "model"
         if not trained.exists():
-            start = self.engine.backbone() if self.config.init == "backbone" else model
-            with self.observer.task(
-                f"round {number} · train on {len(data.seed)} seed + {len(training) - len(data.seed)} kept"
-            ) as p:
-                self.engine.train(start, trained, training, self.template, number, p)
-        after = self._judge_gold(number, trained, data, journal)
-        self._write_metrics(number, data, after, before, pool, len(training))
-        return trained, after
+            start = self._backbone() if self.config.init == "backbone" else standing.model
+            title = f"round {number} · train on {len(self.seed)} seed + {len(kept)} kept"
+            self._train(number, title, start, trained, [*self.seed, *kept])
+        gold = measure(self.context, number, trained)
+        self._judged(number, "round", standing, gold, rest | {"trained_on": len(self.seed) + len(kept)}, alarms)
 
-    def _label_pool(self, number: int, model: Path, pool: Sequence[Comparison], journal: Journal) -> None:
-        """Judge the pool and write what was kept and what was dropped, with the reason."""
-        with self.observer.task(f"round {number} · judge {len(pool)} unlabelled comparisons") as progress:
-            judge = self._judge_with(model, self.config.judge.pool)
-            decisions = judge.judge(pool, seed=self.config.seed, store=journal, progress=progress)
-        stack = build(self.config.filters)
-        kept: list[dict[str, Any]] = []
-        dropped: list[dict[str, Any]] = []
-        for comparison, decision in zip(pool, decisions, strict=True):
-            objection = first_objection(stack, decision)
-            if objection is None:
-                numbers = decision_row(decision)
-                keys = ("confidence", "agreement", "coverage", "rationale_order")
-                kept.append(labeled_row(learnt(comparison, decision)) | {key: numbers[key] for key in keys})
-            else:
-                dropped.append(asdict(objection) | decision_row(decision))
-        folder = self.folder.round(number)
-        write_jsonl(folder / "dropped.jsonl", dropped)
-        write_jsonl(folder / "kept.jsonl", kept)
+    def _final(self, number: int, standing: Standing) -> Standing:
+        """The paper's last stage: the judge in force, fine-tuned on people's rationales, and gated like any round."""
+        folder, settings = self.folder.round(number), self.config.final
+        if settings is not None and not (folder / "metrics.json").exists():
+            trained, items = folder / "model", self.context.data.final
+            if not trained.exists():
+                training = settings.training.applied_to(self.config.training)
+                title = f"final · train on {len(items)} annotated comparisons"
+                self._train(number, title, standing.model, trained, items, training)
+            gold = measure(self.context, number, trained)
+            pool = {"judged": 0, "kept": 0, "dropped": {}}
+            self._judged(number, "final", standing, gold, {"pool": pool, "trained_on": len(items)}, [])
+        return self._after(number, standing)
 
-    def _kept(self, number: int) -> tuple[LabeledComparison, ...]:
-        file = self.folder.round(number) / "kept.jsonl"
-        return load_labeled(str(file))[0] if file.stat().st_size else ()
+    def _judged(
+        self,
+        number: int,
+        stage: str,
+        standing: Standing,
+        gold: Measurement,
+        rest: dict[str, Any],
+        alarms: list[Alarm],
+        skipped: bool = False,
+    ) -> None:
+        """Gate a round's judge, raise the alarms, and write the round's metrics."""
+        observer = self.context.observer
+        change = paired_test(self.context.data.gold, standing.gold.labels, gold.labels, self.config.seed)
+        verdict = Verdict.SKIPPED if skipped else gate(change, self.config.guards)
+        alarms = [*alarms, *gold_alarms(standing.gold.metrics, gold.metrics, self.config.guards.alarms)]
+        for alarm in alarms:
+            observer.note(f"round {number}: {alarm.message}")
+        if verdict is Verdict.ROLLED_BACK:
+            observer.note(
+                f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points, "
+                f"p = {change.p_value:.3f}), so it is rolled back"
+            )
+        rest = {"verdict": verdict.value, "change": asdict(change), **rest, "alarms": as_rows(alarms)}
+        self._finish(number, stage, gold, rest)
 
-    def _accumulated(self, number: int) -> list[LabeledComparison]:
-        """Everything kept up to this round; of a comparison kept more than once, what the latest judge said."""
+    def _finish(self, number: int, stage: str, gold: Measurement, rest: dict[str, Any]) -> None:
+        metrics = {"round": number, "stage": stage, "gold": gold.metrics, **rest}
+        if gold.faithfulness:
+            metrics["faithfulness"] = gold.faithfulness
+        write_json(self.folder.round(number) / "metrics.json", metrics)
+
+    def _after(self, number: int, standing: Standing) -> Standing:
+        """Where the run stands, from a round's metrics alone."""
+        gold = self._recorded(number)
+        verdict = Verdict(self.metrics[-1]["verdict"])
+        if verdict is Verdict.ACCEPTED:
+            return replace(
+                standing,
+                model=self.folder.round(number) / "model",
+                gold=gold,
+                accepted=(*standing.accepted, number) if self.metrics[-1]["stage"] == "round" else standing.accepted,
+            )
+        if verdict is Verdict.ROLLED_BACK:
+            stop = self.config.guards.on_worse == "stop"
+            return replace(standing, tightenings=standing.tightenings + 1, stopped=stop)
+        return standing
+
+    def _recorded(self, number: int) -> Measurement:
+        """A finished round's measurement; its metrics join those of the run, on disk too."""
+        gold = recorded(self.context, number)
+        file = self.folder.round(number) / "metrics.json"
+        self.metrics.append(json.loads(file.read_text(encoding="utf-8")))
+        write_jsonl(self.folder.path / "metrics.jsonl", self.metrics)
+        return gold
+
+    def _accumulated(self, rounds: Sequence[int]) -> list[LabeledComparison]:
+        """Everything kept in these rounds; of a comparison kept more than once, what the latest judge said."""
         latest: dict[str, LabeledComparison] = {}
-        for each in range(1, number + 1):
-            for item in self._kept(each):
+        for each in rounds:
+            file = self.folder.round(each) / "kept.jsonl"
+            for item in load_labeled(str(file))[0] if file.stat().st_size else ():
                 latest.pop(item.comparison.id, None)
                 latest[item.comparison.id] = item
         return list(latest.values())
 
-    def _judge_gold(self, number: int, model: Path, data: RunData, journal: Journal) -> list[Decision]:
-        with self.observer.task(f"round {number} · measure on {len(data.gold)} gold comparisons") as progress:
-            judge = self._judge_with(model, self.config.judge.gold)
-            comparisons = [item.comparison for item in data.gold]
-            return judge.judge(comparisons, seed=self.config.seed, store=journal, progress=progress)
+    def _reference_words(self) -> float | None:
+        """Mean words of the rationales the judge was initialised on, else of the first round that kept any."""
+        lengths = [len(item.rationale.split()) for item in self.seed if item.rationale]
+        if lengths:
+            return fmean(lengths)
+        found = (each.get("rationales", {}).get("mean_words") for each in self.metrics)
+        return next((words for words in found if words), None)
 
-    def _judge_with(self, model: Path, sampling: SamplingConfig) -> Judge:
-        settings = sampling.model_dump()
-        return Judge(
-            self.engine.open(model), self.template, Sampling(**(settings | {"orders": Orders(sampling.orders)}))
-        )
+    def _backbone(self) -> Path:
+        return self.context.engine.backbone(self.config.model)
 
-    def _write_metrics(
+    def _train(
         self,
         number: int,
-        data: RunData,
-        decisions: list[Decision],
-        before: list[Decision] | None,
-        pool: dict[str, Any],
-        trained_on: int,
+        title: str,
+        start: Path,
+        into: Path,
+        items: Sequence[LabeledComparison],
+        training: TrainingConfig | None = None,
     ) -> None:
-        accuracy = evaluate(data.gold, decisions, self.config.seed)
-        rest = asdict(accuracy)
-        headline = accuracy.headline()
-        metrics: dict[str, Any] = {
-            "round": number,
-            "gold": headline | {key: value for key, value in rest.items() if key not in headline},
-            "pool": pool,
-            "trained_on": trained_on,
-        }
-        if before is not None:
-            metrics["change"] = asdict(paired_test(data.gold, before, decisions, self.config.seed))
-        folder = self.folder.round(number)
-        rows = [decision_row(decision) for decision in decisions]
-        truth = [item.label.value for item in data.gold]
-        write_jsonl(folder / "gold.jsonl", (row | {"truth": label} for row, label in zip(rows, truth, strict=True)))
-        write_json(folder / "metrics.json", metrics)
-        log.info("round %d: gold accuracy %s, coverage %.2f", number, accuracy.accuracy, accuracy.coverage)
-
-    def _all_metrics(self) -> list[dict[str, Any]]:
-        files = [self.folder.round(number) / "metrics.json" for number in range(self.config.rounds + 1)]
-        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        if not items:
+            raise DataError(f"{title}: nothing to train on")
+        job = TrainingJob(items, self.context.template, training or self.config.training, f"round {number}")
+        with self.context.observer.task(title) as progress:
+            self.context.engine.train(start, into, job, self.config.model, progress)

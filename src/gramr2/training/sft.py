@@ -1,4 +1,4 @@
-"""Fine-tuning a judge: next-token cross-entropy on y = rationale ⊕ verdict, none on the prompt (GRAM-R², §3).
+"""Fine-tuning a judge or a proving model: next-token cross-entropy on y = rationale ⊕ verdict, none on the prompt (GRAM-R², §3).
 
 The trainer is TRL's. It gets token ids rather than text, from the encoder that inference uses, so that special-token text
 in a response stays text here too and both sides see the same boundaries.
@@ -10,22 +10,23 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from datasets import Dataset
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
-from gramr2.comparison import Comparison, Label, LabeledComparison, has_bare_mentions
-from gramr2.config.run import ModelConfig, TrainingConfig
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message, has_bare_mentions
+from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.data.split import fraction
-from gramr2.errors import DataError
-from gramr2.judging.template import PROMPT_FILE, JudgeMode, JudgeTemplate
+from gramr2.errors import DataError, RunError
+from gramr2.judging.template import PROMPT_FILE, JudgeTemplate
 
 log = logging.getLogger("gramr2")
 
@@ -42,6 +43,16 @@ class TrainingExample:
     rationale: str | None
 
 
+class AnswerTemplate(Protocol):
+    """Says what is asked and what is to be answered: ``JudgeTemplate`` or ``ProvingTemplate``."""
+
+    def conversation(
+        self, comparison: Comparison, label: Label, rationale: str | None
+    ) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+        """The prompt's messages, and the answer in pieces whose ends are token boundaries."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
     """What a training did: ``loss`` is the mean over completion tokens and all steps."""
@@ -55,43 +66,56 @@ class TrainingReport:
 
 
 def examples_from(labeled: Sequence[LabeledComparison], orders: str, seed: int) -> list[TrainingExample]:
-    """The examples that labelled comparisons give: both orders, or one drawn from (seed, id).
+    """The examples that labelled comparisons give: ``both`` orders, or (``hashed``) one each.
 
-    A rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so such an item stays in its stored order.
+    Of one order each, A and B are equally often right, or differ by one: which items state A is drawn from (seed, id). A
+    rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so such an item stays in its stored order.
     """
-    examples: list[TrainingExample] = []
-    for item in labeled:
-        fixed = item.rationale is not None and has_bare_mentions(item.rationale)
-        swapped = item.swap()
-        if fixed:
-            shown = [item]
-        elif orders == "both":
-            shown = [item, swapped]
+    if orders == "both":
+        shown = [each for item in labeled for each in ([item] if _fixed(item) else [item, item.swap()])]
+    else:
+        shown = balanced(labeled, seed)
+    return [TrainingExample(each.comparison, each.label, each.rationale) for each in shown]
+
+
+def balanced(labeled: Sequence[LabeledComparison], seed: int) -> list[LabeledComparison]:
+    """The items in the order given, each in one of its two orders, with as many A as B as exchanging allows."""
+    free = [i for i, item in enumerate(labeled) if item.label is not Label.TIE and not _fixed(item)]
+    fixed = [item.label for item in labeled if item.label is not Label.TIE and _fixed(item)]
+    wanted = (len(free) + len(fixed)) // 2 - sum(label is Label.A for label in fixed)
+    drawn = sorted(free, key=lambda i: fraction(seed, "order", labeled[i].comparison.id))
+    first = set(drawn[: max(wanted, 0)])
+    result: list[LabeledComparison] = []
+    for i, item in enumerate(labeled):
+        if _fixed(item):
+            swap = False
+        elif item.label is Label.TIE:
+            swap = fraction(seed, "order", item.comparison.id) < 0.5
         else:
-            shown = [item if fraction(seed, "order", item.comparison.id) < 0.5 else swapped]
-        examples += [TrainingExample(each.comparison, each.label, each.rationale) for each in shown]
-    return examples
+            swap = (item.label is Label.A) != (i in first)
+        result.append(item.swap() if swap else item)
+    return result
 
 
-def encode(example: TrainingExample, encoder: Encoder, template: JudgeTemplate) -> dict[str, list[int]]:
-    """Token ids of prompt and answer, with a mask that is 1 on the answer (and on the end-of-turn token).
+def _fixed(item: LabeledComparison) -> bool:
+    return item.rationale is not None and has_bare_mentions(item.rationale)
 
-    An example without a rationale takes the label-only form of the prompt: asking for reasons and training their absence
-    would teach a reasoning judge to stop reasoning.
-    """
-    form = template if example.rationale is not None else replace(template, mode=JudgeMode.LABEL)
-    answer = [i for piece in form.answer(example.label, example.rationale) for i in encoder.fragment(piece)]
+
+def encode(example: TrainingExample, encoder: Encoder, template: AnswerTemplate) -> dict[str, list[int]]:
+    """Token ids of prompt and answer, with a mask that is 1 on the answer (and on the end-of-turn token)."""
+    messages, pieces = template.conversation(example.comparison, example.label, example.rationale)
+    answer = [i for piece in pieces for i in encoder.fragment(piece)]
     end = encoder.tokenizer.eos_token_id
     answer += [] if end is None else [end]
-    prompt = encoder.prompt(form.render(example.comparison))
+    prompt = encoder.prompt(messages)
     return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
 
 
-def train_judge(
+def fine_tune(
     start: Path,
     into: Path,
     examples: Sequence[TrainingExample],
-    template: JudgeTemplate,
+    template: AnswerTemplate,
     config: TrainingConfig,
     model_config: ModelConfig,
     *,
@@ -100,10 +124,12 @@ def train_judge(
 ) -> TrainingReport:
     """Fine-tune the model in ``start`` and save a complete, merged model with its tokenizer in ``into``.
 
-    Examples without a rationale are trained in the label-only form of the prompt. ``into`` appears only when finished.
+    With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model: the loss
+    −log π(answer | prompt) is the same. ``into`` appears only when finished.
 
     Raises:
         DataError: there is nothing to train on.
+        RunError: the model cannot be written, as when the disk is full.
     """
     if not examples:
         raise DataError("there is no example to train on")
@@ -137,8 +163,12 @@ def train_judge(
     if config.method == "lora":
         trained = trained.merge_and_unload()
     trained.config.use_cache = True
-    trained.save_pretrained(scratch)
-    tokenizer.save_pretrained(scratch)
+    try:
+        trained.save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+    except SafetensorError as error:
+        # safetensors reports a full disk as an error of its own, with the system's words in it.
+        raise RunError(f"{scratch}: the model cannot be written: {error}") from error
     report = TrainingReport(
         examples=len(rows),
         steps=int(outcome.global_step),
@@ -151,8 +181,9 @@ def train_judge(
         shutil.rmtree(leftover)
     (scratch / "training_args.bin").unlink(missing_ok=True)
     (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    prompt = {"mode": template.mode.value, "principles": list(template.principles)}
-    (scratch / PROMPT_FILE).write_text(json.dumps(prompt) + "\n", encoding="utf-8")
+    if isinstance(template, JudgeTemplate):
+        prompt = {"mode": template.mode.value, "principles": list(template.principles)}
+        (scratch / PROMPT_FILE).write_text(json.dumps(prompt) + "\n", encoding="utf-8")
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
     del trainer, trained, model

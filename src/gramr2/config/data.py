@@ -1,0 +1,53 @@
+"""Where comparisons come from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from gramr2.config.section import Section
+
+
+class SourceConfig(Section):
+    """One file or dataset. A plain string in YAML is its ``path``."""
+
+    path: str
+    """.jsonl, .json, .jsonl.gz, .parquet, a folder saved by datasets, a hub id, or starter:labeled|unlabeled|gold"""
+    split: str = "train"
+    """split of a hub or saved dataset"""
+    limit: int | None = Field(default=None, gt=0)
+    """take this many comparisons, drawn by the run's seed"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class DataConfig(Section):
+    """What the run learns from and is measured on."""
+
+    seed: list[SourceConfig] = Field(min_length=1)
+    """labelled comparisons that initialise the judge"""
+    pool: list[SourceConfig] = Field(default_factory=list)
+    """unlabelled comparisons; labels in them are ignored"""
+    gold: list[SourceConfig] = Field(min_length=1)
+    """labelled comparisons to measure every judge on; never trained on"""
+    held_out_share: float = Field(default=0.15, ge=0, lt=1)
+    """share of the seed that is not trained on but calibrates the judge's confidence; fewer than 16 comparisons say too
+    little for that and are not held out"""
+    on_bad_row: Literal["fail", "skip"] = "fail"
+    """what a row that is not a comparison does: stop the run, or be counted and left out"""
+    max_prompt_tokens: int | None = Field(default=None, gt=0)
+    """budget of a rendered prompt; the default is what the model's context leaves"""
+    on_overlong: Literal["refuse", "drop"] = "refuse"
+    """what a comparison over the budget does; text is never cut"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_source(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        parts = ("seed", "pool", "gold")
+        return {k: [v] if k in parts and isinstance(v, str | dict) else v for k, v in value.items()}

@@ -1,0 +1,63 @@
+"""The judge's prompt and how it is sampled."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gramr2.config.section import Section
+
+
+class SamplingConfig(Section):
+    """How comparisons are judged."""
+
+    votes: int = Field(default=4, ge=1)
+    """samples in each order (the paper votes over 16 at test time; 4 in each of two orders is its cheap start)"""
+    orders: Literal["both", "first"] = "both"
+    """judge both orders, or only the stored one"""
+    temperature: float = Field(default=0.75, ge=0)
+    """the authors' released inference script uses 0.75; 0 is greedy"""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """nucleus sampling"""
+    max_new_tokens: int = Field(default=256, gt=0)
+    """budget of the rationale"""
+    guided: bool = True
+    """write the verdict's tags for the model and sample among the labels only"""
+    settled: float | None = Field(default=None, gt=0.5, lt=1)
+    """stop voting on a comparison once its majority is this certain (0.95 in adaptive consistency, Aggarwal et al. 2023);
+    the default always samples all votes"""
+    close_on_budget: bool = False
+    """close a rationale that used up its budget and read the verdict; otherwise the vote counts as truncated"""
+
+    @model_validator(mode="after")
+    def _votes_differ(self) -> SamplingConfig:
+        if self.votes > 1 and self.temperature == 0:
+            raise ValueError(
+                f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0"
+            )
+        if self.close_on_budget and not self.guided:
+            raise ValueError("close_on_budget needs guided: true")
+        return self
+
+
+class EvaluationSampling(SamplingConfig):
+    """How the gold set is judged: one greedy judgment in each order unless told otherwise."""
+
+    votes: int = Field(default=1, ge=1)
+    """samples in each order"""
+    temperature: float = Field(default=0.0, ge=0)
+    """greedy, so that two judges differ by their weights alone"""
+
+
+class JudgeConfig(Section):
+    """The judge's prompt and how it is sampled on the pool and on gold."""
+
+    mode: Literal["reason", "label"] = "reason"
+    """a rationale and then the verdict, or the verdict alone (the label-only baseline)"""
+    principles: list[str] = Field(default_factory=list)
+    """criteria, a sentence each, that go into the prompt"""
+    pool: SamplingConfig = Field(default_factory=SamplingConfig)
+    """sampling on unlabelled comparisons"""
+    gold: EvaluationSampling = Field(default_factory=EvaluationSampling)
+    """sampling on the gold set"""

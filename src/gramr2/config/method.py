@@ -1,0 +1,147 @@
+"""The method's own switches: who writes the rationales, what is judged when, and what protects the judge from itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from gramr2.config.data import SourceConfig
+from gramr2.config.section import Section
+from gramr2.config.training import ModelConfig, TrainingConfig
+
+
+class Overrides(Section):
+    """What a later fine-tuning does differently from ``training``; what is not named stays."""
+
+    epochs: float | None = Field(default=None, gt=0)
+    """passes over the data"""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """peak learning rate"""
+
+    def applied_to(self, training: TrainingConfig) -> TrainingConfig:
+        """The settings with these changes."""
+        return training.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class ProvingConfig(Section):
+    """The preference-proving model: (comparison, label) → proof (GRAM-R², §3)."""
+
+    model: ModelConfig | None = None
+    """its backbone; the default is the run's"""
+    data: list[SourceConfig] = Field(default_factory=list)
+    """comparisons with label and rationale to train it on; the default is those of the seed that have a rationale"""
+    train: bool = True
+    """fine-tune it first; false prompts the backbone as it is, for models that need no teaching"""
+    training: Overrides = Field(default_factory=Overrides)
+    """changes to ``training`` for this model"""
+    proofs: int = Field(default=4, ge=1)
+    """proofs sampled for each comparison, of which the best scored is kept"""
+    temperature: float = Field(default=0.75, ge=0)
+    """sampling temperature; 0 is greedy and allows one proof"""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """nucleus sampling"""
+    max_new_tokens: int = Field(default=256, gt=0)
+    """budget of a proof; one that fills it is not used"""
+    min_tokens: int = Field(default=16, ge=1)
+    """shorter proofs are not eligible: the score's denominator vanishes for them"""
+    rationales_for_seed: bool = True
+    """write rationales for seed comparisons that have none, so that the judge is not initialised on labels alone"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthands(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            if isinstance(value.get("data"), str | dict):
+                value = {**value, "data": [value["data"]]}
+            if isinstance(value.get("model"), str):
+                value = {**value, "model": {"name": value["model"]}}
+        return value
+
+    @model_validator(mode="after")
+    def _proofs_differ(self) -> ProvingConfig:
+        if self.proofs > 1 and self.temperature == 0:
+            raise ValueError(
+                f"{self.proofs} proofs at temperature 0 would be copies: set proofs: 1 or a temperature above 0"
+            )
+        return self
+
+
+class RationaleConfig(Section):
+    """Where the rationales that are learnt come from. A plain string in YAML is the ``source``."""
+
+    source: Literal["joint", "proving", "none"] = "joint"
+    """joint: the judge's own, the best vote's · proving: a second model proves the label · none: labels only (the ablation)"""
+    unconditional_prompt: str = Field(default="Compare two responses.", min_length=1)
+    """prompt of the term log π(z) in the proof score and in the specific filter; the paper does not state it"""
+    proving: ProvingConfig = Field(default_factory=ProvingConfig)
+    """settings for source: proving"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+
+class CurriculumConfig(Section):
+    """Which part of the pool a round judges. How strict a round is stands with each filter's threshold."""
+
+    per_round: int | None = Field(default=None, gt=0)
+    """comparisons a round takes, none of them twice; the default judges the whole pool in every round"""
+    order: Literal["random", "easy_first"] = "random"
+    """random, or those first of which the last judge is surest without a rationale (costs a prefill per order and comparison)"""
+
+    @model_validator(mode="after")
+    def _order_matters(self) -> CurriculumConfig:
+        if self.order == "easy_first" and self.per_round is None:
+            raise ValueError("order: easy_first changes nothing when every round judges the whole pool: set per_round")
+        return self
+
+
+class AlarmsConfig(Section):
+    """Limits beyond which a round is reported as suspicious. An alarm warns; only the gold test rolls back."""
+
+    max_label_share: float = Field(default=0.9, gt=0, le=1)
+    """largest share of one label among the pool's decisions"""
+    max_flip_growth: float = Field(default=0.1, ge=0)
+    """largest rise of the order-flip rate on gold, against the judge before"""
+    max_length_drift: float = Field(default=1.5, gt=1)
+    """largest factor by which the mean rationale may grow or shrink against the seed's, or the first round's"""
+    min_passed: float = Field(default=0.02, ge=0, le=1)
+    """a filter that lets less than this share pass is alarming"""
+    max_passed: float = Field(default=0.98, ge=0, le=1)
+    """filters that together let more than this share pass are alarming"""
+
+
+class GuardsConfig(Section):
+    """The gold gate: a round whose judge is significantly worse than the last accepted one is rolled back."""
+
+    test: Literal["mcnemar", "bootstrap"] = "mcnemar"
+    """exact McNemar test, or the paired bootstrap interval over groups"""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """two-sided significance level of the McNemar test; the bootstrap uses a 95 % interval"""
+    on_worse: Literal["stop", "tighten", "accept"] = "stop"
+    """roll back and stop · roll back and go on with stricter thresholds · keep the worse judge (the ablation)"""
+    tighten_by: float = Field(default=0.5, gt=0, le=1)
+    """how far each roll-back moves a threshold between 0 and 1 towards its strict end"""
+    faithfulness: int = Field(default=0, ge=0)
+    """gold comparisons on which each judge's use of its rationale is probed (verdict with the rationale removed, exchanged,
+    cut, or contradicted); 0 does not probe"""
+    alarms: AlarmsConfig = Field(default_factory=AlarmsConfig)
+    """limits of the alarms"""
+
+
+class FinalConfig(Section):
+    """The paper's last stage: fine-tune the last judge on people's rationales."""
+
+    data: list[SourceConfig] = Field(default_factory=list)
+    """labelled comparisons with rationales; the default is those of the seed that came with one"""
+    training: Overrides = Field(default_factory=Overrides)
+    """changes to ``training`` for this stage"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_source(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("data"), str | dict):
+            return {**value, "data": [value["data"]]}
+        return value

@@ -1,0 +1,73 @@
+"""The backbone and how it is fine-tuned."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from gramr2.config.section import Section
+
+
+class ModelConfig(Section):
+    """The pretrained model the judge is made from."""
+
+    name: str
+    """a local folder, a hub id, a .gguf file, or a named model (``gramr2 models list``)"""
+    revision: str | None = None
+    """revision of a hub model"""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """precision of inference; auto is fp32 on a CPU and bf16 on a GPU"""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps"""
+    trust_remote_code: bool = False
+    """run Python code that comes with the model"""
+    chat_template_options: dict[str, Any] = Field(default_factory=dict)
+    """variables for the chat template, such as enable_thinking: false"""
+
+
+class LoraConfig(Section):
+    """Low-rank adaptation; the adapter is merged into the saved judge."""
+
+    rank: int = Field(default=16, gt=0)
+    """rank of the update"""
+    alpha: int = Field(default=32, gt=0)
+    """scale; the update is multiplied by alpha / rank"""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """dropout on the adapter's input"""
+
+
+class TrainingConfig(Section):
+    """Supervised fine-tuning on rationale + verdict, through TRL's SFTTrainer."""
+
+    method: Literal["full", "lora"] = "full"
+    """train all weights, or low-rank adapters on every linear layer"""
+    lora: LoraConfig = Field(default_factory=LoraConfig)
+    """settings for method: lora"""
+    epochs: float = Field(default=3, gt=0)
+    """passes over the data (3 in the same group's follow-up, MSRL)"""
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """1e-5 in MSRL; small models and LoRA want more"""
+    batch_size: int = Field(default=8, gt=0)
+    """examples per optimiser step"""
+    micro_batch_size: int | None = Field(default=None, gt=0)
+    """examples per forward pass; the default is batch_size"""
+    warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
+    """share of the steps with rising learning rate (0.05 in MSRL)"""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW weight decay"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the matrix products; auto is bf16 on a GPU that has it, fp32 on a CPU, where bf16 is faster on some and slower on
+    others (the log of any command that loads a model says what this one measured)"""
+    orders: Literal["both", "hashed"] = "both"
+    """show each example in both orders, or in one drawn by hash (half the cost)"""
+    report_to: list[str] = Field(default_factory=list)
+    """trackers of the trainer, such as tensorboard or wandb"""
+
+    @model_validator(mode="after")
+    def _micro_divides(self) -> TrainingConfig:
+        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}"
+            )
+        return self

@@ -1,0 +1,63 @@
+"""Temperature scaling of a judge's confidence on held-out labels (Guo et al. 2017), applied to averaged decisions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.optimize import minimize_scalar
+
+from gramr2.comparison import Label
+from gramr2.judgment import LabelProbabilities
+
+MIN_ITEMS = 16
+"""fewer decided comparisons than this say nothing reliable about a temperature"""
+_BOUNDS = (0.25, 4.0)
+_FLOOR = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A temperature and what it did to the mean negative log-likelihood (nats) of the labels it was fitted on."""
+
+    temperature: float
+    n: int
+    nll_before: float
+    nll_after: float
+
+    def applied_to(self, probabilities: LabelProbabilities) -> LabelProbabilities:
+        """p^(1/T), normalised."""
+        return scaled(probabilities, self.temperature)
+
+
+def scaled(probabilities: LabelProbabilities, temperature: float) -> LabelProbabilities:
+    """A distribution at another temperature: above 1 it is flatter. The order of the labels stays."""
+    logits = [math.log(max(probabilities[label], _FLOOR)) / temperature for label in Label]
+    top = max(logits)
+    weights = [math.exp(value - top) for value in logits]
+    return LabelProbabilities(*(weight / sum(weights) for weight in weights))
+
+
+def fit_temperature(beliefs: Sequence[LabelProbabilities], labels: Sequence[Label]) -> Calibration | None:
+    """The temperature in [1/4, 4] that minimises the negative log-likelihood; None with fewer than 16 items.
+
+    Args:
+        beliefs: averaged probabilities of decisions.
+        labels: what people said of the same comparisons.
+    """
+    if len(beliefs) < MIN_ITEMS:
+        return None
+
+    def loss(log_temperature: float) -> float:
+        temperature = math.exp(log_temperature)
+        losses = [
+            -math.log(max(scaled(belief, temperature)[label], _FLOOR))
+            for belief, label in zip(beliefs, labels, strict=True)
+        ]
+        return sum(losses) / len(losses)
+
+    bounds = (math.log(_BOUNDS[0]), math.log(_BOUNDS[1]))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+    temperature = round(math.exp(float(found.x)), 3)
+    return Calibration(temperature, len(beliefs), loss(0.0), loss(math.log(temperature)))

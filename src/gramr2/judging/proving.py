@@ -1,0 +1,84 @@
+"""The preference-proving prompt: the label is given, the model writes why (GRAM-R², §3, the proving model π_ψ(ẑ|s,l)).
+
+A proof and a rationale are two spellings of one text, and a rule turns each into the other: the proof opens with a fixed
+sentence and ends in «Thus, …», the rationale ends in «Conclusion: …».
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gramr2.comparison import Comparison, Label, Message
+from gramr2.judging.template import CONCLUSIONS, OPENING, complete, sections
+
+PROOF_OPENING = "Here is my justification.\n"
+VERDICTS = {label: sentence.removeprefix("Conclusion: ") for label, sentence in CONCLUSIONS.items()}
+_THUS = re.compile(r"\s*^Thus, (.*?)\s*\Z", re.MULTILINE)
+
+_TASK = (
+    "Two responses to a prompt are shown with the verdict on them. Justify the verdict from what the responses say: "
+    "feedback on each response, then the comparison. End with the line «Thus, » and the verdict."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvingTemplate:
+    """Renders labelled comparisons as requests for a proof; ``principles`` are those of the judge."""
+
+    principles: tuple[str, ...] = ()
+
+    @property
+    def prefill(self) -> str:
+        """The start of the proof, given to the model."""
+        return PROOF_OPENING
+
+    def render(self, comparison: Comparison, label: Label = Label.TIE) -> tuple[Message, ...]:
+        """The prompt for a comparison and its label, in the order in which its responses stand."""
+        listed = "".join(f"\n{i}. {text}" for i, text in enumerate(self.principles, 1))
+        principles = f"\nUse these principles:{listed}" if listed else ""
+        return (Message("user", f"{_TASK}{principles}\n\n{sections(comparison)}\nThe verdict: {VERDICTS[label]}"),)
+
+    def conversation(
+        self, comparison: Comparison, label: Label, rationale: str | None
+    ) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+        """Prompt and answer to train on, the answer in pieces whose ends are token boundaries.
+
+        Raises:
+            ValueError: there is no rationale, and so nothing to prove with.
+        """
+        if rationale is None:
+            raise ValueError(f"{comparison.id}: a proof needs a rationale")
+        return self.render(comparison, label), (PROOF_OPENING, to_proof(rationale, label).removeprefix(PROOF_OPENING))
+
+
+def proof_score(given: float, alone: float) -> float:
+    """Score = −log π(ẑ|s,l) / log π(ẑ) of GRAM-R² (§3), in (−∞, 0]: higher is better.
+
+    A good proof is likely for its comparison and unlikely without it. One plus the score is the normalised pointwise mutual
+    information of the two. A text whose ``alone`` vanishes says nothing and scores minus infinity.
+
+    Args:
+        given: log π(ẑ|s,l) in nats.
+        alone: log π(ẑ) in nats, under a prompt that says nothing of the comparison.
+    """
+    return -given / alone if alone < -1e-6 else float("-inf")
+
+
+def to_proof(rationale: str, label: Label) -> str:
+    """The proof that says what a rationale says; the rationale is brought into the judge's form first."""
+    body = complete(rationale, label).removesuffix(CONCLUSIONS[label]).rstrip()
+    return f"{PROOF_OPENING}{body.removeprefix(OPENING).strip()}\nThus, {VERDICTS[label]}"
+
+
+def from_proof(proof: str, label: Label) -> str | None:
+    """The rationale that says what a proof says; None when the proof ends in another verdict, or says nothing.
+
+    A missing opening or ending is supplied, so that a model that was not trained on proofs can be asked for them.
+    """
+    text = proof.removeprefix(PROOF_OPENING)
+    found = _THUS.search(text)
+    if found and found[1] != VERDICTS[label]:
+        return None
+    body = (text[: found.start()] if found else text).strip()
+    return f"{OPENING} {body}\n{CONCLUSIONS[label]}" if body else None

@@ -1,0 +1,63 @@
+"""Asking a judge for its verdict on a rationale that it is handed, instead of writing one.
+
+With the responses withheld it reads the label back from the rationale alone; with them shown, and the rationale changed, it
+tells whether the judge uses its rationale at all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest
+from gramr2.comparison import Comparison
+from gramr2.judging.parser import parse
+from gramr2.judging.template import OPENING, JudgeTemplate
+from gramr2.judgment import LabelProbabilities
+
+WITHHELD = "(withheld)"
+_CONCLUSION = re.compile(r"^Conclusion:.*\Z", re.MULTILINE | re.DOTALL)
+
+
+def withhold(comparison: Comparison) -> Comparison:
+    """The comparison with nothing to see in it: what is left to judge by is the rationale."""
+    hidden = tuple(replace(turn, content=WITHHELD) for turn in comparison.prompt)
+    return replace(comparison, prompt=hidden, responses=(WITHHELD, WITHHELD))
+
+
+def without_conclusion(rationale: str) -> str:
+    """The rationale up to its «Conclusion:» line."""
+    return _CONCLUSION.sub("", rationale).rstrip()
+
+
+def request_for(template: JudgeTemplate, comparison: Comparison, rationale: str) -> GenerationRequest:
+    """A request whose answer has the rationale already in it and stops at the verdict: one prefill, no generated text."""
+    reading = template.verdict_reading()
+    body = rationale.strip().removeprefix(OPENING)
+    return GenerationRequest(
+        messages=template.render(comparison),
+        seeds=(0,),
+        decoding=Decoding(temperature=0.0, max_new_tokens=1),
+        prefill=template.prefill,
+        written=(body, f"\n{reading.close}{reading.bridge}"),
+        verdict=reading,
+    )
+
+
+def verdicts_given(
+    backend: Backend, template: JudgeTemplate, items: Sequence[tuple[Comparison, str]]
+) -> list[LabelProbabilities | None]:
+    """P(label | comparison, rationale) for each pair, in its own order; None where no verdict could be read."""
+    found: list[LabelProbabilities | None] = [None] * len(items)
+    for index, completions in backend.generate([request_for(template, *item) for item in items]):
+        found[index] = _belief(completions[0])
+    return found
+
+
+def _belief(completion: Completion) -> LabelProbabilities | None:
+    if completion.label_logprobs is not None:
+        return LabelProbabilities(*(math.exp(completion.label_logprobs[label]) for label in ("A", "B", "tie")))
+    label = parse(completion.text).outcome.label
+    return None if label is None else LabelProbabilities.certain(label)

@@ -1,0 +1,77 @@
+"""Which pseudo-labels are good enough to learn from.
+
+A new filter is a file with a class that has ``name`` and ``review``, its entry in ``gramr2.config.filters``, its line in
+``build``, and a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gramr2.config.filters import (
+    BalanceFilter,
+    ConfidenceFilter,
+    ConsistencyFilter,
+    DuplicatesFilter,
+    FilterConfig,
+    RationaleFilter,
+    SpecificFilter,
+    SupportFilter,
+)
+from gramr2.selftraining.candidate import Candidate
+from gramr2.selftraining.filters.abstention import Abstention
+from gramr2.selftraining.filters.balance import Balance
+from gramr2.selftraining.filters.base import Filter, Objection, Stage
+from gramr2.selftraining.filters.confidence import Confidence
+from gramr2.selftraining.filters.consistency import Consistency
+from gramr2.selftraining.filters.duplicates import Duplicates
+from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.specific import Specific
+from gramr2.selftraining.filters.support import Support
+
+__all__ = ["Filter", "Objection", "Stage", "build", "sift"]
+
+
+def build(configs: Sequence[FilterConfig]) -> list[Filter]:
+    """The stack for a config, with ``Abstention`` in front."""
+    return [Abstention(), *map(_filter, configs)]
+
+
+def _filter(config: FilterConfig) -> Filter:
+    match config:
+        case ConfidenceFilter():
+            return Confidence(config)
+        case ConsistencyFilter():
+            return Consistency(config)
+        case RationaleFilter():
+            return Rationale(config)
+        case SupportFilter():
+            return Support(config)
+        case SpecificFilter():
+            return Specific(config)
+        case DuplicatesFilter():
+            return Duplicates(config)
+        case BalanceFilter():
+            return Balance(config)
+
+
+def sift(
+    stack: Sequence[Filter], candidates: Sequence[Candidate], stage: Stage
+) -> tuple[list[Candidate], list[tuple[Candidate, Objection]]]:
+    """Kept candidates, and dropped ones with the first objection to each; both in the order given.
+
+    A filter sees only what the filters before it have let pass.
+    """
+    left = list(candidates)
+    objections: dict[str, tuple[Candidate, Objection]] = {}
+    for each in stack:
+        if not left:
+            break
+        passed: list[Candidate] = []
+        for candidate, verdict in zip(left, each.review(left, stage), strict=True):
+            if isinstance(verdict, Objection):
+                objections[candidate.comparison.id] = (candidate, verdict)
+            else:
+                passed.append(verdict)
+        left = passed
+    return left, [objections[c.comparison.id] for c in candidates if c.comparison.id in objections]

@@ -1,0 +1,69 @@
+"""As many A as B, and not too many ties: a judge that is taught one answer more often learns to give it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gramr2.comparison import Label, has_bare_mentions
+from gramr2.config.filters import BalanceFilter
+from gramr2.data import fraction
+from gramr2.selftraining.candidate import Candidate
+from gramr2.selftraining.filters.base import Objection, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Exchanges responses (with label and rationale) until A and B are level, and drops surplus ties.
+
+    A lesson whose rationale speaks of a bare «A» or «B» cannot be exchanged by rule. Where those, or an odd number, leave a
+    surplus, the least confident of the larger side are dropped, so that the counts end exactly equal.
+    """
+
+    config: BalanceFilter
+    name: str = "balance"
+
+    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+        """See ``Filter``."""
+        result: dict[str, Candidate | Objection] = {c.comparison.id: c for c in candidates}
+        sides = self._level([c for c in candidates if c.lesson and c.lesson.label is not Label.TIE], stage)
+        for each in sides:
+            result[each.comparison.id] = each
+        sizes = {label: sum(c.lesson is not None and c.lesson.label is label for c in sides) for label in Label}
+        larger = max((Label.A, Label.B), key=lambda label: sizes[label])
+        surplus = abs(sizes[Label.A] - sizes[Label.B])
+        for each in self._weakest([c for c in sides if c.lesson and c.lesson.label is larger])[:surplus]:
+            result[each.comparison.id] = Objection(
+                self.name,
+                f"one more {larger.value} than {larger.swap().value}",
+                sizes[larger],
+                min(sizes[Label.A], sizes[Label.B]),
+            )
+        share = stage.limit("balance.max_ties", self.config.max_ties, at_least=False)
+        ties = [c for c in candidates if c.lesson and c.lesson.label is Label.TIE]
+        decided = len(sides) - surplus
+        # t ≤ share · (t + decided), solved for the number of ties t; with no A and B at all every tie is a surplus.
+        allowed = len(ties) if share >= 1 else int(share * decided / (1 - share) + 1e-9)
+        for each in self._weakest(ties)[: max(len(ties) - allowed, 0)]:
+            result[each.comparison.id] = Objection(
+                self.name, "too many ties", round(len(ties) / (len(ties) + decided), 4), share
+            )
+        return [result[c.comparison.id] for c in candidates]
+
+    def _level(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate]:
+        """The candidates in the orders that level A and B as far as exchanging can."""
+        free = [c for c in candidates if not has_bare_mentions(c.rationale or "")]
+        names = {c.comparison.id for c in free}
+        fixed = [c.lesson.label for c in candidates if c.lesson and c.comparison.id not in names]
+        wanted = min(max((len(candidates) + 1) // 2 - fixed.count(Label.A), 0), len(free))
+        drawn = sorted(free, key=lambda c: fraction(stage.seed, "balance", c.comparison.id))
+        first = {c.comparison.id for c in drawn[:wanted]}
+        return [
+            c.swap()
+            if c.comparison.id in names and c.lesson and (c.lesson.label is Label.A) != (c.comparison.id in first)
+            else c
+            for c in candidates
+        ]
+
+    def _weakest(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        return sorted(candidates, key=lambda c: (c.confidence or 0.0, c.comparison.id))

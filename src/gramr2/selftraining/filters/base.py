@@ -1,0 +1,132 @@
+"""What a filter is: it takes the candidates that are left and returns each of them, or an objection in its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gramr2.comparison import LabeledComparison
+from gramr2.config.schedules import Linear, Quantile, Steps
+from gramr2.judgment import LabelProbabilities
+from gramr2.selftraining.candidate import Candidate
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a comparison was dropped: the filter, what it measured, and what it asked for."""
+
+    filter: str
+    reason: str
+    value: float | str | None
+    threshold: float | str | None
+
+
+class Readers(Protocol):
+    """Questions that only a model can answer, asked for the candidates that reach them."""
+
+    def read_back(self, lessons: Sequence[LabeledComparison]) -> list[LabelProbabilities | None]:
+        """P(label | rationale without its conclusion), responses withheld; None where no verdict could be read."""
+        ...
+
+    def pmi(self, lessons: Sequence[LabeledComparison]) -> list[float]:
+        """Normalised pointwise mutual information of each rationale and its comparison."""
+        ...
+
+
+@dataclass
+class Stage:
+    """Where in the run a filter works, and what it may look at besides the candidates.
+
+    ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` are texts
+    that must not be learnt again, by id. ``thresholds`` collects what was in force.
+    """
+
+    number: int = 1
+    rounds: int = 1
+    seed: int = 0
+    tightenings: int = 0
+    tighten_by: float = 0.5
+    principles: tuple[str, ...] = ()
+    known: dict[str, str] = field(default_factory=dict)
+    readers: Readers | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def limit(
+        self,
+        place: str,
+        schedule: float | Linear | Steps | Quantile,
+        scores: Sequence[float] = (),
+        *,
+        at_least: bool = True,
+        strict: float | None = None,
+    ) -> float:
+        """The threshold in force, written down under ``place``.
+
+        Args:
+            scores: the candidates' values, for schedules that look at them.
+            at_least: whether values must reach the threshold, or must not exceed it.
+            strict: the strictest value it can have, towards which roll-backs move it; None for one without such an end.
+        """
+        sign = 1 if at_least else -1
+        if isinstance(schedule, int | float):
+            value = float(schedule)
+        elif isinstance(schedule, Quantile):
+            value = sign * schedule.at(self.number, self.rounds, [sign * score for score in scores])
+        else:
+            value = schedule.at(self.number, self.rounds, scores)
+        if strict is not None and math.isfinite(value):
+            value = strict - (strict - value) * (1 - self.tighten_by) ** self.tightenings
+        if math.isfinite(value):
+            self.thresholds[place] = value = round(value, 6)
+        return value
+
+
+class Filter(Protocol):
+    """One criterion, or a few that belong together."""
+
+    @property
+    def name(self) -> str:
+        """What drops are counted under."""
+        ...
+
+    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+        """For each candidate, in order: itself (perhaps with a measure or in another order), or the objection to it."""
+        ...
+
+
+def bounded(
+    candidates: Sequence[Candidate | Objection],
+    stage: Stage,
+    place: str,
+    schedule: float | Linear | Steps | Quantile,
+    measure: Callable[[Candidate], float],
+    reason: str,
+    *,
+    at_least: bool = True,
+    strict: float | None = None,
+) -> list[Candidate | Objection]:
+    """Object to candidates whose measure is on the wrong side of a threshold; earlier objections stay.
+
+    Args:
+        place: «filter.field», under which the threshold is recorded; the part before the dot is the filter's name.
+    """
+    values = [None if isinstance(each, Objection) else measure(each) for each in candidates]
+    scores = [value for value in values if value is not None]
+    limit = stage.limit(place, schedule, scores, at_least=at_least, strict=strict)
+    result: list[Candidate | Objection] = []
+    for each, value in zip(candidates, values, strict=True):
+        failed = value is not None and (value < limit - _ROUNDING if at_least else value > limit + _ROUNDING)
+        filter_name = place.partition(".")[0]
+        result.append(Objection(filter_name, reason, round(value or 0.0, 4), limit) if failed else each)
+    return result
+
+
+def ruled(
+    candidates: Sequence[Candidate | Objection], check: Callable[[Candidate], Objection | None]
+) -> list[Candidate | Objection]:
+    """Apply a rule without a threshold; earlier objections stay."""
+    return [each if isinstance(each, Objection) else check(each) or each for each in candidates]

@@ -1,0 +1,57 @@
+"""Does the reasoning carry the label? The label is read back from the rationale alone.
+
+The responses are withheld and the conclusion is taken out, so that only feedback and comparison are left to read it from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gramr2.config.filters import SupportFilter
+from gramr2.selftraining.candidate import Candidate
+from gramr2.selftraining.filters.base import Objection, Stage, bounded, ruled
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Drops rationales that lead to another label, or not surely enough to theirs."""
+
+    config: SupportFilter
+    name: str = "support"
+
+    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+        """See ``Filter``."""
+        if stage.readers is None:
+            raise RuntimeError("the support filter needs readers")
+        lessons = [c.lesson for c in candidates if c.lesson is not None]
+        read = iter(stage.readers.read_back(lessons))
+        measured: list[Candidate] = []
+        other: dict[str, str] = {}
+        for candidate in candidates:
+            lesson = candidate.lesson
+            belief = None if lesson is None else next(read)
+            measured.append(
+                candidate.measured("support", 0.0 if belief is None or lesson is None else belief[lesson.label])
+            )
+            if belief is not None and lesson is not None:
+                values = belief.as_dict()
+                top = max(values, key=lambda label: values[label])
+                if top != lesson.label.value:
+                    other[candidate.comparison.id] = top
+
+        def contradicted(candidate: Candidate) -> Objection | None:
+            top = other.get(candidate.comparison.id)
+            if top is None or candidate.lesson is None:
+                return None
+            return Objection(self.name, "the rationale alone leads to another label", top, candidate.lesson.label.value)
+
+        return bounded(
+            ruled(measured, contradicted),
+            stage,
+            "support.min_probability",
+            self.config.min_probability,
+            lambda c: c.measures["support"],
+            "the rationale alone does not lead to its label",
+            strict=1.0,
+        )

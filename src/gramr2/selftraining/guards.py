@@ -1,0 +1,87 @@
+"""What protects a judge from its own labels: the gold gate, and alarms for what usually goes wrong first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from gramr2.config.method import AlarmsConfig, GuardsConfig
+from gramr2.evaluation.metrics import PairedTest
+
+
+class Verdict(StrEnum):
+    """What became of a round's judge."""
+
+    ACCEPTED = "accepted"
+    ROLLED_BACK = "rolled back"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something suspicious about a round: what was measured, and the limit it passed."""
+
+    kind: str
+    message: str
+    value: float
+    limit: float
+
+
+def gate(change: PairedTest, guards: GuardsConfig) -> Verdict:
+    """Whether a judge replaces the last accepted one: not if it is significantly worse on the same gold comparisons."""
+    if guards.on_worse == "accept" or change.difference >= 0:
+        return Verdict.ACCEPTED
+    worse = change.p_value < guards.alpha if guards.test == "mcnemar" else change.high < 0
+    return Verdict.ROLLED_BACK if worse else Verdict.ACCEPTED
+
+
+def pool_alarms(labelling: dict[str, Any], reference_words: float | None, limits: AlarmsConfig) -> list[Alarm]:
+    """Alarms about a round's pseudo-labels.
+
+    Args:
+        labelling: the round's ``labelling.json``.
+        reference_words: mean words of the rationales that the judge was initialised on, or of the first round's.
+    """
+    alarms: list[Alarm] = []
+    labels, pool = labelling["labels"], labelling["pool"]
+    if decided := sum(labels.values()):
+        top = max(labels, key=lambda name: labels[name])
+        share = labels[top] / decided
+        if share > limits.max_label_share:
+            message = f"label collapse: {share:.0%} of the pool's decisions say {top}"
+            alarms.append(Alarm("label collapse", message, round(share, 4), limits.max_label_share))
+    words = labelling["rationales"]["mean_words"]
+    if words and reference_words:
+        drift = max(words / reference_words, reference_words / words)
+        if drift > limits.max_length_drift:
+            message = f"rationale length drift: {words:.0f} words on average, {reference_words:.0f} in the reference"
+            alarms.append(Alarm("length drift", message, round(drift, 4), limits.max_length_drift))
+    left = pool["judged"]
+    for name, count in pool["dropped"].items():
+        passed = (left - count) / left if left else 1.0
+        if passed < limits.min_passed:
+            message = f"the {name} filter drops {count} of {left} comparisons"
+            alarms.append(Alarm("filter drops all", message, round(passed, 4), limits.min_passed))
+        left -= count
+    if pool["judged"] and pool["kept"] / pool["judged"] > limits.max_passed:
+        message = f"the filters pass {pool['kept']} of {pool['judged']} comparisons"
+        share = round(pool["kept"] / pool["judged"], 4)
+        alarms.append(Alarm("filters pass all", message, share, limits.max_passed))
+    return alarms
+
+
+def gold_alarms(before: dict[str, Any], after: dict[str, Any], limits: AlarmsConfig) -> list[Alarm]:
+    """Alarms about a new judge against the last accepted one, from their ``gold`` metrics."""
+    if before["order_flip_rate"] is None or after["order_flip_rate"] is None:
+        return []
+    growth = after["order_flip_rate"] - before["order_flip_rate"]
+    if growth <= limits.max_flip_growth:
+        return []
+    message = f"order flips grow from {before['order_flip_rate']:.0%} to {after['order_flip_rate']:.0%}"
+    return [Alarm("order flips", message, round(growth, 4), limits.max_flip_growth)]
+
+
+def as_rows(alarms: list[Alarm]) -> list[dict[str, Any]]:
+    """For ``metrics.jsonl``."""
+    return [asdict(alarm) for alarm in alarms]

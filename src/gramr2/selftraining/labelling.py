@@ -1,0 +1,151 @@
+"""One round's pseudo-labels: judge, calibrate, find the rationales, filter, and write down what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.evaluation.calibration import MIN_ITEMS, Calibration, fit_temperature
+from gramr2.judging.records import comparison_row, decision_row, labeled_row, write_jsonl
+from gramr2.selftraining.candidate import Candidate
+from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.filters import Objection, Stage, build, sift
+from gramr2.selftraining.filters.duplicates import text_of
+from gramr2.selftraining.folder import write_json
+from gramr2.selftraining.lessons import joint, label_only, proving
+from gramr2.selftraining.measuring import ModelReaders
+from gramr2.selftraining.proofs import Prover
+
+
+def label_pool(
+    context: RunContext,
+    number: int,
+    model: Path,
+    slice_: Sequence[Comparison],
+    kept_before: Sequence[LabeledComparison],
+    tightenings: int,
+    prover: Prover,
+) -> None:
+    """Judge a slice with ``model`` and write the round's ``dropped.jsonl``, ``labelling.json`` and, last, ``kept.jsonl``.
+
+    Args:
+        kept_before: what earlier rounds contributed; the duplicates filter must know it.
+        tightenings: how many roll-backs have made the thresholds stricter.
+    """
+    config = context.config
+    title = f"round {number} · judge {len(slice_)} unlabelled comparisons"
+    decisions = context.judge(title, model, slice_, config.judge.pool)
+    calibration = _calibration(context, number, model)
+    candidates = [
+        Candidate(comparison, decision, decision.confidence)
+        if calibration is None or decision.probabilities is None or decision.label is None
+        else Candidate(comparison, decision, calibration.applied_to(decision.probabilities)[decision.label])
+        for comparison, decision in zip(slice_, decisions, strict=True)
+    ]
+    source = config.rationale.source
+    if source == "joint":
+        candidates = [joint(candidate, config.judge.principles) for candidate in candidates]
+    elif source == "proving":
+        candidates = proving(candidates, prover)
+    else:
+        candidates = [label_only(candidate) for candidate in candidates]
+    stage = Stage(
+        number=number,
+        rounds=config.rounds,
+        seed=config.seed,
+        tightenings=tightenings,
+        tighten_by=config.guards.tighten_by,
+        principles=tuple(config.judge.principles),
+        known=_known(context, kept_before, {c.id for c in slice_}),
+        readers=ModelReaders(context, model),
+    )
+    stack = build(config.filters)
+    kept, dropped = sift(stack, candidates, stage)
+    labels = Counter(c.decision.label.value for c in candidates if c.decision.label is not None)
+    counts = Counter(objection.filter for _, objection in dropped)
+    words = [len(c.rationale.split()) for c in kept if c.rationale]
+    summary: dict[str, Any] = {
+        "pool": {
+            "judged": len(slice_),
+            "kept": len(kept),
+            "dropped": {each.name: counts[each.name] for each in stack if counts[each.name]},
+        },
+        "labels": dict(sorted(labels.items())),
+        "thresholds": stage.thresholds,
+        "calibration": None if calibration is None else asdict(calibration),
+        "rationales": {"source": source, "mean_words": round(fmean(words), 2) if words else None},
+    }
+    folder = context.folder.round(number)
+    write_jsonl(folder / "dropped.jsonl", (dropped_row(*each) for each in dropped))
+    write_json(folder / "labelling.json", summary)
+    write_jsonl(folder / "kept.jsonl", (kept_row(each) for each in kept))
+
+
+def kept_row(candidate: Candidate) -> dict[str, Any]:
+    """A kept candidate: the lesson as a labelled row, with the decision behind it.
+
+    ``swapped`` tells that the row's responses are exchanged against the stored order, which votes and probabilities speak of.
+
+    Raises:
+        ValueError: there is no lesson.
+    """
+    if candidate.lesson is None:
+        raise ValueError(f"{candidate.comparison.id}: kept without a lesson")
+    numbers = decision_row(candidate.decision)
+    keys = ("agreement", "order_flip", "coverage", "probabilities", "votes")
+    return labeled_row(candidate.lesson) | {
+        "swapped": candidate.swapped,
+        "confidence": _rounded(candidate.confidence),
+        "measures": dict(candidate.measures),
+        **{key: numbers[key] for key in keys},
+    }
+
+
+def dropped_row(candidate: Candidate, objection: Objection) -> dict[str, Any]:
+    """A dropped candidate with the objection to it; the rationale is the one that would have been learnt."""
+    row = comparison_row(candidate.comparison) | asdict(objection) | decision_row(candidate.decision)
+    row |= {"confidence": _rounded(candidate.confidence), "measures": dict(candidate.measures)}
+    if candidate.lesson is not None:
+        row |= {"rationale": candidate.rationale, "rationale_order": "ba" if candidate.swapped else "ab"}
+    return row
+
+
+def _calibration(context: RunContext, number: int, model: Path) -> Calibration | None:
+    held_out = context.data.held_out
+    if not any(f.kind == "confidence" and f.calibrate for f in context.config.filters):
+        return None
+    if len(held_out) < MIN_ITEMS:
+        if number == 1:
+            context.observer.note(
+                f"confidence is not calibrated: that needs {MIN_ITEMS} held-out seed comparisons (data.held_out_share), "
+                f"there are {len(held_out)}"
+            )
+        return None
+    title = f"round {number} · calibrate on {len(held_out)} held-out seed comparisons"
+    decisions = context.judge(title, model, [item.comparison for item in held_out], context.config.judge.pool)
+    pairs = [
+        (decision.probabilities, item.label)
+        for item, decision in zip(held_out, decisions, strict=True)
+        if decision.probabilities is not None
+    ]
+    return fit_temperature([belief for belief, _ in pairs], [label for _, label in pairs])
+
+
+def _known(context: RunContext, kept_before: Sequence[LabeledComparison], now: set[str]) -> dict[str, str]:
+    """Texts that must not be learnt (again), by a name that says where they stand."""
+    data = context.data
+    known = {f"gold {item.comparison.id}": text_of(item.comparison) for item in data.gold}
+    known |= {f"seed {item.comparison.id}": text_of(item.comparison) for item in (*data.seed, *data.held_out)}
+    # A comparison that is judged again replaces its earlier self.
+    return known | {
+        f"kept {item.comparison.id}": text_of(item.comparison) for item in kept_before if item.comparison.id not in now
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

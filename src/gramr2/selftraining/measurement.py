@@ -1,0 +1,75 @@
+"""How a judge does on gold: judged once, written down, and read back by a resumed run without loading the model."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gramr2.comparison import Comparison, Label
+from gramr2.evaluation.faithfulness import probe
+from gramr2.evaluation.metrics import evaluate
+from gramr2.judging.records import comparison_row, decision_row, read_jsonl, write_jsonl
+from gramr2.judging.template import JudgeMode
+from gramr2.judgment import Decision
+from gramr2.selftraining.context import RunContext
+
+log = logging.getLogger("gramr2")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A judge's labels on gold, in the order of the gold set, and the metrics made of them."""
+
+    labels: tuple[Label | None, ...]
+    metrics: dict[str, Any]
+    faithfulness: dict[str, Any] = field(default_factory=dict)
+
+
+def measure(context: RunContext, number: int, model: Path) -> Measurement:
+    """Judge gold with a round's model and write ``gold.jsonl``."""
+    gold = context.data.gold
+    comparisons = [item.comparison for item in gold]
+    title = f"round {number} · measure on {len(gold)} gold comparisons"
+    decisions = context.judge(title, model, comparisons, context.config.judge.gold)
+    rows = [
+        comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}
+        for item, decision in zip(gold, decisions, strict=True)
+    ]
+    write_jsonl(context.folder.round(number) / "gold.jsonl", rows)
+    accuracy = evaluate(gold, decisions, context.config.seed)
+    headline = accuracy.headline()
+    metrics = headline | {key: value for key, value in asdict(accuracy).items() if key not in headline}
+    log.info("round %d: gold accuracy %s, coverage %.2f", number, accuracy.accuracy, accuracy.coverage)
+    return Measurement(
+        tuple(d.label for d in decisions), metrics, _faithfulness(context, model, comparisons, decisions)
+    )
+
+
+def recorded(context: RunContext, number: int) -> Measurement:
+    """The measurement of a finished round. One that trained nothing has none of its own: it repeats the last judge's."""
+    folder = context.folder.round(number)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    file = folder / "gold.jsonl"
+    labels = [row["label"] for row in read_jsonl(file)] if file.exists() else []
+    return Measurement(
+        tuple(None if label is None else Label(label) for label in labels),
+        metrics["gold"],
+        metrics.get("faithfulness", {}),
+    )
+
+
+def _faithfulness(
+    context: RunContext, model: Path, comparisons: Sequence[Comparison], decisions: Sequence[Decision]
+) -> dict[str, Any]:
+    count = context.config.guards.faithfulness
+    if not count or context.template.mode is JudgeMode.LABEL:
+        return {}
+    backend = context.engine.open(model, context.config.model)
+    with context.observer.task(f"probe {min(count, len(decisions))} rationales") as progress:
+        probes = probe(backend, context.template, list(zip(comparisons, decisions, strict=True))[:count])
+        progress(1, 1)
+    return {name: asdict(each) for name, each in probes.items()}

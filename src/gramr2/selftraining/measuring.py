@@ -1,0 +1,86 @@
+"""Questions to a model whose answers are numbers: how likely a text is, and which label a rationale leads to. Journaled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramr2.backends.base import Backend, Score, ScoreRequest
+from gramr2.comparison import LabeledComparison, Message
+from gramr2.judging.judge import Progress
+from gramr2.judging.proving import proof_score
+from gramr2.judging.reading import request_for, verdicts_given, withhold, without_conclusion
+from gramr2.judgment import LabelProbabilities
+from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.journal import Journal, address
+
+CHUNK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReaders:
+    """``Readers`` of the filters, answered by a judge."""
+
+    context: RunContext
+    model: Path
+
+    def read_back(self, lessons: Sequence[LabeledComparison]) -> list[LabelProbabilities | None]:
+        """P(label | rationale without its conclusion), responses withheld."""
+        context, journal = self.context, self.context.journals.measures
+        backend = context.engine.open(self.model, context.config.model)
+        asked = [(withhold(each.comparison), without_conclusion(each.rationale or "")) for each in lessons]
+        requests = [request_for(context.template, *item) for item in asked]
+        keys = [address("read back", backend.id, r.messages[0].content, r.given) for r in requests]
+        missing = [i for i, key in enumerate(keys) if journal.read(key) is None]
+        with context.observer.task(f"read {len(lessons)} labels back from rationales") as progress:
+            for start in range(0, len(missing), CHUNK):
+                part = missing[start : start + CHUNK]
+                for i, belief in zip(
+                    part, verdicts_given(backend, context.template, [asked[i] for i in part]), strict=True
+                ):
+                    values = None if belief is None else [belief.a, belief.b, belief.tie]
+                    journal.write(keys[i], {"id": lessons[i].comparison.id, "probabilities": values})
+                progress(start + len(part), len(missing))
+        found = [(journal.read(key) or {})["probabilities"] for key in keys]
+        return [None if values is None else LabelProbabilities(*values) for values in found]
+
+    def pmi(self, lessons: Sequence[LabeledComparison]) -> list[float]:
+        """Normalised pointwise mutual information of rationale and comparison under the judge."""
+        context = self.context
+        backend = context.engine.open(self.model, context.config.model)
+        alone = (Message("user", context.config.rationale.unconditional_prompt),)
+        template = context.template
+        texts = ["".join(template.answer(each.label, each.rationale)[:2]) for each in lessons]
+        given = [
+            (each.comparison.id, template.render(each.comparison), text)
+            for each, text in zip(lessons, texts, strict=True)
+        ]
+        bare = [(each.comparison.id, alone, text) for each, text in zip(lessons, texts, strict=True)]
+        with context.observer.task(f"score {len(lessons)} rationales") as progress:
+            scores = journaled_scores(backend, context.journals.measures, [*given, *bare], progress)
+        pairs = zip(scores[: len(lessons)], scores[len(lessons) :], strict=True)
+        return [max(1 + proof_score(a.logprob, b.logprob), -10.0) for a, b in pairs]
+
+
+def journaled_scores(
+    backend: Backend,
+    journal: Journal,
+    requests: Sequence[tuple[str, tuple[Message, ...], str]],
+    progress: Progress | None = None,
+) -> list[Score]:
+    """Log-probability of each text as the answer to its messages; (id, messages, text) in, each asked once."""
+    keys = [
+        address("score", backend.id, [(turn.role, turn.content) for turn in messages], text)
+        for _, messages, text in requests
+    ]
+    missing = [i for i, key in enumerate(keys) if journal.read(key) is None]
+    for start in range(0, len(missing), CHUNK):
+        part = missing[start : start + CHUNK]
+        scores = backend.score([ScoreRequest(requests[i][1], requests[i][2]) for i in part])
+        for i, score in zip(part, scores, strict=True):
+            journal.write(keys[i], {"id": requests[i][0], "logprob": score.logprob, "tokens": score.tokens})
+        if progress:
+            progress(start + len(part), len(missing))
+    records = [journal.read(key) or {} for key in keys]
+    return [Score(record["logprob"], record["tokens"]) for record in records]
