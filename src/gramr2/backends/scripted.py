@@ -37,5 +37,11 @@ class ScriptedBackend:
             yield index, [c if isinstance(c, Completion) else Completion(c, FinishReason.STOP) for c in written]
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """Every word is as likely as one in a thousand."""
-        return [Score(-math.log(1000) * len(r.text.split()), len(r.text.split())) for r in requests]
+        """A word that stands in the prompt is as likely as one in ten, any other as one in a thousand."""
+        return [_score(request) for request in requests]
+
+
+def _score(request: ScoreRequest) -> Score:
+    known = {word for turn in request.messages for word in turn.content.split()}
+    words = request.text.split()
+    return Score(sum(-math.log(10 if word in known else 1000) for word in words), len(words))

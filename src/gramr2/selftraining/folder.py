@@ -84,7 +84,8 @@ class RunFolder:
                     "undo the change or give a new folder with --out"
                 )
             return
-        strangers = [entry.name for entry in self.path.iterdir() if entry.name != ".lock"]
+        # A run that died before its first file was complete has left no more than these two.
+        strangers = [entry.name for entry in self.path.iterdir() if entry.name not in (".lock", "run.yaml.tmp")]
         if strangers:
             raise RunError(
                 f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out"
