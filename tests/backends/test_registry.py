@@ -205,11 +205,11 @@ def test_the_fingerprint_follows_the_weights(tiny_model: Path, tmp_path: Path) -
     assert registry.fingerprint(copy) != before
 
 
-def test_a_fingerprint_names_the_folder_or_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fingerprint_names_the_folder_or_the_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder(tmp_path / "myrun" / "rounds" / "1" / "model")
     folder(tmp_path / "model")
     monkeypatch.chdir(tmp_path)
-    assert registry.fingerprint(Path("myrun/rounds/1/model")).startswith("myrun@")
+    assert registry.fingerprint(Path("myrun/rounds/1/model")).startswith("round-1@")
     assert registry.fingerprint(Path("model")).startswith("model@")
 
 

@@ -14,7 +14,7 @@ from gramr2.errors import ConfigError, ModelNotFoundError, PromptTooLongError
 from gramr2.judging.budget import overlong, refuse
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import scripted, verdict_text
-from gramr2.judging.template import JudgeTemplate
+from gramr2.judging.template import JudgeTemplate, extract
 from gramr2.judgment import FinishReason, Judgment, Outcome
 
 COMPARISONS = [make(f"c{i}", a="x" * (i + 1), b="yyy") for i in range(5)]
@@ -82,16 +82,18 @@ class Memory:
         self.kept[key] = judgment
 
 
-def test_stored_judgments_are_not_paid_for_twice() -> None:
+def test_stored_judgments_are_not_paid_for_twice_but_an_order_is_asked_whole() -> None:
     store, backend = Memory(), scripted("random")
     judge = Judge(backend, sampling=Sampling(votes=3))
     first = judge.judge(COMPARISONS, store=store)
     assert len(store.kept) == 30
     asked = len(backend.requests)
+    assert judge.judge(COMPARISONS, store=store) == first
+    assert len(backend.requests) == asked
     for key in list(store.kept)[::7]:
         del store.kept[key]
     assert judge.judge(COMPARISONS, store=store) == first
-    assert sum(len(r.seeds) for r in backend.requests[asked:]) == 5
+    assert [len(r.seeds) for r in backend.requests[asked:]] == [3] * 5
     more = Judge(backend, sampling=Sampling(votes=4)).judge(COMPARISONS, store=store)
     assert [d.judgments[:3] for d in more] == [d.judgments[:3] for d in first]
     assert len(store.kept) == 40
@@ -125,3 +127,35 @@ def test_impossible_sampling_and_unknown_scripts() -> None:
         Sampling(votes=2, temperature=0)
     with pytest.raises(ModelNotFoundError, match="always-a, longer, random"):
         scripted("best")
+
+
+def says(outcomes: str) -> ScriptedBackend:
+    """One vote after the other, of the comparison as it is stored, in either order."""
+    turns = {True: iter(outcomes), False: iter(outcomes)}
+
+    def script(request: GenerationRequest, seed: int) -> str:
+        stored = extract(request.messages)[1] == COMPARISONS[0].responses[0]
+        label = Label(next(turns[stored]))
+        return verdict_text(label if stored else label.swap())
+
+    return ScriptedBackend(script)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "certainty", "votes"),
+    [("AA", 0.95, 4), ("AAAA", 0.98, 8), ("AAABAAAA", 0.95, 4), ("ABABABAB", 0.95, 16)],
+)
+def test_voting_stops_when_the_outcome_is_settled(outcomes: str, certainty: float, votes: int) -> None:
+    backend = says(outcomes)
+    seen: list[tuple[int, int]] = []
+    judge = Judge(backend, sampling=Sampling(votes=8, settled=certainty))
+    [decision] = judge.judge(COMPARISONS[:1], progress=lambda d, t: seen.append((d, t)))
+    assert len(decision.judgments) == votes
+    assert sum(len(r.seeds) for r in backend.requests) == votes
+    assert seen[-1] == (1, 1)
+
+
+def test_unsettled_voting_ends_with_the_votes_of_a_judge_that_always_takes_all() -> None:
+    whole = Judge(scripted("random"), sampling=Sampling(votes=5)).judge(COMPARISONS)
+    adaptive = Judge(scripted("random"), sampling=Sampling(votes=5, settled=0.999)).judge(COMPARISONS)
+    assert adaptive == whole

@@ -4,73 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_engine import ScriptedEngine, longer
 
 from gramr2.backends.base import Completion, GenerationRequest
-from gramr2.backends.scripted import ScriptedBackend
-from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import RunConfig, load_config, parse_config
-from gramr2.config.training import ModelConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError, PromptTooLongError, RunError
-from gramr2.judging.judge import Progress
-from gramr2.judging.scripted import verdict_text
-from gramr2.judging.template import extract
-from gramr2.judgment import FinishReason
-from gramr2.selftraining.engine import TrainingJob
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
 
 ROOT = Path(__file__).parents[2]
-
-
-def longer(request: GenerationRequest, seed: int) -> Completion:
-    """Prefers the longer response, surer the larger the difference."""
-    _, a, b = extract(request.messages)
-    label = Label.A if len(a) >= len(b) else Label.B
-    sure = 0.5 + 0.5 * min(1.0, abs(len(a) - len(b)) / 100)
-    values = {"A": sure, "B": 1 - sure} if label is Label.A else {"A": 1 - sure, "B": sure}
-    text = verdict_text(
-        label, "Feedback: Response A and Response B differ in their length, so the longer one is taken."
-    )
-    return Completion(text, FinishReason.STOP, {k: math.log(v or 1e-9) for k, v in (values | {"tie": 0.0}).items()})
-
-
-class ScriptedEngine:
-    """Trains by writing down what it was given."""
-
-    def __init__(self, script: Callable[[GenerationRequest, int], Completion | str] = longer) -> None:
-        self.script = script
-        self.trained: list[tuple[Path, list[LabeledComparison]]] = []
-        self.jobs: list[TrainingJob] = []
-        self.asked = 0
-
-    def backbone(self, model: ModelConfig) -> Path:
-        return Path(f"backbone/{model.name}")
-
-    def counter(self) -> ScriptedBackend:
-        return ScriptedBackend(self.script)
-
-    def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
-        engine = self
-
-        def counted(request: GenerationRequest, seed: int) -> Completion | str:
-            engine.asked += 1
-            return engine.script(request, seed)
-
-        return ScriptedBackend(counted, f"scripted:{folder.name if folder.name != 'model' else folder.parent.name}")
-
-    def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> None:
-        self.trained.append((start, list(job.items)))
-        self.jobs.append(job)
-        into.mkdir(parents=True)
-        (into / "config.json").write_text("{}")
-        progress(1, 1)
 
 
 def config(**changes: Any) -> RunConfig:

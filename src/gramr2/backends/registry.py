@@ -141,9 +141,10 @@ def fingerprint(folder: Path) -> str:
                 digest.update(handle.read(SAMPLE_BYTES))
             handle.seek(max(0, size - (1 << 20)))
             digest.update(handle.read())
+    # Not the run's own name: a run folder may be moved, and its journal must still be known.
     place = folder.absolute()
     of_a_round = place.name == "model" and place.parents[1].name == "rounds"
-    return f"{(place.parents[2] if of_a_round else place).name}@{digest.hexdigest()}"
+    return f"{f'round-{place.parent.name}' if of_a_round else place.name}@{digest.hexdigest()}"
 
 
 def _folder(path: Path) -> Path:

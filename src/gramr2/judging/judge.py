@@ -97,11 +97,13 @@ class Judge:
         store: JudgmentStore | None = None,
         progress: Progress | None = None,
         on_decision: Callable[[int, Decision], None] | None = None,
+        first: int = 0,
     ) -> list[Decision]:
         """Judge every comparison, in both orders unless told otherwise; with ``sampling.settled`` only as often as needed.
 
         A vote's randomness comes from (seed, comparison id, order, sample) alone. ``on_decision`` receives (index,
-        decision) as soon as a comparison is finished, in no particular order.
+        decision) as soon as a comparison is finished, in no particular order. Samples before ``first`` are taken from the
+        store as they are and not asked for.
 
         Raises:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
@@ -133,29 +135,40 @@ class Judge:
                 if progress:
                     progress(finished, len(comparisons))
 
-        pending: list[tuple[_Job, dict[int, Judgment], list[int], GenerationRequest]] = []
-        for job in jobs:
-            known: dict[int, Judgment] = {}
-            for sample in range(self.sampling.votes):
-                kept = store.get(self._key(job, sample, seed)) if store is not None else None
-                if kept is not None:
-                    known[sample] = kept
-            missing = [sample for sample in range(self.sampling.votes) if sample not in known]
-            if missing:
-                pending.append((job, known, missing, self._request(job, missing, seed)))
-            else:
-                settle(job, list(known.values()))
-        for index, completions in self.backend.generate([request for *_, request in pending]):
-            job, known, missing, request = pending[index]
+        # A job is asked whole or not at all: a resumed run then makes the same requests, and the same batches of them.
+        samples = range(first, self.sampling.votes)
+        stored = [self._stored(job, samples, seed, store) for job in jobs]
+        earlier = [self._stored(job, range(first), seed, store) or [] for job in jobs]
+        for job, before, found in zip(jobs, earlier, stored, strict=True):
+            if found is not None:
+                settle(job, [*before, *found])
+        known = {index for index, found in enumerate(stored) if found is not None}
+        requests = [self._request(job, samples, seed) for job in jobs] if len(known) < len(jobs) else []
+        for index, completions in self.backend.generate(requests, known) if requests else ():
+            if index in known:
+                continue
+            job = jobs[index]
             fresh = [
                 self._read(completion, job.order, sample, vote_seed)
-                for completion, sample, vote_seed in zip(completions, missing, request.seeds, strict=True)
+                for completion, sample, vote_seed in zip(completions, samples, requests[index].seeds, strict=True)
             ]
             if store is not None:
                 for judgment in fresh:
-                    store.put(self._key(job, judgment.sample, seed), job.comparison.id, judgment)
-            settle(job, [*known.values(), *fresh])
+                    key = self._key(job, judgment.sample, seed)
+                    if store.get(key) is None:
+                        store.put(key, job.comparison.id, judgment)
+            settle(job, [*earlier[index], *fresh])
         return [decision for decision in decisions if decision is not None]
+
+    def _stored(
+        self, job: _Job, samples: Sequence[int], seed: int, store: JudgmentStore | None
+    ) -> list[Judgment] | None:
+        """The job's judgments of these samples, if all of them are stored."""
+        if store is None:
+            return None
+        found = [store.get(self._key(job, sample, seed)) for sample in samples]
+        kept = [judgment for judgment in found if judgment is not None]
+        return kept if len(kept) == len(found) else None
 
     def _request(self, job: _Job, samples: Sequence[int], seed: int) -> GenerationRequest:
         sampling = self.sampling
@@ -219,13 +232,12 @@ def judge_adaptively(
     known = store if store is not None else _Memory()
     decisions: dict[int, Decision] = {}
     left = list(range(len(comparisons)))
-    votes = min(2, sampling.votes)
+    before, votes = 0, min(2, sampling.votes)
     while left:
         staged = Judge(judge.backend, judge.template, replace(sampling, votes=votes, settled=None))
         last = votes >= sampling.votes
-        for index, decision in zip(
-            left, staged.judge([comparisons[i] for i in left], seed=seed, store=known), strict=True
-        ):
+        judged = staged.judge([comparisons[i] for i in left], seed=seed, store=known, first=before)
+        for index, decision in zip(left, judged, strict=True):
             if last or is_settled(decision, certainty):
                 decisions[index] = decision
                 if on_decision:
@@ -233,7 +245,7 @@ def judge_adaptively(
         left = [index for index in left if index not in decisions]
         if progress:
             progress(len(decisions), len(comparisons))
-        votes = min(2 * votes, sampling.votes)
+        before, votes = votes, min(2 * votes, sampling.votes)
     return [decisions[index] for index in range(len(comparisons))]
 
 

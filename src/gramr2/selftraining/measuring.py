@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +31,17 @@ class ModelReaders:
         backend = context.engine.open(self.model, context.config.model)
         asked = [(withhold(each.comparison), without_conclusion(each.rationale or "")) for each in lessons]
         requests = [request_for(context.template, *item) for item in asked]
-        keys = [address("read back", backend.id, r.messages[0].content, r.given) for r in requests]
-        missing = [i for i, key in enumerate(keys) if journal.read(key) is None]
+        keys = [
+            address("read back", backend.id, each.comparison.id, r.messages[0].content, r.given)
+            for each, r in zip(lessons, requests, strict=True)
+        ]
         with context.observer.task(f"read {len(lessons)} labels back from rationales") as progress:
-            for start in range(0, len(missing), CHUNK):
-                part = missing[start : start + CHUNK]
-                for i, belief in zip(
-                    part, verdicts_given(backend, context.template, [asked[i] for i in part]), strict=True
-                ):
+            for part in _unanswered(journal, keys):
+                beliefs = verdicts_given(backend, context.template, [asked[i] for i in part])
+                for i, belief in zip(part, beliefs, strict=True):
                     values = None if belief is None else [belief.a, belief.b, belief.tie]
                     journal.write(keys[i], {"id": lessons[i].comparison.id, "probabilities": values})
-                progress(start + len(part), len(missing))
+                progress(part[-1] + 1, len(keys))
         found = [(journal.read(key) or {})["probabilities"] for key in keys]
         return [None if values is None else LabelProbabilities(*values) for values in found]
 
@@ -71,16 +71,22 @@ def journaled_scores(
 ) -> list[Score]:
     """Log-probability of each text as the answer to its messages; (id, messages, text) in, each asked once."""
     keys = [
-        address("score", backend.id, [(turn.role, turn.content) for turn in messages], text)
-        for _, messages, text in requests
+        address("score", backend.id, name, [(turn.role, turn.content) for turn in messages], text)
+        for name, messages, text in requests
     ]
-    missing = [i for i, key in enumerate(keys) if journal.read(key) is None]
-    for start in range(0, len(missing), CHUNK):
-        part = missing[start : start + CHUNK]
+    for part in _unanswered(journal, keys):
         scores = backend.score([ScoreRequest(requests[i][1], requests[i][2]) for i in part])
         for i, score in zip(part, scores, strict=True):
             journal.write(keys[i], {"id": requests[i][0], "logprob": score.logprob, "tokens": score.tokens})
         if progress:
-            progress(start + len(part), len(missing))
+            progress(part[-1] + 1, len(keys))
     records = [journal.read(key) or {} for key in keys]
     return [Score(record["logprob"], record["tokens"]) for record in records]
+
+
+def _unanswered(journal: Journal, keys: Sequence[str]) -> Iterator[list[int]]:
+    """Chunks of the questions of which any is unanswered, always cut in the same places: see ``Backend.generate``."""
+    for start in range(0, len(keys), CHUNK):
+        part = list(range(start, min(start + CHUNK, len(keys))))
+        if any(journal.read(keys[i]) is None for i in part):
+            yield part

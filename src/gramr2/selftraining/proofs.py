@@ -96,25 +96,23 @@ class Prover:
             [address("proof", backend.id, prompt[0].content, seed, drawn) for seed in row]
             for prompt, row in zip(prompts, seeds, strict=True)
         ]
-        pending: list[tuple[int, list[int]]] = []
-        for index, row in enumerate(keys):
-            missing = [i for i, key in enumerate(row) if journal.read(key) is None]
-            if missing:
-                pending.append((index, missing))
+        known = {i for i, row in enumerate(keys) if all(journal.read(key) is not None for key in row)}
         requests = [
             GenerationRequest(
-                prompts[index],
-                tuple(seeds[index][i] for i in missing),
+                prompt,
+                tuple(row),
                 decoding,
                 self._template.prefill,
                 stop=tuple(f"Thus, {verdict}" for verdict in VERDICTS.values()),
             )
-            for index, missing in pending
+            for prompt, row in zip(prompts, seeds, strict=True)
         ]
         with self._context.observer.task(f"write proofs for {len(items)} labels") as progress:
-            for done, (number, completions) in enumerate(backend.generate(requests), 1):
-                index, missing = pending[number]
-                for i, completion in zip(missing, completions, strict=True):
+            done = len(known)
+            for index, completions in backend.generate(requests, known):
+                if index in known:
+                    continue
+                for key, completion in zip(keys[index], completions, strict=True):
                     record = {
                         "id": items[index][0].id,
                         "label": items[index][1].value,
@@ -122,8 +120,9 @@ class Prover:
                         "finish_reason": completion.finish_reason.value,
                         "tokens": completion.completion_tokens,
                     }
-                    journal.write(keys[index][i], record)
-                progress(done, len(pending))
+                    journal.write(key, record)
+                done += 1
+                progress(done, len(items))
         records = [[journal.read(key) or {} for key in row] for row in keys]
         return [[(r["text"], FinishReason(r["finish_reason"]), r["tokens"]) for r in row] for row in records]
 
