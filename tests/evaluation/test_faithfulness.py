@@ -1,0 +1,49 @@
+"""A judge that follows its rationale is moved by the probes; one that ignores it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import make, vote
+from gramr2.backends.base import GenerationRequest
+from gramr2.backends.scripted import ScriptedBackend
+from gramr2.comparison import Label, Order
+from gramr2.evaluation.faithfulness import probe
+from gramr2.judging.scripted import verdict_text
+from gramr2.judging.template import JudgeTemplate
+from gramr2.judging.voting import decide
+from gramr2.judgment import Outcome
+
+A = "Feedback: Response A keeps the limit here.\nConclusion: Response A is better."
+B = "Feedback: Response B keeps the limit here.\nConclusion: Response B is better."
+ITEMS = [
+    (make(str(i)), decide(str(i), [vote(o, Order.AB, 0, None, text), vote(o, Order.BA, 0, None, None)]))
+    for i, (o, text) in enumerate([(Outcome.A, A), (Outcome.B, B)] * 2)
+]
+
+
+def follows(request: GenerationRequest, seed: int) -> str:
+    reason = request.written[0]
+    last = max((reason.rfind(f"Response {x}"), Label(x)) for x in "AB")
+    return verdict_text(last[1] if last[0] >= 0 else Label.TIE)
+
+
+def test_a_judge_that_reads_its_rationale() -> None:
+    found = probe(ScriptedBackend(follows), JudgeTemplate(), ITEMS)
+    assert {name: each.changed for name, each in found.items()} == {
+        "removed": 1.0,
+        "exchanged": 1.0,
+        "cut": 0.0,
+        "contradicted": 1.0,
+    }
+    assert found["removed"].n == 4
+    assert found["removed"].low == pytest.approx(0.51, abs=0.01)
+
+
+def test_a_judge_that_does_not() -> None:
+    stubborn = ScriptedBackend(lambda request, seed: verdict_text(Label.A))
+    assert all(each.changed == 0 for each in probe(stubborn, JudgeTemplate(), ITEMS).values())
+
+
+def test_too_few_rationales_are_not_probed() -> None:
+    assert probe(ScriptedBackend(follows), JudgeTemplate(), ITEMS[:1]) == {}
