@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gramr2.cli import check, evaluate, judge, models, train
+from gramr2.cli import check, evaluate, inspect, judge, models, report, train
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
@@ -22,6 +22,8 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("judge")(judge.judge)
 app.command("eval")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("inspect")(inspect.inspect)
 app.add_typer(models.app, name="models")
 
 

@@ -23,38 +23,42 @@ def train(
     """Train a judge: on the seed, then round by round on what it labels itself. The same command resumes."""
     config = load_config(run)
     set_up_logging(quiet or as_json)
+    from gramr2.reporting.report import write_report
     from gramr2.selftraining.loop import SelfTraining
 
     folder = out or Path(config.out or Path("runs") / run.stem)
     metrics = SelfTraining(config, folder, observer=Bars(quiet or as_json)).run()
+    report = write_report(folder)
     if as_json:
-        stdout.print_json(data={"run": str(folder), "judge": str(folder / "judge"), "rounds": metrics})
+        paths = {"run": str(folder), "judge": str(folder / "judge"), "report": str(report)}
+        stdout.print_json(data=paths | {"rounds": metrics})
         return
     if not quiet:
         stdout.print(table(metrics))
     last = metrics[-1].get("change")
     if last and not quiet:
         say(
-            f"Last round against the one before: {100 * last['difference']:+.1f} points "
+            f"The last against the judge in force before it: {100 * last['difference']:+.1f} points "
             f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar p = {last['p_value']:.2f})."
         )
-    say(f"run    {folder}\njudge  {folder / 'judge'}")
+    say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")
 
 
 def table(metrics: list[dict[str, Any]]) -> Table:
     """One line a round: how the judge did on gold, and what it kept of the pool."""
     grid = Table(title="Gold accuracy by round (95 % interval; abstentions count in coverage, not in accuracy)")
-    for name in ("round", "n", "accuracy", "interval", "order flips", "coverage", "pool kept"):
+    for name in ("round", "n", "accuracy", "interval", "order flips", "coverage", "pool kept", "verdict"):
         grid.add_column(name, justify="right")
     for row in metrics:
         gold, pool = row["gold"], row["pool"]
         grid.add_row(
-            "0 (seed)" if row["round"] == 0 else str(row["round"]),
+            str(row["round"]) if row["stage"] == "round" else f"{row['round']} ({row['stage']})",
             str(gold["n"]),
             percent(gold["accuracy"]),
             interval(gold["low"], gold["high"]),
             percent(gold["order_flip_rate"]),
             percent(gold["coverage"]),
             f"{pool['kept']} of {pool['judged']}" if pool["judged"] else "–",
+            row.get("verdict", "–"),
         )
     return grid

@@ -1,0 +1,122 @@
+"""The report's figures as inline SVG: the same bytes for the same data, legible on light and dark."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gramr2.reporting.reliability import Bin
+
+# The colour-blind-safe palette of Okabe and Ito (2008).
+BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
+# Stands for the page's own text colour, which a figure cannot know.
+_INK = "#010203"
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gramr2",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+}
+
+
+def accuracy(
+    names: Sequence[str],
+    values: Sequence[tuple[float, float, float] | None],
+    accepted: Sequence[bool],
+    longer: float | None = None,
+) -> str:
+    """Gold accuracy per judge with its 95 % interval; a judge that is not in force is drawn hollow.
+
+    Args:
+        values: (accuracy, low, high) in [0, 1], or None where nothing was decided.
+        longer: accuracy of always choosing the longer response, drawn as a line.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7, 3), layout="constrained")
+        axes = figure.subplots()
+        for x, (value, stands) in enumerate(zip(values, accepted, strict=True)):
+            if value is not None:
+                middle, low, high = (100 * v for v in value)
+                axes.errorbar(
+                    x,
+                    middle,
+                    [[max(middle - low, 0)], [max(high - middle, 0)]],
+                    fmt="o",
+                    color=BLUE,
+                    mfc=BLUE if stands else "none",
+                    capsize=4,
+                )
+        if longer is not None:
+            axes.axhline(100 * longer, linestyle="--", linewidth=1, color=_INK)
+            axes.annotate(
+                "always the longer response", (0, 100 * longer), (4, 4), ("axes fraction", "data"), "offset points"
+            )
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        axes.set_ylim(0, 100)
+        axes.set_ylabel("gold accuracy, %")
+        return _svg(figure, "Gold accuracy by round with 95 % intervals")
+
+
+def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, title: str) -> str:
+    """How many kept and dropped comparisons have which value in [0, 1]."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(4.2, 2.4), layout="constrained")
+        axes = figure.subplots()
+        bins = [i / 20 for i in range(21)]
+        axes.hist([kept, dropped], bins=bins, stacked=True, color=[GREEN, ORANGE], label=["kept", "dropped"])
+        axes.set_xlim(0, 1)
+        axes.set_xlabel(label)
+        axes.set_ylabel("comparisons")
+        axes.legend()
+        return _svg(figure, f"{title}: histogram of {label}, kept and dropped")
+
+
+def reliability(bins: Sequence[Bin], title: str) -> str:
+    """Accuracy against confidence, with Wilson intervals; on the dashed line confidence is right."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(3.6, 3.4), layout="constrained")
+        axes: Axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color=_INK)
+        for each in bins:
+            axes.errorbar(
+                each.confidence,
+                each.accuracy,
+                [[max(each.accuracy - each.low, 0)], [max(each.high - each.accuracy, 0)]],
+                fmt="o",
+                color=BLUE,
+                capsize=3,
+                clip_on=False,
+            )
+            axes.annotate(f"{each.n}", (each.confidence, each.accuracy), xytext=(5, 4), textcoords="offset points")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("accuracy")
+        return _svg(figure, f"Reliability of {title}: accuracy by confidence, with the number of comparisons")
+
+
+def _svg(figure: Figure, title: str) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*"', r"<svg \1", text, count=1)
+    # Several figures share a page, and matplotlib gives each the same ids.
+    own = hashlib.blake2b((title + text).encode(), digest_size=4).hexdigest()
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\1f{own}-", text)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)

@@ -1,0 +1,136 @@
+"""One self-contained HTML file about a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gramr2.reporting import plots
+from gramr2.reporting.examples import Example, chosen
+from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
+from gramr2.reporting.run import RoundView, RunView, read_run
+from gramr2.selftraining.folder import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One step of a round's flow: who took out how many, and how many are left."""
+
+    name: str
+    taken: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A round as the template needs it."""
+
+    round: RoundView
+    flow: tuple[Flow, ...]
+    confidence: Markup | None
+    agreement: Markup | None
+    examples: tuple[Example, ...]
+
+
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Write the report of a run, finished or not, and return where it is (``RUN/report.html`` unless told otherwise).
+
+    Raises:
+        RunError: the folder is not a run.
+    """
+    target = out or run / "report.html"
+    write_text(target, render(read_run(run)))
+    return target
+
+
+def render(view: RunView) -> str:
+    """The report as HTML."""
+    environment = Environment(
+        loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"percent": _percent, "signed": _signed, "number": _number}
+    measured = view.measured
+    stands = _in_force(measured)
+    judges = [each for each in measured if (each.metrics or {}).get("verdict") != "skipped"]
+    figure = judges and plots.accuracy(
+        [each.title for each in judges],
+        [_point(each) for each in judges],
+        [each.number in stands for each in judges],
+        view.longer,
+    )
+    return environment.get_template("report.html.j2").render(
+        view=view,
+        rows=[each.metrics for each in measured],
+        titles=[each.title for each in measured],
+        longer=view.longer,
+        last=max(stands, default=None),
+        accuracy=Markup(figure) if figure else None,
+        alarms=[(each.title, alarm) for each in measured for alarm in (each.metrics or {}).get("alarms", ())],
+        sections=[_section(view, each) for each in view.rounds if each.kept or each.dropped],
+        reliability=_reliability(view, stands),
+        config=yaml.safe_dump(view.config, sort_keys=False, allow_unicode=True, width=100),
+    )
+
+
+def _in_force(measured: tuple[RoundView, ...]) -> list[int]:
+    """Rounds whose judge was accepted, the seed judge included."""
+    return [each.number for each in measured if (each.metrics or {}).get("verdict", "accepted") == "accepted"]
+
+
+def _point(each: RoundView) -> tuple[float, float, float] | None:
+    gold = (each.metrics or {})["gold"]
+    return None if gold["accuracy"] is None else (gold["accuracy"], gold["low"], gold["high"])
+
+
+def _section(view: RunView, each: RoundView) -> Section:
+    left = len(each.kept) + len(each.dropped)
+    flow = [Flow("judged", 0, left)]
+    filters = each.filters(view.stack)
+    for name in filters:
+        taken = sum(row["filter"] == name for row in each.dropped)
+        left -= taken
+        flow.append(Flow(name, taken, left))
+
+    def histogram(key: str, label: str) -> Markup | None:
+        kept = [row[key] for row in each.kept if row[key] is not None]
+        dropped = [row[key] for row in each.dropped if row[key] is not None]
+        # Made of numbers alone: nothing of the data's text is in a figure.
+        return Markup(plots.histogram(kept, dropped, label)) if kept or dropped else None
+
+    return Section(
+        each,
+        tuple(flow),
+        histogram("confidence", "confidence"),
+        histogram("agreement", "agreement of the votes"),
+        tuple(chosen(each, filters)),
+    )
+
+
+def _reliability(view: RunView, stands: list[int]) -> list[tuple[str, Markup, list[Bin], float | None, int]]:
+    """Diagrams of the first and the last judge in force: (title, figure, bins, ECE, n)."""
+    found: list[tuple[str, Markup, list[Bin], float | None, int]] = []
+    for each in view.measured:
+        if each.gold and each.number in {min(stands), max(stands)}:
+            pairs = [(row["confidence"], row["label"] == row["truth"]) for row in each.gold if row["label"] is not None]
+            bins = reliability_bins(pairs)
+            if bins:
+                figure = Markup(plots.reliability(bins, each.title))
+                found.append((each.title, figure, bins, expected_calibration_error(bins), len(pairs)))
+    return found
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,95 @@
+"""A run folder, read for people: whatever of it is there, finished or not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gramr2.errors import RunError
+from gramr2.judging.records import read_jsonl
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """One round: its metrics (None while it is under way), and its rows of kept, dropped and gold comparisons."""
+
+    number: int
+    metrics: Row | None
+    kept: tuple[Row, ...]
+    dropped: tuple[Row, ...]
+    gold: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """«round 2», «seed judge» or «final stage»."""
+        stage = (self.metrics or {}).get("stage", "seed" if self.number == 0 else "round")
+        return {"seed": "seed judge", "final": "final stage"}.get(stage, f"round {self.number}")
+
+    def filters(self, stack: tuple[str, ...]) -> tuple[str, ...]:
+        """The filters that dropped something here, in the order of the stack."""
+        found = {row["filter"] for row in self.dropped}
+        return tuple(name for name in stack if name in found)
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as it stands: its resolved config, its rounds in order, and what always choosing the longer response would get."""
+
+    path: Path
+    config: Row
+    rounds: tuple[RoundView, ...]
+    longer: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final judge is there."""
+        return (self.path / "judge" / "config.json").is_file()
+
+    @property
+    def stack(self) -> tuple[str, ...]:
+        """All filters in the order in which they look; «abstained» is always the first."""
+        return ("abstained", *(each["kind"] for each in self.config.get("filters", ())))
+
+    @property
+    def measured(self) -> tuple[RoundView, ...]:
+        """Rounds with metrics."""
+        return tuple(each for each in self.rounds if each.metrics is not None)
+
+
+def read_run(path: Path) -> RunView:
+    """Read a run folder.
+
+    Raises:
+        RunError: it is not one, or a file in it is damaged.
+    """
+    file = path / "run.yaml"
+    if not file.is_file():
+        raise RunError(f"{path} is not a run folder: it has no run.yaml; gramr2 train makes one")
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if each.name.isdigit())
+        rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
+        data = path / "data.json"
+        summary = json.loads(data.read_text(encoding="utf-8")) if data.is_file() else {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{path}: a file of this run cannot be read: {error}") from error
+    return RunView(path, config, rounds, summary.get("gold", {}).get("longer_response_accuracy"))
+
+
+def _round(folder: Path, number: int) -> RoundView:
+    metrics = folder / "metrics.json"
+    return RoundView(
+        number,
+        json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None,
+        *(_rows(folder / f"{name}.jsonl") for name in ("kept", "dropped", "gold")),
+    )
+
+
+def _rows(file: Path) -> tuple[Row, ...]:
+    return tuple(read_jsonl(file)) if file.is_file() else ()

@@ -1,0 +1,196 @@
+"""The report and the inspection of whole scripted runs: complete, partial, hostile."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted_engine import ScriptedEngine
+
+from gramr2.config import parse_config
+from gramr2.errors import ConfigError, RunError
+from gramr2.reporting.examples import example, objection, prompt_text
+from gramr2.reporting.reliability import expected_calibration_error, reliability_bins
+from gramr2.reporting.report import render, write_report
+from gramr2.reporting.run import RoundView, RunView, read_run
+from gramr2.selftraining.loop import SelfTraining
+
+HOSTILE = '</pre></script><img src=x onerror="alert(1)"> {{ 7*7 }} &amp;'
+CONFIG: dict[str, Any] = {
+    "model": "none",
+    "data": {
+        "seed": {"path": "starter:labeled", "limit": 6},
+        "pool": {"path": "starter:unlabeled", "limit": 20},
+        "gold": {"path": "starter:gold", "limit": 10},
+    },
+    "judge": {"pool": {"votes": 2}},
+    "filters": [{"kind": "confidence", "threshold": 0.7}, {"kind": "consistency"}, {"kind": "balance"}],
+    "guards": {"faithfulness": 4},
+    "rounds": 2,
+    "final": {},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    SelfTraining(parse_config(CONFIG), folder, engine=ScriptedEngine()).run()
+    return folder
+
+
+class Tags(HTMLParser):
+    """Every tag and attribute of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_the_report_says_what_the_run_did(run: Path) -> None:
+    page = write_report(run).read_text()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        assert f"{100 * row['gold']['accuracy']:.1f} %" in page
+    for name, count in rows[1]["pool"]["dropped"].items():
+        assert re.search(rf"<span>{name}</span>.*?−{count} →", page, re.DOTALL), name
+    for words in (
+        "expected calibration error",
+        "Does it use its rationale?",
+        "confidence.threshold",
+        "Always choosing",
+    ):
+        assert words in page
+    assert "final stage" in page
+    assert "not finished" not in page
+
+
+def test_it_is_one_file_without_scripts_and_the_same_bytes_twice(run: Path, tmp_path: Path) -> None:
+    first, second = write_report(run, tmp_path / "a.html"), write_report(run, tmp_path / "b.html")
+    page = first.read_text()
+    assert page == second.read_text()
+    tags = Tags(page).tags
+    names = {name for name, _ in tags}
+    assert not names & {"script", "link", "img", "iframe"}
+    loaded = [attrs[key] for _, attrs in tags for key in ("src", "href", "xlink:href") if attrs.get(key)]
+    assert all(each and each.startswith("#") for each in loaded)
+    figures = [attrs for name, attrs in tags if name == "svg"]
+    assert len(figures) >= 6
+    assert all(attrs.get("aria-label") for attrs in figures)
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) > 10
+    assert all(name in ids for name in re.findall(r"url\(#([^)]+)\)", page))
+
+
+@pytest.mark.parametrize("gone", [["judge", "metrics.jsonl", "rounds/3", "rounds/2"], ["judge", "rounds", "data.json"]])
+def test_a_run_under_way_gives_what_there_is(run: Path, tmp_path: Path, gone: list[str]) -> None:
+    copy = tmp_path / "partial"
+    shutil.copytree(run, copy)
+    for name in gone:
+        shutil.rmtree(copy / name) if (copy / name).is_dir() else (copy / name).unlink()
+    page = render(read_run(copy))
+    assert "not finished" in page
+    assert ("No judge has been measured yet" in page) == ("rounds" in gone)
+
+
+def test_what_is_not_a_run_is_a_sentence(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not a run folder"):
+        write_report(tmp_path)
+    shutil.copytree(run, tmp_path / "broken")
+    (tmp_path / "broken/rounds/1/kept.jsonl").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        write_report(tmp_path / "broken")
+
+
+def row(**texts: Any) -> dict[str, Any]:
+    vote = {"order": "ab", "outcome": "A", "rationale": texts.get("rationale"), "probabilities": None}
+    base = {"id": "x", "prompt": "p", "responses": ["a", "b"], "label": "A", "confidence": 0.9, "agreement": 1.0}
+    return base | {"order_flip": False, "rationale": None, "votes": [vote]} | texts
+
+
+@given(st.text(max_size=30).map(lambda text: HOSTILE + text))
+def test_text_of_the_data_stays_text(text: str) -> None:
+    hostile = row(id=text, prompt=[{"role": "user", "content": text}], responses=[text, text], rationale=text)
+    dropped = hostile | {"filter": "confidence", "reason": text, "value": text, "threshold": 1}
+    view = RunView(
+        Path("run"),
+        {"model": {"name": text}, "seed": 1, "filters": [{"kind": "confidence"}]},
+        (RoundView(1, None, (hostile,), (dropped,), ()),),
+    )
+    page = render(view)
+    assert "<img" not in page
+    assert "onerror=&#34;alert(1)&#34;" in page
+    assert "{{ 7*7 }}" in page
+    assert not {name for name, _ in Tags(page).tags} & {"img", "script"}
+
+
+def test_a_lesson_that_was_learnt_swapped_is_shown_as_it_is_stored() -> None:
+    shown = example(row(responses=["b", "a"], label="B", swapped=True), kept=True)
+    assert (shown.responses, shown.label, shown.rationale_swapped) == (("a", "b"), "A", True)
+    dropped = row(rationale_order="ba", filter="f", reason="r", value=None, threshold=None)
+    assert example(dropped, kept=False).rationale_swapped
+    assert objection(dropped) == "f: r"
+    assert objection(dropped | {"value": 1, "threshold": 2}) == "f: r (1, wanted 2)"
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
+    assert prompt_text(turns) == "User: hi\n\nAssistant: yes"
+
+
+def test_reliability() -> None:
+    bins = reliability_bins([(0.95, True), (0.95, False), (0.35, False), (1.0, True)])
+    assert [each.n for each in bins] == [1, 3]
+    assert bins[1].accuracy == pytest.approx(2 / 3)
+    expected = (1 * 0.35 + 3 * abs(2 / 3 - (0.95 + 0.95 + 1) / 3)) / 4
+    assert expected_calibration_error(bins) == pytest.approx(expected)
+    assert expected_calibration_error([]) is None
+
+
+def inspected(capsys: pytest.CaptureFixture[str], run: Path, **options: Any) -> str:
+    from gramr2.cli.inspect import inspect
+
+    usual: dict[str, Any] = {
+        "number": None,
+        "dropped_by": None,
+        "kept": False,
+        "name": None,
+        "limit": 5,
+        "as_json": False,
+    }
+    inspect(run, **(usual | options))
+    return capsys.readouterr().out
+
+
+def test_inspect_prints_what_was_dropped_and_why(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = inspected(capsys, run, number=1, dropped_by="confidence", limit=2)
+    assert text.count("confidence: the label's probability is too low") == 2
+    assert "[Response B]" in text
+    assert "more: raise --limit" in text
+    kept = [
+        json.loads(line) for line in inspected(capsys, run, number=1, kept=True, as_json=True, limit=99).splitlines()
+    ]
+    assert kept == [json.loads(line) for line in (run / "rounds/1/kept.jsonl").read_text().splitlines()]
+    one = inspected(capsys, run, number=1, name=kept[0]["id"])
+    assert f"── {kept[0]['id']} · kept" in one
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"number": 7}, "has labelled the pool in 1, 2"),
+        ({"number": 1, "dropped_by": "taste"}, "something was dropped by confidence"),
+        ({"name": "nobody"}, "no such comparison as 'nobody'"),
+        ({"kept": True, "dropped_by": "confidence"}, "exclude each other"),
+    ],
+)
+def test_inspect_names_what_there_is(run: Path, options: dict[str, Any], sentence: str, capsys: Any) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        inspected(capsys, run, **options)
