@@ -100,7 +100,7 @@ def _section(view: RunView, each: RoundView) -> Section:
         kept = [row[key] for row in each.kept if row[key] is not None]
         dropped = [row[key] for row in each.dropped if row[key] is not None]
         # Made of numbers alone: nothing of the data's text is in a figure.
-        return Markup(plots.histogram(kept, dropped, label)) if kept or dropped else None
+        return Markup(plots.histogram(kept, dropped, label, each.title)) if kept or dropped else None
 
     return Section(
         each,
