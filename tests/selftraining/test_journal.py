@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+
+import pytest
 
 from conftest import vote
 from gramr2.judgment import Outcome
@@ -58,3 +61,32 @@ def test_an_address_depends_on_every_part() -> None:
     keys = {address("a", 1, ["x"]), address("a", 1, ["y"]), address("a", 2, ["x"]), address("b", 1, ["x"])}
     assert len(keys) == 4
     assert address("a", 1, ["x"]) in keys
+
+
+def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    with Journal(file) as journal:
+        journal.write("a", {"text": "kept"})
+    whole = file.read_bytes()
+    with Journal(file) as journal:
+        real = journal._file
+
+        class Full:
+            """Takes half a line and then has no room."""
+
+            def write(self, text: str) -> int:
+                real.write(text[: len(text) // 2])
+                real.flush()
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            def close(self) -> None:
+                real.close()
+
+        journal._file = Full()  # type: ignore[assignment]
+        with pytest.raises(OSError, match="No space left"):
+            journal.write("b", {"text": "lost"})
+    assert file.read_bytes().startswith(whole)
+    with Journal(file) as journal:
+        assert journal.read("a") == {"key": "a", "text": "kept"}
+        assert journal.read("b") is None
+        assert journal.damaged == 1

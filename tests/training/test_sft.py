@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from conftest import labeled
 from gramr2.backends.encoding import Encoder
 from gramr2.comparison import Label
 from gramr2.config.training import ModelConfig, TrainingConfig
-from gramr2.errors import DataError
+from gramr2.errors import DataError, MissingDependencyError
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.training.sft import TrainingExample, encode, examples_from, fine_tune
 
@@ -87,3 +90,56 @@ def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> 
     assert p_second(tmp_path / "m") > 0.9 > p_second(tiny_model)
     assert not list((tmp_path / "m").glob("checkpoint-*"))
     assert (tmp_path / "m" / "gramr2_judge.json").exists()
+
+
+@pytest.mark.slow
+def test_trackers_write_beside_the_model(tmp_path: Path, tiny_model: Path) -> None:
+    config = TrainingConfig(epochs=1, batch_size=2, report_to=["tensorboard"])
+    examples = [TrainingExample(labeled(str(i), Label.A).comparison, Label.A, None) for i in range(2)]
+    into = tmp_path / "run/rounds/1/model"
+    (tmp_path / "run/rounds/1/tracking").mkdir(parents=True)
+    (tmp_path / "run/rounds/1/tracking/stale").touch()
+    fine_tune(tiny_model, into, examples, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+    names = [file.name for file in (into.parent / "tracking").rglob("*") if file.is_file()]
+    assert names
+    assert all(name.startswith("events.out") for name in names)
+    assert not (into / "runs").exists()
+    assert "TENSORBOARD_LOGGING_DIR" not in os.environ
+
+
+def test_a_tracker_that_is_not_installed_is_named(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    config = TrainingConfig(report_to=["trackio"])
+    example = TrainingExample(labeled("x", Label.A).comparison, Label.A, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'gramr2\[trackio\]'"):
+        fine_tune(tiny_model, tmp_path / "m", [example], JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_is_a_sentence_and_leaves_no_half_model(tmp_path: Path, tiny_model: Path) -> None:
+    """The limit on a file's size stands in for the disk's: the same error from the same place, without filling a disk."""
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from conftest import labeled
+from gramr2.comparison import Label
+from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.errors import RunError
+from gramr2.judging.template import JudgeTemplate
+from gramr2.training.sft import TrainingExample, fine_tune
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+example = TrainingExample(labeled("x", Label.A).comparison, Label.A, None)
+try:
+    fine_tune(Path({str(tiny_model)!r}), Path({str(tmp_path / "m")!r}), [example], JudgeTemplate(),
+              TrainingConfig(epochs=1), ModelConfig(name="x"), seed=0)
+except RunError as error:
+    print("SENTENCE", error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "SENTENCE" in done.stdout, done.stderr[-2000:]
+    assert "the model cannot be written" in done.stdout
+    assert not (tmp_path / "m").exists()

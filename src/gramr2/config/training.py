@@ -61,8 +61,8 @@ class TrainingConfig(Section):
     others (the log of any command that loads a model says what this one measured)"""
     orders: Literal["both", "hashed"] = "both"
     """show each example in both orders, or in one drawn by hash (half the cost)"""
-    report_to: list[str] = Field(default_factory=list)
-    """trackers of the trainer, such as tensorboard or wandb"""
+    report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
+    """trackers of the trainer; TensorBoard's files go to ``rounds/N/tracking``"""
 
     @model_validator(mode="after")
     def _micro_divides(self) -> TrainingConfig:

@@ -6,10 +6,13 @@ in a response stays text here too and both sides see the same boundaries.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +28,7 @@ from gramr2.backends.hardware import choose_device, keep_freed_memory, release_f
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, has_bare_mentions
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.data.split import fraction
-from gramr2.errors import DataError, RunError
+from gramr2.errors import DataError, MissingDependencyError, RunError
 from gramr2.judging.template import PROMPT_FILE, JudgeTemplate
 
 log = logging.getLogger("gramr2")
@@ -129,10 +132,14 @@ def fine_tune(
 
     Raises:
         DataError: there is nothing to train on.
+        MissingDependencyError: a tracker is not installed.
         RunError: the model cannot be written, as when the disk is full.
     """
     if not examples:
         raise DataError("there is no example to train on")
+    for tracker in config.report_to:
+        if importlib.util.find_spec(tracker) is None:
+            raise MissingDependencyError(tracker, tracker, f"report_to: {tracker}")
     set_seed(seed % (1 << 31))
     keep_freed_memory()
     device = choose_device(model_config.device)
@@ -148,14 +155,15 @@ def fine_tune(
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    trainer = SFTTrainer(
-        model=model,
-        args=_arguments(config, scratch, len(rows), device, seed),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-        peft_config=_lora(config) if config.method == "lora" else None,
-        callbacks=[_Steps(on_step)] if on_step else [],
-    )
+    with _tracking_in(into.with_name("tracking")):
+        trainer = SFTTrainer(
+            model=model,
+            args=_arguments(config, scratch, len(rows), device, seed, name="-".join(into.absolute().parts[-4:-1])),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            peft_config=_lora(config) if config.method == "lora" else None,
+            callbacks=[_Steps(on_step)] if on_step else [],
+        )
     for callback in ("PrinterCallback", "ProgressCallback"):
         _remove(trainer, callback)
     outcome = trainer.train()
@@ -191,7 +199,25 @@ def fine_tune(
     return report
 
 
-def _arguments(config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int) -> SFTConfig:
+@contextmanager
+def _tracking_in(folder: Path) -> Iterator[None]:
+    """TensorBoard would write beside the weights; it takes another place from the environment, when the trainer is made."""
+    key = "TENSORBOARD_LOGGING_DIR"
+    before = os.environ.get(key)
+    if before is None:
+        # What a training that was cut off has left there would be drawn over this one.
+        shutil.rmtree(folder, ignore_errors=True)
+    os.environ[key] = before or str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[key]
+
+
+def _arguments(
+    config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, name: str
+) -> SFTConfig:
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
     steps = max(1, round(config.epochs * examples / config.batch_size))
     return SFTConfig(
@@ -214,6 +240,8 @@ def _arguments(config: TrainingConfig, folder: Path, examples: int, device: torc
         logging_steps=1,
         save_strategy="no",
         report_to=config.report_to or "none",
+        run_name=name,
+        project="gramr2",
         disable_tqdm=True,
         seed=seed % (1 << 31),
         data_seed=seed % (1 << 31),
