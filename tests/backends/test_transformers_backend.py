@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conftest import make
-from gramr2.backends.base import Decoding, GenerationRequest, ScoreRequest, VerdictReading
+from gramr2.backends.base import Decoding, GenerationRequest, Score, ScoreRequest, VerdictReading
 from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.comparison import Message
 from gramr2.errors import ConfigError, ModelError, PromptTooLongError
@@ -108,6 +108,23 @@ def test_label_probabilities_are_those_of_the_model(backend: TransformersBackend
     assert completion.label_logprobs is not None
     assert [completion.label_logprobs[label] for label in ("A", "B", "tie")] == pytest.approx(expected, abs=1e-4)
     assert completion.completion_tokens == 0
+
+
+def test_scores_do_not_depend_on_the_batch(backend: TransformersBackend, tiny_model: Path) -> None:
+    messages = [(Message("user", "short"),), (Message("user", "a much longer prompt " * 9),)]
+    everything = [ScoreRequest(m, text) for m in messages for text in ("one", "and something longer to score", "")]
+    alone = [backend.score([request])[0] for request in everything]
+    small = TransformersBackend(tiny_model, batching=Batching(prefill_tokens=300))
+    for other in (backend.score(everything), small.score(everything), backend.score(everything[::-1])[::-1]):
+        assert [score.tokens for score in other] == [score.tokens for score in alone]
+        assert [score.logprob for score in other] == pytest.approx([score.logprob for score in alone], abs=1e-4)
+    ids = backend.encoder.prompt(messages[0])
+    answer = backend.encoder.fragment("one")
+    with torch.inference_mode():
+        logits = backend.model(torch.tensor([ids + answer])).logits[0].log_softmax(-1)
+    by_hand = sum(float(logits[len(ids) + i - 1, token]) for i, token in enumerate(answer))
+    assert alone[0].logprob == pytest.approx(by_hand, abs=1e-4)
+    assert alone[2] == Score(0.0, 0)
 
 
 def test_prompts_are_prefilled_once(backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch) -> None:

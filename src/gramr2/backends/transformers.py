@@ -21,6 +21,7 @@ from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper
+from gramr2.backends.scoring import Limits, score_all
 from gramr2.comparison import Message
 from gramr2.errors import ModelError, PromptTooLongError
 
@@ -129,16 +130,11 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token."""
-        scores: list[Score] = []
-        for request in requests:
-            prompt, answer = self.encoder.prompt(request.messages), self.encoder.fragment(request.text)
-            ids = torch.tensor([prompt + answer], device=self.device)
-            logits = self.model(ids, logits_to_keep=len(answer) + 1, use_cache=False).logits[0, :-1].float()
-            target = torch.tensor(answer, device=self.device)
-            picked = torch.log_softmax(logits, -1).gather(1, target[:, None])
-            scores.append(Score(float(picked.double().sum()), len(answer)))
-        return scores
+        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token. Like lengths share a pass."""
+        prompts = [self.encoder.prompt(request.messages) for request in requests]
+        answers = [self.encoder.fragment(request.text) for request in requests]
+        limits = Limits(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)
+        return score_all(self.model, self.device, [*zip(prompts, answers, strict=True)], limits)
 
     def _bridge_tokens(self, request: GenerationRequest) -> int:
         verdict = request.verdict

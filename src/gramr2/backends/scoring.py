@@ -1,0 +1,77 @@
+"""Log-probabilities of given texts: neighbours in length share a forward pass, and only the answers' logits are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gramr2.backends.base import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one forward pass: padded tokens in it, bytes of logits out of it, and whether lengths may differ (padding takes
+    places in a sliding window)."""
+
+    tokens: int
+    logit_bytes: int
+    mixed_lengths: bool
+
+
+def score_all(
+    model: Any, device: torch.device, items: Sequence[tuple[list[int], list[int]]], limits: Limits
+) -> list[Score]:
+    """Log-probability of each answer given its prompt, both as ids, in the order given."""
+    scores: list[Score | None] = [None] * len(items)
+    vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
+    for batch in _batches(items, vocabulary, limits):
+        for index, score in zip(batch, _score(model, device, [items[i] for i in batch]), strict=True):
+            scores[index] = score
+    return [score for score in scores if score is not None]
+
+
+def _batches(items: Sequence[tuple[list[int], list[int]]], vocabulary: int, limits: Limits) -> Iterator[list[int]]:
+    length = [len(prompt) + len(answer) for prompt, answer in items]
+    batch: list[int] = []
+    for i in sorted(range(len(items)), key=lambda i: -length[i]):
+        tried = [*batch, i]
+        kept = max(len(items[j][1]) for j in tried) + 1
+        full = (
+            length[tried[0]] * len(tried) > limits.tokens
+            or 4 * vocabulary * kept * len(tried) > limits.logit_bytes
+            or (not limits.mixed_lengths and length[i] != length[tried[0]])
+        )
+        if batch and full:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _score(model: Any, device: torch.device, items: Sequence[tuple[list[int], list[int]]]) -> list[Score]:
+    """One pass. Padding stands on the left, so that all answers end where the logits do."""
+    width = max(len(prompt) + len(answer) for prompt, answer in items)
+    ids = torch.zeros((len(items), width), dtype=torch.long)
+    mask, positions = torch.ones_like(ids), torch.zeros_like(ids)
+    for row, (prompt, answer) in enumerate(items):
+        gap = width - len(prompt) - len(answer)
+        ids[row, gap:] = torch.tensor(prompt + answer)
+        mask[row, :gap] = 0
+        positions[row, gap:] = torch.arange(len(prompt) + len(answer))
+    output = model(
+        ids.to(device),
+        attention_mask=mask.to(device),
+        position_ids=positions.to(device),
+        logits_to_keep=max(len(answer) for _, answer in items) + 1,
+        use_cache=False,
+    )
+    scores: list[Score] = []
+    for logits, (_, answer) in zip(output.logits, items, strict=True):
+        picked = logits[-len(answer) - 1 : -1].float().log_softmax(-1)
+        target = torch.tensor(answer, device=device, dtype=torch.long)
+        scores.append(Score(float(picked.gather(1, target[:, None]).double().sum()), len(answer)))
+    return scores
