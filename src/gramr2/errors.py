@@ -15,6 +15,10 @@ sentence that names the thing and what to change; the command line prints it bar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class GramrError(Exception):
     """Base of all deliberate errors. ``exit_code`` is what the command line returns."""
@@ -50,6 +54,21 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
 
 class RunError(GramrError, RuntimeError):
     """A run folder cannot be continued as asked."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file in an ``OSError`` that does not: a write to a full disk fails without saying where.
+
+    Raises:
+        OSError: as it was, with ``filename``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 class MissingDependencyError(GramrError, ImportError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -202,3 +203,26 @@ def test_killed_again_and_again_on_a_real_model(runner: Runner, tmp_path: Path) 
     assert {step.partition(" ")[2] for step in steps} <= seen
     assert outcome(folder) == expected
     assert journals(folder) == known
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk's; the error comes from the same places."""
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps(REAL | {"rounds": 1, "final": None}))
+    words = [sys.executable, "-m", "gramr2.cli.main", "train", str(file), "--out", str(tmp_path / "r"), "--quiet"]
+    for limit in (1_000, 20_000):
+        refused = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
+        )
+        assert refused.returncode == 1, refused.stderr
+        assert refused.stderr.strip().splitlines()[-1].startswith("gramr2: "), refused.stderr
+        assert "File too large" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "r/judge/model.safetensors").exists()

@@ -25,8 +25,9 @@ def check(
         return
     say(dump_config(config))
     gold = data.summary["gold"]
+    held_out = f" (and {len(data.held_out)} held out to calibrate)" if data.held_out else ""
     say(
-        f"{run}: valid. {len(data.seed)} seed, {len(data.pool)} unlabelled, {len(data.gold)} gold comparisons; "
+        f"{run}: valid. {len(data.seed)} seed{held_out}, {len(data.pool)} unlabelled, {len(data.gold)} gold comparisons; "
         f"always choosing the longer response is right on {100 * gold['longer_response_accuracy']:.1f} % of gold."
     )
     skipped = sum(len(reasons) for reasons in data.summary["skipped"].values())

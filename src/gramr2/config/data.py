@@ -25,6 +25,13 @@ class SourceConfig(Section):
         return {"path": value} if isinstance(value, str) else value
 
 
+def as_lists(value: Any, *keys: str) -> Any:
+    """A raw section with a single source under any of the keys turned into a list of one."""
+    if not isinstance(value, dict):
+        return value
+    return {k: [v] if k in keys and isinstance(v, str | dict) else v for k, v in value.items()}
+
+
 class DataConfig(Section):
     """What the run learns from and is measured on."""
 
@@ -47,7 +54,4 @@ class DataConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _single_source(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        parts = ("seed", "pool", "gold")
-        return {k: [v] if k in parts and isinstance(v, str | dict) else v for k, v in value.items()}
+        return as_lists(value, "seed", "pool", "gold")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gramr2.config.data import SourceConfig
+from gramr2.config.data import SourceConfig, as_lists
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig, TrainingConfig
 
@@ -51,12 +51,9 @@ class ProvingConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _shorthands(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            if isinstance(value.get("data"), str | dict):
-                value = {**value, "data": [value["data"]]}
-            if isinstance(value.get("model"), str):
-                value = {**value, "model": {"name": value["model"]}}
-        return value
+        if isinstance(value, dict) and isinstance(value.get("model"), str):
+            value = {**value, "model": {"name": value["model"]}}
+        return as_lists(value, "data")
 
     @model_validator(mode="after")
     def _proofs_differ(self) -> ProvingConfig:
@@ -142,6 +139,4 @@ class FinalConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _single_source(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("data"), str | dict):
-            return {**value, "data": [value["data"]]}
-        return value
+        return as_lists(value, "data")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.errors import writing
 from gramr2.judgment import Decision, Judgment
 
 
@@ -56,7 +57,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write all rows or nothing: a temporary file takes the name when it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".tmp")
-    with scratch.open("w", encoding="utf-8") as file:
+    with writing(path), scratch.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())

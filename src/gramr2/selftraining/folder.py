@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from gramr2.config import RunConfig, dump_config
-from gramr2.errors import RunError
+from gramr2.errors import RunError, writing
 
 
 class RunFolder:
@@ -109,7 +109,8 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file so that it is either the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".tmp")
-    scratch.write_text(text, encoding="utf-8")
+    with writing(path):
+        scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
 
 

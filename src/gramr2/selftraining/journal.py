@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gramr2.comparison import Order
+from gramr2.errors import writing
 from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
 
 
@@ -36,8 +37,13 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            # Closing tries once more to write what a full disk refused; the first error is the one to tell.
+            if kind is None:
+                raise
 
     def __len__(self) -> int:
         return len(self._known)
@@ -49,8 +55,9 @@ class Journal:
     def write(self, key: str, record: dict[str, Any]) -> None:
         """Append and flush: at most the line being written is lost."""
         record = {"key": key, **record}
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._file.flush()
+        with writing(self.path):
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.flush()
         self._known[key] = record
 
     def _load(self) -> bool:

@@ -25,8 +25,9 @@ from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
-from gramr2.comparison import Comparison, Label, LabeledComparison, Message, has_bare_mentions
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.data.level import is_fixed, swaps_to_level
 from gramr2.data.split import fraction
 from gramr2.errors import DataError, MissingDependencyError, RunError
 from gramr2.judging.template import PROMPT_FILE, JudgeTemplate
@@ -69,39 +70,24 @@ class TrainingReport:
 
 
 def examples_from(labeled: Sequence[LabeledComparison], orders: str, seed: int) -> list[TrainingExample]:
-    """The examples that labelled comparisons give: ``both`` orders, or (``hashed``) one each.
+    """The examples that labelled comparisons give: ``both`` orders, or (``hashed``) one each, drawn from (seed, id).
 
-    Of one order each, A and B are equally often right, or differ by one: which items state A is drawn from (seed, id). A
-    rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so such an item stays in its stored order.
+    Of one order each, A and B are equally often right, or differ by one. A rationale that speaks of a bare «A» or «B» cannot
+    be swapped by rule, so such an item stays in its stored order.
     """
     if orders == "both":
-        shown = [each for item in labeled for each in ([item] if _fixed(item) else [item, item.swap()])]
+        shown = [each for item in labeled for each in ([item] if is_fixed(item) else [item, item.swap()])]
     else:
-        shown = balanced(labeled, seed)
+        swaps = swaps_to_level(labeled, seed)
+        shown = [
+            item.swap() if swap or (item.label is Label.TIE and _tie_swapped(item, seed)) else item
+            for item, swap in zip(labeled, swaps, strict=True)
+        ]
     return [TrainingExample(each.comparison, each.label, each.rationale) for each in shown]
 
 
-def balanced(labeled: Sequence[LabeledComparison], seed: int) -> list[LabeledComparison]:
-    """The items in the order given, each in one of its two orders, with as many A as B as exchanging allows."""
-    free = [i for i, item in enumerate(labeled) if item.label is not Label.TIE and not _fixed(item)]
-    fixed = [item.label for item in labeled if item.label is not Label.TIE and _fixed(item)]
-    wanted = (len(free) + len(fixed)) // 2 - sum(label is Label.A for label in fixed)
-    drawn = sorted(free, key=lambda i: fraction(seed, "order", labeled[i].comparison.id))
-    first = set(drawn[: max(wanted, 0)])
-    result: list[LabeledComparison] = []
-    for i, item in enumerate(labeled):
-        if _fixed(item):
-            swap = False
-        elif item.label is Label.TIE:
-            swap = fraction(seed, "order", item.comparison.id) < 0.5
-        else:
-            swap = (item.label is Label.A) != (i in first)
-        result.append(item.swap() if swap else item)
-    return result
-
-
-def _fixed(item: LabeledComparison) -> bool:
-    return item.rationale is not None and has_bare_mentions(item.rationale)
+def _tie_swapped(item: LabeledComparison, seed: int) -> bool:
+    return not is_fixed(item) and fraction(seed, "order", item.comparison.id) < 0.5
 
 
 def encode(example: TrainingExample, encoder: Encoder, template: AnswerTemplate) -> dict[str, list[int]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gramr2.comparison import Label, has_bare_mentions
+from gramr2.comparison import Label
 from gramr2.config.filters import BalanceFilter
-from gramr2.data import fraction
+from gramr2.data.level import swaps_to_level
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.base import Objection, Stage
 
@@ -26,7 +26,9 @@ class Balance:
     def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         """See ``Filter``."""
         result: dict[str, Candidate | Objection] = {c.comparison.id: c for c in candidates}
-        sides = self._level([c for c in candidates if c.lesson and c.lesson.label is not Label.TIE], stage)
+        decisive = [c for c in candidates if c.lesson and c.lesson.label is not Label.TIE]
+        swaps = swaps_to_level([c.lesson for c in decisive if c.lesson], stage.seed)
+        sides = [c.swap() if swap else c for c, swap in zip(decisive, swaps, strict=True)]
         for each in sides:
             result[each.comparison.id] = each
         sizes = {label: sum(c.lesson is not None and c.lesson.label is label for c in sides) for label in Label}
@@ -49,21 +51,6 @@ class Balance:
                 self.name, "too many ties", round(len(ties) / (len(ties) + decided), 4), share
             )
         return [result[c.comparison.id] for c in candidates]
-
-    def _level(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate]:
-        """The candidates in the orders that level A and B as far as exchanging can."""
-        free = [c for c in candidates if not has_bare_mentions(c.rationale or "")]
-        names = {c.comparison.id for c in free}
-        fixed = [c.lesson.label for c in candidates if c.lesson and c.comparison.id not in names]
-        wanted = min(max((len(candidates) + 1) // 2 - fixed.count(Label.A), 0), len(free))
-        drawn = sorted(free, key=lambda c: fraction(stage.seed, "balance", c.comparison.id))
-        first = {c.comparison.id for c in drawn[:wanted]}
-        return [
-            c.swap()
-            if c.comparison.id in names and c.lesson and (c.lesson.label is Label.A) != (c.comparison.id in first)
-            else c
-            for c in candidates
-        ]
 
     def _weakest(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         return sorted(candidates, key=lambda c: (c.confidence or 0.0, c.comparison.id))
