@@ -90,6 +90,8 @@ def test_consistency() -> None:
         (GOOD.replace("Response B breaks it.", "It is short."), "it does not speak of both responses"),
         (GOOD.partition("\nConclusion")[0], "it has no conclusion"),
         (GOOD.replace("Conclusion: Response A", "Conclusion: Response B"), "its conclusion does not state its label"),
+        (GOOD.replace("counts.", "counts. Response B is better."), "its conclusion does not state its label"),
+        (GOOD.replace("counts.", "counts, and Response B is better at tone."), None),
         (GOOD.replace("the limit.", 'the limit, "a longer ONE".'), None),
         (GOOD.replace("the limit.", 'the limit: "never written".'), "it quotes what nobody wrote"),
     ],

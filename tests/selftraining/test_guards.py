@@ -27,7 +27,10 @@ LIMITS = AlarmsConfig()
 )
 def test_the_gate(difference: float, p_value: float, high: float, test: Any, on_worse: Any, expected: Verdict) -> None:
     change = PairedTest(5, 1, p_value, difference, -0.2, high)
-    assert gate(change, GuardsConfig(test=test, on_worse=on_worse)) is expected
+    guards = GuardsConfig(test=test, on_worse=on_worse)
+    same = PairedTest(0, 0, 1.0, 0.0, 0.0, 0.0)
+    assert gate([change], guards) is expected
+    assert gate([same, change], guards) is gate([change, same], guards) is expected
 
 
 def labelling(**changes: Any) -> dict[str, Any]:

@@ -35,10 +35,10 @@ def train(
         return
     if not quiet:
         stdout.print(table(metrics))
-    last = metrics[-1].get("change")
+    last = metrics[-1].get("since_seed")
     if last and not quiet:
         say(
-            f"The last against the judge in force before it: {100 * last['difference']:+.1f} points "
+            f"The last judge against the seed judge: {100 * last['difference']:+.1f} points "
             f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar p = {last['p_value']:.2f})."
         )
     say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")

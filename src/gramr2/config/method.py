@@ -111,7 +111,7 @@ class AlarmsConfig(Section):
 
 
 class GuardsConfig(Section):
-    """The gold gate: a round whose judge is significantly worse than the last accepted one is rolled back."""
+    """The gold gate: a round whose judge is significantly worse than the one in force, or than the seed judge, is rolled back."""
 
     test: Literal["mcnemar", "bootstrap"] = "mcnemar"
     """exact McNemar test, or the paired bootstrap interval over groups"""

@@ -10,6 +10,8 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.evaluation.metrics import PairedTest, paired_test
 from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
@@ -67,6 +69,7 @@ def render(view: RunView) -> str:
         view=view,
         rows=[each.metrics for each in measured],
         titles=[each.title for each in measured],
+        since=[_since_seed(view, each) for each in measured],
         longer=view.longer,
         last=max(stands, default=None),
         accuracy=Markup(figure) if figure else None,
@@ -122,6 +125,21 @@ def _reliability(view: RunView, stands: list[int]) -> list[tuple[str, Markup, li
                 figure = Markup(plots.reliability(bins, each.title))
                 found.append((each.title, figure, bins, expected_calibration_error(bins), len(pairs)))
     return found
+
+
+def _since_seed(view: RunView, each: RoundView) -> PairedTest | None:
+    """A judge against the seed judge, on the comparisons both were measured on."""
+    first = next((other for other in view.rounds if other.number == 0), None)
+    if first is None or each.number == 0 or not each.gold or len(each.gold) != len(first.gold):
+        return None
+    items = [
+        LabeledComparison(Comparison(row["id"], (), ("", ""), group=row.get("group")), Label(row["truth"]))
+        for row in first.gold
+    ]
+    labels = [
+        [None if row["label"] is None else Label(row["label"]) for row in rows] for rows in (first.gold, each.gold)
+    ]
+    return paired_test(items, labels[0], labels[1], view.config["seed"])
 
 
 def _percent(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -28,12 +29,20 @@ class Alarm:
     limit: float
 
 
-def gate(change: PairedTest, guards: GuardsConfig) -> Verdict:
-    """Whether a judge replaces the last accepted one: not if it is significantly worse on the same gold comparisons."""
-    if guards.on_worse == "accept" or change.difference >= 0:
+def gate(changes: Sequence[PairedTest], guards: GuardsConfig) -> Verdict:
+    """Whether a judge replaces the one in force: not if one of the tests on the same gold comparisons finds it worse.
+
+    Args:
+        changes: the judge against the one in force, and against the seed judge.
+    """
+    if guards.on_worse == "accept":
         return Verdict.ACCEPTED
-    worse = change.p_value < guards.alpha if guards.test == "mcnemar" else change.high < 0
-    return Verdict.ROLLED_BACK if worse else Verdict.ACCEPTED
+    return Verdict.ROLLED_BACK if any(_worse(change, guards) for change in changes) else Verdict.ACCEPTED
+
+
+def _worse(change: PairedTest, guards: GuardsConfig) -> bool:
+    significant = change.p_value < guards.alpha if guards.test == "mcnemar" else change.high < 0
+    return change.difference < 0 and significant
 
 
 def pool_alarms(labelling: dict[str, Any], reference_words: float | None, limits: AlarmsConfig) -> list[Alarm]:

@@ -180,17 +180,22 @@ class _Rounds:
     ) -> None:
         """Gate a round's judge, raise the alarms, and write the round's metrics."""
         observer = self.context.observer
-        change = paired_test(self.context.data.gold, standing.gold.labels, gold.labels, self.config.seed)
-        verdict = Verdict.SKIPPED if skipped else gate(change, self.config.guards)
+        items, seed = self.context.data.gold, self.config.seed
+        change = paired_test(items, standing.gold.labels, gold.labels, seed)
+        # Small steps down, none of them significant, add up: the seed judge is the fixed point.
+        since_seed = paired_test(items, recorded(self.context, 0).labels, gold.labels, seed)
+        verdict = Verdict.SKIPPED if skipped else gate([change, since_seed], self.config.guards)
         alarms = [*alarms, *gold_alarms(standing.gold.metrics, gold.metrics, self.config.guards.alarms)]
         for alarm in alarms:
             observer.note(f"round {number}: {alarm.message}")
         if verdict is Verdict.ROLLED_BACK:
             observer.note(
-                f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points, "
-                f"p = {change.p_value:.3f}), so it is rolled back"
+                f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points against the "
+                f"judge in force, p = {change.p_value:.3f}; {100 * since_seed.difference:+.1f} against the seed judge, "
+                f"p = {since_seed.p_value:.3f}), so it is rolled back"
             )
-        rest = {"verdict": verdict.value, "change": asdict(change), **rest, "alarms": as_rows(alarms)}
+        tests = {"change": asdict(change), "since_seed": asdict(since_seed)}
+        rest = {"verdict": verdict.value, **tests, **rest, "alarms": as_rows(alarms)}
         self._finish(number, stage, gold, rest)
 
     def _finish(self, number: int, stage: str, gold: Measurement, rest: dict[str, Any]) -> None:

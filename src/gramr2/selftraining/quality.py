@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gramr2.comparison import LabeledComparison
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.judging.template import CONCLUSIONS
 
 _TOGETHER = re.compile(r"\b(?:both|each|the two) responses?\b", re.IGNORECASE)
@@ -25,7 +25,7 @@ STEM = 5
 
 
 class Conclusion(StrEnum):
-    """What a rationale's last «Conclusion:» line says of its label."""
+    """What a rationale's last «Conclusion:» line says of its label; a sentence with another verdict before it contradicts too."""
 
     AGREES = "agrees"
     CONTRADICTS = "contradicts"
@@ -64,7 +64,7 @@ def assess(lesson: LabeledComparison, principles: Sequence[str] = ()) -> Quality
         words=len(words),
         repetition=repetition(words),
         names_both=("Response A" in text and "Response B" in text) or _TOGETHER.search(text) is not None,
-        conclusion=_conclusion(text, CONCLUSIONS[lesson.label]),
+        conclusion=_conclusion(text, lesson.label),
         quotes=quoted_share(text, (lesson.comparison.prompt_text, *lesson.comparison.responses)),
         principles=addressed_share(text, principles),
     )
@@ -106,11 +106,14 @@ def addressed_share(text: str, principles: Sequence[str]) -> float:
     return sum(hits) / len(hits) if hits else 1.0
 
 
-def _conclusion(text: str, expected: str) -> Conclusion:
+def _conclusion(text: str, label: Label) -> Conclusion:
     found = re.findall(r"^Conclusion:.*$", text, re.MULTILINE)
     if not found:
         return Conclusion.MISSING
-    return Conclusion.AGREES if found[-1].strip() == expected else Conclusion.CONTRADICTS
+    others = [sentence.removeprefix("Conclusion: ") for each, sentence in CONCLUSIONS.items() if each is not label]
+    # A small judge states one verdict in its comparison and another in its conclusion.
+    agrees = found[-1].strip() == CONCLUSIONS[label] and not any(sentence in text for sentence in others)
+    return Conclusion.AGREES if agrees else Conclusion.CONTRADICTS
 
 
 def _folded(text: str) -> str:
