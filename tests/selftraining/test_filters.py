@@ -23,7 +23,7 @@ from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters import Objection, Stage, build, sift
-from gramr2.selftraining.lessons import joint
+from gramr2.selftraining.lessons import Joint, joint
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nComparison: The limit counts.\nConclusion: Response A is better."
 
@@ -134,9 +134,28 @@ def test_abstentions_are_dropped_first() -> None:
         [vote(Outcome.A, Order.AB), vote(Outcome.B, Order.BA)],
     ):
         decided = decide("c", votes)
-        found = objection(joint(Candidate(make(), decided, None), ()), ConfidenceFilter(threshold=0))
-        assert found is not None
+        stack = build([ConfidenceFilter(threshold=0), BalanceFilter()], Joint())
+        kept, [(_, found)] = sift(stack, [Candidate(make(), decided, decided.confidence)], Stage())
+        assert kept == []
         assert found.filter == "abstained"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (
+            ["confidence", "consistency", "rationale", "balance"],
+            ["abstained", "confidence", "consistency", "LESSONS", "rationale", "balance"],
+        ),
+        (["rationale", "confidence"], ["abstained", "LESSONS", "rationale", "confidence"]),
+        (["confidence"], ["abstained", "confidence", "LESSONS"]),
+        ([], ["abstained", "LESSONS"]),
+    ],
+)
+def test_rationales_are_written_only_for_what_is_left(kinds: list[str], expected: list[str]) -> None:
+    every = {"confidence": ConfidenceFilter(), "consistency": ConsistencyFilter(), "rationale": RationaleFilter()}
+    configs = [(every | {"balance": BalanceFilter()})[kind] for kind in kinds]
+    assert [each.name for each in build(configs, Joint("LESSONS"))] == expected
 
 
 class Reading:

@@ -134,11 +134,13 @@ def test_proofs_for_labels_and_for_a_seed_without_rationales(tmp_path: Path) -> 
 
 def test_short_proofs_are_not_eligible_and_their_comparisons_are_dropped(tmp_path: Path) -> None:
     proving = {"source": "proving", "proving": {"min_tokens": 1000}}
-    metrics, notes = run(tmp_path / "r", rationale=proving, filters=LENIENT)
+    metrics, notes = run(tmp_path / "r", rationale=proving, filters=[{"kind": "confidence", "threshold": 0.75}])
     assert metrics[1]["verdict"] == "skipped"
-    assert metrics[1]["pool"]["dropped"] == {"abstained": 20}
+    dropped = metrics[1]["pool"]["dropped"]
+    assert list(dropped) == ["confidence", "unproven"]
     assert any("nothing is trained" in note for note in notes)
-    assert "nobody gave a usable reason" in rows(tmp_path / "r/rounds/1/dropped.jsonl")[0]["reason"]
+    proven = {row["id"] for row in rows(tmp_path / "r/journal/proofs.jsonl")}
+    assert proven == {row["id"] for row in rows(tmp_path / "r/rounds/1/dropped.jsonl") if row["filter"] == "unproven"}
 
 
 @pytest.mark.parametrize("place", ["rationale", "final"])

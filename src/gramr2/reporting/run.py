@@ -53,8 +53,10 @@ class RunView:
 
     @property
     def stack(self) -> tuple[str, ...]:
-        """All filters in the order in which they look; «abstained» is always the first."""
-        return ("abstained", *(each["kind"] for each in self.config.get("filters", ())))
+        """What may drop a comparison, in the order in which it looks: see ``gramr2.selftraining.filters.build``."""
+        kinds = [each["kind"] for each in self.config.get("filters", ())]
+        place = next((i for i, kind in enumerate(kinds) if kind not in ("confidence", "consistency")), len(kinds))
+        return ("abstained", *kinds[:place], "unproven", *kinds[place:])
 
     @property
     def measured(self) -> tuple[RoundView, ...]:

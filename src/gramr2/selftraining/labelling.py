@@ -14,10 +14,10 @@ from gramr2.evaluation.calibration import MIN_ITEMS, Calibration, fit_temperatur
 from gramr2.judging.records import comparison_row, decision_row, labeled_row, write_jsonl
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.filters import Objection, Stage, build, sift
+from gramr2.selftraining.filters import Filter, Objection, Stage, build, sift
 from gramr2.selftraining.filters.duplicates import text_of
 from gramr2.selftraining.folder import write_json
-from gramr2.selftraining.lessons import joint, label_only, proving
+from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
 from gramr2.selftraining.measuring import ModelReaders
 from gramr2.selftraining.proofs import Prover
 
@@ -48,12 +48,7 @@ def label_pool(
         for comparison, decision in zip(slice_, decisions, strict=True)
     ]
     source = config.rationale.source
-    if source == "joint":
-        candidates = [joint(candidate, config.judge.principles) for candidate in candidates]
-    elif source == "proving":
-        candidates = proving(candidates, prover)
-    else:
-        candidates = [label_only(candidate) for candidate in candidates]
+    lessons: Filter = Joint() if source == "joint" else Proving(prover) if source == "proving" else LabelOnly()
     stage = Stage(
         number=number,
         rounds=config.rounds,
@@ -64,7 +59,7 @@ def label_pool(
         known=_known(context, kept_before, {c.id for c in slice_}),
         readers=ModelReaders(context, model),
     )
-    stack = build(config.filters)
+    stack = build(config.filters, lessons)
     kept, dropped = sift(stack, candidates, stage)
     labels = Counter(c.decision.label.value for c in candidates if c.decision.label is not None)
     counts = Counter(objection.filter for _, objection in dropped)

@@ -1,13 +1,17 @@
-"""From a decision to what it would teach: the label, with a rationale from the configured source."""
+"""From a decision to what it would teach: the label, with a rationale from the configured source.
+
+In the stack it stands where the first filter looks at rationales, so that none is written for what is dropped before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gramr2.comparison import Comparison, LabeledComparison, Order
 from gramr2.judgment import Judgment
 from gramr2.selftraining.candidate import Candidate
+from gramr2.selftraining.filters.base import Objection, Stage
 from gramr2.selftraining.proofs import Prover
 from gramr2.selftraining.quality import assess
 
@@ -52,14 +56,51 @@ def label_only(candidate: Candidate) -> Candidate:
     return candidate if label is None else replace(candidate, lesson=LabeledComparison(candidate.comparison, label))
 
 
-def proving(candidates: Sequence[Candidate], prover: Prover) -> list[Candidate]:
-    """A proof for each decided label, in the stored order; candidates without a usable proof get no lesson."""
-    decided = [(i, c.decision.label) for i, c in enumerate(candidates) if c.decision.label is not None]
-    proofs = prover.prove([(candidates[i].comparison, label) for i, label in decided])
-    result = list(candidates)
-    for (i, label), proof in zip(decided, proofs, strict=True):
-        if proof is not None:
-            lesson = LabeledComparison(result[i].comparison, label, proof.rationale)
-            measures = {**result[i].measures, "proof_score": round(proof.score, 4), "proofs": proof.eligible}
-            result[i] = replace(result[i], lesson=lesson, measures=measures)
-    return result
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """The judge's own rationales as a step of the stack; drops labels that no single vote states."""
+
+    name: str = "abstained"
+
+    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+        """See ``Filter``."""
+        found = [joint(candidate, stage.principles) for candidate in candidates]
+        return [
+            Objection(self.name, "no single vote states the averaged label", each.decision.label, None)
+            if each.lesson is None
+            else each
+            for each in found
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOnly:
+    """Lessons without rationales as a step of the stack."""
+
+    name: str = "abstained"
+
+    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+        """See ``Filter``."""
+        return [label_only(candidate) for candidate in candidates]
+
+
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """Proofs as a step of the stack, in the stored order; drops labels without a usable proof."""
+
+    prover: Prover
+    name: str = "unproven"
+
+    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+        """See ``Filter``."""
+        labels = [(c.comparison, c.decision.label) for c in candidates]
+        proofs = self.prover.prove([(comparison, label) for comparison, label in labels if label is not None])
+        result: list[Candidate | Objection] = []
+        for candidate, (comparison, label), proof in zip(candidates, labels, proofs, strict=True):
+            if proof is None or label is None:
+                result.append(Objection(self.name, "no usable proof of the label was written", label, None))
+            else:
+                measures = {**candidate.measures, "proof_score": round(proof.score, 4), "proofs": proof.eligible}
+                lesson = LabeledComparison(comparison, label, proof.rationale)
+                result.append(replace(candidate, lesson=lesson, measures=measures))
+        return result

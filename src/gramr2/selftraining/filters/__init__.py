@@ -32,9 +32,15 @@ from gramr2.selftraining.filters.support import Support
 __all__ = ["Filter", "Objection", "Stage", "build", "sift"]
 
 
-def build(configs: Sequence[FilterConfig]) -> list[Filter]:
-    """The stack for a config, with ``Abstention`` in front."""
-    return [Abstention(), *map(_filter, configs)]
+_OF_DECISIONS = ("confidence", "consistency")
+
+
+def build(configs: Sequence[FilterConfig], lessons: Filter | None = None) -> list[Filter]:
+    """The stack for a config: ``Abstention`` in front, ``lessons`` before the first filter that looks at more than decisions."""
+    kinds = [config.kind for config in configs]
+    place = next((i for i, kind in enumerate(kinds) if kind not in _OF_DECISIONS), len(kinds))
+    stack = [_filter(config) for config in configs]
+    return [Abstention(), *stack[:place], *([lessons] if lessons else []), *stack[place:]]
 
 
 def _filter(config: FilterConfig) -> Filter:

@@ -1,4 +1,4 @@
-"""Always first: a comparison that the judge did not decide, or for which nobody wrote a lesson, teaches nothing."""
+"""Always first: a comparison that the judge did not decide has no label to learn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gramr2.selftraining.filters.base import Objection, Stage, ruled
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """Drops what has no label, or no lesson."""
+    """Drops what has no label."""
 
     name: str = "abstained"
 
@@ -20,9 +20,8 @@ class Abstention:
         return ruled(candidates, self._check)
 
     def _check(self, candidate: Candidate) -> Objection | None:
-        decision = candidate.decision
-        if decision.label is None:
-            return Objection(self.name, "no decision: an order gave no verdict", round(decision.coverage, 4), None)
-        if candidate.lesson is None:
-            return Objection(self.name, "nobody gave a usable reason for the label", decision.label.value, None)
-        return None
+        if candidate.decision.label is not None:
+            return None
+        return Objection(
+            self.name, "no decision: an order gave no verdict", round(candidate.decision.coverage, 4), None
+        )
