@@ -153,3 +153,40 @@ def test_train_and_use_the_judge(cli, tmp_path: Path) -> None:
     )
     assert code == 0
     assert json.loads(out)["coverage"] == 1
+
+
+@pytest.mark.slow
+def test_train_report_and_inspect(cli, tmp_path: Path) -> None:
+    """The whole path as a user types it, on the random model: one round, the report, a look at what was dropped."""
+    small = {"path": "starter:labeled", "limit": 4}
+    config = {
+        "model": "tiny-random",
+        "data": {
+            "seed": small,
+            "pool": {"path": "starter:unlabeled", "limit": 4},
+            "gold": {"path": "starter:gold", "limit": 4},
+        },
+        "judge": {part: {"max_new_tokens": 4, "close_on_budget": True} for part in ("pool", "gold")},
+        "training": {"epochs": 1},
+        "filters": [{"kind": "rationale", "min_words": 50}],
+    }
+    (tmp_path / "run.yaml").write_text(json.dumps(config))
+    run_folder = str(tmp_path / "r")
+    code, text, _ = cli("train", str(tmp_path / "run.yaml"), "--out", run_folder, "--json", "--quiet")
+    assert code == 0
+    result = json.loads(text)
+    assert [row["verdict"] for row in result["rounds"][1:]] == ["skipped"]
+    assert Path(result["report"]).read_text().startswith("<!doctype html>")
+    code, text, _ = cli("train", str(tmp_path / "run.yaml"), "--out", run_folder)
+    assert "1 (round)" not in text
+    assert "0 (seed)" in text
+    assert "report" in text
+    code, text, _ = cli("report", run_folder, "--json", "--out", str(tmp_path / "x.html"))
+    assert (code, json.loads(text)) == (0, {"report": str(tmp_path / "x.html")})
+    code, text, _ = cli("inspect", run_folder, "--round", "1", "--dropped-by", "rationale", "--limit", "1")
+    assert code == 0
+    assert "rationale: it is too short" in text
+    code, _, err = cli("inspect", run_folder, "--dropped-by", "taste")
+    assert code == 2
+    assert "something was dropped by rationale" in err
+    assert cli("report", str(tmp_path))[0] == 1

@@ -243,3 +243,32 @@ def test_a_round_may_hold_only_ties(tmp_path: Path) -> None:
     assert metrics[1]["verdict"] == "skipped"
     assert metrics[1]["pool"]["dropped"] == {"balance": 20}
     assert {alarm["kind"] for alarm in metrics[1]["alarms"]} == {"label collapse", "filter drops all"}
+
+
+def test_the_judge_is_asked_about_rationales_once(tmp_path: Path) -> None:
+    def reads(request: GenerationRequest, seed: int) -> Completion | str:
+        if "(withheld)" in request.messages[0].content:
+            return verdict_text(Label.A)
+        return longer(request, seed)
+
+    filters = [
+        {"kind": "support", "min_probability": 0.9},
+        {"kind": "specific", "min_pmi": {"schedule": "quantile", "start": 0.5, "end": 0.5}},
+    ]
+    metrics, _ = run(tmp_path / "r", ScriptedEngine(reads), filters=filters)
+    dropped = rows(tmp_path / "r/rounds/1/dropped.jsonl")
+    wrong = [row for row in dropped if row["filter"] == "support"]
+    # The judge reads A from every rationale, so those that were shown for a B are dropped.
+    assert wrong
+    assert {(row["value"], row["threshold"]) for row in wrong} == {("A", "B")}
+    kept = rows(tmp_path / "r/rounds/1/kept.jsonl")
+    assert kept
+    assert all(row["label"] == "A" and row["measures"]["support"] == 1 for row in kept)
+    assert all(row["measures"]["pmi"] >= metrics[1]["thresholds"]["specific.min_pmi"] - 1e-6 for row in kept)
+    answers = rows(tmp_path / "r/journal/measures.jsonl")
+    (tmp_path / "r/rounds/1/kept.jsonl").unlink()
+    (tmp_path / "r/rounds/1/metrics.json").unlink()
+    engine = ScriptedEngine(reads)
+    assert run(tmp_path / "r", engine, filters=filters)[0] == metrics
+    assert engine.asked == 0
+    assert rows(tmp_path / "r/journal/measures.jsonl") == answers

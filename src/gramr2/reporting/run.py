@@ -71,8 +71,11 @@ def read_run(path: Path) -> RunView:
         RunError: it is not one, or a file in it is damaged.
     """
     file = path / "run.yaml"
-    if not file.is_file():
-        raise RunError(f"{path} is not a run folder: it has no run.yaml; gramr2 train makes one")
+    # A run file that a person wrote may have the same name; only a run has a journal beside it.
+    if not file.is_file() or not (path / "journal").is_dir():
+        raise RunError(
+            f"{path} is not a run folder: it has no run.yaml with a journal beside it; gramr2 train makes one"
+        )
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
         numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if each.name.isdigit())
