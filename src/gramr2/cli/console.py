@@ -44,9 +44,12 @@ def set_up_logging(quiet: bool) -> None:
     logger = logging.getLogger("gramr2")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     if not logger.handlers:
-        logger.addHandler(
-            RichHandler(console=stderr, show_path=False, show_level=False, markup=False, highlighter=None)
-        )
+        handler: logging.Handler = logging.StreamHandler()
+        if stderr.is_terminal:
+            handler = RichHandler(console=stderr, show_path=False, show_level=False, markup=False, highlighter=None)
+        else:
+            handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S"))
+        logger.addHandler(handler)
         logger.propagate = False
 
 

@@ -46,7 +46,7 @@ def train(
 
 def table(metrics: list[dict[str, Any]]) -> Table:
     """One line a round: how the judge did on gold, and what it kept of the pool."""
-    grid = Table(title="Gold accuracy by round (95 % interval; abstentions count in coverage, not in accuracy)")
+    grid = Table(title="Gold accuracy by round, 95 % intervals; abstentions count in coverage only")
     for name in ("round", "n", "accuracy", "interval", "order flips", "coverage", "pool kept", "verdict"):
         grid.add_column(name, justify="right")
     for row in metrics:
