@@ -14,6 +14,7 @@ from rich.console import Console
 from gramr2.backends import registry
 from gramr2.cli.console import say
 from gramr2.cli.main import app, run
+from gramr2.cli.train import table
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +94,21 @@ def test_only_a_terminal_gets_line_breaks(terminal: bool) -> None:
     to = Console(file=io.StringIO(), width=20, force_terminal=terminal)
     say("a sentence that is [much] longer than the window is wide", to=to)
     assert to.file.getvalue().count("\n") == (3 if terminal else 1)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("stage", ["round", "final"])
+def test_the_table_of_a_run_fits_a_window_and_a_file(stage: str) -> None:
+    gold = {"n": 1000, "accuracy": 1.0, "low": 0.999, "high": 1.0, "order_flip_rate": 1.0, "coverage": 1.0}
+    pool = {"judged": 5000, "kept": 500, "dropped": {}}
+    rows = [{"round": 0, "stage": "seed", "gold": gold, "pool": pool | {"judged": 0}}]
+    rows += [{"round": 10, "stage": stage, "gold": gold, "pool": pool, "verdict": "rolled back"}]
+    for width in (80, 1000):
+        to = Console(file=io.StringIO(), width=width)
+        to.print(table(rows))
+        text = to.file.getvalue()  # type: ignore[attr-defined]
+        assert "rolled back" in text
+        assert "99.9–100.0" in text
+        assert "…" not in text
 
 
 def test_models_list(cli) -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from gramr2.judging.judge import Progress as Report
 
@@ -24,6 +25,11 @@ def say(text: str, *, to: Console = stdout, style: str | None = None) -> None:
     What a program reads must not depend on how wide somebody's window is.
     """
     to.print(text, style=style, markup=False, highlight=False, soft_wrap=not to.is_terminal)
+
+
+def show(table: Table) -> None:
+    """Print a table; outside a terminal at its own width, whatever that is."""
+    stdout.print(table, width=None if stdout.is_terminal else 1000)
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, stdout
+from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, show
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge
 
@@ -69,7 +69,7 @@ def evaluate(
     for category, row in result.by_category.items():
         grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
     grid.add_row("all", str(result.n), percent(result.accuracy), interval(result.low, result.high), style="bold")
-    stdout.print(grid)
+    show(grid)
     say(
         f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
         f"ties {percent(result.tie_rate)}, interval: {result.interval}; "

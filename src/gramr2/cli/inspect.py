@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Json, say, stdout
+from gramr2.cli.console import Json, say, show
 from gramr2.errors import ConfigError
 from gramr2.reporting.examples import Example, example
 from gramr2.reporting.run import RoundView, read_run
@@ -48,7 +48,7 @@ def inspect(
         for row, _ in rows[:limit]:
             say(json.dumps(row, ensure_ascii=False))
         return
-    stdout.print(_counts(round_, known))
+    show(_counts(round_, known))
     for row, stays in rows[:limit]:
         _show(example(row, stays))
     if len(rows) > limit:

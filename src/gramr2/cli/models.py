@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Json, Quiet, say, set_up_logging, stderr, stdout
+from gramr2.cli.console import Json, Quiet, say, set_up_logging, show, stderr
 
 app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -33,7 +33,7 @@ def list_models(as_json: Json = False) -> None:
         grid.add_row(
             model.name, model.parameters, model.license, model.description, str(path) if path else "not pulled yet"
         )
-    stdout.print(grid)
+    show(grid)
 
 
 @app.command("pull")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, stdout
+from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, show, stdout
 from gramr2.config import load_config
 
 
@@ -34,7 +35,7 @@ def train(
         stdout.print_json(data=paths | {"rounds": metrics})
         return
     if not quiet:
-        stdout.print(table(metrics))
+        show(table(metrics))
     last = metrics[-1].get("since_seed")
     if last and not quiet:
         say(
@@ -46,14 +47,14 @@ def train(
 
 def table(metrics: list[dict[str, Any]]) -> Table:
     """One line a round: how the judge did on gold, and what it kept of the pool."""
-    grid = Table(title="Gold accuracy by round, 95 % intervals; abstentions count in coverage only")
-    for name in ("round", "n", "accuracy", "interval", "order flips", "coverage", "pool kept", "verdict"):
-        grid.add_column(name, justify="right")
+    title = f"Accuracy on {metrics[0]['gold']['n']} gold comparisons, 95 % intervals"
+    grid = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("round", "accuracy", "interval", "flips", "coverage", "kept", "verdict"):
+        grid.add_column(name, justify="right", no_wrap=True)
     for row in metrics:
         gold, pool = row["gold"], row["pool"]
         grid.add_row(
             str(row["round"]) if row["stage"] == "round" else f"{row['round']} ({row['stage']})",
-            str(gold["n"]),
             percent(gold["accuracy"]),
             interval(gold["low"], gold["high"]),
             percent(gold["order_flip_rate"]),
