@@ -132,3 +132,10 @@ def test_examples_are_valid(name: str) -> None:
 def test_checking_a_config_imports_no_torch() -> None:
     code = "import sys, gramr2.config, gramr2.data, gramr2.selftraining.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_may_be_given_as_its_name_wherever_one_stands() -> None:
+    config = parse_config(GOOD | {"model": "a", "rationale": {"source": "proving", "proving": {"model": "b"}}})
+    assert config.model.name == "a"
+    assert config.rationale.proving.model is not None
+    assert config.rationale.proving.model.name == "b"

@@ -90,11 +90,6 @@ class Bars:
             say(text, to=stderr, style="yellow")
 
 
-def percent(value: float | None) -> str:
-    """«61.3 %», or a dash for what was not measured."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def interval(low: float | None, high: float | None) -> str:
     """«54.0–68.1»."""
     return "–" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"

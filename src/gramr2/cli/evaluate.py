@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, show
+from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge
+from gramr2.reporting.text import percent
 
 VERSION = "1"
 

@@ -14,6 +14,7 @@ from gramr2.cli.console import Json, say, show
 from gramr2.errors import ConfigError
 from gramr2.reporting.examples import Example, example
 from gramr2.reporting.run import RoundView, read_run
+from gramr2.reporting.text import number as shown
 
 
 def inspect(
@@ -74,10 +75,10 @@ def _show(each: Example) -> None:
         say(text)
     flip = {None: "orders not both decided", True: "orders disagree", False: "orders agree"}[each.order_flip]
     say(
-        f"label {each.label or 'none'} · confidence {_number(each.confidence)} · agreement {_number(each.agreement)} · {flip}"
+        f"label {each.label or 'none'} · confidence {shown(each.confidence)} · agreement {shown(each.agreement)} · {flip}"
     )
     if each.measures:
-        say(" · ".join(f"{key} {_number(value)}" for key, value in each.measures.items()))
+        say(" · ".join(f"{key} {shown(value)}" for key, value in each.measures.items()))
     for vote in each.votes:
         beliefs = vote["probabilities"]
         numbers = " ".join(f"{key} {value:.2f}" for key, value in beliefs.items()) if beliefs else "no probabilities"
@@ -86,10 +87,6 @@ def _show(each: Example) -> None:
         order = " (written for the exchanged order: its Response A is B here)" if each.rationale_swapped else ""
         say(f"[Rationale]{order}", style="bold")
         say(each.rationale)
-
-
-def _number(value: Any) -> str:
-    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _listed(names: Any) -> str:

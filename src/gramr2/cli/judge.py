@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Json, Quiet, percent, say, set_up_logging
+from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import open_judge, require
+from gramr2.reporting.text import percent
 
 Votes = Annotated[
     int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")

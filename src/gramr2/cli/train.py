@@ -9,8 +9,9 @@ import typer
 from rich import box
 from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, percent, say, set_up_logging, show, stdout
+from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show, stdout
 from gramr2.config import load_config
+from gramr2.reporting.text import percent
 
 
 def train(

@@ -50,9 +50,7 @@ class ProvingConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _shorthands(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("model"), str):
-            value = {**value, "model": {"name": value["model"]}}
+    def _single_source(cls, value: Any) -> Any:
         return as_lists(value, "data")
 
     @model_validator(mode="after")

@@ -56,8 +56,6 @@ class RunConfig(Section):
         if not isinstance(value, dict):
             return value
         value = dict(value)
-        if isinstance(value.get("model"), str):
-            value["model"] = {"name": value["model"]}
         judge = value.get("judge")
         if isinstance(judge, dict) and judge.get("mode") == "label":
             # A judge that writes none has none to learn; the stack and the source follow unless they are named.

@@ -10,7 +10,7 @@ from gramr2.config.section import Section
 
 
 class ModelConfig(Section):
-    """The pretrained model the judge is made from."""
+    """A pretrained model. A plain string in YAML is its ``name``."""
 
     name: str
     """a local folder, a hub id, a .gguf file, or a named model (``gramr2 models list``)"""
@@ -24,6 +24,11 @@ class ModelConfig(Section):
     """run Python code that comes with the model"""
     chat_template_options: dict[str, Any] = Field(default_factory=dict)
     """variables for the chat template, such as enable_thinking: false"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
 
 class LoraConfig(Section):

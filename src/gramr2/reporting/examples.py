@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gramr2.data import fraction
-from gramr2.reporting.run import RoundView
-
-Row = dict[str, Any]
+from gramr2.reporting.run import RoundView, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gramr2.comparison import Comparison, Label, LabeledComparison
-from gramr2.evaluation.metrics import PairedTest, paired_test
 from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
+from gramr2.reporting.text import number, percent
 from gramr2.selftraining.folder import write_text
 
 
@@ -55,7 +53,7 @@ def render(view: RunView) -> str:
     environment = Environment(
         loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"percent": _percent, "signed": _signed, "number": _number}
+    environment.filters |= {"percent": percent, "signed": _signed, "number": number}
     measured = view.measured
     stands = _in_force(measured)
     judges = [each for each in measured if (each.metrics or {}).get("verdict") != "skipped"]
@@ -69,7 +67,6 @@ def render(view: RunView) -> str:
         view=view,
         rows=[each.metrics for each in measured],
         titles=[each.title for each in measured],
-        since=[_since_seed(view, each) for each in measured],
         longer=view.longer,
         last=max(stands, default=None),
         accuracy=Markup(figure) if figure else None,
@@ -127,28 +124,5 @@ def _reliability(view: RunView, stands: list[int]) -> list[tuple[str, Markup, li
     return found
 
 
-def _since_seed(view: RunView, each: RoundView) -> PairedTest | None:
-    """A judge against the seed judge, on the comparisons both were measured on."""
-    first = next((other for other in view.rounds if other.number == 0), None)
-    if first is None or each.number == 0 or not each.gold or len(each.gold) != len(first.gold):
-        return None
-    items = [
-        LabeledComparison(Comparison(row["id"], (), ("", ""), group=row.get("group")), Label(row["truth"]))
-        for row in first.gold
-    ]
-    labels = [
-        [None if row["label"] is None else Label(row["label"]) for row in rows] for rows in (first.gold, each.gold)
-    ]
-    return paired_test(items, labels[0], labels[1], view.config["seed"])
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def _signed(value: float) -> str:
     return f"{100 * value:+.1f}"
-
-
-def _number(value: Any) -> str:
-    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
