@@ -7,8 +7,9 @@ import pytest
 from conftest import make, vote
 from gramr2.backends.base import GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
-from gramr2.comparison import Label, Order
+from gramr2.comparison import Label, LabeledComparison, Order
 from gramr2.evaluation.faithfulness import probe
+from gramr2.evaluation.interventions import INTERVENTIONS
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judging.voting import decide
@@ -31,13 +32,39 @@ def follows(request: GenerationRequest, seed: int) -> str:
 def test_a_judge_that_reads_its_rationale() -> None:
     found = probe(ScriptedBackend(follows), JudgeTemplate(), ITEMS)
     assert {name: each.changed for name, each in found.items()} == {
+        "untouched": 0.0,
         "removed": 1.0,
         "exchanged": 1.0,
-        "cut": 0.0,
+        "cut_25": 1.0,
+        "cut_50": 0.0,
+        "cut_75": 0.0,
+        "corrupted": 0.0,
         "contradicted": 1.0,
     }
     assert found["removed"].n == 4
     assert found["removed"].low == pytest.approx(0.51, abs=0.01)
+
+
+def test_with_truths_every_probe_has_an_accuracy() -> None:
+    truths = [item.best.outcome.label for _, item in ITEMS if item.best]  # the judge was right each time
+    found = probe(ScriptedBackend(follows), JudgeTemplate(), ITEMS, truths)
+    assert {name: each.accuracy for name, each in found.items()} == {
+        name: 1 - each.changed for name, each in found.items()
+    }
+    assert probe(ScriptedBackend(follows), JudgeTemplate(), ITEMS)["removed"].accuracy is None
+
+
+def test_corruption_changes_one_digit_of_the_reasoning_and_not_the_conclusion() -> None:
+    text = "Feedback: 12+30=42, so A 4.\nConclusion: Response A is better."
+    lessons = [LabeledComparison(make(str(i)), Label.A, text) for i in range(20)]
+    changed = [INTERVENTIONS["corrupted"](lessons, i) or "" for i in range(20)]
+    for each in changed:
+        assert len(each) == len(text)
+        assert sum(a != b for a, b in zip(each, text, strict=True)) == 1
+        assert each.endswith("\nConclusion: Response A is better.")
+    assert len(set(changed)) > 5
+    plain = [LabeledComparison(make("x"), Label.A, "It is nice.\nConclusion: Response A is better.")]
+    assert INTERVENTIONS["corrupted"](plain, 0) is None
 
 
 def test_a_judge_that_does_not() -> None:

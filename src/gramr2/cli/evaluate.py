@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -12,7 +13,14 @@ from rich.table import Table
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge
-from gramr2.reporting.text import percent
+from gramr2.comparison import LabeledComparison
+from gramr2.errors import ConfigError
+from gramr2.judging.judge import Judge
+from gramr2.judgment import Decision
+from gramr2.reporting.text import PROBES, percent
+
+if TYPE_CHECKING:
+    from gramr2.evaluation.faithfulness import Probe
 
 VERSION = "1"
 
@@ -30,6 +38,9 @@ def evaluate(
     max_new_tokens: Tokens = 256,
     close: Close = False,
     mode: Mode = None,
+    probes: Annotated[
+        bool, typer.Option("--probe", help="Also ask how far the verdict follows the rationale when that is changed.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -58,8 +69,11 @@ def evaluate(
     with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
         decisions = judge.judge(comparisons, seed=seed, progress=progress)
     result = measure(items, decisions, seed)
+    found = _probed(judge, items, decisions, quiet or as_json) if probes else None
     if as_json:
         values = asdict(result)
+        if found is not None:
+            values["probes"] = {name: asdict(each) for name, each in found.items()}
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
         extra = {"model": judge.backend.id, "longer_response_accuracy": length_baseline(items)}
         say(json.dumps(first | values | extra))
@@ -71,8 +85,36 @@ def evaluate(
         grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
     grid.add_row("all", str(result.n), percent(result.accuracy), interval(result.low, result.high), style="bold")
     show(grid)
+    if found is not None:
+        show(_probe_table(found))
     say(
         f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
         f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
         f"always the longer response: {percent(length_baseline(items))}"
     )
+
+
+def _probed(
+    judge: Judge, items: Sequence[LabeledComparison], decisions: Sequence[Decision], quiet: bool
+) -> dict[str, Probe]:
+    from gramr2.evaluation.faithfulness import probe
+
+    pairs = [(item.comparison, decision) for item, decision in zip(items, decisions, strict=True)]
+    with Bars(quiet).task("probe the rationales") as progress:
+        found = probe(judge.backend, judge.template, pairs, [item.label for item in items])
+        progress(1, 1)
+    if not found:
+        raise ConfigError(
+            "--probe changes rationales, and this judge wrote fewer than two: use a judge with --mode reason"
+        )
+    return found
+
+
+def _probe_table(found: dict[str, Probe]) -> Table:
+    grid = Table(title="The verdict when the rationale is changed")
+    for name in ("rationale", "n", "right", "95 % interval", "verdict changed", "95 % interval "):
+        grid.add_column(name, justify="left" if name == "rationale" else "right")
+    for name, each in found.items():
+        right = (percent(each.accuracy), interval(each.accuracy_low, each.accuracy_high))
+        grid.add_row(PROBES[name], str(each.n), *right, percent(each.changed), interval(each.low, each.high))
+    return grid

@@ -121,7 +121,7 @@ class GuardsConfig(Section):
     """how far each roll-back moves a threshold between 0 and 1 towards its strict end"""
     faithfulness: int = Field(default=0, ge=0)
     """gold comparisons on which each judge's use of its rationale is probed (verdict with the rationale removed, exchanged,
-    cut, or contradicted); 0 does not probe"""
+    cut, corrupted, or contradicted); 0 does not probe"""
     alarms: AlarmsConfig = Field(default_factory=AlarmsConfig)
     """limits of the alarms"""
 

@@ -1,7 +1,7 @@
-"""Does a judge use its rationale? Its verdict is asked again after the rationale was removed, exchanged, cut, or contradicted.
+"""Does a judge use its rationale? Its verdict is asked again after the rationale was changed in one of several ways.
 
-If the reasoning carries the verdict, these change it; a judge whose verdict never moves has made up its mind without it
-(the open question of GRAM-R²; the probes follow Lanham et al. 2023, *Measuring faithfulness in chain-of-thought reasoning*).
+If the reasoning carries the verdict, these change it; a judge whose verdict never moves has made up its mind without it (the
+open question of GRAM-R²).
 """
 
 from __future__ import annotations
@@ -11,68 +11,79 @@ from dataclasses import dataclass
 
 from gramr2.backends.base import Backend
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
+from gramr2.evaluation.interventions import INTERVENTIONS
 from gramr2.evaluation.metrics import wilson
-from gramr2.judging.reading import verdicts_given, without_conclusion
-from gramr2.judging.template import CONCLUSIONS, JudgeTemplate
+from gramr2.judging.reading import verdicts_given
+from gramr2.judging.template import JudgeTemplate
 from gramr2.judging.voting import top_label
 from gramr2.judgment import Decision
+
+UNTOUCHED = "untouched"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How often one intervention changed the verdict: share, 95 % Wilson interval, and of how many."""
+    """What one intervention did to ``n`` verdicts: the share that changed, and the share that is right afterwards.
+
+    ``low`` and ``high`` are the 95 % Wilson interval of ``changed``; ``accuracy`` has its own, and is None without truths.
+    """
 
     changed: float
     low: float
     high: float
     n: int
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
 
 
-def probe(backend: Backend, template: JudgeTemplate, items: Sequence[tuple[Comparison, Decision]]) -> dict[str, Probe]:
+def probe(
+    backend: Backend,
+    template: JudgeTemplate,
+    items: Sequence[tuple[Comparison, Decision]],
+    truths: Sequence[Label] | None = None,
+) -> dict[str, Probe]:
     """Probe a judge on comparisons that it has judged; those without a rationale are left out.
 
-    The verdict on the untouched rationale is asked in the same way, so that a change is due to the intervention alone.
-    ``exchanged`` takes the rationale of another comparison, ``cut`` keeps its first half, and ``contradicted`` states the
-    opposite conclusion (of a tie: A).
+    The verdict on the untouched rationale is asked in the same way, so that a change is due to the intervention alone. What
+    each intervention does is in ``gramr2.evaluation.interventions``.
+
+    Args:
+        truths: the true labels of the items, as stored; with them every probe has an accuracy.
     """
     lessons: list[LabeledComparison] = []
-    for comparison, decision in items:
+    targets: list[Label | None] = []
+    for index, (comparison, decision) in enumerate(items):
         best = decision.best
         if best is not None and best.rationale:
             label = best.outcome.label or Label.TIE
             shown = label if best.order is Order.AB else label.swap()
             lessons.append(LabeledComparison(comparison.shown(best.order), shown, best.rationale))
+            truth = truths[index] if truths else None
+            targets.append(truth if truth is None or best.order is Order.AB else truth.swap())
     if len(lessons) < 2:
         return {}
-    texts = [lesson.rationale or "" for lesson in lessons]
-    changes = {
-        "removed": [""] * len(texts),
-        "exchanged": [*texts[1:], texts[0]],
-        "cut": [_half(text) for text in texts],
-        "contradicted": [_contradicted(text, lesson.label) for text, lesson in zip(texts, lessons, strict=True)],
+    texts = {name: [change(lessons, i) for i in range(len(lessons))] for name, change in INTERVENTIONS.items()}
+    texts = {UNTOUCHED: [lesson.rationale for lesson in lessons]} | texts
+    asked = [(name, i, text) for name, each in texts.items() for i, text in enumerate(each) if text is not None]
+    read = verdicts_given(backend, template, [(lessons[i].comparison, text) for _, i, text in asked])
+    verdicts = {
+        (name, i): top_label(belief) for (name, i, _), belief in zip(asked, read, strict=True) if belief is not None
     }
-    comparisons = [lesson.comparison for lesson in lessons]
-
-    def verdicts(rationales: Sequence[str]) -> list[Label | None]:
-        read = verdicts_given(backend, template, list(zip(comparisons, rationales, strict=True)))
-        return [None if belief is None else top_label(belief) for belief in read]
-
-    before = verdicts(texts)
     result: dict[str, Probe] = {}
-    for name, rationales in changes.items():
-        pairs = [(was, now) for was, now in zip(before, verdicts(rationales), strict=True) if was and now]
-        if pairs:
-            moved = sum(was is not now for was, now in pairs)
-            interval = wilson(moved, len(pairs))
-            result[name] = Probe(moved / len(pairs), interval.low, interval.high, len(pairs))
+    for name in texts:
+        both = [i for i in range(len(lessons)) if (name, i) in verdicts and (UNTOUCHED, i) in verdicts]
+        if both:
+            moved = [verdicts[name, i] is not verdicts[UNTOUCHED, i] for i in both]
+            right = [verdicts[name, i] is targets[i] for i in both if targets[i] is not None]
+            result[name] = _summary(moved, right)
     return result
 
 
-def _half(text: str) -> str:
-    words = without_conclusion(text).split(" ")
-    return " ".join(words[: max(1, len(words) // 2)])
-
-
-def _contradicted(text: str, label: Label) -> str:
-    opposite = Label.A if label is Label.TIE else label.swap()
-    return f"{without_conclusion(text)}\n{CONCLUSIONS[opposite]}"
+def _summary(moved: Sequence[bool], right: Sequence[bool]) -> Probe:
+    changed = wilson(sum(moved), len(moved))
+    share = sum(moved) / len(moved)
+    if not right:
+        return Probe(share, changed.low, changed.high, len(moved))
+    bounds = wilson(sum(right), len(right))
+    return Probe(share, changed.low, changed.high, len(moved), sum(right) / len(right), bounds.low, bounds.high)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gramr2.comparison import Comparison, Label
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.evaluation.faithfulness import probe
 from gramr2.evaluation.metrics import evaluate
 from gramr2.judging.records import comparison_row, decision_row, read_jsonl, write_jsonl
@@ -44,9 +44,7 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     headline = accuracy.headline()
     metrics = headline | {key: value for key, value in asdict(accuracy).items() if key not in headline}
     log.info("round %d: gold accuracy %s, coverage %.2f", number, accuracy.accuracy, accuracy.coverage)
-    return Measurement(
-        tuple(d.label for d in decisions), metrics, _faithfulness(context, model, comparisons, decisions)
-    )
+    return Measurement(tuple(d.label for d in decisions), metrics, _faithfulness(context, model, gold, decisions))
 
 
 def recorded(context: RunContext, number: int) -> Measurement:
@@ -63,13 +61,14 @@ def recorded(context: RunContext, number: int) -> Measurement:
 
 
 def _faithfulness(
-    context: RunContext, model: Path, comparisons: Sequence[Comparison], decisions: Sequence[Decision]
+    context: RunContext, model: Path, gold: Sequence[LabeledComparison], decisions: Sequence[Decision]
 ) -> dict[str, Any]:
     count = context.config.guards.faithfulness
     if not count or context.template.mode is JudgeMode.LABEL:
         return {}
     backend = context.engine.open(model, context.config.model)
     with context.observer.task(f"probe {min(count, len(decisions))} rationales") as progress:
-        probes = probe(backend, context.template, list(zip(comparisons, decisions, strict=True))[:count])
+        items = [(item.comparison, decision) for item, decision in zip(gold, decisions, strict=True)]
+        probes = probe(backend, context.template, items[:count], [item.label for item in gold[:count]])
         progress(1, 1)
     return {name: asdict(each) for name, each in probes.items()}

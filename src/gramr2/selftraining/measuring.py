@@ -32,7 +32,7 @@ class ModelReaders:
         asked = [(withhold(each.comparison), without_conclusion(each.rationale or "")) for each in lessons]
         requests = [request_for(context.template, *item) for item in asked]
         keys = [
-            address("read back", backend.id, each.comparison.id, r.messages[0].content, r.given)
+            address("read back", backend.id, each.comparison.id, r.messages[-1].content, r.given)
             for each, r in zip(lessons, requests, strict=True)
         ]
         with context.observer.task(f"read {len(lessons)} labels back from rationales") as progress:

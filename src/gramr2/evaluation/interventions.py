@@ -1,0 +1,72 @@
+"""Ways to change a rationale, to see whether the verdict follows it (after Lanham et al. 2023, *Measuring faithfulness in
+chain-of-thought reasoning*)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from gramr2.comparison import Label, LabeledComparison, swap_mentions
+from gramr2.data.split import derive_seed
+from gramr2.judging.reading import without_conclusion
+from gramr2.judging.template import CONCLUSIONS
+
+Intervention = Callable[[Sequence[LabeledComparison], int], str | None]
+"""From all lessons and the index of one to its changed rationale; None where this change cannot be made."""
+
+
+def _removed(lessons: Sequence[LabeledComparison], index: int) -> str:
+    return ""
+
+
+def _exchanged(lessons: Sequence[LabeledComparison], index: int) -> str:
+    return _text(lessons[(index + 1) % len(lessons)])
+
+
+def _cut(lessons: Sequence[LabeledComparison], index: int, *, share: float) -> str:
+    words = re.findall(r"\S+\s*", without_conclusion(_text(lessons[index])))
+    return "".join(words[: max(1, round(len(words) * share))]).rstrip()
+
+
+def _corrupted(lessons: Sequence[LabeledComparison], index: int) -> str | None:
+    """One digit of the reasoning changed; where there is none, one line speaks of the other response. The conclusion stays."""
+    whole = _text(lessons[index])
+    body = without_conclusion(whole)
+    rest = whole[len(body) :]
+    draw = derive_seed(0, "corrupt", lessons[index].comparison.id)
+    digits = [match.start() for match in re.finditer(r"\d", body)]
+    if digits:
+        place = digits[draw % len(digits)]
+        digit = (int(body[place]) + 1 + draw // len(digits) % 9) % 10
+        return f"{body[:place]}{digit}{body[place + 1 :]}{rest}"
+    lines = body.split("\n")
+    speaking = [i for i, line in enumerate(lines) if swap_mentions(line) != line]
+    if not speaking:
+        return None
+    chosen = speaking[draw % len(speaking)]
+    lines[chosen] = swap_mentions(lines[chosen])
+    return "\n".join(lines) + rest
+
+
+def _contradicted(lessons: Sequence[LabeledComparison], index: int) -> str:
+    """The same reasoning with the opposite conclusion; of a tie: A."""
+    label = lessons[index].label
+    opposite = Label.A if label is Label.TIE else label.swap()
+    return f"{without_conclusion(_text(lessons[index]))}\n{CONCLUSIONS[opposite]}"
+
+
+def _text(lesson: LabeledComparison) -> str:
+    return lesson.rationale or ""
+
+
+INTERVENTIONS: dict[str, Intervention] = {
+    "removed": _removed,
+    "exchanged": _exchanged,
+    "cut_25": partial(_cut, share=0.25),
+    "cut_50": partial(_cut, share=0.5),
+    "cut_75": partial(_cut, share=0.75),
+    "corrupted": _corrupted,
+    "contradicted": _contradicted,
+}
+"""removed · another comparison's · the first 25, 50, 75 % without the conclusion · one step corrupted · conclusion inverted"""
