@@ -50,7 +50,7 @@ def load(
     Args:
         source: a .jsonl, .json, .jsonl.gz or .parquet file, a folder saved by ``datasets``, a hub id (``owner/name`` or
             ``owner/name@config``, with ``hub:`` in front never a path), or ``starter:labeled``, ``starter:unlabeled``,
-            ``starter:gold``.
+            ``starter:gold``, or of the lab ``lab:labeled``, ``lab:unlabeled``, ``lab:gold``, ``lab:test``.
         split: split of a saved or hub data set.
         limit: the first so many comparisons of good rows.
         on_bad_row: see ``OnBadRow``; an id that was there before makes a bad row.

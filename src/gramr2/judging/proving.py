@@ -16,7 +16,7 @@ PROOF_OPENING = "Here is my justification.\n"
 VERDICTS = {label: sentence.removeprefix("Conclusion: ") for label, sentence in CONCLUSIONS.items()}
 _THUS = re.compile(r"\s*^Thus, (.*?)\s*\Z", re.MULTILINE)
 
-_TASK = (
+TASK = (
     "Two responses to a prompt are shown with the verdict on them. Justify the verdict from what the responses say: "
     "feedback on each response, then the comparison. End with the line «Thus, » and the verdict."
 )
@@ -37,7 +37,7 @@ class ProvingTemplate:
         """The prompt for a comparison and its label, in the order in which its responses stand."""
         listed = "".join(f"\n{i}. {text}" for i, text in enumerate(self.principles, 1))
         principles = f"\nUse these principles:{listed}" if listed else ""
-        return (Message("user", f"{_TASK}{principles}\n\n{sections(comparison)}\nThe verdict: {VERDICTS[label]}"),)
+        return (Message("user", f"{TASK}{principles}\n\n{sections(comparison)}\nThe verdict: {VERDICTS[label]}"),)
 
     def conversation(
         self, comparison: Comparison, label: Label, rationale: str | None

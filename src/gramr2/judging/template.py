@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gramr2.backends.base import VerdictReading
-from gramr2.comparison import Comparison, Label, Message
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
 _LOOKALIKE = re.compile(r"^((?:> )*)(\[(?:Prompt|Response A|Response B|End)\]\s*)$", re.MULTILINE)
@@ -50,11 +50,13 @@ class JudgeMode(StrEnum):
 class JudgeTemplate:
     """Renders comparisons, and the answers a judge is trained to give.
 
-    ``principles`` are one-sentence criteria that the judge is asked to address.
+    ``principles`` are one-sentence criteria that the judge is asked to address; ``shots`` are examples shown as earlier turns
+    of the conversation, for a judge that is prompted instead of trained.
     """
 
     mode: JudgeMode = JudgeMode.REASON
     principles: tuple[str, ...] = ()
+    shots: tuple[LabeledComparison, ...] = ()
 
     @property
     def rules(self) -> str:
@@ -75,12 +77,20 @@ class JudgeTemplate:
     @property
     def hash(self) -> str:
         """Twelve hex digits over everything that shapes the prompt; part of each journal key."""
-        parts = "\x00".join([self.rules, *HEADERS, self.prefill])
+        shown = [part for turn in self._shown() for part in (turn.role, turn.content)]
+        parts = "\x00".join([self.rules, *HEADERS, self.prefill, *shown])
         return hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()
 
     def render(self, comparison: Comparison) -> tuple[Message, ...]:
         """The prompt for a comparison, in the order in which its responses stand."""
-        return (Message("user", f"{self.rules}\n\n{sections(comparison)}"),)
+        return (*self._shown(), Message("user", f"{self.rules}\n\n{sections(comparison)}"))
+
+    def _shown(self) -> tuple[Message, ...]:
+        turns: list[Message] = []
+        for shot in self.shots:
+            turns += replace(self, shots=()).render(shot.comparison)
+            turns.append(Message("assistant", "".join(self.answer(shot.label, shot.rationale))))
+        return tuple(turns)
 
     def verdict_reading(self, *, guided: bool = True, close_on_budget: bool = False) -> VerdictReading:
         """Where the backend finds the label in this template's answers."""
@@ -122,7 +132,7 @@ def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
         ValueError: the messages were not rendered by a ``JudgeTemplate``.
     """
     pattern = "\n".join(f"{re.escape(header)}\n(.*?)" for header in HEADERS[:-1]) + f"\n{re.escape(HEADERS[-1])}"
-    found = re.search(rf"\n\n{pattern}\Z", messages[0].content, re.DOTALL)
+    found = re.search(rf"\n\n{pattern}\Z", messages[-1].content, re.DOTALL)
     if found is None:
         raise ValueError("not a prompt rendered by a judge template")
     return _unquote(found[1]), _unquote(found[2]), _unquote(found[3])

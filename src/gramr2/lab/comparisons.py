@@ -1,0 +1,111 @@
+"""The lab's data sets: ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` and ``lab:test``, made when they are asked for.
+
+They are always the same, and disjoint: a hash of its prompt puts every problem into one of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Any
+
+from gramr2.comparison import Comparison, LabeledComparison, Message
+from gramr2.data.split import fraction
+from gramr2.errors import DataError
+from gramr2.judging.records import labeled_row
+from gramr2.lab.problems import Family, Problem
+from gramr2.lab.rationales import FAMILIES, PHRASINGS, true_label, write_rationale
+
+PREFIX = "lab:"
+SEED = 2026_11
+
+
+class Part(StrEnum):
+    """A data set of the lab, or the problems that the tiny model is pretrained on."""
+
+    LABELED = "labeled"
+    UNLABELED = "unlabeled"
+    GOLD = "gold"
+    TEST = "test"
+    PRETRAINING = "pretraining"
+
+
+_SHARES = {Part.PRETRAINING: 0.5, Part.UNLABELED: 0.3, Part.LABELED: 0.08, Part.GOLD: 0.06, Part.TEST: 0.06}
+SIZES = {Part.LABELED: 2000, Part.UNLABELED: 10_000, Part.GOLD: 1000, Part.TEST: 1000}
+"""comparisons in each; a run takes as many as its ``limit`` says"""
+DECIDED = 2 / 3
+"""share of comparisons with one right and one wrong response; the others are ties, right and wrong ones in equal number"""
+
+
+def part_of(prompt: str) -> Part:
+    """The part that a problem belongs to."""
+    place = fraction(SEED, "part", prompt)
+    for part, share in _SHARES.items():
+        place -= share
+        if place < 0:
+            return part
+    return Part.TEST
+
+
+def problems(
+    part: Part, rng: random.Random, weights: Sequence[float] | None = None
+) -> Iterator[tuple[Family, Problem]]:
+    """Problems of a part without end, difficulties and (without ``weights``) families in equal shares; short ones come again."""
+    while True:
+        family = rng.choices(FAMILIES, weights)[0]
+        problem = family.draw(rng, rng.choice(list(family.difficulties)))
+        if part_of(family.ask(problem)) is part:
+            yield family, problem
+
+
+def responses(family: Family, problem: Problem, rng: random.Random) -> tuple[str, str]:
+    """Two responses: one right and one wrong, both right, or both wrong; never the same text twice."""
+    truth = family.solve(problem)
+    right = (True, False) if rng.random() < DECIDED else (rng.random() < 0.5,) * 2
+    right = right if rng.random() < 0.5 else (right[1], right[0])
+    while True:
+        answers = [truth if good else family.slip(rng, problem) for good in right]
+        texts = [rng.choice(PHRASINGS).format(answer) for answer in answers]
+        if texts[0] != texts[1] and (answers[0] != answers[1] or all(right)):
+            return texts[0], texts[1]
+
+
+def comparison(name: str, family: Family, problem: Problem, texts: tuple[str, str]) -> Comparison:
+    """The comparison of two responses to a problem; its category is the family with the difficulty."""
+    return Comparison(
+        id=name,
+        prompt=(Message("user", family.ask(problem)),),
+        responses=texts,
+        category=f"{problem.family}-{problem.difficulty}",
+        source="lab",
+        group=family.ask(problem),
+    )
+
+
+def draw(part: Part) -> list[LabeledComparison]:
+    """All comparisons of a part, each problem at most once, with true labels and rationales."""
+    rng = random.Random(f"{SEED} {part.value}")
+    seen: set[Problem] = set()
+    items: list[LabeledComparison] = []
+    for family, problem in problems(part, rng):
+        if problem in seen:
+            continue
+        seen.add(problem)
+        each = comparison(f"{part.value}-{len(items):05d}", family, problem, responses(family, problem, rng))
+        items.append(LabeledComparison(each, true_label(each), write_rationale(each)))
+        if len(items) == SIZES[part]:
+            return items
+    raise AssertionError("problems are without end")
+
+
+def rows(source: str) -> Iterator[dict[str, Any]]:
+    """The data set that a source such as ``lab:gold`` names, as rows of a file.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    name = source.removeprefix(PREFIX)
+    if name not in {part.value for part in SIZES}:
+        raise DataError(f"{source}: the lab has {', '.join(PREFIX + part.value for part in SIZES)}")
+    yield from map(labeled_row, draw(Part(name)))

@@ -1,0 +1,132 @@
+"""What a judge should write about a comparison in the lab, and whether what it wrote is true, step by step.
+
+A rationale works the problem out, checks one response, checks the other, and concludes. Every one of these is either what
+it must be or a mistake that a program finds; that is what the lab is for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gramr2.comparison import Comparison, Label
+from gramr2.judging.template import CONCLUSIONS, OPENING
+from gramr2.lab.problems import Family, Problem, steps_in, worked
+from gramr2.lab.sorting import Sorting
+from gramr2.lab.sums import Sums
+
+FAMILIES: tuple[Family, ...] = (Sums(), Sorting())
+PHRASINGS = ("{}.", "It is {}.", "The answer is {}.")
+"""the ways in which a response states its answer"""
+_ANSWER = re.compile(r"(?:It is |The answer is )?(\d+)\.")
+_CHECK = re.compile(r"Response ([AB]) says (\d+): (right|wrong)\.")
+_CONCLUSION = {sentence: label for label, sentence in CONCLUSIONS.items()}
+SIDES = ("A", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is true in a rationale.
+
+    ``steps`` and ``right_steps`` count the derivation's parts (what is restated, each step, the result), a part being right
+    when it is what the canonical solution has in its place. ``checks`` says whether both responses are quoted and graded
+    truly; ``concluded`` is the label it concludes, ``follows`` whether that is what its own two grades amount to, and
+    ``well_formed`` whether it has the four parts at all.
+    """
+
+    well_formed: bool
+    steps: int = 0
+    right_steps: int = 0
+    checks: bool = False
+    concluded: Label | None = None
+    follows: bool = False
+
+    @property
+    def derivation(self) -> bool:
+        """Whether every step of the derivation is right."""
+        return self.well_formed and self.steps > 0 and self.steps == self.right_steps
+
+    @property
+    def correct(self) -> bool:
+        """Whether nothing in the rationale is wrong."""
+        return self.derivation and self.checks and self.follows
+
+
+def family_of(name: str) -> Family:
+    """A family by its name."""
+    return next(family for family in FAMILIES if family.name == name)
+
+
+def problem_of(comparison: Comparison) -> Problem | None:
+    """The problem of a comparison; None where it is not one of the lab's."""
+    return next((p for family in FAMILIES if (p := family.read(comparison.prompt_text)) is not None), None)
+
+
+def answer_in(response: str) -> str | None:
+    """The answer that a response of the lab states."""
+    found = _ANSWER.fullmatch(response)
+    return found[1] if found else None
+
+
+def verdict(grades: tuple[bool, bool]) -> Label:
+    """The label that two grades amount to."""
+    return Label.TIE if grades[0] == grades[1] else Label.A if grades[0] else Label.B
+
+
+def true_label(comparison: Comparison) -> Label:
+    """The label of a comparison, computed.
+
+    Raises:
+        ValueError: it is not one of the lab's.
+    """
+    problem = problem_of(comparison)
+    answers = tuple(answer_in(response) for response in comparison.responses)
+    if problem is None or None in answers:
+        raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
+    truth = family_of(problem.family).solve(problem)
+    return verdict((answers[0] == truth, answers[1] == truth))
+
+
+def write_rationale(comparison: Comparison) -> str:
+    """The true rationale of a comparison of the lab."""
+    problem = problem_of(comparison)
+    if problem is None:
+        raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
+    family = family_of(problem.family)
+    truth = family.solve(problem)
+    lines = [f"{OPENING} {worked(family, problem)}"]
+    for side, response in zip(SIDES, comparison.responses, strict=True):
+        answer = answer_in(response)
+        lines.append(f"Response {side} says {answer}: {'right' if answer == truth else 'wrong'}.")
+    return "\n".join([*lines, CONCLUSIONS[true_label(comparison)]])
+
+
+def verify(comparison: Comparison, rationale: str) -> Verification:
+    """Check a rationale against the comparison as it was shown. The two checks may stand in either order.
+
+    Raises:
+        ValueError: the comparison is not one of the lab's.
+    """
+    problem = problem_of(comparison)
+    if problem is None:
+        raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
+    lines = rationale.strip().removeprefix(OPENING).strip().split("\n")
+    if len(lines) != 4:
+        return Verification(False)
+    written = steps_in(lines[0])
+    found = [_CHECK.fullmatch(line) for line in lines[1:3]]
+    concluded = _CONCLUSION.get(lines[3])
+    checks = {match[1]: (match[2], match[3] == "right") for match in found if match}
+    if written is None or concluded is None or set(checks) != set(SIDES):
+        return Verification(False)
+    family = family_of(problem.family)
+    canonical, truth = family.steps(problem), family.solve(problem)
+    answers = dict(zip(SIDES, map(answer_in, comparison.responses), strict=True))
+    return Verification(
+        well_formed=True,
+        steps=max(len(canonical), len(written)),
+        right_steps=sum(a == b for a, b in zip(canonical, written, strict=False)),
+        checks=all(checks[side] == (answers[side], answers[side] == truth) for side in SIDES),
+        concluded=concluded,
+        follows=concluded is verdict((checks["A"][1], checks["B"][1])),
+    )

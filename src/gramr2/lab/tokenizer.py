@@ -1,0 +1,47 @@
+"""The tiny model's tokenizer: bytes, and one token for every phrase that the lab's prompts and rationales are made of.
+
+Any text can be written in it. The phrases make a comparison a quarter as long as bytes would, and each digit is a token of
+its own, so that arithmetic is seen digit by digit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gramr2.comparison import Label
+from gramr2.judging.proving import PROOF_OPENING, TASK, VERDICTS
+from gramr2.judging.reading import WITHHELD
+from gramr2.judging.template import HEADERS, OPENING, JudgeMode, JudgeTemplate
+
+START, END, PAD = "<|start|>", "<|end|>", "<|pad|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|start|>{{ message['role'] }}\n{{ message['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+)
+
+
+def phrases() -> list[str]:
+    """The texts that are one token each. None crosses a place where an answer's pieces meet."""
+    rules = [JudgeTemplate(mode).rules for mode in JudgeMode]
+    headers = [f"{header}\n" for header in HEADERS[:-1]]
+    tags = ["<think>", "</think>", "<answer>", "</answer>"]
+    judging = [OPENING, "Response A says ", "Response B says ", ": right.", ": wrong.", "Conclusion: "]
+    proofs = [PROOF_OPENING, "Thus, ", "The verdict: ", *(VERDICTS[label] for label in Label)]
+    working = ["What is ", "Sort the digits of ", "Copy ", "It is ", "The answer is ", "take ", " leaves ", ", ", "so "]
+    frame = [WITHHELD, HEADERS[-1], "\n\n", "user\n", "assistant\n"]
+    return [*rules, TASK, *headers, *tags, *judging, *proofs, *working, *frame]
+
+
+def build() -> Any:
+    """The tokenizer, as transformers loads it."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token=START, eos_token=END, pad_token=PAD, chat_template=CHAT_TEMPLATE
+    )

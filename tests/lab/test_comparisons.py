@@ -1,0 +1,66 @@
+"""The lab's data sets: always the same, disjoint, balanced, and readable like any other source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations, islice
+
+import pytest
+
+from gramr2.comparison import Label
+from gramr2.data import load_labeled, load_unlabeled, overlap
+from gramr2.errors import DataError
+from gramr2.judging.template import CONCLUSIONS
+from gramr2.lab.comparisons import SIZES, Part, draw, part_of
+from gramr2.lab.corpus import documents
+from gramr2.lab.rationales import true_label, verify
+
+
+@pytest.fixture(scope="module")
+def parts() -> dict[str, list]:
+    return {part.value: draw(part) for part in SIZES}
+
+
+def test_labels_are_true_and_rationales_right(parts: dict[str, list]) -> None:
+    for item in parts["test"]:
+        assert item.label is true_label(item.comparison)
+        assert verify(item.comparison, item.rationale).correct
+        assert verify(item.swap().comparison, item.swap().rationale).correct
+
+
+def test_labels_are_balanced_and_identical_responses_never_drawn(parts: dict[str, list]) -> None:
+    counts = Counter(item.label for item in parts["unlabeled"])
+    assert all(0.3 < counts[label] / len(parts["unlabeled"]) < 0.37 for label in Label)
+    assert all(len(set(item.comparison.responses)) == 2 for items in parts.values() for item in items)
+
+
+def test_no_problem_is_in_two_parts(parts: dict[str, list]) -> None:
+    prompts = {name: {item.comparison.prompt_text for item in items} for name, items in parts.items()}
+    for one, other in combinations(prompts, 2):
+        assert not prompts[one] & prompts[other]
+    assert all(part_of(prompt).value == name for name, found in prompts.items() for prompt in found)
+    assert overlap(
+        [item.comparison for item in parts["labeled"]], [item.comparison for item in parts["labeled"]]
+    )  # the check itself can fail
+
+
+def test_it_is_a_source_like_any_other(parts: dict[str, list]) -> None:
+    loaded, report = load_labeled("lab:gold")
+    assert loaded == tuple(parts["gold"])
+    assert (report.rows, report.kept, report.skipped) == (SIZES[Part.GOLD], SIZES[Part.GOLD], ())
+    assert load_unlabeled("lab:unlabeled", limit=3)[0] == tuple(i.comparison for i in parts["unlabeled"][:3])
+    with pytest.raises(DataError, match="lab:labeled, lab:unlabeled, lab:gold, lab:test"):
+        load_labeled("lab:other")
+    with pytest.raises(DataError, match="the lab has"):
+        load_labeled("lab:pretraining")
+
+
+def test_pretraining_never_judges_a_pair_and_uses_problems_of_its_own() -> None:
+    for messages, pieces in islice(documents(1), 3000):
+        answer = "".join(pieces)
+        assert not any(conclusion.partition(": ")[2] in answer for conclusion in CONCLUSIONS.values())
+        assert answer.count(": right.") + answer.count(": wrong.") <= 1
+        assert "<answer>" not in answer
+        for line in messages[0].content.split("\n"):
+            if line.startswith(("What is", "Sort the")):
+                assert part_of(line) is Part.PRETRAINING
