@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,11 +12,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from gramr2.backends import random_model
 from gramr2.errors import ModelError, ModelNotFoundError
 
+SHIPPED = "lab-tiny"
+"""the model inside this package: see ``gramr2.lab``"""
 SAMPLE_BLOCKS = 256
 SAMPLE_BYTES = 1 << 16
 
@@ -72,13 +76,15 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
         return _built(cache_dir() / "gguf" / _sha256(path)[:16], lambda into: _convert(path, into))
     if model in NAMED_MODELS:
         return pull(model)
+    if model == SHIPPED:
+        return Path(str(files("gramr2.lab").joinpath("tiny")))
     if model == random_model.NAME:
         return _built(cache_dir() / "models" / f"{model}-{random_model.SEED}", random_model.build)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):
         return _from_hub(model, revision)
     raise ModelNotFoundError(
         f"there is no model {model!r}: give a folder, a .gguf file, a hub id (owner/name), or one of "
-        f"{', '.join([*NAMED_MODELS, random_model.NAME])}"
+        f"{', '.join([*NAMED_MODELS, SHIPPED, random_model.NAME])}"
     )
 
 
@@ -145,6 +151,14 @@ def fingerprint(folder: Path) -> str:
     place = folder.absolute()
     of_a_round = place.name == "model" and place.parents[1].name == "rounds"
     return f"{f'round-{place.parent.name}' if of_a_round else place.name}@{digest.hexdigest()}"
+
+
+def weights_in_fp32(folder: Path) -> int:
+    """Bytes that a model's weights take in fp32; what is stored is taken for 16-bit numbers, unless the config says more."""
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    return stored if dtype == "float32" else 2 * stored
 
 
 def _folder(path: Path) -> Path:

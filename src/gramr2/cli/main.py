@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gramr2.cli import check, evaluate, inspect, judge, models, report, train
+from gramr2.cli import ablate, check, evaluate, inspect, judge, lab, models, report, train
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
@@ -24,6 +24,8 @@ app.command("judge")(judge.judge)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
+app.command("ablate")(ablate.ablate)
+app.add_typer(lab.app, name="lab")
 app.add_typer(models.app, name="models")
 
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show, stdout
-from gramr2.config import load_config
+from gramr2.config import RunConfig, load_config
 from gramr2.reporting.text import percent
 
 
@@ -24,11 +24,15 @@ def train(
 ) -> None:
     """Train a judge: on the seed, then round by round on what it labels itself. The same command resumes."""
     config = load_config(run)
+    run_and_show(config, out or Path(config.out or Path("runs") / run.stem), quiet, as_json)
+
+
+def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) -> None:
+    """Run or resume, write the report, and print what came out."""
     set_up_logging(quiet or as_json)
     from gramr2.reporting.report import write_report
     from gramr2.selftraining.loop import SelfTraining
 
-    folder = out or Path(config.out or Path("runs") / run.stem)
     metrics = SelfTraining(config, folder, observer=Bars(quiet or as_json)).run()
     report = write_report(folder)
     if as_json:

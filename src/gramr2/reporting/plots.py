@@ -108,6 +108,27 @@ def reliability(bins: Sequence[Bin], title: str) -> str:
         return _svg(figure, f"Reliability of {title}: accuracy by confidence, with the number of comparisons")
 
 
+def forest(rows: Sequence[tuple[str, float, float | None, float | None]], label: str, zero: bool = False) -> str:
+    """One line per row: a value with its interval, from top to bottom; shares are drawn in percent.
+
+    Args:
+        rows: (name, value, low, high) in units of 1; the interval may be missing.
+        zero: draw a line at zero.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8, 1 + 0.28 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        for y, (_, value, low, high) in enumerate(rows):
+            bars = None if low is None or high is None else [[100 * (value - low)], [100 * (high - value)]]
+            axes.errorbar(100 * value, y, xerr=bars, fmt="o", color=BLUE, capsize=3)
+        if zero:
+            axes.axvline(0, linestyle="--", linewidth=1, color=_INK)
+        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel(label)
+        return _svg(figure, f"{label}, by configuration, with 95 % intervals")
+
+
 def _svg(figure: Figure, title: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -9,11 +9,12 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gramr2.lab.audit import Audit, audit, by_fate
 from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
-from gramr2.reporting.text import number, percent
+from gramr2.reporting.text import PROBES, number, percent
 from gramr2.selftraining.folder import write_text
 
 
@@ -35,6 +36,7 @@ class Section:
     confidence: Markup | None
     agreement: Markup | None
     examples: tuple[Example, ...]
+    audit: dict[str, Audit]
 
 
 def write_report(run: Path, out: Path | None = None) -> Path:
@@ -71,6 +73,8 @@ def render(view: RunView) -> str:
         last=max(stands, default=None),
         accuracy=Markup(figure) if figure else None,
         alarms=[(each.title, alarm) for each in measured for alarm in (each.metrics or {}).get("alarms", ())],
+        probes=PROBES,
+        reasoning=_reasoning(measured),
         sections=[_section(view, each) for each in view.rounds if each.kept or each.dropped],
         reliability=_reliability(view, stands),
         config=yaml.safe_dump(view.config, sort_keys=False, allow_unicode=True, width=100),
@@ -108,7 +112,14 @@ def _section(view: RunView, each: RoundView) -> Section:
         histogram("confidence", "confidence"),
         histogram("agreement", "agreement of the votes"),
         tuple(chosen(each, filters)),
+        by_fate(each.kept, each.dropped, filters),
     )
+
+
+def _reasoning(measured: tuple[RoundView, ...]) -> list[tuple[str, Audit]]:
+    """What a program finds in the rationales on gold; nothing outside the lab."""
+    found = [(each.title, audit(each.gold)) for each in measured if each.gold]
+    return [(title, result) for title, result in found if result is not None and result.reasoned]
 
 
 def _reliability(view: RunView, stands: list[int]) -> list[tuple[str, Markup, list[Bin], float | None, int]]:

@@ -1,0 +1,150 @@
+"""One cell of an ablation, a variant with a seed, in a process of its own: train, judge the test set, write what came out.
+
+``python -m gramr2.ablation.cell FOLDER`` continues what it finds there; ``result.json`` appears when the cell is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gramr2.ablation.variants import Kind
+from gramr2.comparison import LabeledComparison
+from gramr2.config import RunConfig, parse_config
+from gramr2.data import derive_seed, load_labeled, subset
+from gramr2.errors import GramrError
+from gramr2.evaluation.metrics import evaluate
+from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.records import comparison_row, decision_row, write_jsonl
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import Decision
+from gramr2.lab.audit import audit
+from gramr2.reporting.run import read_run
+from gramr2.selftraining.data import load_data
+from gramr2.selftraining.folder import write_json
+
+SPEC, RESULT, FAILURE = "cell.json", "result.json", "failure.txt"
+
+
+def run_cell(folder: Path) -> dict[str, Any]:
+    """Do what ``cell.json`` says and return the result."""
+    spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    config, kind = parse_config(spec["config"]), Kind(spec["kind"])
+    test = test_set(spec["test"], spec["limit"])
+    started = time.monotonic()
+    if kind is Kind.BRADLEY_TERRY:
+        decisions = _bradley_terry(folder, config, test)
+    elif kind is Kind.PROMPTED:
+        decisions = _judged(config.model.name, config, test, _shots(config, spec["shots"]))
+    else:
+        from gramr2.selftraining.loop import SelfTraining
+
+        SelfTraining(config, folder / "run").run()
+        decisions = _judged(str(folder / "run" / "judge"), config, test, ())
+    rows = [
+        comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}
+        for item, decision in zip(test, decisions, strict=True)
+    ]
+    write_jsonl(folder / "test.jsonl", rows)
+    accuracy = evaluate(test, decisions)
+    checked = audit(rows)
+    result = {
+        "variant": spec["variant"],
+        "seed": config.seed,
+        "n": accuracy.n,
+        "accuracy": accuracy.accuracy_strict,
+        "coverage": accuracy.coverage,
+        "order_flip_rate": accuracy.order_flip_rate,
+        "rationale_correct": checked.shares()["rationale_correct"] if checked else None,
+        "right_label_wrong_derivation": checked.shares()["right_label_wrong_derivation"] if checked else None,
+        **(_pseudo_labels(folder / "run") if kind is Kind.RUN else {}),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    write_json(folder / RESULT, result)
+    if not spec["keep"]:
+        for model in [*folder.glob("run/rounds/*/model"), folder / "run" / "proving", folder / "run" / "judge"]:
+            shutil.rmtree(model, ignore_errors=True)
+    return result
+
+
+def test_set(source: str, limit: int | None) -> tuple[LabeledComparison, ...]:
+    """The comparisons that every cell is measured on: the same for all."""
+    items, _ = load_labeled(source)
+    return items if limit is None else subset(items, limit, 0, key=lambda item: item.comparison.id)
+
+
+def _shots(config: RunConfig, count: int) -> tuple[LabeledComparison, ...]:
+    """Seed examples for the prompt, labels in turn, so that the last words of the prompt are not one label's."""
+    seed = load_data(config).seed if count else ()
+    drawn = subset(seed, len(seed), derive_seed(config.seed, "shots"), key=lambda item: item.comparison.id)
+    groups = [[item for item in drawn if item.label == label] for label in ("A", "B", "tie")]
+    mixed = [item for several in zip(*groups, strict=False) for item in several]
+    return tuple((mixed or list(drawn))[:count])
+
+
+def _judged(
+    model: str, config: RunConfig, test: Sequence[LabeledComparison], shots: tuple[LabeledComparison, ...]
+) -> list[Decision]:
+    from gramr2.backends.transformers import TransformersBackend
+
+    backend = TransformersBackend(
+        model,
+        dtype=config.model.dtype,
+        device=config.model.device,
+        trust_remote_code=config.model.trust_remote_code,
+        chat_template_options=config.model.chat_template_options,
+    )
+    template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles), shots)
+    settings = config.judge.gold.model_dump() | {"orders": Orders(config.judge.gold.orders)}
+    return Judge(backend, template, Sampling(**settings)).judge(
+        [item.comparison for item in test], seed=derive_seed(config.seed, "test")
+    )
+
+
+def _bradley_terry(folder: Path, config: RunConfig, test: Sequence[LabeledComparison]) -> list[Decision]:
+    from gramr2.backends.registry import resolve
+    from gramr2.training.bradley_terry import train_reward_model
+
+    data = load_data(config)
+    start = resolve(config.model.name, revision=config.model.revision)
+    seed = derive_seed(config.seed, "train", "bradley-terry")
+    model = train_reward_model(start, folder / "scratch", data.seed, config.training, config.model, seed=seed)
+    shutil.rmtree(folder / "scratch", ignore_errors=True)
+    ties = sum(item.label == "tie" for item in data.seed) / len(data.seed)
+    model.tie_share(data.pool, ties)
+    return model.decide([item.comparison for item in test])
+
+
+def _pseudo_labels(run: Path) -> dict[str, Any]:
+    """How much was kept, and in the lab how true it was."""
+    rounds = [each for each in read_run(run).rounds if each.kept or each.dropped]
+    kept = [row for each in rounds for row in each.kept]
+    judged = sum(len(each.kept) + len(each.dropped) for each in rounds)
+    checked = audit(kept)
+    shares = checked.shares() if checked else {}
+    return {
+        "judged": judged,
+        "kept": len(kept),
+        "kept_label_accuracy": shares.get("label_accuracy"),
+        "kept_rationale_correct": shares.get("rationale_correct"),
+    }
+
+
+def main(folder: Path) -> int:
+    """Run a cell and leave a deliberate error as a sentence in ``failure.txt``."""
+    (folder / FAILURE).unlink(missing_ok=True)
+    try:
+        run_cell(folder)
+    except GramrError as error:
+        (folder / FAILURE).write_text(f"{error}\n", encoding="utf-8")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,103 @@
+"""Means over seeds with intervals, and paired differences to the full method.
+
+The unit is the seed: one draw of the labelled comparisons, the pool, and every random number. The test comparisons are the
+same for all cells, so the intervals speak of other seeds on this test set.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from scipy.stats import t
+
+RESAMPLES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Mean of ``n`` seeds with its 95 % t interval; a single seed has none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A variant over its seeds. ``difference`` is variant − full, paired by seed; None for the full method itself."""
+
+    variant: str
+    accuracy: Mean
+    difference: Mean | None
+    flips: float | None
+    kept: float | None
+    label_accuracy: float | None
+    rationale_correct: float | None
+
+
+def mean(values: Sequence[float]) -> Mean:
+    """Mean with the t interval of independent, roughly normal values."""
+    centre = fmean(values)
+    if len(values) < 2:
+        return Mean(centre, None, None, len(values))
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    return Mean(centre, centre - half, centre + half, len(values))
+
+
+def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
+    """A summary per variant, in the order in which variants come."""
+    by_variant: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for each in results:
+        by_variant.setdefault(each["variant"], {})[each["seed"]] = each
+    full = by_variant.get(reference, {})
+    summaries = []
+    for name, cells in by_variant.items():
+        shared = [seed for seed in cells if seed in full]
+        differences = [cells[seed]["accuracy"] - full[seed]["accuracy"] for seed in shared]
+
+        def average(key: str, cells: dict[int, Mapping[str, Any]] = cells) -> float | None:
+            found = [each[key] for each in cells.values() if each.get(key) is not None]
+            return fmean(found) if found else None
+
+        summaries.append(
+            Summary(
+                name,
+                mean([each["accuracy"] for each in cells.values()]),
+                mean(differences) if name != reference and differences else None,
+                average("order_flip_rate"),
+                average("kept"),
+                average("kept_label_accuracy"),
+                average("kept_rationale_correct"),
+            )
+        )
+    return summaries
+
+
+def share_of_the_way(
+    low: Sequence[float], reached: Sequence[float], high: Sequence[float], seed: int = 0
+) -> tuple[float, float, float] | None:
+    """(mean reached − mean low) / (mean high − mean low) with a 95 % bootstrap interval over seeds; None without a gap.
+
+    Args:
+        low: accuracy per seed without the method.
+        reached: with it, in the same order of seeds.
+        high: at the ceiling, in the same order of seeds.
+    """
+
+    def share(indices: Sequence[int]) -> float | None:
+        gap = fmean(high[i] - low[i] for i in indices)
+        return fmean(reached[i] - low[i] for i in indices) / gap if gap > 0 else None
+
+    everything = range(len(low))
+    value = share(everything) if low else None
+    if value is None:
+        return None
+    rng = random.Random(seed)
+    drawn = [share(rng.choices(everything, k=len(low))) for _ in range(RESAMPLES)]
+    ordered = sorted(each for each in drawn if each is not None)
+    return value, ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered)) - 1]

@@ -1,0 +1,159 @@
+"""An ablation on disk: one CSV row per cell, and its summary as Markdown and as one HTML file with error bars."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gramr2.ablation.statistics import Mean, Summary, share_of_the_way
+from gramr2.ablation.variants import FULL, ORACLE, SEED_ONLY, Variant
+from gramr2.reporting import plots
+from gramr2.reporting.text import percent
+from gramr2.selftraining.folder import write_text
+
+COLUMNS = (
+    "variant",
+    "seed",
+    "n",
+    "accuracy",
+    "coverage",
+    "order_flip_rate",
+    "judged",
+    "kept",
+    "kept_label_accuracy",
+    "kept_rationale_correct",
+    "rationale_correct",
+    "right_label_wrong_derivation",
+    "seconds",
+)
+HEADERS = (
+    "configuration",
+    "seeds",
+    "accuracy",
+    "difference to full, points",
+    "flips",
+    "kept",
+    "labels right",
+    "rationales right",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an ablation has to say: summaries, notes on what is missing, and where the figures are from."""
+
+    title: str
+    summaries: Sequence[Summary]
+    meanings: Mapping[str, str]
+    notes: Sequence[str]
+    provenance: str
+
+
+def account(
+    title: str,
+    summaries: Sequence[Summary],
+    variants: Sequence[Variant],
+    results: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> Account:
+    """Put the account together; the share of the way to the oracle is its first note where it can be computed."""
+    names = {each.name: each.meaning for each in variants}
+    found = [way] if (way := _way(results)) else []
+    return Account(title, summaries, names, [*found, *notes], _provenance(results))
+
+
+def write_tables(out: Path, told: Account, results: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Write ``ablation.csv``, ``ablation.md`` and ``ablation.html``."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in each.items()} for each in results)
+    texts = {"csv": buffer.getvalue(), "md": markdown(told), "html": html(told)}
+    paths = [out / f"ablation.{ending}" for ending in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_text(path, text)
+    return paths
+
+
+def markdown(told: Account) -> str:
+    """The summary as a Markdown table with its notes."""
+    lines = [f"# {told.title}", "", f"| {' | '.join(HEADERS)} |", f"|{'---|' * len(HEADERS)}"]
+    lines += [f"| {' | '.join(cells(each))} |" for each in told.summaries]
+    lines += ["", *(f"- {note}" for note in told.notes), "", told.provenance, ""]
+    return "\n".join(lines)
+
+
+def cells(each: Summary) -> list[str]:
+    """A summary as the cells of its row."""
+    return [
+        each.variant,
+        str(each.accuracy.n),
+        _percents(each.accuracy),
+        _points(each.difference),
+        percent(each.flips),
+        "–" if each.kept is None else f"{each.kept:.0f}",
+        percent(each.label_accuracy),
+        percent(each.rationale_correct),
+    ]
+
+
+def html(told: Account) -> str:
+    """The summary as one self-contained page."""
+    environment = Environment(
+        loader=PackageLoader("gramr2.ablation", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    bars = [(each.variant, each.accuracy.value, each.accuracy.low, each.accuracy.high) for each in told.summaries]
+    gaps = [
+        (each.variant, each.difference.value, each.difference.low, each.difference.high)
+        for each in told.summaries
+        if each.difference
+    ]
+    return environment.get_template("ablation.html.j2").render(
+        told=told,
+        headers=HEADERS,
+        rows=[cells(each) for each in told.summaries],
+        accuracy=Markup(plots.forest(bars, "accuracy on the test set, %")),
+        differences=Markup(plots.forest(gaps, "difference to the full method, points", zero=True)) if gaps else None,
+    )
+
+
+def _percents(each: Mean) -> str:
+    bounds = "" if each.low is None or each.high is None else f" ({100 * each.low:.1f} to {100 * each.high:.1f})"
+    return f"{100 * each.value:.1f} %{bounds}"
+
+
+def _points(each: Mean | None) -> str:
+    if each is None:
+        return "–"
+    bounds = "" if each.low is None or each.high is None else f" ({100 * each.low:+.1f} to {100 * each.high:+.1f})"
+    return f"{100 * each.value:+.1f}{bounds}"
+
+
+def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
+    found = {(each["variant"], each["seed"]): each["accuracy"] for each in results}
+    seeds = [s for name, s in found if name == FULL and (SEED_ONLY, s) in found and (ORACLE, s) in found]
+    low, reached, high = ([found[name, s] for s in seeds] for name in (SEED_ONLY, FULL, ORACLE))
+    way = share_of_the_way(low, reached, high) if seeds else None
+    if way is None:
+        return None
+    bounds = f" (95 % bootstrap over {len(seeds)} seeds: {way[1]:.0%} to {way[2]:.0%})" if len(seeds) > 1 else ""
+    return f"The full method goes {way[0]:.0%} of the way from seed-only to the oracle{bounds}."
+
+
+def _provenance(results: Sequence[Mapping[str, Any]]) -> str:
+    sizes = sorted({each["n"] for each in results})
+    packages = ", ".join(f"{name} {version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
+    n = " or ".join(map(str, sizes))
+    return (
+        f"n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over seeds, differences "
+        f"paired by seed. {packages}, Python {platform.python_version()}, {platform.machine()}."
+    )

@@ -1,0 +1,172 @@
+"""What an ablation compares: the full method, each of its parts changed or left out, and the baselines, on the same data.
+
+A variant is a name, a sentence, and a change of the resolved run file. Adding one is one entry here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gramr2.config import RunConfig, parse_config
+from gramr2.data import load_labeled
+from gramr2.errors import DataError
+
+Raw = dict[str, Any]
+FULL = "full"
+SEED_ONLY = "seed-only"
+ORACLE = "oracle"
+SHOTS = 4
+_OF_RATIONALES = ("rationale", "support", "specific")
+
+
+class Kind(StrEnum):
+    """How a variant gets its judge."""
+
+    RUN = "run"
+    """a run of the loop, perhaps of no rounds"""
+    PROMPTED = "prompted"
+    """the untrained model, asked as it is, with ``shots`` examples in the prompt"""
+    BRADLEY_TERRY = "bradley-terry"
+    """a scalar reward model trained on the seed"""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One configuration. ``change`` edits the resolved config in place and returns why it cannot be made, or None."""
+
+    name: str
+    meaning: str
+    change: Callable[[Raw], str | None]
+    kind: Kind = Kind.RUN
+    shots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A variant's checked config for one seed."""
+
+    variant: Variant
+    seed: int
+    config: RunConfig
+
+
+def variants_for(base: RunConfig) -> list[Variant]:
+    """All variants that make a difference to this run: one for each filter of its stack, and the fixed ones."""
+    dropped = [
+        Variant(f"without-{each.kind}", f"the {each.kind} filter left out", _without(each.kind))
+        for each in base.filters
+    ]
+    return [
+        Variant(FULL, "the full method", lambda raw: None),
+        Variant(SEED_ONLY, "no self-training: the judge trained on the seed", _seed_only),
+        Variant("label-only", "self-training on labels alone, no rationales", _label_only),
+        Variant("no-filter", "every pseudo-label with a verdict is learnt", _no_filter),
+        Variant("single-round", "one round on the data of all rounds", _single_round),
+        Variant("no-curriculum", "the loosest thresholds from the start, pool in random order", _no_curriculum),
+        Variant("proving", "rationales from a preference-proving model in place of the judge's own", _proving),
+        Variant("one-order", "the pool judged in its stored order only, with twice the votes", _one_order),
+        Variant("init-previous", "each round continues the last judge instead of the pretrained model", _init_previous),
+        *dropped,
+        Variant("label-only-seed", "generative judge of labels alone, trained on the seed", _label_only_seed),
+        Variant("bradley-terry", "scalar reward model trained on the seed (TRL)", _seed_only, kind=Kind.BRADLEY_TERRY),
+        Variant("zero-shot", "the pretrained model as it is", _seed_only, kind=Kind.PROMPTED),
+        Variant("few-shot", f"the pretrained model with {SHOTS} seed examples shown", _seed_only, Kind.PROMPTED, SHOTS),
+        Variant(ORACLE, "trained on the true labels and rationales of seed and pool: the ceiling", _oracle),
+    ]
+
+
+def prepare(base: RunConfig, variant: Variant, seed: int) -> Prepared | str:
+    """The variant's config for one seed, or why there is none for this run.
+
+    Raises:
+        ConfigError: the change leads to an impossible config, which is a fault of this file.
+    """
+    raw = copy.deepcopy(base.model_dump(mode="json"))
+    raw["seed"], raw["out"] = seed, None
+    reason = variant.change(raw)
+    return reason or Prepared(variant, seed, parse_config(raw, f"{variant.name} (seed {seed})"))
+
+
+def _seed_only(raw: Raw) -> None:
+    raw["rounds"], raw["final"] = 0, None
+
+
+def _label_only(raw: Raw) -> str | None:
+    if raw["judge"]["mode"] == "label":
+        return "the run itself is label-only"
+    raw["judge"]["mode"], raw["rationale"]["source"], raw["final"] = "label", "none", None
+    raw["filters"] = [each for each in raw["filters"] if each["kind"] not in _OF_RATIONALES]
+    return None
+
+
+def _label_only_seed(raw: Raw) -> str | None:
+    _seed_only(raw)
+    return _label_only(raw)
+
+
+def _no_filter(raw: Raw) -> None:
+    raw["filters"] = []
+
+
+def _single_round(raw: Raw) -> str | None:
+    if raw["rounds"] == 1:
+        return "the run itself has a single round"
+    if raw["curriculum"]["per_round"]:
+        raw["curriculum"]["per_round"] *= raw["rounds"]
+    raw["rounds"] = 1
+    return None
+
+
+def _no_curriculum(raw: Raw) -> str | None:
+    changed = raw["curriculum"]["order"] != "random"
+    raw["curriculum"]["order"] = "random"
+    for each in raw["filters"]:
+        for key, value in each.items():
+            if isinstance(value, dict) and "schedule" in value:
+                changed = True
+                constant = value["schedule"] != "quantile"
+                last = value["values"][-1] if "values" in value else value["end"]
+                # The loosest quantile is a quantile still: it follows the scores of each round.
+                each[key] = last if constant else value | {"start": last}
+    return None if changed else "the run has no curriculum"
+
+
+def _proving(raw: Raw) -> str | None:
+    if raw["rationale"]["source"] != "joint":
+        return "the run's rationales are not the judge's own"
+    raw["rationale"]["source"] = "proving"
+    return None
+
+
+def _one_order(raw: Raw) -> None:
+    pool = raw["judge"]["pool"]
+    if pool["orders"] == "both":
+        pool["orders"], pool["votes"] = "first", 2 * pool["votes"]
+        pool["temperature"] = pool["temperature"] or 0.75
+
+
+def _init_previous(raw: Raw) -> None:
+    raw["init"] = "previous"
+
+
+def _without(kind: str) -> Callable[[Raw], None]:
+    def change(raw: Raw) -> None:
+        raw["filters"] = [each for each in raw["filters"] if each["kind"] != kind]
+
+    return change
+
+
+def _oracle(raw: Raw) -> str | None:
+    _seed_only(raw)
+    for source in raw["data"]["pool"]:
+        try:
+            load_labeled(source["path"], split=source["split"], limit=1)
+        except DataError:
+            return f"{source['path']} has no labels to learn"
+    raw["data"]["seed"] += raw["data"]["pool"]
+    raw["data"]["held_out_share"] = 0.0
+    return None

@@ -1,0 +1,117 @@
+"""``gramr2 ablate``: the method against its own parts and against baselines, over several seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging, show
+from gramr2.config import RunConfig, load_config
+from gramr2.errors import ConfigError, RunError
+
+
+def ablate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the ablation; the same command goes on in it.")],
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 1 to N.")] = 5,
+    domain: Annotated[str, typer.Option("--domain", help="lab, or the run file that is varied.")] = "lab",
+    test: Annotated[
+        str | None, typer.Option("--test", help="Labelled comparisons that no run sees; default for the lab: lab:test.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Test comparisons, the same for all cells.")
+    ] = None,
+    only: Annotated[str | None, typer.Option("--only", help="Configurations to run, with commas between.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Cells at once; default: what cores and memory allow.")
+    ] = None,
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep the weights of finished cells.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
+    set_up_logging(quiet or as_json)
+    from gramr2.ablation.runner import Plan, run_plan
+    from gramr2.ablation.statistics import summarise
+    from gramr2.ablation.tables import HEADERS, account, cells, write_tables
+    from gramr2.ablation.variants import FULL, variants_for
+
+    base = _base(domain)
+    test = test or ("lab:test" if domain == "lab" else None)
+    if test is None:
+        raise ConfigError(
+            "--test is needed with a run file: name labelled comparisons that stand in none of its sources"
+        )
+    _refuse_leaks(base, test)
+    variants = variants_for(base)
+    if only is not None:
+        wanted = [name.strip() for name in only.split(",")]
+        unknown = sorted(set(wanted) - {each.name for each in variants})
+        if unknown:
+            raise ConfigError(f"--only {unknown[0]!r} is not known: take some of {', '.join(v.name for v in variants)}")
+        variants = [each for each in variants if each.name in wanted]
+    plan = Plan(base, variants, range(1, seeds + 1), test, limit, keep_models)
+    outcome = run_plan(plan, out, jobs or _jobs(base), Bars(quiet or as_json))
+    if not outcome.results:
+        raise RunError(
+            f"no cell has a result; the first reason: {next(iter(outcome.failures.values()), 'none was left')}"
+        )
+    notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
+    notes += [f"{name}: failed, {reason}" for name, reason in outcome.failures.items()]
+    order = [each.name for each in variants]
+    results = sorted(outcome.results, key=lambda each: (order.index(each["variant"]), each["seed"]))
+    summaries = summarise(results, FULL)
+    told = account(f"Ablation on {domain}", summaries, variants, results, notes)
+    paths = write_tables(out, told, results)
+    if as_json:
+        say(json.dumps({"results": results, "notes": list(told.notes), "files": [str(path) for path in paths]}))
+    else:
+        grid = Table(title=told.title)
+        for name in HEADERS:
+            grid.add_column(name, justify="left" if name == HEADERS[0] else "right")
+        for each in summaries:
+            grid.add_row(*cells(each))
+        show(grid)
+        for note in told.notes:
+            say(note)
+        say(told.provenance)
+        say("\n".join(map(str, paths)))
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _base(domain: str) -> RunConfig:
+    if domain == "lab":
+        from gramr2.lab.run import run_file
+
+        return load_config(run_file())
+    return load_config(Path(domain))
+
+
+def _refuse_leaks(base: RunConfig, test: str) -> None:
+    """A test set that a run sees measures nothing."""
+    from gramr2.data import load_labeled, load_unlabeled, overlap
+
+    measured = [item.comparison for item in load_labeled(test)[0]]
+    for part in ("seed", "pool", "gold"):
+        for source in getattr(base.data, part):
+            seen, _ = load_unlabeled(source.path, split=source.split)
+            leaks = overlap(seen, measured)
+            if leaks:
+                raise ConfigError(
+                    f"--test {test}: {len(leaks)} of its comparisons are also in data.{part} (the first: {leaks[0][1]!r}): "
+                    "take them out of one of the two"
+                )
+
+
+def _jobs(base: RunConfig) -> int:
+    from gramr2.ablation.runner import jobs_that_fit
+    from gramr2.backends.registry import resolve, weights_in_fp32
+
+    cores = os.cpu_count() or 1
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return jobs_that_fit(weights_in_fp32(resolve(base.model.name, revision=base.model.revision)), cores, memory)

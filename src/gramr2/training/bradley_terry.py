@@ -1,0 +1,141 @@
+"""The discriminative baseline: a scalar reward model trained with the Bradley-Terry loss −log σ(r(x, y⁺) − r(x, y⁻)).
+
+The trainer is TRL's. Ties carry no information for this loss and are left out of the training; at judging time two responses
+whose rewards differ by less than a margin tie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
+from trl import RewardConfig, RewardTrainer
+
+from gramr2.backends.encoding import Encoder
+from gramr2.backends.hardware import choose_device, keep_freed_memory
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.errors import DataError
+from gramr2.judgment import Decision, LabelProbabilities
+
+ROWS = 32
+
+
+class RewardModel:
+    """A scalar reward r(x, y) with a margin within which two responses tie."""
+
+    def __init__(self, model: Any, encoder: Encoder, device: torch.device, margin: float = 0.0) -> None:
+        self.model = model.eval()
+        self.encoder = encoder
+        self.device = device
+        self.margin = margin
+
+    @torch.inference_mode()
+    def rewards(self, items: Sequence[tuple[tuple[Message, ...], str]]) -> list[float]:
+        """The reward of each (prompt, response), in the order asked."""
+        rows = [_tokens(self.encoder, prompt, response) for prompt, response in items]
+        found = [0.0] * len(rows)
+        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+        for start in range(0, len(order), ROWS):
+            part = order[start : start + ROWS]
+            width = len(rows[part[0]])
+            pad = self.model.config.pad_token_id
+            ids = torch.tensor([rows[i] + [pad] * (width - len(rows[i])) for i in part], device=self.device)
+            mask = torch.tensor([[1] * len(rows[i]) + [0] * (width - len(rows[i])) for i in part], device=self.device)
+            logits = self.model(input_ids=ids, attention_mask=mask).logits[:, 0]
+            for i, value in zip(part, logits.float().tolist(), strict=True):
+                found[i] = value
+        return found
+
+    def differences(self, comparisons: Sequence[Comparison]) -> list[float]:
+        """r(A) − r(B) for each comparison."""
+        values = self.rewards([(c.prompt, response) for c in comparisons for response in c.responses])
+        return [values[i] - values[i + 1] for i in range(0, len(values), 2)]
+
+    def tie_share(self, comparisons: Sequence[Comparison], share: float) -> None:
+        """Set the margin so that this share of unlabelled comparisons ties: the only place a tie can come from."""
+        sizes = sorted(abs(each) for each in self.differences(comparisons))
+        place = round(share * len(sizes))
+        self.margin = sizes[place - 1] if place else 0.0
+
+    def decide(self, comparisons: Sequence[Comparison]) -> list[Decision]:
+        """The label of each comparison, with P(A) = σ(r(A) − r(B)). It sees no order, so the orders always agree."""
+        return [self._decision(c, d) for c, d in zip(comparisons, self.differences(comparisons), strict=True)]
+
+    def _decision(self, comparison: Comparison, difference: float) -> Decision:
+        label = Label.A if difference > 0 else Label.B
+        label = Label.TIE if abs(difference) <= self.margin else label
+        first = 1 / (1 + math.exp(-max(-50.0, min(50.0, difference))))
+        probabilities = LabelProbabilities(first, 1 - first, 0.0)
+        return Decision(comparison.id, (), label, probabilities, None, 1.0, False, 1.0)
+
+
+def train_reward_model(
+    start: Path,
+    scratch: Path,
+    labeled: Sequence[LabeledComparison],
+    config: TrainingConfig,
+    model_config: ModelConfig,
+    *,
+    seed: int,
+) -> RewardModel:
+    """Train on the decided ones of these comparisons, with the epochs, batch size and learning rate of a judge's training.
+
+    Raises:
+        DataError: every comparison is a tie.
+    """
+    decided = [item if item.label is Label.A else item.swap() for item in labeled if item.label is not Label.TIE]
+    if not decided:
+        raise DataError("a Bradley-Terry model learns from comparisons with a better response, and these are all ties")
+    set_seed(seed % (1 << 31))
+    keep_freed_memory()
+    device = choose_device(model_config.device)
+    tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    encoder = Encoder(tokenizer, model_config.chat_template_options)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        start, num_labels=1, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code
+    )
+    model.config.pad_token_id = tokenizer.pad_token_id
+    rows = [
+        {
+            "chosen_ids": _tokens(encoder, item.comparison.prompt, item.comparison.responses[0]),
+            "rejected_ids": _tokens(encoder, item.comparison.prompt, item.comparison.responses[1]),
+        }
+        for item in decided
+    ]
+    trainer = RewardTrainer(
+        model=model,
+        args=RewardConfig(
+            output_dir=str(scratch),
+            num_train_epochs=config.epochs,
+            per_device_train_batch_size=min(config.batch_size, len(rows)),
+            learning_rate=config.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=round(config.warmup_ratio * config.epochs * len(rows) / config.batch_size),
+            max_length=None,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            use_cpu=device.type == "cpu",
+            seed=seed % (1 << 31),
+            data_seed=seed % (1 << 31),
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    return RewardModel(trainer.model.to(device), encoder, device)
+
+
+def _tokens(encoder: Encoder, prompt: tuple[Message, ...], response: str) -> list[int]:
+    end = encoder.tokenizer.eos_token_id
+    return encoder.prompt(prompt) + encoder.fragment(response) + ([] if end is None else [end])
