@@ -1,0 +1,68 @@
+"""Each variant changes what its name says and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gramr2.ablation.variants import Kind, Prepared, prepare, variants_for
+from gramr2.config import load_config, parse_config
+from gramr2.config.filters import ConsistencyFilter
+from gramr2.lab.run import run_file
+
+BASE = load_config(run_file())
+VARIANTS = {each.name: each for each in variants_for(BASE)}
+
+
+def changed(name: str) -> dict[str, Any]:
+    """Top-level keys that differ from the full method's config."""
+    prepared, full = prepare(BASE, VARIANTS[name], 3), prepare(BASE, VARIANTS["full"], 3)
+    assert isinstance(prepared, Prepared)
+    assert isinstance(full, Prepared)
+    one, other = full.config.model_dump(mode="json"), prepared.config.model_dump(mode="json")
+    return {key: other[key] for key in other if one[key] != other[key]}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("full", set()),
+        ("seed-only", {"rounds"}),
+        ("label-only", {"judge", "rationale", "filters"}),
+        ("no-filter", {"filters"}),
+        ("single-round", {"rounds", "curriculum"}),
+        ("no-curriculum", {"filters"}),
+        ("proving", {"rationale"}),
+        ("one-order", {"judge"}),
+        ("init-previous", {"init"}),
+        ("without-consistency", {"filters"}),
+        ("oracle", {"rounds", "data"}),
+        ("zero-shot", {"rounds"}),
+    ],
+)
+def test_a_variant_changes_only_its_part(name: str, keys: set[str]) -> None:
+    assert set(changed(name)) == keys
+
+
+def test_what_the_changes_are() -> None:
+    assert changed("single-round")["curriculum"]["per_round"] == 3 * (BASE.curriculum.per_round or 0)
+    assert changed("no-filter")["filters"] == []
+    pool = changed("one-order")["judge"]["pool"]
+    assert (pool["orders"], pool["votes"]) == ("first", 2 * BASE.judge.pool.votes)
+    assert [s["path"] for s in changed("oracle")["data"]["seed"]] == ["lab:labeled", "lab:unlabeled"]
+    loose = next(f for f in changed("no-curriculum")["filters"] if f["kind"] == "consistency")
+    strict = next(f for f in BASE.filters if isinstance(f, ConsistencyFilter))
+    assert loose["min_agreement"] == strict.min_agreement.end  # type: ignore[union-attr]
+    kinds = {each.kind for each in BASE.filters}
+    assert {name for name in VARIANTS if name.startswith("without-")} == {f"without-{kind}" for kind in kinds}
+    assert VARIANTS["bradley-terry"].kind is Kind.BRADLEY_TERRY
+
+
+def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
+    data = {"seed": "lab:labeled", "pool": "starter:unlabeled", "gold": "lab:gold"}
+    plain = parse_config({"model": "lab-tiny", "data": data, "rounds": 1})
+    variants = {each.name: each for each in variants_for(plain)}
+    assert prepare(plain, variants["single-round"], 1) == "the run itself has a single round"
+    assert prepare(plain, variants["no-curriculum"], 1) == "the run has no curriculum"
+    assert "has no labels" in str(prepare(plain, variants["oracle"], 1))
