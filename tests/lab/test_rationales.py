@@ -42,7 +42,7 @@ def test_a_true_rationale_verifies(comparison: Comparison, label: Label) -> None
 
 
 @given(st.integers(0, 10_000), st.sampled_from(FAMILIES))
-def test_problems_slips_and_steps_hold_together(seed: int, family) -> None:  # noqa: ANN001
+def test_problems_slips_and_steps_hold_together(seed: int, family) -> None:
     rng = random.Random(seed)
     problem = family.draw(rng, rng.choice(list(family.difficulties)))
     truth, wrong = family.solve(problem), family.slip(rng, problem)
