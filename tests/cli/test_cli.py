@@ -40,11 +40,14 @@ def test_the_public_names() -> None:
 
     command = typer.main.get_command(app)
     names = set(command.commands)  # type: ignore[attr-defined]
-    assert names == {"check", "train", "judge", "eval", "models", "report", "inspect"}
+    assert names == {"check", "train", "judge", "eval", "models", "report", "inspect", "ablate", "lab"}
     flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
     flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]
-    assert flags >= {"--model", "--benchmark", "--limit", "--json"}
+    assert flags >= {"--model", "--benchmark", "--limit", "--json", "--probe"}
+    flags = {p.opts[0] for p in command.commands["ablate"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--out", "--seeds", "--domain", "--test", "--limit", "--only", "--jobs"}
+    assert set(command.commands["lab"].commands) == {"train", "config", "data", "audit", "pretrain"}  # type: ignore[attr-defined]
 
 
 def test_judge_writes_a_line_per_comparison(cli, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.comparison import Label
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
+from gramr2.evaluation.interventions import INTERVENTIONS
 from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
@@ -218,7 +219,7 @@ def test_the_final_stage_learns_from_people_and_is_gated_too(tmp_path: Path) -> 
 
 def test_faithfulness_is_probed_when_asked(tmp_path: Path) -> None:
     metrics, _ = run(tmp_path / "r", guards={"faithfulness": 5})
-    assert set(metrics[0]["faithfulness"]) == {"removed", "exchanged", "cut", "contradicted"}
+    assert set(metrics[0]["faithfulness"]) == {"untouched", *INTERVENTIONS}
     assert metrics[0]["faithfulness"]["removed"]["n"] == 5
 
 
