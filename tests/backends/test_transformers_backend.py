@@ -157,3 +157,15 @@ def test_refusals(tiny_model: Path, tmp_path: Path, backend: TransformersBackend
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot be loaded"):
         TransformersBackend(tmp_path)
+
+
+def test_a_guided_rationale_may_contain_spaces(tiny_model: Path) -> None:
+    """Where « » is a token of its own, forbidding the tag « <answer>» must not forbid every space."""
+    backend = TransformersBackend(tiny_model)
+    space = backend.encoder.fragment(" ")
+    assert backend.encoder.fragment(" <answer>")[: len(space)] == space
+    request = GenerationRequest((Message("user", "x"),), (0,), Decoding(0.0), "<think>\n", verdict=VerdictReading())
+    row = backend._stepper.start(request, 0, 0, 1)
+    logits = torch.zeros(1, backend.config.vocab_size)
+    logits[0, space[0]] = 9.0
+    assert backend._stepper.step([row], logits, {}) == space

@@ -101,8 +101,10 @@ class Stepper:
             verdict = row.request.verdict
             if row.guided and verdict is not None and not (row.finish or row.queue or row.at_verdict):
                 for text in (verdict.anchor, f" {verdict.anchor}"):
-                    if self._first(text) != self._first(verdict.close):
-                        logits[i, self._first(text)] = -torch.inf
+                    first = self._first(text)
+                    # Where the space is a token of its own it begins every word, not the tag alone.
+                    if first != self._first(verdict.close) and self._text(first).strip():
+                        logits[i, first] = -torch.inf
 
     def _first(self, text: str) -> int:
         if text not in self._firsts:

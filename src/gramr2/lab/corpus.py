@@ -15,7 +15,7 @@ from gramr2.comparison import Message
 from gramr2.judging.template import HEADERS, JudgeTemplate
 from gramr2.lab.comparisons import Part, comparison, problems, responses
 from gramr2.lab.problems import Family, Problem, worked
-from gramr2.lab.rationales import PHRASINGS, SIDES, answer_in
+from gramr2.lab.rationales import SIDES, answer_in
 
 Document = tuple[tuple[Message, ...], tuple[str, ...]]
 """a user's message, and the answer in pieces whose ends are token boundaries"""
@@ -42,12 +42,19 @@ def documents(seed: int) -> Iterator[Document]:
 
 
 def _check(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
-    side, right = rng.choice(SIDES), rng.random() < 0.5
-    answer = family.solve(problem) if right else family.slip(rng, problem)
-    response = rng.choice(PHRASINGS).format(answer)
-    shown = f"{HEADERS[0]}\n{family.ask(problem)}\n[Response {side}]\n{response}\n{HEADERS[-1]}"
-    said = f" {worked(family, problem)}\nResponse {side} says {answer}: {'right' if right else 'wrong'}."
-    return (Message("user", shown),), (template.prefill, said, "\n</think>")
+    """One answer graded; it stands alone, or beside another one that nothing is said of."""
+    side = rng.choice(SIDES)
+    each = comparison("", family, problem, responses(family, problem, rng))
+    response = each.responses[SIDES.index(side)]
+    alone = f"{HEADERS[0]}\n{family.ask(problem)}\n[Response {side}]\n{response}\n{HEADERS[-1]}"
+    shown = (Message("user", alone),) if rng.random() < 0.5 else template.render(each)
+    answer = answer_in(response)
+    grade = "right" if answer == family.solve(problem) else "wrong"
+    return shown, (
+        template.prefill,
+        f" {worked(family, problem)}\nResponse {side} says {answer}: {grade}.",
+        "\n</think>",
+    )
 
 
 def _restatement(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
