@@ -60,6 +60,13 @@ def test_orders() -> None:
     assert [e.label for e in bare] == [Label.A]
 
 
+def test_small_data_get_the_passes_that_min_steps_asks_for() -> None:
+    config = TrainingConfig(epochs=2, batch_size=8, min_steps=100)
+    assert config.epochs_for(16) == 50
+    assert config.epochs_for(1600) == 2
+    assert TrainingConfig(epochs=2).epochs_for(16) == 2
+
+
 def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     with pytest.raises(DataError, match="no example"):
         fine_tune(tiny_model, tmp_path / "m", [], JudgeTemplate(), TrainingConfig(), ModelConfig(name="x"), seed=0)

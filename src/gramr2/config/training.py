@@ -51,6 +51,8 @@ class TrainingConfig(Section):
     """settings for method: lora"""
     epochs: float = Field(default=3, gt=0)
     """passes over the data (3 in the same group's follow-up, MSRL)"""
+    min_steps: int = Field(default=0, ge=0)
+    """optimiser steps below which more passes are made: a small seed needs more of them than what later rounds add up to"""
     learning_rate: float = Field(default=1e-5, gt=0)
     """1e-5 in MSRL; small models and LoRA want more"""
     batch_size: int = Field(default=8, gt=0)
@@ -68,6 +70,10 @@ class TrainingConfig(Section):
     """show each example in both orders, or in one drawn by hash (half the cost)"""
     report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
     """trackers of the trainer; TensorBoard's files go to ``rounds/N/tracking``"""
+
+    def epochs_for(self, examples: int) -> float:
+        """Passes over this many examples: ``epochs``, or as many as ``min_steps`` asks for."""
+        return max(self.epochs, self.min_steps * self.batch_size / examples)
 
     @model_validator(mode="after")
     def _micro_divides(self) -> TrainingConfig:

@@ -110,15 +110,16 @@ def train_reward_model(
         }
         for item in decided
     ]
+    epochs = config.epochs_for(len(rows))
     trainer = RewardTrainer(
         model=model,
         args=RewardConfig(
             output_dir=str(scratch),
-            num_train_epochs=config.epochs,
+            num_train_epochs=epochs,
             per_device_train_batch_size=min(config.batch_size, len(rows)),
             learning_rate=config.learning_rate,
             lr_scheduler_type="cosine",
-            warmup_steps=round(config.warmup_ratio * config.epochs * len(rows) / config.batch_size),
+            warmup_steps=round(config.warmup_ratio * epochs * len(rows) / config.batch_size),
             max_length=None,
             save_strategy="no",
             report_to="none",

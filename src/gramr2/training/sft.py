@@ -205,10 +205,11 @@ def _arguments(
     config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, name: str
 ) -> SFTConfig:
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
-    steps = max(1, round(config.epochs * examples / config.batch_size))
+    epochs = config.epochs_for(examples)
+    steps = max(1, round(epochs * examples / config.batch_size))
     return SFTConfig(
         output_dir=str(folder),
-        num_train_epochs=config.epochs,
+        num_train_epochs=epochs,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=config.batch_size // micro,
         learning_rate=config.learning_rate,

@@ -1,0 +1,90 @@
+"""Cells on a real, if ignorant, model: every kind of judge ends in a result, a stopped ablation goes on, mistakes are sentences."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from gramr2.ablation.cell import RESULT, SPEC
+from gramr2.cli.main import app
+from gramr2.errors import ConfigError, RunError
+
+RUN = {
+    "model": "tiny-random",
+    "data": {
+        "seed": {"path": "lab:labeled", "limit": 8},
+        "pool": {"path": "lab:unlabeled", "limit": 6},
+        "gold": {"path": "lab:gold", "limit": 6},
+    },
+    "judge": {
+        "pool": {"votes": 1, "max_new_tokens": 8, "close_on_budget": True},
+        "gold": {"max_new_tokens": 8, "close_on_budget": True},
+    },
+    "training": {"epochs": 1, "batch_size": 8},
+    "rounds": 1,
+}
+
+
+@pytest.fixture
+def domain(tmp_path: Path) -> Path:
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(RUN))
+    return file
+
+
+def ablate(*arguments: object) -> None:
+    result = CliRunner().invoke(app, ["ablate", *map(str, arguments), "--quiet"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.slow
+def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = ["full", "seed-only", "bradley-terry", "zero-shot", "few-shot", "oracle"]
+    command = (
+        "--out",
+        out,
+        "--domain",
+        domain,
+        "--test",
+        "lab:test",
+        "--limit",
+        6,
+        "--seeds",
+        1,
+        "--only",
+        ",".join(names),
+    )
+    ablate(*command)
+    rows = list(csv.DictReader((out / "ablation.csv").open()))
+    assert [row["variant"] for row in rows] == names
+    assert all(row["n"] == "6" and 0 <= float(row["accuracy"]) <= 1 for row in rows)
+    assert float(rows[2]["order_flip_rate"] or 0) == 0  # a scalar reward sees no order
+    assert not list(out.glob("cells/*/run/rounds/*/model"))
+    # A finished cell is not run again; one without its result is.
+    kept = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
+    (out / f"cells/zero-shot-1/{RESULT}").unlink()
+    ablate(*command)
+    again = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
+    assert [name for name in names if kept[name] != again[name]] == ["zero-shot"]
+    assert next(iter(csv.DictReader((out / "ablation.csv").open()))) == rows[0]
+
+
+def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
+    for arguments, words in (
+        (["--domain", domain], "--test is needed"),
+        (["--domain", domain, "--test", "lab:gold"], "also in data.gold"),
+        (["--domain", domain, "--test", "lab:test", "--only", "ful"], "'ful' is not known: take some of full"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            ablate("--out", tmp_path / "o", *arguments)
+    spec = tmp_path / "o/cells/zero-shot-1" / SPEC
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"variant": "another"}))
+    with pytest.raises(RunError, match="other settings"):
+        ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")
