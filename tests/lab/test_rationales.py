@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conftest import make
 from gramr2.comparison import Comparison, Label, Message
 from gramr2.lab.problems import Problem, steps_in, worked
-from gramr2.lab.rationales import FAMILIES, family_of, problem_of, true_label, verify, write_rationale
+from gramr2.lab.rationales import FAMILIES, check, family_of, problem_of, true_label, verify, write_rationale
 
 
 def lab(prompt: str, first: str, second: str) -> Comparison:
@@ -66,7 +66,9 @@ def test_problems_slips_and_steps_hold_together(seed: int, family) -> None:
         ("347+586:", "347+585:", False, True, True),
         (", 3+5+1=9", "", False, True, True),
         ("says 943", "says 944", True, False, True),
-        ("933: right", "933: wrong", True, False, False),
+        ("4/3", "4=3", True, False, True),
+        (" 4/3", "", True, False, True),
+        ("3=3 right", "3=3 wrong", True, False, False),
         ("Response A is better", "Response B is better", True, True, False),
     ],
 )
@@ -78,6 +80,13 @@ def test_each_mistake_is_found_in_its_own_part(
     found = verify(SUM, text.replace(old, new))
     assert (found.derivation, found.checks, found.follows) == (derivation, checks, follows)
     assert not found.correct
+
+
+def test_answers_are_compared_place_by_place() -> None:
+    assert check("943", "933") == "9=9 4/3 3=3 wrong."
+    assert check("93", "933") == "9=9 3=3 -/3 wrong."
+    assert check("933", "93") == "9=9 3=3 3/- wrong."
+    assert check("1", "1") == "1=1 right."
 
 
 def test_the_checks_may_stand_in_either_order_but_not_twice() -> None:

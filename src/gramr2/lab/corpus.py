@@ -15,13 +15,13 @@ from gramr2.comparison import Message
 from gramr2.judging.template import HEADERS, JudgeTemplate
 from gramr2.lab.comparisons import Part, comparison, problems, responses
 from gramr2.lab.problems import Family, Problem, worked
-from gramr2.lab.rationales import SIDES, answer_in
+from gramr2.lab.rationales import SIDES, answer_in, check
 
 Document = tuple[tuple[Message, ...], tuple[str, ...]]
 """a user's message, and the answer in pieces whose ends are token boundaries"""
 WEIGHTS = (0.65, 0.35)
 """of sums and sorting: carries take longer to learn"""
-KINDS = {"solution": 0.3, "check": 0.3, "restatement": 0.35, "copy": 0.05}
+KINDS = {"solution": 0.2, "check": 0.5, "restatement": 0.25, "copy": 0.05}
 
 
 def documents(seed: int) -> Iterator[Document]:
@@ -48,13 +48,9 @@ def _check(family: Family, problem: Problem, rng: random.Random, template: Judge
     response = each.responses[SIDES.index(side)]
     alone = f"{HEADERS[0]}\n{family.ask(problem)}\n[Response {side}]\n{response}\n{HEADERS[-1]}"
     shown = (Message("user", alone),) if rng.random() < 0.5 else template.render(each)
-    answer = answer_in(response)
-    grade = "right" if answer == family.solve(problem) else "wrong"
-    return shown, (
-        template.prefill,
-        f" {worked(family, problem)}\nResponse {side} says {answer}: {grade}.",
-        "\n</think>",
-    )
+    answer = answer_in(response) or ""
+    said = f" {worked(family, problem)}\nResponse {side} says {answer}: {check(answer, family.solve(problem))}"
+    return shown, (template.prefill, said, "\n</think>")
 
 
 def _restatement(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:

@@ -19,7 +19,7 @@ FAMILIES: tuple[Family, ...] = (Sums(), Sorting())
 PHRASINGS = ("{}.", "It is {}.", "The answer is {}.")
 """the ways in which a response states its answer"""
 _ANSWER = re.compile(r"(?:It is |The answer is )?(\d+)\.")
-_CHECK = re.compile(r"Response ([AB]) says (\d+): (right|wrong)\.")
+_CHECK = re.compile(r"Response ([AB]) says (\d+): (.*)")
 _CONCLUSION = {sentence: label for label, sentence in CONCLUSIONS.items()}
 SIDES = ("A", "B")
 
@@ -29,9 +29,9 @@ class Verification:
     """What is true in a rationale.
 
     ``steps`` and ``right_steps`` count the derivation's parts (what is restated, each step, the result), a part being right
-    when it is what the canonical solution has in its place. ``checks`` says whether both responses are quoted and graded
-    truly; ``concluded`` is the label it concludes, ``follows`` whether that is what its own two grades amount to, and
-    ``well_formed`` whether it has the four parts at all.
+    when it is what the canonical solution has in its place. ``checks`` says whether both responses are quoted, compared with
+    the result and graded truly; ``concluded`` is the label it concludes, ``follows`` whether that is what its own two grades
+    amount to, and ``well_formed`` whether it has the four parts at all.
     """
 
     well_formed: bool
@@ -87,6 +87,17 @@ def true_label(comparison: Comparison) -> Label:
     return verdict((answers[0] == truth, answers[1] == truth))
 
 
+def check(answer: str, truth: str) -> str:
+    """The comparison of an answer with the result, place by place, and the grade: «9=9 4/3 3=3 wrong.»
+
+    Place by place because a small model that must see at once whether two numbers are equal mostly does not.
+    """
+    width = max(len(answer), len(truth))
+    pairs = zip(answer.ljust(width, "-"), truth.ljust(width, "-"), strict=True)
+    marks = " ".join(f"{a}{'=' if a == b else '/'}{b}" for a, b in pairs)
+    return f"{marks} {'right' if answer == truth else 'wrong'}."
+
+
 def write_rationale(comparison: Comparison) -> str:
     """The true rationale of a comparison of the lab."""
     problem = problem_of(comparison)
@@ -96,8 +107,8 @@ def write_rationale(comparison: Comparison) -> str:
     truth = family.solve(problem)
     lines = [f"{OPENING} {worked(family, problem)}"]
     for side, response in zip(SIDES, comparison.responses, strict=True):
-        answer = answer_in(response)
-        lines.append(f"Response {side} says {answer}: {'right' if answer == truth else 'wrong'}.")
+        answer = answer_in(response) or ""
+        lines.append(f"Response {side} says {answer}: {check(answer, truth)}")
     return "\n".join([*lines, CONCLUSIONS[true_label(comparison)]])
 
 
@@ -116,17 +127,18 @@ def verify(comparison: Comparison, rationale: str) -> Verification:
     written = steps_in(lines[0])
     found = [_CHECK.fullmatch(line) for line in lines[1:3]]
     concluded = _CONCLUSION.get(lines[3])
-    checks = {match[1]: (match[2], match[3] == "right") for match in found if match}
+    checks = {match[1]: (match[2], match[3]) for match in found if match}
     if written is None or concluded is None or set(checks) != set(SIDES):
         return Verification(False)
     family = family_of(problem.family)
     canonical, truth = family.steps(problem), family.solve(problem)
-    answers = dict(zip(SIDES, map(answer_in, comparison.responses), strict=True))
+    answers = {side: answer_in(response) or "" for side, response in zip(SIDES, comparison.responses, strict=True)}
+    grades = tuple(checks[side][1].endswith("right.") for side in SIDES)
     return Verification(
         well_formed=True,
         steps=max(len(canonical), len(written)),
         right_steps=sum(a == b for a, b in zip(canonical, written, strict=False)),
-        checks=all(checks[side] == (answers[side], answers[side] == truth) for side in SIDES),
+        checks=all(checks[side] == (answers[side], check(answers[side], truth)) for side in SIDES),
         concluded=concluded,
-        follows=concluded is verdict((checks["A"][1], checks["B"][1])),
+        follows=concluded is verdict((grades[0], grades[1])),
     )

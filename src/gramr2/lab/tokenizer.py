@@ -25,7 +25,7 @@ def phrases() -> list[str]:
     rules = [JudgeTemplate(mode).rules for mode in JudgeMode]
     headers = [f"{header}\n" for header in HEADERS[:-1]]
     tags = ["<think>", "</think>", "<answer>", "</answer>"]
-    judging = [OPENING, "Response A says ", "Response B says ", ": right.", ": wrong.", "Conclusion: "]
+    judging = [OPENING, "Response A says ", "Response B says ", "right.", "wrong.", ": ", "Conclusion: "]
     proofs = [PROOF_OPENING, "Thus, ", "The verdict: ", *(VERDICTS[label] for label in Label)]
     working = ["What is ", "Sort the digits of ", "Copy ", "It is ", "The answer is ", "take ", " leaves ", ", ", "so "]
     frame = [WITHHELD, HEADERS[-1], "\n\n", "user\n", "assistant\n"]
