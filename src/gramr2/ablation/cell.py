@@ -29,6 +29,8 @@ from gramr2.selftraining.data import load_data
 from gramr2.selftraining.folder import write_json
 
 SPEC, RESULT, FAILURE = "cell.json", "result.json", "failure.txt"
+SEED_JUDGES = "seed-judges"
+"""beside the cells' folder: what cells that begin alike share"""
 
 
 def run_cell(folder: Path) -> dict[str, Any]:
@@ -43,8 +45,9 @@ def run_cell(folder: Path) -> dict[str, Any]:
         decisions = _judged(config.model.name, config, test, _shots(config, spec["shots"]))
     else:
         from gramr2.selftraining.loop import SelfTraining
+        from gramr2.selftraining.sharing import SeedJudges
 
-        SelfTraining(config, folder / "run").run()
+        SelfTraining(config, folder / "run", seed_judges=SeedJudges(folder.parent.parent / SEED_JUDGES)).run()
         decisions = _judged(str(folder / "run" / "judge"), config, test, ())
     rows = [
         comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gramr2.ablation.cell import FAILURE, RESULT, SPEC
+from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC
 from gramr2.ablation.variants import Prepared, Variant, prepare
 from gramr2.config import RunConfig
 from gramr2.errors import RunError
@@ -100,6 +101,8 @@ def run_plan(plan: Plan, out: Path, jobs: int, observer: Observer) -> Outcome:
             for process in running.values():
                 process.wait()
     finished = [folder for folder in cells if (folder / RESULT).exists()]
+    if len(finished) == len(cells) and not plan.keep_models:
+        shutil.rmtree(out / SEED_JUDGES, ignore_errors=True)
     results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in finished]
     failures = {folder.name: _failure(folder, 1) for folder in cells if folder not in finished}
     return Outcome(results, failures, skipped)

@@ -31,6 +31,7 @@ from gramr2.selftraining.measurement import Measurement, measure, recorded
 from gramr2.selftraining.observer import Observer, Silent
 from gramr2.selftraining.pool import slice_of
 from gramr2.selftraining.proofs import Prover, with_rationales
+from gramr2.selftraining.sharing import SeedJudges
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,23 @@ class SelfTraining:
         path: the run folder; created, or continued when it was started with the same config.
         engine: models and training; this process by default.
         observer: told of stages and progress.
+        seed_judges: where runs that begin alike share their seed judge; None shares nothing.
     """
 
     def __init__(
-        self, config: RunConfig, path: Path, *, engine: Engine | None = None, observer: Observer | None = None
+        self,
+        config: RunConfig,
+        path: Path,
+        *,
+        engine: Engine | None = None,
+        observer: Observer | None = None,
+        seed_judges: SeedJudges | None = None,
     ) -> None:
         self.config = config
         self.folder = RunFolder(path)
         self.engine = engine or LocalEngine(config)
         self.observer = observer or Silent()
+        self.seed_judges = seed_judges
         self.template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
 
     def run(self) -> list[dict[str, Any]]:
@@ -86,14 +95,15 @@ class SelfTraining:
                 context = RunContext(
                     self.config, self.folder, self.engine, self.observer, self.template, data, journals
                 )
-                return _Rounds(context).run()
+                return _Rounds(context, self.seed_judges).run()
 
 
 class _Rounds:
     """The stages of one run, in order."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, seed_judges: SeedJudges | None) -> None:
         self.context = context
+        self.seed_judges = seed_judges
         self.config = context.config
         self.folder = context.folder
         self.prover = Prover(context)
@@ -116,12 +126,17 @@ class _Rounds:
         if self.config.rationale.source == "proving" and self.config.rationale.proving.rationales_for_seed:
             proven = folder / "seed.jsonl"
             self.seed = load_labeled(str(proven))[0] if proven.exists() else with_rationales(self.context, self.prover)
+        shared = self.seed_judges.address(self.context, self.seed) if self.seed_judges else None
+        if self.seed_judges and shared:
+            self.seed_judges.take(shared, folder)
         if not model.exists():
             self._train(0, "round 0 · train the seed judge", self._backbone(), model, self.seed)
         if not (folder / "metrics.json").exists():
             gold = measure(self.context, 0, model)
             pool = {"judged": 0, "kept": 0, "dropped": {}}
             self._finish(0, "seed", gold, {"pool": pool, "trained_on": len(self.seed), "alarms": []})
+        if self.seed_judges and shared:
+            self.seed_judges.give(shared, folder)
         return Standing(model, self._recorded(0))
 
     def _round(self, number: int, standing: Standing) -> Standing:

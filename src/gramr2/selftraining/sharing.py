@@ -1,0 +1,66 @@
+"""Runs that begin alike share their seed judge: an ablation's configurations mostly differ after round 0."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from gramr2.comparison import LabeledComparison
+from gramr2.judging.records import labeled_row
+from gramr2.selftraining.context import RunContext
+
+
+class SeedJudges:
+    """A folder of finished rounds 0, each under a digest of everything that decides it.
+
+    Processes may use one folder at once: a round appears in it whole, and the first one stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def address(self, context: RunContext, seed: Sequence[LabeledComparison]) -> Path:
+        """Where the seed judge of this run belongs."""
+        config = context.config
+        decisive = {
+            "seed": config.seed,
+            "model": config.model.model_dump(mode="json"),
+            "training": config.training.model_dump(mode="json"),
+            "template": context.template.hash,
+            "judging": config.judge.gold.model_dump(mode="json"),
+            "probed": config.guards.faithfulness,
+            "learnt": [labeled_row(item) for item in seed],
+            "gold": [labeled_row(item) for item in context.data.gold],
+        }
+        text = json.dumps(decisive, sort_keys=True, ensure_ascii=False)
+        return self.path / hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
+
+    def take(self, address: Path, folder: Path) -> None:
+        """Make a run's round 0 the one that is there, if one is."""
+        if address.exists() and not folder.exists():
+            _link(address, folder)
+
+    def give(self, address: Path, folder: Path) -> None:
+        """Leave a finished round 0 for other runs."""
+        if not address.exists():
+            _link(folder, address)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A tree of hard links that appears at once; of two made at the same time the first stays."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".sharing-", dir=target.parent))
+    try:
+        shutil.copytree(source, scratch / "it", copy_function=os.link)
+        try:
+            (scratch / "it").rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    finally:
+        shutil.rmtree(scratch)
