@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart quickstart-llm test check format clean
 
-quickstart: $(VENV)/.installed  ## train a judge on the starter set and show before/after
-	$(BIN)/gramr2 train examples/quickstart.yaml --out runs/quickstart
+quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds on the tiny model that ships with the package
+	$(BIN)/gramr2 lab train --out runs/quickstart
+
+quickstart-llm: $(VENV)/.installed  ## the same loop on SmolLM2-135M and the starter set
+	$(BIN)/gramr2 train examples/quickstart.yaml --out runs/quickstart-llm
 
 test: check  ## all tests, with the real-model ones
 	$(BIN)/python -m pytest

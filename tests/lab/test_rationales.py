@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conftest import make
 from gramr2.comparison import Comparison, Label, Message
 from gramr2.lab.problems import Problem, steps_in, worked
-from gramr2.lab.rationales import FAMILIES, check, family_of, problem_of, true_label, verify, write_rationale
+from gramr2.lab.rationales import FAMILIES, check, family_of, listed, problem_of, true_label, verify, write_rationale
 
 
 def lab(prompt: str, first: str, second: str) -> Comparison:
@@ -68,7 +68,8 @@ def test_problems_slips_and_steps_hold_together(seed: int, family) -> None:
         ("says 943", "says 944", True, False, True),
         ("4/3", "4=3", True, False, True),
         (" 4/3", "", True, False, True),
-        ("3=3 right", "3=3 wrong", True, False, False),
+        ("Response B is wrong", "Response B is right", True, False, False),
+        ("Right: Response A.", "Right: none.", True, False, True),
         ("Response A is better", "Response B is better", True, True, False),
     ],
 )
@@ -83,16 +84,23 @@ def test_each_mistake_is_found_in_its_own_part(
 
 
 def test_answers_are_compared_place_by_place() -> None:
-    assert check("943", "933") == "9=9 4/3 3=3 wrong."
-    assert check("93", "933") == "9=9 3=3 -/3 wrong."
-    assert check("933", "93") == "9=9 3=3 3/- wrong."
-    assert check("1", "1") == "1=1 right."
+    assert check("A", "943", "933") == "Response A says 943: 9=9 4/3 3=3. Response A is wrong."
+    assert check("A", "93", "933") == "Response A says 93: 9=9 3=3 -/3. Response A is wrong."
+    assert check("A", "933", "93") == "Response A says 933: 9=9 3=3 3/-. Response A is wrong."
+    assert check("A", "1", "1") == "Response A says 1: 1=1. Response A is right."
 
 
 def test_the_checks_may_stand_in_either_order_but_not_twice() -> None:
-    head, first, second, end = write_rationale(SUM).split("\n")
-    assert verify(SUM, "\n".join([head, second, first, end])).correct
-    assert not verify(SUM, "\n".join([head, first, first, end])).well_formed
+    head, first, second, right, end = write_rationale(SUM).split("\n")
+    assert verify(SUM, "\n".join([head, second, first, right, end])).correct
+    assert not verify(SUM, "\n".join([head, first, first, right, end])).well_formed
+
+
+def test_the_right_ones_are_listed() -> None:
+    right, wrong = (check(side, answer, "933") for side, answer in (("A", "933"), ("B", "943")))
+    assert listed([right, wrong]) == listed([wrong, right]) == "Right: Response A."
+    assert listed([right, right.replace("Response A", "Response B")]) == "Right: Response A, Response B."
+    assert listed([wrong]) == "Right: none."
 
 
 @given(st.text(max_size=200))

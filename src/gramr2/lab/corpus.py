@@ -1,9 +1,10 @@
 """What the tiny model is pretrained on: text of the domain that never says which of two responses is better.
 
-Four kinds of documents, all about problems that no comparison of the lab uses: problems with their worked solutions, single
-answers checked in the steps that a rationale has, comparisons in the judge's own layout followed by the solution and a
-neutral restatement of both answers, and copying. Without the restatements a judge fine-tuned on few comparisons works the
-problem out and then miscopies the answers.
+Four kinds of documents, all about problems that no comparison of the lab uses: problems with their worked solutions,
+answers graded one by one in the steps that a rationale has, comparisons in the judge's own layout followed by the solution
+and a neutral restatement of both answers, and copying. None concludes anything from two grades and none has a verdict: that
+is what the labelled comparisons teach. Without the restatements and the second grade, a judge fine-tuned on few comparisons
+works the problem out and then miscopies or misgrades the answers.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from gramr2.comparison import Message
-from gramr2.judging.template import HEADERS, JudgeTemplate
+from gramr2.comparison import Label, Message
+from gramr2.judging.template import CONCLUSIONS, HEADERS, JudgeTemplate
 from gramr2.lab.comparisons import Part, comparison, problems, responses
 from gramr2.lab.problems import Family, Problem, worked
-from gramr2.lab.rationales import SIDES, answer_in, check
+from gramr2.lab.rationales import PHRASINGS, SIDES, answer_in, check, listed
 
 Document = tuple[tuple[Message, ...], tuple[str, ...]]
 """a user's message, and the answer in pieces whose ends are token boundaries"""
 WEIGHTS = (0.65, 0.35)
 """of sums and sorting: carries take longer to learn"""
-KINDS = {"solution": 0.2, "check": 0.5, "restatement": 0.25, "copy": 0.05}
+KINDS = {"solution": 0.1, "check": 0.35, "marking": 0.3, "restatement": 0.17, "copy": 0.08}
+NAMES = "ABCD"
+ALONE = 0.3
+"""of the checks, those of an answer that stands alone"""
 
 
 def documents(seed: int) -> Iterator[Document]:
@@ -34,23 +38,52 @@ def documents(seed: int) -> Iterator[Document]:
             yield (Message("user", family.ask(problem)),), (worked(family, problem),)
         elif kind == "check":
             yield _check(family, problem, rng, template)
+        elif kind == "marking":
+            yield _marking(family, problem, rng, template)
         elif kind == "restatement":
             yield _restatement(family, problem, rng, template)
         else:
-            digits = "".join(rng.choices("0123456789", k=rng.randint(1, 6)))
-            yield (Message("user", f"Copy {digits}."),), (f"{digits}.",)
+            yield _copy(rng)
 
 
 def _check(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
-    """One answer graded; it stands alone, or beside another one that nothing is said of."""
-    side = rng.choice(SIDES)
+    """Answers graded one by one: one that stands alone, or one or both of a comparison's."""
     each = comparison("", family, problem, responses(family, problem, rng))
-    response = each.responses[SIDES.index(side)]
-    alone = f"{HEADERS[0]}\n{family.ask(problem)}\n[Response {side}]\n{response}\n{HEADERS[-1]}"
-    shown = (Message("user", alone),) if rng.random() < 0.5 else template.render(each)
-    answer = answer_in(response) or ""
-    said = f" {worked(family, problem)}\nResponse {side} says {answer}: {check(answer, family.solve(problem))}"
+    shown = template.render(each)
+    sides = rng.sample(SIDES, rng.choice((1, 2)))
+    if rng.random() < ALONE:
+        del sides[1:]
+        response = each.responses[SIDES.index(sides[0])]
+        text = f"{HEADERS[0]}\n{family.ask(problem)}\n[Response {sides[0]}]\n{response}\n{HEADERS[-1]}"
+        shown = (Message("user", text),)
+    answers = dict(zip(SIDES, map(answer_in, each.responses), strict=True))
+    lines = [check(side, answers[side] or "", family.solve(problem)) for side in sides]
+    said = "\n".join([f" {worked(family, problem)}", *lines])
     return shown, (template.prefill, said, "\n</think>")
+
+
+def _marking(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
+    """One answer, or three or four, graded, the right ones listed and counted. Never two: a pair is for the judge."""
+    names = rng.sample(NAMES, rng.choice((1, 3, 4)))
+    truth = family.solve(problem)
+    answers = [truth if rng.random() < 0.5 else family.slip(rng, problem) for _ in names]
+    shown = [
+        f"[Response {name}]\n{rng.choice(PHRASINGS).format(answer)}"
+        for name, answer in zip(names, answers, strict=True)
+    ]
+    text = "\n".join([HEADERS[0], family.ask(problem), *shown, HEADERS[-1]])
+    checks = [check(name, answer, truth) for name, answer in zip(names, answers, strict=True)]
+    count = f"{sum(answer == truth for answer in answers)} of {len(names)}."
+    said = "\n".join([f" {worked(family, problem)}", *checks, listed(checks), count])
+    return (Message("user", text),), (template.prefill, said, "\n</think>")
+
+
+def _copy(rng: random.Random) -> Document:
+    """Digits, and the sentences and labels of verdicts in no order and about nothing: a token never seen is slow to learn."""
+    said = ["".join(rng.choices("0123456789", k=rng.randint(1, 6))) for _ in range(3)]
+    words = rng.choices([*CONCLUSIONS.values(), *(label.value for label in Label), *said], k=rng.randint(1, 6))
+    text = "\n".join(words)
+    return (Message("user", f"Copy {text}."),), (f"{text}.",)
 
 
 def _restatement(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:

@@ -20,7 +20,7 @@ from gramr2.lab.corpus import Document, documents
 from gramr2.lab.tokenizer import build
 
 SEED = 4
-STEPS = 2000
+STEPS = 1100
 BATCH = 64
 LEARNING_RATE = 2e-3
 CONTEXT = 1024

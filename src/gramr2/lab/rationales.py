@@ -1,12 +1,13 @@
 """What a judge should write about a comparison in the lab, and whether what it wrote is true, step by step.
 
-A rationale works the problem out, checks one response, checks the other, and concludes. Every one of these is either what
-it must be or a mistake that a program finds; that is what the lab is for.
+A rationale works the problem out, checks one response, checks the other, lists the right ones, and concludes. Every one of
+these is either what it must be or a mistake that a program finds; that is what the lab is for.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gramr2.comparison import Comparison, Label
@@ -19,8 +20,9 @@ FAMILIES: tuple[Family, ...] = (Sums(), Sorting())
 PHRASINGS = ("{}.", "It is {}.", "The answer is {}.")
 """the ways in which a response states its answer"""
 _ANSWER = re.compile(r"(?:It is |The answer is )?(\d+)\.")
-_CHECK = re.compile(r"Response ([AB]) says (\d+): (.*)")
+_CHECK = re.compile(r"Response ([AB]) says \d+: .*\. Response \1 is (?:right|wrong)\.")
 _CONCLUSION = {sentence: label for label, sentence in CONCLUSIONS.items()}
+RIGHT, NONE = "Right: ", "none"
 SIDES = ("A", "B")
 
 
@@ -30,8 +32,8 @@ class Verification:
 
     ``steps`` and ``right_steps`` count the derivation's parts (what is restated, each step, the result), a part being right
     when it is what the canonical solution has in its place. ``checks`` says whether both responses are quoted, compared with
-    the result and graded truly; ``concluded`` is the label it concludes, ``follows`` whether that is what its own two grades
-    amount to, and ``well_formed`` whether it has the four parts at all.
+    the result and graded truly, and the right ones listed; ``concluded`` is the label it concludes, ``follows`` whether that
+    is what its own two grades amount to, and ``well_formed`` whether it has its parts at all.
     """
 
     well_formed: bool
@@ -87,15 +89,22 @@ def true_label(comparison: Comparison) -> Label:
     return verdict((answers[0] == truth, answers[1] == truth))
 
 
-def check(answer: str, truth: str) -> str:
-    """The comparison of an answer with the result, place by place, and the grade: «9=9 4/3 3=3 wrong.»
+def check(side: str, answer: str, truth: str) -> str:
+    """What is said of one response: «Response B says 943: 9=9 4/3 3=3. Response B is wrong.»
 
-    Place by place because a small model that must see at once whether two numbers are equal mostly does not.
+    It is compared with the result place by place, because a small model that must see at once whether two numbers are equal
+    mostly does not.
     """
     width = max(len(answer), len(truth))
     pairs = zip(answer.ljust(width, "-"), truth.ljust(width, "-"), strict=True)
     marks = " ".join(f"{a}{'=' if a == b else '/'}{b}" for a, b in pairs)
-    return f"{marks} {'right' if answer == truth else 'wrong'}."
+    return f"Response {side} says {answer}: {marks}. Response {side} is {'right' if answer == truth else 'wrong'}."
+
+
+def listed(checks: Sequence[str]) -> str:
+    """Which responses these checks grade as right: «Right: Response A.» or «Right: none.»"""
+    right = [each.partition(" says ")[0] for each in checks if each.endswith(" right.")]
+    return f"{RIGHT}{', '.join(right) or NONE}."
 
 
 def write_rationale(comparison: Comparison) -> str:
@@ -105,11 +114,12 @@ def write_rationale(comparison: Comparison) -> str:
         raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
     family = family_of(problem.family)
     truth = family.solve(problem)
-    lines = [f"{OPENING} {worked(family, problem)}"]
-    for side, response in zip(SIDES, comparison.responses, strict=True):
-        answer = answer_in(response) or ""
-        lines.append(f"Response {side} says {answer}: {check(answer, truth)}")
-    return "\n".join([*lines, CONCLUSIONS[true_label(comparison)]])
+    checks = [
+        check(side, answer_in(response) or "", truth)
+        for side, response in zip(SIDES, comparison.responses, strict=True)
+    ]
+    head = f"{OPENING} {worked(family, problem)}"
+    return "\n".join([head, *checks, listed(checks), CONCLUSIONS[true_label(comparison)]])
 
 
 def verify(comparison: Comparison, rationale: str) -> Verification:
@@ -122,23 +132,24 @@ def verify(comparison: Comparison, rationale: str) -> Verification:
     if problem is None:
         raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
     lines = rationale.strip().removeprefix(OPENING).strip().split("\n")
-    if len(lines) != 4:
+    if len(lines) != 5:
         return Verification(False)
     written = steps_in(lines[0])
     found = [_CHECK.fullmatch(line) for line in lines[1:3]]
-    concluded = _CONCLUSION.get(lines[3])
-    checks = {match[1]: (match[2], match[3]) for match in found if match}
-    if written is None or concluded is None or set(checks) != set(SIDES):
+    concluded = _CONCLUSION.get(lines[4])
+    checks = {match[1]: match[0] for match in found if match}
+    if written is None or concluded is None or set(checks) != set(SIDES) or not lines[3].startswith(RIGHT):
         return Verification(False)
     family = family_of(problem.family)
     canonical, truth = family.steps(problem), family.solve(problem)
     answers = {side: answer_in(response) or "" for side, response in zip(SIDES, comparison.responses, strict=True)}
-    grades = tuple(checks[side][1].endswith("right.") for side in SIDES)
+    grades = tuple(checks[side].endswith(" right.") for side in SIDES)
+    quoted = all(checks[side] == check(side, answers[side], truth) for side in SIDES)
     return Verification(
         well_formed=True,
         steps=max(len(canonical), len(written)),
         right_steps=sum(a == b for a, b in zip(canonical, written, strict=False)),
-        checks=all(checks[side] == (answers[side], check(answers[side], truth)) for side in SIDES),
+        checks=quoted and lines[3] == listed(lines[1:3]),
         concluded=concluded,
         follows=concluded is verdict((grades[0], grades[1])),
     )

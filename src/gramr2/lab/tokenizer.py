@@ -11,7 +11,9 @@ from typing import Any
 from gramr2.comparison import Label
 from gramr2.judging.proving import PROOF_OPENING, TASK, VERDICTS
 from gramr2.judging.reading import WITHHELD
-from gramr2.judging.template import HEADERS, OPENING, JudgeMode, JudgeTemplate
+from gramr2.judging.template import CONCLUSIONS, HEADERS, OPENING, JudgeMode, JudgeTemplate
+from gramr2.lab.corpus import NAMES
+from gramr2.lab.rationales import NONE, RIGHT
 
 START, END, PAD = "<|start|>", "<|end|>", "<|pad|>"
 CHAT_TEMPLATE = (
@@ -23,13 +25,14 @@ CHAT_TEMPLATE = (
 def phrases() -> list[str]:
     """The texts that are one token each. None crosses a place where an answer's pieces meet."""
     rules = [JudgeTemplate(mode).rules for mode in JudgeMode]
-    headers = [f"{header}\n" for header in HEADERS[:-1]]
     tags = ["<think>", "</think>", "<answer>", "</answer>"]
-    judging = [OPENING, "Response A says ", "Response B says ", "right.", "wrong.", ": ", "Conclusion: "]
+    grades = [f"Response {name} is {grade}." for name in NAMES for grade in ("right", "wrong")]
+    quoted = [text for name in NAMES for text in (f"[Response {name}]\n", f"Response {name}", f"Response {name} says ")]
+    judging = [OPENING, *quoted, *grades, ": ", ". ", RIGHT, NONE, " of ", *CONCLUSIONS.values()]
     proofs = [PROOF_OPENING, "Thus, ", "The verdict: ", *(VERDICTS[label] for label in Label)]
     working = ["What is ", "Sort the digits of ", "Copy ", "It is ", "The answer is ", "take ", " leaves ", ", ", "so "]
-    frame = [WITHHELD, HEADERS[-1], "\n\n", "user\n", "assistant\n"]
-    return [*rules, TASK, *headers, *tags, *judging, *proofs, *working, *frame]
+    frame = [WITHHELD, f"{HEADERS[0]}\n", HEADERS[-1], "\n\n", "user\n", "assistant\n"]
+    return [*rules, TASK, *tags, *judging, *proofs, *working, *frame]
 
 
 def build() -> Any:
