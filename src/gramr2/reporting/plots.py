@@ -62,7 +62,8 @@ def accuracy(
                 )
         if longer is not None:
             axes.axhline(100 * longer, linestyle="--", linewidth=1, color=_INK, label="always the longer response")
-            axes.legend(loc="upper right")
+            # Above the axes: inside, it would lie on the points of a judge that is nearly always right.
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(0, 100)
