@@ -1,6 +1,6 @@
 """Makes the tiny language model that ships with the package, from nothing, by one seeded call.
 
-A Llama of 1.6M parameters learns the documents of ``gramr2.lab.corpus`` in some ten minutes on two cores. Its weights are
+A Llama of 1.6M parameters learns the documents of ``gramr2.lab.corpus`` in some twenty minutes on two cores. Its weights are
 stored in fp16, half the size, and loaded as fp32.
 """
 
