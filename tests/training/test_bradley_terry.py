@@ -26,10 +26,10 @@ def _pairs(count: int, seed: int) -> list[LabeledComparison]:
     return items
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModel:
+@pytest.fixture(scope="module", params=["full", "lora"])
+def trained(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModel:
     ties = [LabeledComparison(make("tie", "yes 1", "yes 2"), Label.TIE)]
-    config = TrainingConfig(epochs=6, learning_rate=3e-3, batch_size=8)
+    config = TrainingConfig(method=request.param, epochs=6, learning_rate=3e-3, batch_size=8)
     scratch = tmp_path_factory.mktemp("scratch")
     return train_reward_model(tiny_model, scratch, _pairs(64, 0) + ties, config, ModelConfig(name="x"), seed=1)
 
@@ -39,7 +39,7 @@ def test_it_learns_what_makes_a_response_better(trained: RewardModel) -> None:
     test = _pairs(40, 1)
     decisions = trained.decide([item.comparison for item in test])
     assert sum(d.label == item.label for d, item in zip(decisions, test, strict=True)) >= 36
-    assert all(d.coverage == 1.0 and d.order_flip is False and d.votes == () for d in decisions)
+    assert all(d.coverage == 1.0 and d.order_flip is False and d.judgments == () for d in decisions)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback, set_seed
 from trl import RewardConfig, RewardTrainer
 
 from gramr2.backends.encoding import Encoder
@@ -22,6 +22,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
 from gramr2.judgment import Decision, LabelProbabilities
+from gramr2.training.lora import adapters
 
 ROWS = 32
 
@@ -84,7 +85,7 @@ def train_reward_model(
     *,
     seed: int,
 ) -> RewardModel:
-    """Train on the decided ones of these comparisons, with the epochs, batch size and learning rate of a judge's training.
+    """Train on the decided ones of these comparisons, with the method, epochs, batch size and learning rate of a judge.
 
     Raises:
         DataError: every comparison is a tie.
@@ -132,9 +133,12 @@ def train_reward_model(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
+        peft_config=adapters(config, "SEQ_CLS"),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
-    return RewardModel(trainer.model.to(device), encoder, device)
+    trained: Any = trainer.model.merge_and_unload() if config.method == "lora" else trainer.model
+    return RewardModel(trained.to(device), encoder, device)
 
 
 def _tokens(encoder: Encoder, prompt: tuple[Message, ...], response: str) -> list[int]:

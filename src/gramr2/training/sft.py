@@ -31,6 +31,7 @@ from gramr2.data.level import is_fixed, swaps_to_level
 from gramr2.data.split import fraction
 from gramr2.errors import DataError, MissingDependencyError, RunError
 from gramr2.judging.template import PROMPT_FILE, JudgeTemplate
+from gramr2.training.lora import adapters
 
 log = logging.getLogger("gramr2")
 
@@ -147,7 +148,7 @@ def fine_tune(
             args=_arguments(config, scratch, len(rows), device, seed, name="-".join(into.absolute().parts[-4:-1])),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
-            peft_config=_lora(config) if config.method == "lora" else None,
+            peft_config=adapters(config, "CAUSAL_LM"),
             callbacks=[_Steps(on_step)] if on_step else [],
         )
     for callback in ("PrinterCallback", "ProgressCallback"):
@@ -241,18 +242,6 @@ def _bf16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
-
-
-def _lora(config: TrainingConfig) -> Any:
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]
