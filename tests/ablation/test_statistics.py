@@ -29,6 +29,13 @@ def test_a_mean_has_the_t_interval() -> None:
     assert mean([1.0]).low is None
 
 
+def test_an_interval_of_shares_stays_between_nothing_and_all() -> None:
+    spread = [{**RESULTS[0], "seed": seed, "accuracy": value} for seed, value in enumerate((0.4, 1.0))]
+    (found,) = summarise(spread, "full")
+    assert (found.accuracy.low, found.accuracy.high) == (0.0, 1.0)
+    assert mean([0.4, 1.0]).high > 1.0
+
+
 def test_differences_are_paired_by_seed() -> None:
     full, seed_only, oracle = summarise(RESULTS, "full")
     assert full.difference is None

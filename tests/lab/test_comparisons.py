@@ -11,9 +11,9 @@ from gramr2.comparison import Label
 from gramr2.data import load_labeled, load_unlabeled, overlap
 from gramr2.errors import DataError
 from gramr2.judging.template import CONCLUSIONS
-from gramr2.lab.comparisons import SIZES, Part, draw, part_of
+from gramr2.lab.comparisons import SIZES, Kind, Part, draw, part_of
 from gramr2.lab.corpus import documents
-from gramr2.lab.rationales import RIGHT, true_label, verify
+from gramr2.lab.rationales import RIGHT, grades, true_label, verify
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +55,30 @@ def test_it_is_a_source_like_any_other(parts: dict[str, list]) -> None:
         load_labeled("lab:pretraining")
 
 
+def test_a_kind_can_be_asked_for_alone(parts: dict[str, list]) -> None:
+    kinds = {kind: load_labeled(f"lab:labeled/{kind}")[0] for kind in Kind}
+    assert sum(map(len, kinds.values())) == SIZES[Part.LABELED]
+    assert {item.comparison.id for found in kinds.values() for item in found} == {
+        item.comparison.id for item in parts["labeled"]
+    }
+    for kind, found in kinds.items():
+        assert all((item.label is not Label.TIE) == (kind is Kind.DECIDED) for item in found)
+        assert all(sum(grades(item.comparison)) == {"both-right": 2, "both-wrong": 0}.get(kind, 1) for item in found)
+    with pytest.raises(DataError, match="after a slash, decided, both-right, both-wrong"):
+        load_labeled("lab:labeled/right")
+
+
 def test_pretraining_concludes_nothing_from_a_pair_and_uses_problems_of_its_own() -> None:
     for messages, pieces in islice(documents(1), 3000):
         answer = "".join(pieces)
         pair = messages[0].content.count("[Response ") == 2
-        if not messages[0].content.startswith("Copy "):
+        if messages[0].content.startswith("Copy "):
+            said = answer.removeprefix("<think>\nFeedback: ").partition("\n</think>")[0]
+            assert messages[0].content.removeprefix("Copy ").removesuffix(".") == said.removesuffix(".")
+        else:
             assert not any(conclusion.partition(": ")[2] in answer for conclusion in CONCLUSIONS.values())
             assert not (pair and (RIGHT in answer or " of 2" in answer))
-        assert "<answer>" not in answer
+            assert "<answer>" not in answer
         for line in messages[0].content.split("\n"):
             if line.startswith(("What is", "Sort the")):
                 assert part_of(line) is Part.PRETRAINING

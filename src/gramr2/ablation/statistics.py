@@ -6,6 +6,7 @@ same for all cells, so the intervals speak of other seeds on this test set.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,13 +41,13 @@ class Summary:
     rationale_correct: float | None
 
 
-def mean(values: Sequence[float]) -> Mean:
-    """Mean with the t interval of independent, roughly normal values."""
+def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> Mean:
+    """Mean with the t interval of independent, roughly normal values, cut off at what such values can be."""
     centre = fmean(values)
     if len(values) < 2:
         return Mean(centre, None, None, len(values))
     half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return Mean(centre, centre - half, centre + half, len(values))
+    return Mean(centre, max(low, centre - half), min(high, centre + half), len(values))
 
 
 def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
@@ -67,8 +68,8 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
         summaries.append(
             Summary(
                 name,
-                mean([each["accuracy"] for each in cells.values()]),
-                mean(differences) if name != reference and differences else None,
+                mean([each["accuracy"] for each in cells.values()], 0.0, 1.0),
+                mean(differences, -1.0, 1.0) if name != reference and differences else None,
                 average("order_flip_rate"),
                 average("kept"),
                 average("kept_label_accuracy"),

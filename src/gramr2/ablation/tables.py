@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from gramr2.ablation.statistics import Mean, Summary, share_of_the_way
 from gramr2.ablation.variants import FULL, ORACLE, SEED_ONLY, Variant
+from gramr2.backends.hardware import processor
 from gramr2.reporting import plots
 from gramr2.reporting.text import percent
 from gramr2.selftraining.folder import write_text
@@ -155,5 +156,5 @@ def _provenance(results: Sequence[Mapping[str, Any]]) -> str:
     n = " or ".join(map(str, sizes))
     return (
         f"n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over seeds, differences "
-        f"paired by seed. {packages}, Python {platform.python_version()}, {platform.machine()}."
+        f"paired by seed. {packages}, Python {platform.python_version()}, {processor()}."
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
 import logging
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -83,6 +87,17 @@ def keep_freed_memory() -> None:
         # The constants of malloc.h: never trim the heap, grow it by 256 MiB, never map a block of its own.
         for option, value in ((-1, -1), (-2, 1 << 28), (-4, 0)):
             mallopt(option, value)
+
+
+def processor() -> str:
+    """Name of the machine's processor and, where torch sees one, of its GPU, for the figures measured on it."""
+    name = platform.processor() or platform.machine()
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError):
+            lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+            name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    cores = f"{name}, {os.cpu_count()} cores"
+    return f"{cores}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cores
 
 
 def release_freed_memory() -> None:

@@ -1,6 +1,7 @@
 """The lab's data sets: ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` and ``lab:test``, made when they are asked for.
 
-They are always the same, and disjoint: a hash of its prompt puts every problem into one of them.
+They are always the same, and disjoint: a hash of its prompt puts every problem into one of them. A kind of comparison can be
+asked for alone, ``lab:labeled/both-wrong``, so that few labels can cover every kind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from gramr2.data.split import fraction
 from gramr2.errors import DataError
 from gramr2.judging.records import labeled_row
 from gramr2.lab.problems import Family, Problem
-from gramr2.lab.rationales import FAMILIES, PHRASINGS, true_label, write_rationale
+from gramr2.lab.rationales import FAMILIES, PHRASINGS, grades, true_label, write_rationale
 
 PREFIX = "lab:"
 SEED = 2026_11
@@ -29,6 +30,14 @@ class Part(StrEnum):
     GOLD = "gold"
     TEST = "test"
     PRETRAINING = "pretraining"
+
+
+class Kind(StrEnum):
+    """What the two responses of a comparison are; the last two are ties."""
+
+    DECIDED = "decided"
+    BOTH_RIGHT = "both-right"
+    BOTH_WRONG = "both-wrong"
 
 
 _SHARES = {Part.PRETRAINING: 0.5, Part.UNLABELED: 0.3, Part.LABELED: 0.08, Part.GOLD: 0.06, Part.TEST: 0.06}
@@ -99,13 +108,26 @@ def draw(part: Part) -> list[LabeledComparison]:
     raise AssertionError("problems are without end")
 
 
+def kind_of(item: Comparison) -> Kind:
+    """The kind of a comparison of the lab.
+
+    Raises:
+        ValueError: it is not one of the lab's.
+    """
+    right = sum(grades(item))
+    return Kind.DECIDED if right == 1 else Kind.BOTH_RIGHT if right else Kind.BOTH_WRONG
+
+
 def rows(source: str) -> Iterator[dict[str, Any]]:
-    """The data set that a source such as ``lab:gold`` names, as rows of a file.
+    """The data set that a source such as ``lab:gold`` or ``lab:gold/decided`` names, as rows of a file.
 
     Raises:
         DataError: there is none of that name.
     """
-    name = source.removeprefix(PREFIX)
-    if name not in {part.value for part in SIZES}:
-        raise DataError(f"{source}: the lab has {', '.join(PREFIX + part.value for part in SIZES)}")
-    yield from map(labeled_row, draw(Part(name)))
+    name, slash, kind = source.removeprefix(PREFIX).partition("/")
+    if name not in {part.value for part in SIZES} or (slash and kind not in set(Kind)):
+        parts, kinds = (", ".join(names) for names in ((PREFIX + part.value for part in SIZES), Kind))
+        raise DataError(f"{source}: the lab has {parts}, and of each, after a slash, {kinds}")
+    for item in draw(Part(name)):
+        if not kind or kind_of(item.comparison) == kind:
+            yield labeled_row(item)

@@ -70,9 +70,9 @@ def answer_in(response: str) -> str | None:
     return found[1] if found else None
 
 
-def verdict(grades: tuple[bool, bool]) -> Label:
+def verdict(graded: tuple[bool, bool]) -> Label:
     """The label that two grades amount to."""
-    return Label.TIE if grades[0] == grades[1] else Label.A if grades[0] else Label.B
+    return Label.TIE if graded[0] == graded[1] else Label.A if graded[0] else Label.B
 
 
 def true_label(comparison: Comparison) -> Label:
@@ -81,12 +81,21 @@ def true_label(comparison: Comparison) -> Label:
     Raises:
         ValueError: it is not one of the lab's.
     """
+    return verdict(grades(comparison))
+
+
+def grades(comparison: Comparison) -> tuple[bool, bool]:
+    """Whether each response is right.
+
+    Raises:
+        ValueError: the comparison is not one of the lab's.
+    """
     problem = problem_of(comparison)
     answers = tuple(answer_in(response) for response in comparison.responses)
     if problem is None or None in answers:
         raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
     truth = family_of(problem.family).solve(problem)
-    return verdict((answers[0] == truth, answers[1] == truth))
+    return answers[0] == truth, answers[1] == truth
 
 
 def check(side: str, answer: str, truth: str) -> str:
@@ -143,7 +152,7 @@ def verify(comparison: Comparison, rationale: str) -> Verification:
     family = family_of(problem.family)
     canonical, truth = family.steps(problem), family.solve(problem)
     answers = {side: answer_in(response) or "" for side, response in zip(SIDES, comparison.responses, strict=True)}
-    grades = tuple(checks[side].endswith(" right.") for side in SIDES)
+    graded = (checks["A"].endswith(" right."), checks["B"].endswith(" right."))
     quoted = all(checks[side] == check(side, answers[side], truth) for side in SIDES)
     return Verification(
         well_formed=True,
@@ -151,5 +160,5 @@ def verify(comparison: Comparison, rationale: str) -> Verification:
         right_steps=sum(a == b for a, b in zip(canonical, written, strict=False)),
         checks=quoted and lines[3] == listed(lines[1:3]),
         concluded=concluded,
-        follows=concluded is verdict((grades[0], grades[1])),
+        follows=concluded is verdict(graded),
     )
