@@ -1,4 +1,4 @@
-"""What is judged: a prompt with two responses, and the label a person or a judge gave it.
+"""What is judged: a prompt with two responses, and the label a person or a judge gave it; or with many, to be ranked.
 
 No torch in here, nothing mutable, and the one operation that matters: ``swap()``.
 """
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
+
+from gramr2.errors import DataError
 
 Role = Literal["system", "user", "assistant"]
 
@@ -87,6 +89,36 @@ class LabeledComparison:
         """Exchange the responses, the label and the rationale's references to them, all in one step."""
         rationale = None if self.rationale is None else swap_mentions(self.rationale)
         return LabeledComparison(self.comparison.swap(), self.label.swap(), rationale)
+
+
+MOST_RESPONSES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSet:
+    """A prompt and the responses to it that are to be ranked; ``id`` is unique in its file.
+
+    Raises:
+        DataError: fewer than 2 responses or more than 64.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    responses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.responses) <= MOST_RESPONSES:
+            raise DataError(f"{self.id}: a ranking takes 2 to {MOST_RESPONSES} responses, not {len(self.responses)}")
+
+
+@dataclass(frozen=True, slots=True)
+class SingleResponse:
+    """A prompt and one response to it that is to be scored, with a reference to score it against where there is one."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    response: str
+    reference: str | None = None
 
 
 _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"

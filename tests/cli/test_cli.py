@@ -40,11 +40,13 @@ def test_the_public_names() -> None:
 
     command = typer.main.get_command(app)
     names = set(command.commands)  # type: ignore[attr-defined]
-    assert names == {"check", "train", "judge", "eval", "models", "report", "inspect", "ablate", "lab"}
+    assert names == {"check", "train", "judge", "eval", "models", "report", "inspect", "ablate", "lab", "rank"}
     flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
     flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--benchmark", "--limit", "--json", "--probe"}
+    flags = {p.opts[0] for p in command.commands["rank"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--model", "--data", "--out", "--scheme", "--budget"}
     flags = {p.opts[0] for p in command.commands["ablate"].params}  # type: ignore[attr-defined]
     assert flags >= {"--out", "--seeds", "--domain", "--test", "--limit", "--only", "--jobs"}
     assert set(command.commands["lab"].commands) == {"train", "config", "data", "audit", "pretrain"}  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Comparisons in: formats, bad rows, addressed randomness, overlap. No torch in here."""
 
 from gramr2.data.rows import read_row
+from gramr2.data.sets import load_responses, load_sets
 from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
 from gramr2.data.split import derive_seed, fraction, near_duplicates, overlap, subset
 
@@ -12,6 +13,8 @@ __all__ = [
     "fraction",
     "load",
     "load_labeled",
+    "load_responses",
+    "load_sets",
     "load_unlabeled",
     "near_duplicates",
     "overlap",

@@ -33,10 +33,11 @@ def read_row(row: Row, where: str, *, default_id: str) -> list[LabeledComparison
             return _responses(row, default_id)
     except BadRowError as error:
         raise DataError(f"{where}: {error}") from None
-    raise DataError(f"{where}: needs prompt and responses, or chosen and rejected; {_columns(row)}")
+    raise DataError(f"{where}: needs prompt and responses, or chosen and rejected; {shown_columns(row)}")
 
 
-def _columns(row: Row) -> str:
+def shown_columns(row: Row) -> str:
+    """What a row does have, for a message about what it lacks."""
     names = ", ".join(str(name) for name, value in row.items() if value is not None) or "none"
     return f"the columns here are {names[:200].encode('utf-8', 'backslashreplace').decode('utf-8')}"
 
@@ -47,9 +48,9 @@ def _responses(row: Row, default_id: str) -> list[LabeledComparison | Comparison
         raise BadRowError("responses must be a list of two or more texts")
     texts = [read_text(value, f"responses[{i}]") for i, value in enumerate(values)]
     if row.get("prompt") is None:
-        raise BadRowError(f"there is no prompt; {_columns(row)}")
+        raise BadRowError(f"there is no prompt; {shown_columns(row)}")
     prompt = read_prompt(row["prompt"])
-    name = _id(row, default_id)
+    name = read_id(row, default_id)
     label = _label(row.get("label"))
     if label is not None:
         if len(texts) != 2:
@@ -64,7 +65,7 @@ def _responses(row: Row, default_id: str) -> list[LabeledComparison | Comparison
 
 
 def _preference(row: Row, default_id: str) -> LabeledComparison:
-    name = _id(row, default_id)
+    name = read_id(row, default_id)
     if row.get("prompt") is None:
         prompt, chosen, rejected = implicit_prompt(row["chosen"], row["rejected"])
     else:
@@ -92,7 +93,8 @@ def _optional(row: Row, key: str) -> str | None:
     return None if value is None or value == "" else read_text(value, key)
 
 
-def _id(row: Row, default_id: str) -> str:
+def read_id(row: Row, default_id: str) -> str:
+    """The row's own id, a number as text, or the default."""
     value = row.get("id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

@@ -229,7 +229,7 @@ def judge_adaptively(
     """
     sampling = judge.sampling
     certainty = sampling.settled or 1.0
-    known = store if store is not None else _Memory()
+    known = store if store is not None else Memory()
     decisions: dict[int, Decision] = {}
     left = list(range(len(comparisons)))
     before, votes = 0, min(2, sampling.votes)
@@ -249,7 +249,7 @@ def judge_adaptively(
     return [decisions[index] for index in range(len(comparisons))]
 
 
-class _Memory:
+class Memory:
     """A ``JudgmentStore`` for one call."""
 
     def __init__(self) -> None:

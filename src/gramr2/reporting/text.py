@@ -25,3 +25,10 @@ def percent(value: float | None) -> str:
 def number(value: Any) -> str:
     """Three significant digits of a float, anything else as it is, or a dash for what was not measured."""
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time in the largest unit that it fills: 40 s, 12 min, 3.5 h."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"

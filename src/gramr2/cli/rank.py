@@ -1,0 +1,123 @@
+"""``gramr2 rank``: prompts with many responses in, the responses in order out; the first is best-of-n."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
+from gramr2.cli.opening import open_judge, require
+from gramr2.reporting.text import duration, percent
+
+if TYPE_CHECKING:
+    from gramr2.comparison import ResponseSet
+    from gramr2.rewards.ranking import Ranking
+
+
+def rank(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
+    ],
+    data: Annotated[str, typer.Option("--data", "-d", help="Rows with prompt and responses (2 to 64).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="round-robin, knockout, champion, swiss or budget.")
+    ] = "round-robin",
+    budget: Annotated[
+        int | None, typer.Option("--budget", min=1, help="Comparisons per prompt, the most informative next.")
+    ] = None,
+    aggregation: Annotated[
+        str, typer.Option("--aggregation", help="bradley-terry, win-rate or elo.")
+    ] = "bradley-terry",
+    votes: Votes = 1,
+    orders: Orders = "both",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rank the first N prompts only.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of the lots.")] = 0,
+    temperature: Temperature = None,
+    max_new_tokens: Tokens = 256,
+    close: Close = False,
+    mode: Mode = None,
+    on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Rank the responses to each prompt and write their order with scores and intervals."""
+    set_up_logging(quiet or as_json)
+    from gramr2.rewards.aggregation import Aggregation
+    from gramr2.rewards.schemes import scheme as named
+
+    require(on_bad_row, ("fail", "skip"), "--on-bad-row")
+    require(aggregation, tuple(Aggregation), "--aggregation")
+    chosen = named("budget" if budget and scheme == "round-robin" else scheme, budget)
+    from gramr2.data import OnBadRow, load_sets
+    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.judge import Memory
+    from gramr2.judging.records import write_jsonl
+    from gramr2.rewards.ranking import comparisons_of, longest, seconds_per_comparison
+    from gramr2.rewards.ranking import rank as ranked
+
+    sets, report = load_sets(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
+    judge = open_judge(
+        model,
+        votes=votes,
+        orders=orders,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        close=close,
+        mode=mode,
+    )
+    largest = [(longest(each), "") for each in sets]
+    refuse(overlong(judge.backend, judge.template, largest, new_tokens=max_new_tokens), len(sets), data)
+    wanted, known = comparisons_of(sets, chosen), Memory()
+    bars = Bars(quiet or as_json)
+    pace = seconds_per_comparison(judge, sets, seed, known)
+    bars.note(f"{wanted} comparisons of {len(sets)} prompts ({chosen.name}), about {duration(pace * wanted)}")
+    with bars.task(f"rank {len(sets)} prompts") as progress:
+        rankings = ranked(
+            judge, sets, chosen, aggregation=Aggregation(aggregation), seed=seed, store=known, progress=progress
+        )
+    write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
+    made = sum(len(ranking.matches) for ranking in rankings)
+    decided = sum(match.result is not None for ranking in rankings for match in ranking.matches)
+    triples = sum(ranking.triples for ranking in rankings)
+    summary = {
+        "prompts": len(sets),
+        "comparisons": made,
+        "coverage": decided / made if made else None,
+        "cycles": sum(ranking.cycles for ranking in rankings) / triples if triples else None,
+        "undecided": [ranking.id for ranking in rankings if ranking.best is None],
+        "skipped": list(report.skipped),
+        "out": str(out),
+    }
+    if as_json:
+        say(json.dumps(summary))
+    elif not quiet:
+        say(
+            f"{len(sets)} prompts ranked in {made} comparisons, {percent(summary['coverage'])} decided, "  # type: ignore[arg-type]
+            f"{percent(summary['cycles'])} of triples circular → {out}"  # type: ignore[arg-type]
+        )
+
+
+def ranking_row(each: ResponseSet, ranking: Ranking) -> dict[str, Any]:
+    """A ranking as the row that ``gramr2 rank`` writes; places best first, ``matches`` as [first, second, result]."""
+    return {
+        "id": ranking.id,
+        "best": ranking.best,
+        "best_response": None if ranking.best is None else each.responses[ranking.best],
+        "places": [
+            {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(place).items()}
+            for place in ranking.places
+        ],
+        "coverage": round(ranking.coverage, 4),
+        "cycles": ranking.cycles,
+        "triples": ranking.triples,
+        "matches": [
+            [match.first, match.second, None if match.result is None else round(match.result, 4)]
+            for match in ranking.matches
+        ],
+    }

@@ -1,0 +1,115 @@
+"""Rows that are not comparisons: a prompt with many responses to rank, or with one to score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from gramr2.comparison import Message, ResponseSet, SingleResponse
+from gramr2.data.readers import read_rows
+from gramr2.data.rows import Row, read_id, shown_columns
+from gramr2.data.sources import LoadReport, OnBadRow
+from gramr2.data.turns import BadRowError, read_answer, read_prompt
+from gramr2.errors import DataError
+
+T = TypeVar("T", ResponseSet, SingleResponse)
+
+
+def load_sets(
+    source: str,
+    *,
+    split: str = "train",
+    limit: int | None = None,
+    on_bad_row: OnBadRow = OnBadRow.FAIL,
+    base: Path | None = None,
+) -> tuple[tuple[ResponseSet, ...], LoadReport]:
+    """Rows with ``prompt`` and ``responses`` (2 to 64 texts or messages) and perhaps an ``id``; see ``gramr2.data.load``.
+
+    Raises:
+        DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
+    """
+    return _load(_set, source, split, limit, on_bad_row, base)
+
+
+def load_responses(
+    source: str,
+    *,
+    split: str = "train",
+    limit: int | None = None,
+    on_bad_row: OnBadRow = OnBadRow.FAIL,
+    base: Path | None = None,
+) -> tuple[tuple[SingleResponse, ...], LoadReport]:
+    """Rows with ``prompt``, ``response`` and perhaps ``reference`` and ``id``; a row of ``responses`` is one item for each.
+
+    Raises:
+        DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
+    """
+    return _load(_singles, source, split, limit, on_bad_row, base)
+
+
+def _load(
+    read: Callable[[Row, str], list[T]],
+    source: str,
+    split: str,
+    limit: int | None,
+    on_bad_row: OnBadRow,
+    base: Path | None,
+) -> tuple[tuple[T, ...], LoadReport]:
+    items: dict[str, T] = {}
+    skipped: list[str] = []
+    rows = 0
+    for where, default_id, row in read_rows(source, split, base):
+        if limit is not None and len(items) >= limit:
+            break
+        rows += 1
+        try:
+            if isinstance(row, DataError):
+                raise row
+            if not isinstance(row, dict):
+                raise DataError(f"{where}: is not a JSON object")
+            try:
+                fresh = read(row, default_id)
+            except (BadRowError, DataError) as error:
+                raise DataError(f"{where}: {error}") from None
+            twice = next((item.id for item in fresh if item.id in items), None)
+            if twice is not None:
+                raise DataError(f"{where}: the id {twice!r} stands here a second time")
+        except DataError as error:
+            if on_bad_row is OnBadRow.FAIL:
+                raise
+            skipped.append(str(error))
+        else:
+            items |= {item.id: item for item in fresh}
+    if not items:
+        reason = f"; the first reason: {skipped[0]}" if skipped else ""
+        raise DataError(f"{source}: not one usable row of {rows}{reason}")
+    kept = tuple(items.values())[:limit]
+    return kept, LoadReport(source, rows, len(kept), tuple(skipped))
+
+
+def _set(row: Row, default_id: str) -> list[ResponseSet]:
+    prompt = _prompt(row)
+    return [ResponseSet(read_id(row, default_id), prompt, _responses(row, prompt))]
+
+
+def _singles(row: Row, default_id: str) -> list[SingleResponse]:
+    prompt, name = _prompt(row), read_id(row, default_id)
+    reference = None if row.get("reference") is None else read_answer(row["reference"], "reference", prompt)
+    if row.get("response") is not None:
+        return [SingleResponse(name, prompt, read_answer(row["response"], "response", prompt), reference)]
+    texts = _responses(row, prompt)
+    return [SingleResponse(f"{name}:{i}", prompt, text, reference) for i, text in enumerate(texts)]
+
+
+def _prompt(row: Row) -> tuple[Message, ...]:
+    if row.get("prompt") is None:
+        raise BadRowError(f"there is no prompt; {shown_columns(row)}")
+    return read_prompt(row["prompt"])
+
+
+def _responses(row: Row, prompt: tuple[Message, ...]) -> tuple[str, ...]:
+    values = row.get("responses")
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise BadRowError(f"responses must be a list of texts; {shown_columns(row)}")
+    return tuple(read_answer(value, f"responses[{i}]", prompt) for i, value in enumerate(values))

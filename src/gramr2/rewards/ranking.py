@@ -1,0 +1,184 @@
+"""Ranking 2 to 64 responses to a prompt by comparing pairs of them; best-of-n is its first place."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gramr2.comparison import Comparison, ResponseSet
+from gramr2.data.split import derive_seed
+from gramr2.judging.judge import Judge, JudgmentStore
+from gramr2.judgment import Decision
+from gramr2.rewards.aggregation import Aggregation, Match, Standing, cycles, standings
+from gramr2.rewards.schemes import Pair, Play, RoundRobin, Scheme
+
+PROBE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A response's place: ``rank`` counts from 1 and is shared by equal scores; None where no comparison was decided."""
+
+    index: int
+    rank: int | None
+    score: float | None
+    low: float | None
+    high: float | None
+    comparisons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A set in order, best first; what could not be ranked comes last. ``matches`` name responses by their index.
+
+    ``coverage`` is the share of comparisons that the judge decided, ``cycles`` how many triples of responses beat each other
+    in a circle, out of ``triples`` that could have.
+    """
+
+    id: str
+    places: tuple[Ranked, ...]
+    matches: tuple[Match, ...]
+    coverage: float
+    cycles: int
+    triples: int
+
+    @property
+    def best(self) -> int | None:
+        """Index of the first place; None where nothing was decided."""
+        return self.places[0].index if self.places[0].rank is not None else None
+
+
+def result_of(decision: Decision) -> float | None:
+    """What the first response scored: its winning probability, half of that of a tie with it; None without a decision."""
+    believed = decision.probabilities
+    return None if decision.label is None or believed is None else believed.a + believed.tie / 2
+
+
+def rank(
+    judge: Judge,
+    sets: Sequence[ResponseSet],
+    scheme: Scheme | None = None,
+    *,
+    aggregation: Aggregation = Aggregation.BRADLEY_TERRY,
+    seed: int = 0,
+    store: JudgmentStore | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Ranking]:
+    """Rank every set. The sets' comparisons of one step are judged together, so many sets cost little more per comparison.
+
+    Ties and beliefs count as shares of a win. A comparison that the judge does not decide counts for nobody and shows as
+    coverage; where a scheme must send somebody on, that is who stood first by lot. Responses with the same text share a
+    place and are compared once.
+
+    Args:
+        judge: any judge.
+        sets: prompts with their responses.
+        scheme: which pairs are compared; default: all.
+        aggregation: how results become scores.
+        seed: of the lots and of the judge's votes.
+        store: judgments that need not be paid for again.
+        progress: called with (comparisons done, comparisons expected).
+    """
+    scheme = scheme or RoundRobin()
+    tables = [_Table(each, scheme, seed) for each in sets]
+    total, done = sum(table.expected for table in tables), 0
+    while live := [table for table in tables if table.pairs]:
+        comparisons = [table.comparison(pair) for table in live for pair in table.pairs]
+        before = done
+
+        def told(finished: int, _: int, before: int = before) -> None:
+            if progress:
+                progress(before + finished, total)
+
+        decisions = iter(judge.judge(comparisons, seed=seed, store=store, progress=told))
+        for table in live:
+            table.take([next(decisions) for _ in table.pairs])
+        done += len(comparisons)
+    if progress:
+        progress(total, total)
+    return [table.ranking(aggregation, seed) for table in tables]
+
+
+def comparisons_of(sets: Sequence[ResponseSet], scheme: Scheme) -> int:
+    """How many comparisons a ranking takes; at most, where a scheme may end early."""
+    return sum(scheme.comparisons(distinct) for each in sets if (distinct := len(set(each.responses))) > 1)
+
+
+def longest(responses: ResponseSet) -> Comparison:
+    """The pair that takes most room in a prompt."""
+    a, b = sorted(responses.responses, key=len)[-2:]
+    return Comparison(responses.id, responses.prompt, (a, b))
+
+
+def seconds_per_comparison(judge: Judge, sets: Sequence[ResponseSet], seed: int, store: JudgmentStore) -> float:
+    """Measured on a few of the comparisons that a ranking may need; what is judged here goes into the store."""
+    probes = [
+        _Table(each, RoundRobin(), seed).comparison((0, 1)) for each in sets[:PROBE] if len(set(each.responses)) > 1
+    ]
+    start = time.perf_counter()
+    judge.judge(probes, seed=seed, store=store)
+    return (time.perf_counter() - start) / max(1, len(probes))
+
+
+class _Table:
+    """One set's scheme at work. It plays over distinct texts."""
+
+    def __init__(self, responses: ResponseSet, scheme: Scheme, seed: int) -> None:
+        self.set, self.seed = responses, seed
+        self.texts = list(dict.fromkeys(responses.responses))
+        n = len(self.texts)
+        self.expected = scheme.comparisons(n) if n > 1 else 0
+        self.matches: list[Match] = []
+        self.play: Play = scheme.play(n, random.Random(derive_seed(seed, "rank", responses.id)))
+        self.pairs: list[Pair] = next(self.play, []) if n > 1 else []
+
+    def comparison(self, pair: Pair) -> Comparison:
+        """The pair as it is judged; the same in every scheme, whoever stands first in it there."""
+        a, b = self._shown(pair)
+        texts = (self.texts[a], self.texts[b])
+        return Comparison(f"{self.set.id}/{a}-{b}", self.set.prompt, texts, group=self.set.id)
+
+    def _shown(self, pair: Pair) -> Pair:
+        # By lot: a judge that sees one order only would otherwise prefer whoever is listed first.
+        low, high = sorted(pair)
+        return (high, low) if derive_seed(self.seed, "side", self.set.id, low, high) % 2 else (low, high)
+
+    def take(self, decisions: Sequence[Decision]) -> None:
+        results: list[float | None] = []
+        for pair, decision in zip(self.pairs, decisions, strict=True):
+            result = result_of(decision)
+            results.append(result if result is None or self._shown(pair) == pair else 1 - result)
+            self.matches.append(Match(*pair, results[-1]))
+        try:
+            self.pairs = self.play.send(results)
+        except StopIteration:
+            self.pairs = []
+
+    def ranking(self, aggregation: Aggregation, seed: int) -> Ranking:
+        n = len(self.texts)
+        alone = n == 1  # nothing but copies: all share the first place, unscored
+        found = standings(n, self.matches, aggregation, derive_seed(seed, "standings", self.set.id))
+        played = [sum(i in (m.first, m.second) for m in self.matches) for i in range(n)]
+        places = [
+            Ranked(index, 1 if alone else _rank(found, i), found[i].score, found[i].low, found[i].high, played[i])
+            for index, text in enumerate(self.set.responses)
+            for i in [self.texts.index(text)]
+        ]
+        first = [self.set.responses.index(text) for text in self.texts]
+        decided = sum(match.result is not None for match in self.matches)
+        return Ranking(
+            self.set.id,
+            tuple(sorted(places, key=lambda place: (place.rank is None, place.rank or 0, place.index))),
+            tuple(Match(first[match.first], first[match.second], match.result) for match in self.matches),
+            decided / len(self.matches) if self.matches else 1.0,
+            *cycles(n, self.matches),
+        )
+
+
+def _rank(found: Sequence[Standing], i: int) -> int | None:
+    own = found[i].score
+    if own is None:
+        return None
+    return 1 + sum(each.score is not None and each.score > own + 1e-9 for each in found)

@@ -1,0 +1,35 @@
+"""What a scheme is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Sequence
+from typing import ClassVar, Protocol
+
+Pair = tuple[int, int]
+"""indices of two responses"""
+Play = Generator[list[Pair], Sequence[float | None], None]
+"""Yields batches of pairs that can be judged at once, and is sent one result per pair.
+
+A result is what the first of the pair scored: 1 a win, 0 a loss, 0.5 a tie, anything between a belief; None where the judge
+came to no decision, which is no result and counts for nobody.
+"""
+
+
+class Scheme(Protocol):
+    """A way of choosing pairs. No pair is played twice."""
+
+    name: ClassVar[str]
+
+    def comparisons(self, n: int) -> int:
+        """How many comparisons ``n`` responses take."""
+        ...
+
+    def play(self, n: int, rng: random.Random) -> Play:
+        """Choose pairs among ``n`` responses."""
+        ...
+
+
+def winner(pair: Pair, result: float | None) -> int:
+    """Who goes on where one must: on a tie, and where the judge came to no decision, the first of the pair."""
+    return pair[1] if result is not None and result < 0.5 else pair[0]

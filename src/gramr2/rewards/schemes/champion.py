@@ -1,0 +1,25 @@
+"""One champion meets everyone in turn: n−1 comparisons, each of which can share the champion's place in the prompt."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+from gramr2.rewards.schemes.base import Play, winner
+
+
+class Champion:
+    """The linear scheme of GRAM: the challenger takes the place of a champion it beats."""
+
+    name: ClassVar[str] = "champion"
+
+    def comparisons(self, n: int) -> int:
+        """n−1."""
+        return n - 1
+
+    def play(self, n: int, rng: random.Random) -> Play:
+        """See ``Scheme``."""
+        champion, *challengers = rng.sample(range(n), n)
+        for challenger in challengers:
+            (result,) = yield [(champion, challenger)]
+            champion = winner((champion, challenger), result)

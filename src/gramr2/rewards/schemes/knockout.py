@@ -1,0 +1,27 @@
+"""Losers are out: finds a good response in n−1 comparisons, and says little about the others."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar
+
+from gramr2.rewards.schemes.base import Play, winner
+
+
+class Knockout:
+    """A bracket drawn by lot; an odd one out goes on unplayed."""
+
+    name: ClassVar[str] = "knockout"
+
+    def comparisons(self, n: int) -> int:
+        """n−1."""
+        return n - 1
+
+    def play(self, n: int, rng: random.Random) -> Play:
+        """See ``Scheme``."""
+        left = rng.sample(range(n), n)
+        while len(left) > 1:
+            pairs = list(zip(left[::2], left[1::2], strict=False))
+            results = yield pairs
+            through = [winner(pair, result) for pair, result in zip(pairs, results, strict=True)]
+            left = through + left[2 * len(pairs) :]

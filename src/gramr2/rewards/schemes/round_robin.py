@@ -1,0 +1,23 @@
+"""Everyone against everyone: the most that pairs can tell, at the price of n(n−1)/2 comparisons."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import ClassVar
+
+from gramr2.rewards.schemes.base import Play
+
+
+class RoundRobin:
+    """All pairs in one batch."""
+
+    name: ClassVar[str] = "round-robin"
+
+    def comparisons(self, n: int) -> int:
+        """n(n−1)/2."""
+        return n * (n - 1) // 2
+
+    def play(self, n: int, rng: random.Random) -> Play:
+        """See ``Scheme``."""
+        yield list(itertools.combinations(range(n), 2))
