@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gramr2.cli import ablate, check, evaluate, inspect, judge, lab, models, rank, report, train
+from gramr2.cli import ablate, check, evaluate, inspect, judge, lab, models, rank, report, score, train
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
@@ -22,6 +22,7 @@ app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("judge")(judge.judge)
 app.command("rank")(rank.rank)
+app.command("score")(score.score)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -15,7 +16,9 @@ from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
-_LOOKALIKE = re.compile(r"^((?:> )*)(\[(?:Prompt|Response A|Response B|End)\]\s*)$", re.MULTILINE)
+_HEADER = r"\[(?:Prompt|Response|Response A|Response B|End)\]\s*"
+_LOOKALIKE = re.compile(rf"^((?:> )*)({_HEADER})$", re.MULTILINE)
+_QUOTED = re.compile(rf"^> ((?:> )*{_HEADER})$", re.MULTILINE)
 OPENING = "Feedback:"
 PROMPT_FILE = "gramr2_judge.json"
 """beside a trained judge's weights: mode and principles of the prompt it was trained with"""
@@ -120,9 +123,12 @@ class JudgeTemplate:
 
 def sections(comparison: Comparison) -> str:
     """Prompt and responses under their headers, with look-alikes of the headers quoted."""
-    texts = (comparison.prompt_text, *comparison.responses)
-    parts = [f"{header}\n{_quote(text)}" for header, text in zip(HEADERS, texts, strict=False)]
-    return "\n".join([*parts, HEADERS[-1]])
+    return sections_of(zip(HEADERS, (comparison.prompt_text, *comparison.responses), strict=False))
+
+
+def sections_of(named: Iterable[tuple[str, str]]) -> str:
+    """Texts under headers, with look-alikes of the headers quoted, and the end marked."""
+    return "\n".join([*(f"{header}\n{_quote(text)}" for header, text in named), HEADERS[-1]])
 
 
 def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
@@ -155,4 +161,4 @@ def _quote(text: str) -> str:
 
 
 def _unquote(text: str) -> str:
-    return re.sub(r"^> ((?:> )*\[(?:Prompt|Response A|Response B|End)\]\s*)$", r"\1", text, flags=re.MULTILINE)
+    return _QUOTED.sub(r"\1", text)

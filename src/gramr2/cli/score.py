@@ -1,0 +1,101 @@
+"""``gramr2 score``: single responses in, a score for each out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any
+
+import typer
+
+from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
+from gramr2.cli.opening import open_judge, require
+from gramr2.reporting.text import percent
+
+WAYS = ("rationale", "reference")
+
+
+def score(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
+    ],
+    data: Annotated[
+        str, typer.Option("--data", "-d", help="Rows with prompt and response, or responses; perhaps a reference.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
+    by: Annotated[
+        str,
+        typer.Option("--by", help="reference: chance to beat a reference; rationale: a grade from 1 to 10, reasoned."),
+    ] = "reference",
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Model whose greedy answers are the references of rows without one.")
+    ] = None,
+    votes: Votes = 1,
+    orders: Orders = "both",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score the first N only.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
+    temperature: Temperature = None,
+    max_new_tokens: Tokens = 256,
+    close: Close = False,
+    mode: Mode = None,
+    on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Score responses one by one and write score, spread and rationale for each."""
+    set_up_logging(quiet or as_json)
+    require(on_bad_row, ("fail", "skip"), "--on-bad-row")
+    require(by, WAYS, "--by")
+    from gramr2.data import OnBadRow, load_responses
+    from gramr2.judging.records import write_jsonl
+    from gramr2.rewards.pointwise import against_references, grade, greedy_references
+
+    items, report = load_responses(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
+    judge = open_judge(
+        model,
+        votes=votes,
+        orders=orders,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        close=close,
+        mode=mode,
+    )
+    bars = Bars(quiet or as_json)
+    references: dict[str, tuple[str, ...]] = {}
+    bare = [item for item in items if item.reference is None]
+    if policy is not None and by == "reference" and bare:
+        with bars.task(f"answer {len(bare)} prompts greedily"):
+            references = greedy_references(_backend(policy), bare, max_new_tokens=max_new_tokens)
+    with bars.task(f"score {len(items)} responses") as progress:
+        if by == "rationale":
+            scored = grade(judge.backend, items, judge.sampling, seed=seed, progress=progress)
+        else:
+            scored = against_references(judge, items, references, seed=seed, progress=progress)
+    write_jsonl(out, ({"by": by} | _rounded(asdict(each)) for each in scored))
+    values = [each.score for each in scored if each.score is not None]
+    summary = {
+        "scored": len(values),
+        "of": len(scored),
+        "mean": fmean(values) if values else None,
+        "skipped": list(report.skipped),
+        "out": str(out),
+    }
+    if as_json:
+        say(json.dumps(summary))
+    elif not quiet:
+        mean = "–" if not values else f"{fmean(values):.2f}" if by == "rationale" else percent(fmean(values))
+        say(f"{len(values)} of {len(scored)} scored, mean {mean} → {out}")
+
+
+def _backend(model: str) -> Any:
+    from gramr2.backends.transformers import TransformersBackend
+
+    return TransformersBackend(model)
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    grades = row["grades"] and [round(share, 4) for share in row["grades"]]
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} | {"grades": grades}

@@ -1,0 +1,211 @@
+"""A score for one response: graded by itself after a written rationale, or by its chance against references."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest, VerdictReading
+from gramr2.comparison import Comparison, Message, SingleResponse
+from gramr2.data.split import derive_seed
+from gramr2.errors import DataError
+from gramr2.judging.judge import Judge, JudgmentStore, Sampling
+from gramr2.judging.template import OPENING, sections_of
+from gramr2.judgment import FinishReason
+from gramr2.rewards.ranking import result_of
+
+GRADES = tuple("0123456789")
+"""ten grades of one token each in every tokenizer; reported as 1 to 10, whose last would begin with the token of its first"""
+LOWEST = 1
+_GRADE = re.compile(r"<answer>\s*(\d)\s*</answer>\s*\Z")
+_RULES = (
+    "How well does the response serve the prompt: is it correct, complete, to the point, safe, in the form asked for? Ignore its "
+    "length. Reason inside <think></think>. Then grade it from 0 (useless) to 9 (could not be better), for example "
+    "<answer>4</answer>."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A response's score.
+
+    ``score`` is a grade from 1 to 10 or a chance from 0 to 1; None where no vote gave one, with ``reason`` saying what happened.
+    ``spread`` is the standard deviation over votes or references (None with one), ``coverage`` the share of them that gave a
+    score, ``grades`` the averaged distribution over 1 … 10 where there is one.
+    """
+
+    id: str
+    score: float | None
+    spread: float | None
+    coverage: float
+    rationale: str | None = None
+    grades: tuple[float, ...] | None = None
+    reason: str | None = None
+
+
+class ScoringTemplate:
+    """Prompt and answer of a judge that grades one response."""
+
+    prefill = f"<think>\n{OPENING}"
+
+    def render(self, item: SingleResponse) -> tuple[Message, ...]:
+        """The prompt for a response."""
+        named = (("[Prompt]", Comparison("", item.prompt, ("", "")).prompt_text), ("[Response]", item.response))
+        return (Message("user", f"{_RULES}\n\n{sections_of(named)}"),)
+
+    def reading(self, sampling: Sampling) -> VerdictReading:
+        """Where the grade stands."""
+        return VerdictReading(GRADES, guided=sampling.guided, close_on_budget=sampling.close_on_budget)
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over the rules."""
+        return hashlib.blake2b(f"{_RULES}\x00{self.prefill}".encode(), digest_size=6).hexdigest()
+
+
+def grade(
+    backend: Backend,
+    items: Sequence[SingleResponse],
+    sampling: Sampling | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Scored]:
+    """Grade every response from 1 to 10: votes of a rationale each, and the expectation over the grades' tokens after it.
+
+    A model that was only ever trained to compare has not learnt to grade: this is for models that follow instructions, or that
+    were adapted to it. ``sampling.orders`` has no meaning here.
+    """
+    sampling, template = sampling or Sampling(), ScoringTemplate()
+    reading = template.reading(sampling)
+    requests = [
+        GenerationRequest(
+            messages=template.render(item),
+            seeds=tuple(derive_seed(seed, "grade", item.id, vote) for vote in range(sampling.votes)),
+            decoding=Decoding(sampling.temperature, sampling.top_p, sampling.max_new_tokens),
+            prefill=template.prefill,
+            stop=() if sampling.guided else (reading.end,),
+            verdict=reading,
+        )
+        for item in items
+    ]
+    scored: list[Scored | None] = [None] * len(items)
+    for done, (index, completions) in enumerate(backend.generate(requests), 1):
+        scored[index] = _graded(items[index].id, completions)
+        if progress:
+            progress(done, len(items))
+    return [each for each in scored if each is not None]
+
+
+def against_references(
+    judge: Judge,
+    items: Sequence[SingleResponse],
+    references: Mapping[str, Sequence[str]] | None = None,
+    *,
+    seed: int = 0,
+    store: JudgmentStore | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Scored]:
+    """The chance that a response beats its references, a tie counting half: 0.5 is as good as they are.
+
+    Args:
+        judge: any judge.
+        items: responses; their own ``reference`` is used where ``references`` has none for their id.
+        references: a small bank of references per item id.
+        seed: of the votes.
+        store: judgments that need not be paid for again.
+        progress: called with (comparisons done, in all).
+
+    Raises:
+        DataError: a response has no reference.
+    """
+    banks = [_bank(item, references or {}) for item in items]
+    comparisons = [
+        Comparison(f"{item.id}/reference-{i}", item.prompt, (item.response, reference), group=item.id)
+        for item, bank in zip(items, banks, strict=True)
+        for i, reference in enumerate(bank)
+    ]
+    decisions = iter(judge.judge(comparisons, seed=seed, store=store, progress=progress))
+    scored = []
+    for item, bank in zip(items, banks, strict=True):
+        made = [next(decisions) for _ in bank]
+        found = [(result, decision) for decision in made if (result := result_of(decision)) is not None]
+        values = [result for result, _ in found]
+        scored.append(
+            Scored(
+                item.id,
+                fmean(values) if values else None,
+                stdev(values) if len(values) > 1 else None,
+                len(values) / len(made),
+                rationale=next((decision.rationale for _, decision in found), None),
+                reason=None if values else "the judge decided none of the comparisons",
+            )
+        )
+    return scored
+
+
+def greedy_references(
+    backend: Backend, items: Sequence[SingleResponse], *, max_new_tokens: int = 512
+) -> dict[str, tuple[str, ...]]:
+    """What a model itself answers to each prompt without sampling: GRAM's reference in PPO, a bank of one per item.
+
+    Raises:
+        DataError: an answer did not end within its budget; half an answer is not a reference.
+    """
+    distinct = {item.prompt: i for i, item in enumerate(items)}
+    prompts = list(distinct)
+    decoding = Decoding(temperature=0.0, max_new_tokens=max_new_tokens)
+    answers: dict[tuple[Message, ...], str] = {}
+    for index, (completion,) in backend.generate([GenerationRequest(prompt, (0,), decoding) for prompt in prompts]):
+        if completion.finish_reason is not FinishReason.STOP:
+            name = items[distinct[prompts[index]]].id
+            raise DataError(
+                f"{name}: the model's reference did not end within {max_new_tokens} tokens: allow more, or give references"
+            )
+        answers[prompts[index]] = completion.text
+    return {item.id: (answers[item.prompt],) for item in items}
+
+
+def _bank(item: SingleResponse, references: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    bank = references.get(item.id) or ([item.reference] if item.reference is not None else [])
+    if not bank:
+        raise DataError(f"{item.id}: there is no reference to score the response against: give its row a reference")
+    return bank
+
+
+def _graded(name: str, completions: Sequence[Completion]) -> Scored:
+    votes = [(found, completion) for completion in completions if (found := _grades(completion)) is not None]
+    if not votes:
+        reasons = sorted({completion.error or completion.finish_reason.value for completion in completions})
+        return Scored(name, None, None, 0.0, reason=f"no vote ended in a grade ({', '.join(reasons)})")
+    values = [_expected(grades) for grades, _ in votes]
+    grades = tuple(fmean(each) for each in zip(*(grades for grades, _ in votes), strict=True))
+    typical = min(range(len(values)), key=lambda i: abs(values[i] - fmean(values)))
+    text = votes[typical][1].text
+    return Scored(
+        name,
+        _expected(grades),
+        stdev(values) if len(values) > 1 else None,
+        len(votes) / len(completions),
+        rationale=text.rpartition("</think>")[0].partition("<think>")[2].strip() or None,
+        grades=grades,
+    )
+
+
+def _grades(completion: Completion) -> tuple[float, ...] | None:
+    if completion.finish_reason not in (FinishReason.STOP, FinishReason.CLOSED):
+        return None
+    written = _GRADE.search(completion.text)
+    if written is None:
+        return None
+    if completion.label_logprobs is not None:
+        return tuple(math.exp(completion.label_logprobs[label]) for label in GRADES)
+    return tuple(float(label == written[1]) for label in GRADES)
+
+
+def _expected(grades: Sequence[float]) -> float:
+    return LOWEST + sum(grade * share for grade, share in enumerate(grades))

@@ -1,0 +1,71 @@
+"""``gramr2 score`` as a new user would call it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from test_cli import call
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    return lambda *words: call(monkeypatch, capsys, *words)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "responses.jsonl"
+    rows = [
+        {"prompt": "Say x.", "response": "xxx", "reference": "xx"},
+        {"id": "s", "prompt": "Say x.", "responses": ["x", "xx"], "reference": "xx"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_chance_per_response(cli, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.jsonl"
+    code, text, _ = cli("score", "-m", "scripted:longer", "-d", str(data), "-o", str(out))
+    assert code == 0
+    assert "3 of 3 scored, mean 50.0 %" in text
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["id"], row["score"]) for row in rows] == [("responses.jsonl:1", 1.0), ("s:0", 0.0), ("s:1", 0.5)]
+    assert {row["by"] for row in rows} == {"reference"}
+
+
+def test_a_model_that_does_not_grade_gives_no_score_but_a_reason(cli, data: Path, tmp_path: Path, monkeypatch) -> None:
+    from gramr2.judging import scripted
+
+    monkeypatch.setitem(scripted.SCRIPTS, "mute", lambda request, seed: "no idea")
+    out = tmp_path / "scores.jsonl"
+    code, text, _ = cli("score", "-m", "scripted:mute", "-d", str(data), "-o", str(out), "--by", "rationale", "--json")
+    assert code == 0
+    assert json.loads(text)["scored"] == 0
+    assert all(
+        json.loads(line)["score"] is None and json.loads(line)["reason"] for line in out.read_text().splitlines()
+    )
+
+
+def test_a_row_without_a_reference_is_named(cli, tmp_path: Path) -> None:
+    path = tmp_path / "bare.jsonl"
+    path.write_text('{"id": "b", "prompt": "Say x.", "response": "x"}\n')
+    out = tmp_path / "scores.jsonl"
+    code, _, error = cli("score", "-m", "scripted:longer", "-d", str(path), "-o", str(out))
+    assert code == 2
+    assert "b: there is no reference" in error
+    assert not out.exists()
+    code, _, error = cli("score", "-m", "scripted:longer", "-d", str(path), "-o", str(out), "--by", "feeling")
+    assert code == 2
+    assert "rationale, reference" in error
+
+
+@pytest.mark.slow
+def test_a_policy_writes_the_references(cli, tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    path.write_text('{"prompt": "What is 12+13?", "response": "12+13: 2+3=5, 1+1=2, so 25. Indeed."}\n')
+    out = tmp_path / "scores.jsonl"
+    code, text, _ = cli("score", "-m", "scripted:longer", "-d", str(path), "-o", str(out), "--policy", "lab-tiny")
+    assert code == 0, text
+    assert json.loads(out.read_text())["score"] == 1.0
