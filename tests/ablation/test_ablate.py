@@ -64,7 +64,9 @@ def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: 
     rows = list(csv.DictReader((out / "ablation.csv").open()))
     assert [row["variant"] for row in rows] == names
     assert all(row["n"] == "6" and 0 <= float(row["accuracy"]) <= 1 for row in rows)
-    assert float(rows[2]["order_flip_rate"] or 0) == 0  # a scalar reward sees no order
+    assert float(rows[2]["order_flip_rate"]) == 0  # a scalar reward sees no order
+    assert rows[0]["accepted_rounds"] in ("0", "1")
+    assert not rows[1]["kept"] or rows[1]["kept"] == "0"
     assert not list(out.glob("cells/*/run/rounds/*/model"))
     # A finished cell is not run again; one without its result is.
     kept = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
@@ -73,6 +75,35 @@ def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: 
     again = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
     assert [name for name in names if kept[name] != again[name]] == ["zero-shot"]
     assert next(iter(csv.DictReader((out / "ablation.csv").open()))) == rows[0]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_and_tables_are_there_before_the_end(
+    domain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    command = ("--out", out, "--domain", domain, "--test", "lab:test", "--limit", 6, "--seeds", 1, "--jobs", 1)
+
+    def stop(self: object, text: str) -> None:
+        if text.startswith("seed-only-1"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gramr2.cli.console.Bars.note", stop)
+        result = CliRunner().invoke(app, ["ablate", *map(str, command), "--only", "full,seed-only,no-filter"])
+    assert result.exit_code != 0
+    assert [row["variant"] for row in csv.DictReader((out / "ablation.csv").open())] == ["full"]
+    spec = json.loads((out / "cells/no-filter-1" / SPEC).read_text())
+    assert spec["threads"] >= 1
+    # More threads than it was begun with would change the last digits; wanting the models is no other ablation.
+    ablate(*command[:-1], 2, "--only", "full,seed-only,no-filter", "--keep-models")
+    assert [row["variant"] for row in csv.DictReader((out / "ablation.csv").open())] == [
+        "full",
+        "seed-only",
+        "no-filter",
+    ]
+    assert json.loads((out / "cells/no-filter-1" / SPEC).read_text())["threads"] == spec["threads"]
+    assert (out / "cells/no-filter-1/run/judge/config.json").exists()
 
 
 def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
@@ -86,5 +117,5 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
     spec = tmp_path / "o/cells/zero-shot-1" / SPEC
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"variant": "another"}))
-    with pytest.raises(RunError, match="other settings"):
+    with pytest.raises(RunError, match=r"other settings \(config, kind"):
         ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")

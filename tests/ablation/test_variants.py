@@ -10,6 +10,7 @@ from gramr2.ablation.variants import Kind, Prepared, prepare, variants_for
 from gramr2.config import load_config, parse_config
 from gramr2.config.filters import ConsistencyFilter
 from gramr2.lab.run import run_file
+from gramr2.selftraining.data import load_data
 
 BASE = load_config(run_file())
 VARIANTS = {each.name: each for each in variants_for(BASE)}
@@ -50,13 +51,29 @@ def test_what_the_changes_are() -> None:
     assert changed("no-filter")["filters"] == []
     pool = changed("one-order")["judge"]["pool"]
     assert (pool["orders"], pool["votes"]) == ("first", 2 * BASE.judge.pool.votes)
-    assert [s["path"] for s in changed("oracle")["data"]["seed"]] == ["lab:labeled", "lab:unlabeled"]
+    labelled, unlabelled = ([source.path for source in part] for part in (BASE.data.seed, BASE.data.pool))
+    assert [s["path"] for s in changed("oracle")["data"]["seed"]] == [*labelled, *unlabelled]
     loose = next(f for f in changed("no-curriculum")["filters"] if f["kind"] == "consistency")
     strict = next(f for f in BASE.filters if isinstance(f, ConsistencyFilter))
     assert loose["min_agreement"] == strict.min_agreement.end  # type: ignore[union-attr]
     kinds = {each.kind for each in BASE.filters}
     assert {name for name in VARIANTS if name.startswith("without-")} == {f"without-{kind}" for kind in kinds}
     assert VARIANTS["bradley-terry"].kind is Kind.BRADLEY_TERRY
+
+
+def test_all_variants_of_a_run_that_calibrates_learn_from_the_same_seed() -> None:
+    raw = BASE.model_dump(mode="json")
+    raw["data"]["seed"] = [{"path": "lab:labeled", "limit": 128}]
+    raw["filters"][0]["calibrate"] = True
+    base = parse_config(raw)
+    seeds = {}
+    for each in variants_for(base):
+        prepared = prepare(base, each, 1)
+        assert isinstance(prepared, Prepared), each.name
+        data = load_data(prepared.config)
+        seeds[each.name] = (len(data.seed), len(data.held_out))
+    assert seeds.pop("oracle") == (128 + 600, 0)
+    assert set(seeds.values()) == {(109, 19)}
 
 
 def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
@@ -66,3 +83,6 @@ def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
     assert prepare(plain, variants["single-round"], 1) == "the run itself has a single round"
     assert prepare(plain, variants["no-curriculum"], 1) == "the run has no curriculum"
     assert "has no labels" in str(prepare(plain, variants["oracle"], 1))
+    same = parse_config(plain.model_dump(mode="json") | {"init": "previous", "filters": []})
+    for name in ("init-previous", "no-filter"):
+        assert prepare(same, variants[name], 1) == "it is the run itself"

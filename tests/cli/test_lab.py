@@ -23,8 +23,8 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The lab's own run, cut to seconds."""
     raw = yaml.safe_load(lab_run.run_file().read_text(encoding="utf-8"))
-    for part, count in {"seed": 8, "pool": 8, "gold": 8}.items():
-        raw["data"][part]["limit"] = count
+    for source in (*raw["data"]["seed"], raw["data"]["pool"], raw["data"]["gold"]):
+        source["limit"] = min(source["limit"], 8)
     raw["judge"]["pool"]["votes"] = 1
     raw["training"] |= {"min_steps": 4, "epochs": 1}
     raw |= {"rounds": 1, "curriculum": {"per_round": 8}}

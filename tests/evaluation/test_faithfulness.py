@@ -7,13 +7,13 @@ import pytest
 from conftest import make, vote
 from gramr2.backends.base import GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
-from gramr2.comparison import Label, LabeledComparison, Order
+from gramr2.comparison import Comparison, Label, LabeledComparison, Order
 from gramr2.evaluation.faithfulness import probe
 from gramr2.evaluation.interventions import INTERVENTIONS
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judging.voting import decide
-from gramr2.judgment import Outcome
+from gramr2.judgment import Decision, Outcome
 
 A = "Feedback: Response A keeps the limit here.\nConclusion: Response A is better."
 B = "Feedback: Response B keeps the limit here.\nConclusion: Response B is better."
@@ -43,6 +43,21 @@ def test_a_judge_that_reads_its_rationale() -> None:
     }
     assert found["removed"].n == 4
     assert found["removed"].low == pytest.approx(0.51, abs=0.01)
+
+
+def test_whether_the_verdict_follows_what_the_changed_rationale_concludes() -> None:
+    def followed(backend: ScriptedBackend, items: list[tuple[Comparison, Decision]] = ITEMS) -> dict[str, float | None]:
+        return {name: each.followed for name, each in probe(backend, JudgeTemplate(), items).items()}
+
+    reader, stubborn = ScriptedBackend(follows), ScriptedBackend(lambda request, seed: verdict_text(Label.A))
+    assert {name: value for name, value in followed(reader).items() if value is not None} == {
+        "exchanged": 1.0,
+        "contradicted": 1.0,
+    }
+    # Half of the verdicts are B: with another's rationale, or the opposite conclusion, A is what they should say.
+    assert followed(stubborn)["contradicted"] == followed(stubborn)["exchanged"] == 0.5
+    # Among verdicts that all say the same there is none to exchange with.
+    assert "exchanged" not in followed(reader, ITEMS[::2])
 
 
 def test_with_truths_every_probe_has_an_accuracy() -> None:

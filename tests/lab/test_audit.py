@@ -32,9 +32,11 @@ def test_labels_derivations_and_luck() -> None:
     rows = [row(0), row(1, rationale=wrong_step(1)), row(2, label="B"), row(3, rationale=None), row(3, label=None)]
     found = audit(rows)
     assert found is not None
-    assert (found.n, found.true_labels, found.reasoned, found.derived, found.sound, found.lucky) == (4, 3, 3, 2, 2, 1)
+    assert (found.n, found.true_labels) == (4, 3)
+    assert (found.reasoned, found.derived, found.sound, found.right, found.lucky) == (3, 2, 2, 2, 1)
     shares = found.shares()
     assert (shares["label_accuracy"], shares["rationale_correct"]) == (0.75, 2 / 3)
+    assert shares["right_label_wrong_derivation"] == 0.5
 
 
 def test_a_rationale_for_the_exchanged_order() -> None:

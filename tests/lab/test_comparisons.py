@@ -6,13 +6,14 @@ from collections import Counter
 from itertools import combinations, islice
 
 import pytest
+from scipy.stats import binomtest
 
-from gramr2.comparison import Label
+from gramr2.comparison import Comparison, Label, Message
 from gramr2.data import load_labeled, load_unlabeled, overlap
 from gramr2.errors import DataError
-from gramr2.judging.template import CONCLUSIONS
+from gramr2.judging.template import CONCLUSIONS, extract
 from gramr2.lab.comparisons import SIZES, Kind, Part, draw, part_of
-from gramr2.lab.corpus import documents
+from gramr2.lab.corpus import KINDS, LAST_KINDS, Kinds, documents
 from gramr2.lab.rationales import RIGHT, grades, true_label, verify
 
 
@@ -68,17 +69,30 @@ def test_a_kind_can_be_asked_for_alone(parts: dict[str, list]) -> None:
         load_labeled("lab:labeled/right")
 
 
-def test_pretraining_concludes_nothing_from_a_pair_and_uses_problems_of_its_own() -> None:
-    for messages, pieces in islice(documents(1), 3000):
-        answer = "".join(pieces)
-        pair = messages[0].content.count("[Response ") == 2
-        if messages[0].content.startswith("Copy "):
-            said = answer.removeprefix("<think>\nFeedback: ").partition("\n</think>")[0]
-            assert messages[0].content.removeprefix("Copy ").removesuffix(".") == said.removesuffix(".")
+@pytest.mark.parametrize("kinds", [KINDS, LAST_KINDS])
+def test_pretraining_concludes_nothing_from_a_pair_and_uses_problems_of_its_own(kinds: Kinds) -> None:
+    for document in islice(documents(1, kinds), 3000):
+        question, answer = document.messages[0].content, "".join(document.answer)
+        pair = question.count("[Response ") == 2
+        if question.startswith("Copy "):
+            assert question.removeprefix("Copy ") == answer
         else:
             assert not any(conclusion.partition(": ")[2] in answer for conclusion in CONCLUSIONS.values())
             assert not (pair and (RIGHT in answer or " of 2" in answer))
-            assert "<answer>" not in answer
-        for line in messages[0].content.split("\n"):
+            assert bool(document.given) == ("<answer>" in answer)
+        for line in question.split("\n"):
             if line.startswith(("What is", "Sort the")):
                 assert part_of(line) is Part.PRETRAINING
+
+
+def test_a_verdict_in_pretraining_says_what_is_concluded_and_nothing_of_the_truth() -> None:
+    concluded = {sentence: label for label, sentence in CONCLUSIONS.items()}
+    found = [each for each in islice(documents(2, LAST_KINDS), 3000) if each.given]
+    true = 0
+    for document in found:
+        label = concluded["".join(document.given).rpartition("\n")[2]]
+        assert "".join(document.answer) == f"\n</think>\n<answer>{label.value}</answer>"
+        prompt, *texts = extract(document.messages)
+        true += true_label(Comparison("", (Message("user", prompt),), (texts[0], texts[1]))) is label
+    # The lot hits one in three.
+    assert binomtest(true, len(found), 1 / 3).pvalue > 0.001

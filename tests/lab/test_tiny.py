@@ -15,7 +15,7 @@ from gramr2.backends.registry import SHIPPED, resolve
 from gramr2.comparison import Message
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.lab.comparisons import Part, draw
-from gramr2.lab.corpus import documents
+from gramr2.lab.corpus import KINDS, LAST_KINDS, Kinds, documents
 from gramr2.lab.pretrain import IGNORED, encode
 from gramr2.lab.problems import worked
 from gramr2.lab.rationales import family_of, problem_of
@@ -56,12 +56,13 @@ def test_the_rules_are_one_token_and_a_digit_is_another(mode: JudgeMode) -> None
     assert len(TOKENIZER("12345").input_ids) == 5
 
 
-def test_only_the_answer_of_a_document_is_learnt() -> None:
+@pytest.mark.parametrize("kinds", [KINDS, LAST_KINDS])
+def test_only_the_answer_of_a_document_is_learnt(kinds: Kinds) -> None:
     encoder = Encoder(TOKENIZER)
-    for messages, pieces in islice(documents(3), 20):
-        row = encode((messages, pieces), encoder)
+    for document in islice(documents(3, kinds), 20):
+        row = encode(document, encoder)
         learnt = [i for i in row["labels"] if i != IGNORED]
-        assert TOKENIZER.decode(learnt, skip_special_tokens=True) == "".join(pieces)
+        assert TOKENIZER.decode(learnt, skip_special_tokens=True) == "".join(document.answer)
         assert row["input_ids"][-len(learnt) :] == learnt
 
 

@@ -54,3 +54,25 @@ def test_a_round_that_is_there_stays(tmp_path: Path) -> None:
     judges.give(tmp_path / "shared" / "x", own)
     assert (own / "metrics.json").read_text() == "mine"
     assert (tmp_path / "shared/x/metrics.json").read_text() == "theirs"
+
+
+def test_other_weights_under_the_same_name_make_another_seed_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = tmp_path / "backbone"
+    backbone.mkdir()
+    monkeypatch.setattr(ScriptedEngine, "backbone", lambda self, model: backbone)
+    assert run(tmp_path / "one", tmp_path / "shared", rounds=0) == ["round 0"]
+    assert run(tmp_path / "two", tmp_path / "shared", rounds=0) == []
+    (backbone / "model.safetensors").write_bytes(b"other")
+    assert run(tmp_path / "three", tmp_path / "shared", rounds=0) == ["round 0"]
+
+
+def test_a_disk_without_hard_links_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    assert run(tmp_path / "one", tmp_path / "shared", rounds=0) == ["round 0"]
+    assert run(tmp_path / "two", tmp_path / "shared", rounds=0) == []
+    assert rows(tmp_path / "one/metrics.jsonl") == rows(tmp_path / "two/metrics.jsonl")

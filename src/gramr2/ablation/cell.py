@@ -25,8 +25,9 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
 from gramr2.lab.audit import audit
 from gramr2.reporting.run import read_run
-from gramr2.selftraining.data import load_data
+from gramr2.selftraining.data import RunData, fit, load_data
 from gramr2.selftraining.folder import write_json
+from gramr2.selftraining.guards import Verdict
 
 SPEC, RESULT, FAILURE = "cell.json", "result.json", "failure.txt"
 SEED_JUDGES = "seed-judges"
@@ -83,11 +84,23 @@ def test_set(source: str, limit: int | None) -> tuple[LabeledComparison, ...]:
 
 def _shots(config: RunConfig, count: int) -> tuple[LabeledComparison, ...]:
     """Seed examples for the prompt, labels in turn, so that the last words of the prompt are not one label's."""
-    seed = load_data(config).seed if count else ()
+    seed = _data(config).seed if count else ()
     drawn = subset(seed, len(seed), derive_seed(config.seed, "shots"), key=lambda item: item.comparison.id)
     groups = [[item for item in drawn if item.label == label] for label in ("A", "B", "tie")]
     mixed = [item for several in zip(*groups, strict=False) for item in several]
     return tuple((mixed or list(drawn))[:count])
+
+
+def _data(config: RunConfig) -> RunData:
+    """What a run with this config would work on, over-long comparisons dealt with in the same way."""
+    from gramr2.selftraining.engine import LocalEngine
+
+    return fit(load_data(config), config, template_of(config), LocalEngine(config).counter())
+
+
+def template_of(config: RunConfig, shots: tuple[LabeledComparison, ...] = ()) -> JudgeTemplate:
+    """The judge's prompt in a run with this config, with examples if there are any."""
+    return JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles), shots)
 
 
 def _judged(
@@ -97,14 +110,14 @@ def _judged(
 
     backend = TransformersBackend(
         model,
+        revision=config.model.revision,
         dtype=config.model.dtype,
         device=config.model.device,
         trust_remote_code=config.model.trust_remote_code,
         chat_template_options=config.model.chat_template_options,
     )
-    template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles), shots)
     settings = config.judge.gold.model_dump() | {"orders": Orders(config.judge.gold.orders)}
-    return Judge(backend, template, Sampling(**settings)).judge(
+    return Judge(backend, template_of(config, shots), Sampling(**settings)).judge(
         [item.comparison for item in test], seed=derive_seed(config.seed, "test")
     )
 
@@ -113,25 +126,27 @@ def _bradley_terry(folder: Path, config: RunConfig, test: Sequence[LabeledCompar
     from gramr2.backends.registry import resolve
     from gramr2.training.bradley_terry import train_reward_model
 
-    data = load_data(config)
+    data = _data(config)
     start = resolve(config.model.name, revision=config.model.revision)
     seed = derive_seed(config.seed, "train", "bradley-terry")
     model = train_reward_model(start, folder / "scratch", data.seed, config.training, config.model, seed=seed)
     shutil.rmtree(folder / "scratch", ignore_errors=True)
-    ties = sum(item.label == "tie" for item in data.seed) / len(data.seed)
+    # Of gold, which is drawn as the test set is; a seed may have been chosen to hold more ties.
+    ties = sum(item.label == "tie" for item in data.gold) / len(data.gold)
     model.tie_share(data.pool, ties)
     return model.decide([item.comparison for item in test])
 
 
 def _pseudo_labels(run: Path) -> dict[str, Any]:
-    """How much was kept, and in the lab how true it was."""
+    """What the judge learnt from, the kept rows of accepted rounds, and in the lab how true it was."""
     rounds = [each for each in read_run(run).rounds if each.kept or each.dropped]
-    kept = [row for each in rounds for row in each.kept]
-    judged = sum(len(each.kept) + len(each.dropped) for each in rounds)
-    checked = audit(kept)
+    accepted = [each for each in rounds if (each.metrics or {}).get("verdict") == Verdict.ACCEPTED]
+    kept = {row["id"]: row for each in accepted for row in each.kept}
+    checked = audit(kept.values())
     shares = checked.shares() if checked else {}
     return {
-        "judged": judged,
+        "accepted_rounds": len(accepted),
+        "judged": sum(len(each.kept) + len(each.dropped) for each in rounds),
         "kept": len(kept),
         "kept_label_accuracy": shares.get("label_accuracy"),
         "kept_rationale_correct": shares.get("rationale_correct"),
@@ -146,6 +161,9 @@ def main(folder: Path) -> int:
     except GramrError as error:
         (folder / FAILURE).write_text(f"{error}\n", encoding="utf-8")
         return error.exit_code
+    except OSError as error:
+        (folder / FAILURE).write_text(f"{error.filename or folder}: {error.strerror or error}\n", encoding="utf-8")
+        return 1
     return 0
 
 

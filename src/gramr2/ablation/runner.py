@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC
+from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, test_set
 from gramr2.ablation.variants import Prepared, Variant, prepare
+from gramr2.backends.registry import fingerprint, resolve
 from gramr2.config import RunConfig
 from gramr2.errors import RunError
+from gramr2.judging.records import labeled_row
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.observer import Observer
 
@@ -58,16 +61,28 @@ def jobs_that_fit(weights: int, cores: int, memory: int) -> int:
     return max(1, min(cores, memory // (BASE_BYTES + COPIES * weights)))
 
 
-def run_plan(plan: Plan, out: Path, jobs: int, observer: Observer) -> Outcome:
+def free_memory() -> int:
+    """Bytes that new processes can have: what the kernel says is available, else half of what the machine has."""
+    file = Path("/proc/meminfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return int(found) * 1024 if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def run_plan(
+    plan: Plan, out: Path, jobs: int, observer: Observer, on_outcome: Callable[[Outcome], object] | None = None
+) -> Outcome:
     """Run what is not finished; a cell that fails leaves its sentence and the others go on.
 
-    Seeds come first: a stopped ablation has whole comparisons for the seeds that are done.
+    Seeds come first: a stopped ablation has whole comparisons for the seeds that are done. ``on_outcome`` is told what there
+    is after every cell, so that a stopped one has its tables too.
 
     Raises:
-        RunError: the folder holds an ablation of another plan.
+        RunError: the folder holds an ablation of another plan, data or model.
     """
     cells: list[Path] = []
     skipped: dict[str, str] = {}
+    fixed = _fixed(plan)
     for seed in plan.seeds:
         for variant in plan.variants:
             prepared = prepare(plan.base, variant, seed)
@@ -75,7 +90,7 @@ def run_plan(plan: Plan, out: Path, jobs: int, observer: Observer) -> Outcome:
                 skipped[variant.name] = prepared
                 continue
             folder = out / "cells" / f"{variant.name}-{seed}"
-            _adopt(folder, _spec(plan, prepared))
+            _adopt(folder, _spec(plan, prepared, jobs) | fixed)
             cells.append(folder)
     waiting = [folder for folder in cells if not (folder / RESULT).exists()]
     with observer.task(f"{len(cells)} cells, {jobs} at once") as progress:
@@ -86,7 +101,7 @@ def run_plan(plan: Plan, out: Path, jobs: int, observer: Observer) -> Outcome:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     folder = waiting.pop(0)
-                    running[folder] = _start(folder, jobs)
+                    running[folder] = _start(folder)
                 time.sleep(0.2)
                 for folder, process in [*running.items()]:
                     if process.poll() is not None:
@@ -95,20 +110,39 @@ def run_plan(plan: Plan, out: Path, jobs: int, observer: Observer) -> Outcome:
                         progress(done, len(cells))
                         failure = _failure(folder, process.returncode)
                         observer.note(f"{folder.name}: {failure}" if failure else _line(folder))
+                        if on_outcome and not failure:
+                            on_outcome(_outcome(plan, cells, skipped))
         finally:
             for process in running.values():
                 process.terminate()
             for process in running.values():
                 process.wait()
-    finished = [folder for folder in cells if (folder / RESULT).exists()]
-    if len(finished) == len(cells) and not plan.keep_models:
+    outcome = _outcome(plan, cells, skipped)
+    if not outcome.failures and not plan.keep_models:
         shutil.rmtree(out / SEED_JUDGES, ignore_errors=True)
+    return outcome
+
+
+def _outcome(plan: Plan, cells: Sequence[Path], skipped: dict[str, str]) -> Outcome:
+    """What there is, a variant's seeds beside each other."""
+    order = [each.name for each in plan.variants]
+    finished = [folder for folder in cells if (folder / RESULT).exists()]
     results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in finished]
-    failures = {folder.name: _failure(folder, 1) for folder in cells if folder not in finished}
-    return Outcome(results, failures, skipped)
+    results.sort(key=lambda each: (order.index(each["variant"]), each["seed"]))
+    return Outcome(results, {folder.name: _failure(folder, 1) for folder in cells if folder not in finished}, skipped)
 
 
-def _spec(plan: Plan, prepared: Prepared) -> dict[str, Any]:
+def _fixed(plan: Plan) -> dict[str, str]:
+    """What a name in the plan stands for today: another model or test file under the same name is another ablation."""
+    rows = [labeled_row(item) for item in test_set(plan.test, plan.limit)]
+    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
+    return {
+        "weights": fingerprint(resolve(plan.base.model.name, revision=plan.base.model.revision)),
+        "test_digest": hashlib.sha256(text.encode("utf-8")).hexdigest()[:24],
+    }
+
+
+def _spec(plan: Plan, prepared: Prepared, jobs: int) -> dict[str, Any]:
     return {
         "variant": prepared.variant.name,
         "kind": prepared.variant.kind.value,
@@ -116,21 +150,28 @@ def _spec(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "test": plan.test,
         "limit": plan.limit,
         "keep": plan.keep_models,
+        # The last digits follow the number of threads, so a cell keeps the one that it was begun with.
+        "threads": max(1, (os.cpu_count() or 1) // jobs),
         "config": prepared.config.model_dump(mode="json"),
     }
 
 
 def _adopt(folder: Path, spec: dict[str, Any]) -> None:
     file = folder / SPEC
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, spec)
-    elif json.loads(file.read_text(encoding="utf-8")) != spec:
-        raise RunError(f"{folder} was started with other settings: undo the change or give a new folder with --out")
+    if file.exists():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        spec = spec | {"threads": found.get("threads")}
+        changed = sorted(key for key in spec.keys() | found.keys() if key != "keep" and spec.get(key) != found.get(key))
+        if changed:
+            raise RunError(
+                f"{folder} was started with other settings ({', '.join(changed)}): undo the change or give a new folder with "
+                "--out"
+            )
+    write_json(file, spec)
 
 
-def _start(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    threads = str(json.loads((folder / SPEC).read_text(encoding="utf-8"))["threads"])
     quiet = {
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",

@@ -30,7 +30,11 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A variant over its seeds. ``difference`` is variant − full, paired by seed; None for the full method itself."""
+    """A variant over its seeds. ``difference`` is variant − full, paired by seed; None for the full method itself.
+
+    ``kept``, ``label_accuracy`` and ``rationale_correct`` are of what the judge learnt from; ``lucky`` is the share of its right
+    verdicts on the test set whose derivation is wrong, in the lab.
+    """
 
     variant: str
     accuracy: Mean
@@ -39,6 +43,7 @@ class Summary:
     kept: float | None
     label_accuracy: float | None
     rationale_correct: float | None
+    lucky: float | None
 
 
 def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> Mean:
@@ -74,6 +79,7 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
                 average("kept"),
                 average("kept_label_accuracy"),
                 average("kept_rationale_correct"),
+                average("right_label_wrong_derivation"),
             )
         )
     return summaries

@@ -28,13 +28,13 @@ COLUMNS = (
     "accuracy",
     "coverage",
     "order_flip_rate",
+    "accepted_rounds",
     "judged",
     "kept",
     "kept_label_accuracy",
     "kept_rationale_correct",
     "rationale_correct",
     "right_label_wrong_derivation",
-    "seconds",
 )
 HEADERS = (
     "configuration",
@@ -45,6 +45,7 @@ HEADERS = (
     "kept",
     "labels right",
     "rationales right",
+    "right for a wrong reason",
 )
 
 
@@ -104,6 +105,7 @@ def cells(each: Summary) -> list[str]:
         "–" if each.kept is None else f"{each.kept:.0f}",
         percent(each.label_accuracy),
         percent(each.rationale_correct),
+        percent(each.lucky),
     ]
 
 

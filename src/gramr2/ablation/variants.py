@@ -65,14 +65,14 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant(SEED_ONLY, "no self-training: the judge trained on the seed", _seed_only),
         Variant("label-only", "self-training on labels alone, no rationales", _label_only),
         Variant("no-filter", "every pseudo-label with a verdict is learnt", _no_filter),
-        Variant("single-round", "one round on the data of all rounds", _single_round),
+        Variant("single-round", "one round on the data of all rounds, at the first round's thresholds", _single_round),
         Variant("no-curriculum", "the loosest thresholds from the start, pool in random order", _no_curriculum),
         Variant("proving", "rationales from a preference-proving model in place of the judge's own", _proving),
         Variant("one-order", "the pool judged in its stored order only, with twice the votes", _one_order),
         Variant("init-previous", "each round continues the last judge instead of the pretrained model", _init_previous),
         *dropped,
         Variant("label-only-seed", "generative judge of labels alone, trained on the seed", _label_only_seed),
-        Variant("bradley-terry", "scalar reward model trained on the seed (TRL)", _seed_only, kind=Kind.BRADLEY_TERRY),
+        Variant("bradley-terry", "scalar reward model trained on the seed (TRL)", _seed_only, Kind.BRADLEY_TERRY),
         Variant("zero-shot", "the pretrained model as it is", _seed_only, kind=Kind.PROMPTED),
         Variant("few-shot", f"the pretrained model with {SHOTS} seed examples shown", _seed_only, Kind.PROMPTED, SHOTS),
         Variant(ORACLE, "trained on the true labels and rationales of seed and pool: the ceiling", _oracle),
@@ -87,7 +87,13 @@ def prepare(base: RunConfig, variant: Variant, seed: int) -> Prepared | str:
     """
     raw = copy.deepcopy(base.model_dump(mode="json"))
     raw["seed"], raw["out"] = seed, None
+    if base.calibrates:
+        # What one variant calibrates on, no variant may train on, or they learn from seeds of different sizes.
+        raw["data"]["hold_out"] = "always"
+    before = copy.deepcopy(raw)
     reason = variant.change(raw)
+    if reason is None and raw == before and variant.kind is Kind.RUN and variant.name != FULL:
+        reason = "it is the run itself"
     return reason or Prepared(variant, seed, parse_config(raw, f"{variant.name} (seed {seed})"))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +37,9 @@ def ablate(
 ) -> None:
     """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
-    from gramr2.ablation.runner import Plan, run_plan
+    from gramr2.ablation.runner import Outcome, Plan, run_plan
     from gramr2.ablation.statistics import summarise
-    from gramr2.ablation.tables import HEADERS, account, cells, write_tables
+    from gramr2.ablation.tables import HEADERS, Account, account, cells, write_tables
     from gramr2.ablation.variants import FULL, variants_for
 
     base = _base(domain)
@@ -54,26 +56,29 @@ def ablate(
         if unknown:
             raise ConfigError(f"--only {unknown[0]!r} is not known: take some of {', '.join(v.name for v in variants)}")
         variants = [each for each in variants if each.name in wanted]
+    _refuse_overlong(base, test, limit)
     plan = Plan(base, variants, range(1, seeds + 1), test, limit, keep_models)
-    outcome = run_plan(plan, out, jobs or _jobs(base), Bars(quiet or as_json))
+    # A terminated ablation takes its cells with it, as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def tabled(outcome: Outcome) -> tuple[Account, list[Path]]:
+        notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
+        notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
+        told = account(f"Ablation on {domain}", summarise(outcome.results, FULL), variants, outcome.results, notes)
+        return told, write_tables(out, told, outcome.results)
+
+    outcome = run_plan(plan, out, jobs or _jobs(base), Bars(quiet or as_json), on_outcome=tabled)
     if not outcome.results:
-        raise RunError(
-            f"no cell has a result; the first reason: {next(iter(outcome.failures.values()), 'none was left')}"
-        )
-    notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
-    notes += [f"{name}: failed, {reason}" for name, reason in outcome.failures.items()]
-    order = [each.name for each in variants]
-    results = sorted(outcome.results, key=lambda each: (order.index(each["variant"]), each["seed"]))
-    summaries = summarise(results, FULL)
-    told = account(f"Ablation on {domain}", summaries, variants, results, notes)
-    paths = write_tables(out, told, results)
+        reasons = [*outcome.failures.values(), *outcome.skipped.values()]
+        raise RunError(f"no cell has a result; the first reason: {reasons[0]}")
+    told, paths = tabled(outcome)
     if as_json:
-        say(json.dumps({"results": results, "notes": list(told.notes), "files": [str(path) for path in paths]}))
+        say(json.dumps({"results": outcome.results, "notes": list(told.notes), "files": [str(path) for path in paths]}))
     else:
         grid = Table(title=told.title)
         for name in HEADERS:
             grid.add_column(name, justify="left" if name == HEADERS[0] else "right")
-        for each in summaries:
+        for each in told.summaries:
             grid.add_row(*cells(each))
         show(grid)
         for note in told.notes:
@@ -97,21 +102,34 @@ def _refuse_leaks(base: RunConfig, test: str) -> None:
     from gramr2.data import load_labeled, load_unlabeled, overlap
 
     measured = [item.comparison for item in load_labeled(test)[0]]
-    for part in ("seed", "pool", "gold"):
-        for source in getattr(base.data, part):
+    proving, final = base.rationale.proving.data, base.final.data if base.final else ()
+    parts = {"data.seed": base.data.seed, "data.pool": base.data.pool, "data.gold": base.data.gold}
+    for part, sources in (parts | {"rationale.proving.data": proving, "final.data": final}).items():
+        for source in sources:
             seen, _ = load_unlabeled(source.path, split=source.split)
             leaks = overlap(seen, measured)
             if leaks:
                 raise ConfigError(
-                    f"--test {test}: {len(leaks)} of its comparisons are also in data.{part} (the first: {leaks[0][1]!r}): "
+                    f"--test {test}: {len(leaks)} of its comparisons are also in {part} (the first: {leaks[0][1]!r}): "
                     "take them out of one of the two"
                 )
 
 
+def _refuse_overlong(base: RunConfig, test: str, limit: int | None) -> None:
+    """Better said now than after the first cell has trained."""
+    from gramr2.ablation.cell import template_of, test_set
+    from gramr2.judging.budget import overlong, refuse
+    from gramr2.selftraining.engine import LocalEngine
+
+    items = [(item.comparison, "") for item in test_set(test, limit)]
+    room = base.judge.gold.max_new_tokens
+    refuse(overlong(LocalEngine(base).counter(), template_of(base), items, new_tokens=room), len(items), test)
+
+
 def _jobs(base: RunConfig) -> int:
-    from gramr2.ablation.runner import jobs_that_fit
+    from gramr2.ablation.runner import free_memory, jobs_that_fit
     from gramr2.backends.registry import resolve, weights_in_fp32
 
     cores = os.cpu_count() or 1
-    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return jobs_that_fit(weights_in_fp32(resolve(base.model.name, revision=base.model.revision)), cores, memory)
+    weights = weights_in_fp32(resolve(base.model.name, revision=base.model.revision))
+    return jobs_that_fit(weights, cores, free_memory())

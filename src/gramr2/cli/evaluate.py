@@ -21,6 +21,7 @@ from gramr2.reporting.text import PROBES, percent
 
 if TYPE_CHECKING:
     from gramr2.evaluation.faithfulness import Probe
+    from gramr2.lab.audit import Audit
 
 VERSION = "1"
 
@@ -70,10 +71,12 @@ def evaluate(
         decisions = judge.judge(comparisons, seed=seed, progress=progress)
     result = measure(items, decisions, seed)
     found = _probed(judge, items, decisions, quiet or as_json) if probes else None
+    checked = _checked(items, decisions) if probes else None
     if as_json:
         values = asdict(result)
         if found is not None:
             values["probes"] = {name: asdict(each) for name, each in found.items()}
+            values["derivations"] = checked.shares() if checked else None
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
         extra = {"model": judge.backend.id, "longer_response_accuracy": length_baseline(items)}
         say(json.dumps(first | values | extra))
@@ -87,6 +90,13 @@ def evaluate(
     show(grid)
     if found is not None:
         show(_probe_table(found))
+    if checked is not None:
+        shares = checked.shares()
+        say(
+            f"of {checked.reasoned} rationales, checked by a program: derivation right {percent(shares['derivation_correct'])}, "
+            f"all right {percent(shares['rationale_correct'])}; of right verdicts, "
+            f"{percent(shares['right_label_wrong_derivation'])} come with a wrong derivation"
+        )
     say(
         f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
         f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
@@ -110,11 +120,23 @@ def _probed(
     return found
 
 
+def _checked(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> Audit | None:
+    """The rationales held against the truth, where a program knows it."""
+    from gramr2.judging.records import comparison_row, decision_row
+    from gramr2.lab.audit import audit
+
+    return audit(
+        comparison_row(item.comparison) | decision_row(decision)
+        for item, decision in zip(items, decisions, strict=True)
+    )
+
+
 def _probe_table(found: dict[str, Probe]) -> Table:
     grid = Table(title="The verdict when the rationale is changed")
-    for name in ("rationale", "n", "right", "95 % interval", "verdict changed", "95 % interval "):
+    for name in ("rationale", "n", "right", "95 % interval", "verdict changed", "95 % interval ", "verdict follows it"):
         grid.add_column(name, justify="left" if name == "rationale" else "right")
     for name, each in found.items():
         right = (percent(each.accuracy), interval(each.accuracy_low, each.accuracy_high))
-        grid.add_row(PROBES[name], str(each.n), *right, percent(each.changed), interval(each.low, each.high))
+        moved = (percent(each.changed), interval(each.low, each.high))
+        grid.add_row(PROBES[name], str(each.n), *right, *moved, percent(each.followed))
     return grid

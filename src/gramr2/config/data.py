@@ -44,6 +44,9 @@ class DataConfig(Section):
     held_out_share: float = Field(default=0.15, ge=0, lt=1)
     """share of the seed that is not trained on but calibrates the judge's confidence; fewer than 16 comparisons say too
     little for that and are not held out"""
+    hold_out: Literal["calibrated", "always"] = "calibrated"
+    """hold that part out only if a confidence filter calibrates, or always, so that runs with and without one learn from the
+    same comparisons"""
     on_bad_row: Literal["fail", "skip"] = "fail"
     """what a row that is not a comparison does: stop the run, or be counted and left out"""
     max_prompt_tokens: int | None = Field(default=None, gt=0)

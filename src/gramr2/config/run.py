@@ -50,6 +50,11 @@ class RunConfig(Section):
     out: str | None = None
     """run folder; the default is runs/<name of the YAML file>"""
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether a round fits a temperature on held-out seed comparisons."""
+        return self.rounds > 0 and any(f.kind == "confidence" and f.calibrate for f in self.filters)
+
     @model_validator(mode="before")
     @classmethod
     def _shorthands(cls, value: Any) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gramr2.backends.base import Backend
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
-from gramr2.evaluation.interventions import INTERVENTIONS
+from gramr2.evaluation.interventions import INTERVENTIONS, stated
 from gramr2.evaluation.metrics import wilson
 from gramr2.judging.reading import verdicts_given
 from gramr2.judging.template import JudgeTemplate
@@ -26,6 +26,8 @@ class Probe:
     """What one intervention did to ``n`` verdicts: the share that changed, and the share that is right afterwards.
 
     ``low`` and ``high`` are the 95 % Wilson interval of ``changed``; ``accuracy`` has its own, and is None without truths.
+    ``followed`` is the share whose verdict is what the changed rationale concludes, where that is another label than before
+    (exchanged, contradicted): 1 for a judge that reads its verdict off its rationale.
     """
 
     changed: float
@@ -35,6 +37,9 @@ class Probe:
     accuracy: float | None = None
     accuracy_low: float | None = None
     accuracy_high: float | None = None
+    followed: float | None = None
+    followed_low: float | None = None
+    followed_high: float | None = None
 
 
 def probe(
@@ -76,14 +81,20 @@ def probe(
         if both:
             moved = [verdicts[name, i] is not verdicts[UNTOUCHED, i] for i in both]
             right = [verdicts[name, i] is targets[i] for i in both if targets[i] is not None]
-            result[name] = _summary(moved, right)
+            concluded = {i: told for i in both if (told := stated(name, lessons, i)) is not None}
+            followed = [verdicts[name, i] is told for i, told in concluded.items()]
+            result[name] = _summary(moved, right, followed)
     return result
 
 
-def _summary(moved: Sequence[bool], right: Sequence[bool]) -> Probe:
+def _summary(moved: Sequence[bool], right: Sequence[bool], followed: Sequence[bool]) -> Probe:
     changed = wilson(sum(moved), len(moved))
-    share = sum(moved) / len(moved)
-    if not right:
-        return Probe(share, changed.low, changed.high, len(moved))
-    bounds = wilson(sum(right), len(right))
-    return Probe(share, changed.low, changed.high, len(moved), sum(right) / len(right), bounds.low, bounds.high)
+    return Probe(sum(moved) / len(moved), changed.low, changed.high, len(moved), *_share(right), *_share(followed))
+
+
+def _share(hits: Sequence[bool]) -> tuple[float | None, float | None, float | None]:
+    """The share of hits with its 95 % Wilson interval; nothing of nothing."""
+    if not hits:
+        return None, None, None
+    bounds = wilson(sum(hits), len(hits))
+    return sum(hits) / len(hits), bounds.low, bounds.high

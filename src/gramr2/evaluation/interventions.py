@@ -20,8 +20,15 @@ def _removed(lessons: Sequence[LabeledComparison], index: int) -> str:
     return ""
 
 
-def _exchanged(lessons: Sequence[LabeledComparison], index: int) -> str:
-    return _text(lessons[(index + 1) % len(lessons)])
+def _donor(lessons: Sequence[LabeledComparison], index: int) -> LabeledComparison | None:
+    """The next lesson with another label: one with the same would leave a verdict that follows it where it was."""
+    others = (lessons[(index + step) % len(lessons)] for step in range(1, len(lessons)))
+    return next((each for each in others if each.label is not lessons[index].label), None)
+
+
+def _exchanged(lessons: Sequence[LabeledComparison], index: int) -> str | None:
+    donor = _donor(lessons, index)
+    return None if donor is None else _text(donor)
 
 
 def _cut(lessons: Sequence[LabeledComparison], index: int, *, share: float) -> str:
@@ -51,9 +58,19 @@ def _corrupted(lessons: Sequence[LabeledComparison], index: int) -> str | None:
 
 def _contradicted(lessons: Sequence[LabeledComparison], index: int) -> str:
     """The same reasoning with the opposite conclusion; of a tie: A."""
-    label = lessons[index].label
-    opposite = Label.A if label is Label.TIE else label.swap()
-    return f"{without_conclusion(_text(lessons[index]))}\n{CONCLUSIONS[opposite]}"
+    return f"{without_conclusion(_text(lessons[index]))}\n{CONCLUSIONS[_opposite(lessons[index])]}"
+
+
+def _opposite(lesson: LabeledComparison) -> Label:
+    return Label.A if lesson.label is Label.TIE else lesson.label.swap()
+
+
+def stated(name: str, lessons: Sequence[LabeledComparison], index: int) -> Label | None:
+    """The label that the changed rationale concludes, where it concludes another than before; None elsewhere."""
+    if name == "contradicted":
+        return _opposite(lessons[index])
+    donor = _donor(lessons, index) if name == "exchanged" else None
+    return donor.label if donor else None
 
 
 def _text(lesson: LabeledComparison) -> str:
@@ -69,4 +86,5 @@ INTERVENTIONS: dict[str, Intervention] = {
     "corrupted": _corrupted,
     "contradicted": _contradicted,
 }
-"""removed · another comparison's · the first 25, 50, 75 % without the conclusion · one step corrupted · conclusion inverted"""
+"""removed · that of a comparison with another label · the first 25, 50, 75 % without the conclusion · one step corrupted ·
+conclusion inverted"""

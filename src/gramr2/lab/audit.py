@@ -17,8 +17,8 @@ class Audit:
     """Counts over ``n`` labelled rows that have a label.
 
     ``true_labels`` have the label that the program computes. Of the ``reasoned`` ones, which have a rationale, ``derived``
-    work the problem out without a wrong step, ``sound`` contain no mistake at all, and ``lucky`` have a true label although
-    a step of their derivation is wrong.
+    work the problem out without a wrong step and ``sound`` contain no mistake at all; ``right`` have a true label, of which
+    ``lucky`` have it although a step of their derivation is wrong.
     """
 
     n: int
@@ -26,16 +26,17 @@ class Audit:
     reasoned: int
     derived: int
     sound: int
+    right: int
     lucky: int
 
     def shares(self) -> dict[str, float | int | None]:
-        """The counts as shares: of all rows, or of those with a rationale."""
+        """The counts as shares: of all rows, of those with a rationale, or of those with a rationale and a true label."""
         return {
             "n": self.n,
             "label_accuracy": _share(self.true_labels, self.n),
             "derivation_correct": _share(self.derived, self.reasoned),
             "rationale_correct": _share(self.sound, self.reasoned),
-            "right_label_wrong_derivation": _share(self.lucky, self.reasoned),
+            "right_label_wrong_derivation": _share(self.lucky, self.right),
         }
 
 
@@ -44,7 +45,7 @@ def audit(rows: Iterable[Row]) -> Audit | None:
 
     A row without a label (the judge abstained) is left out.
     """
-    n = true = reasoned = derived = sound = lucky = 0
+    n = true = reasoned = derived = sound = correct = lucky = 0
     for row in rows:
         comparison = _comparison(row)
         if comparison is None:
@@ -59,8 +60,9 @@ def audit(rows: Iterable[Row]) -> Audit | None:
             reasoned += 1
             derived += found.derivation
             sound += found.correct
+            correct += right
             lucky += right and not found.derivation
-    return Audit(n, true, reasoned, derived, sound, lucky) if n else None
+    return Audit(n, true, reasoned, derived, sound, correct, lucky) if n else None
 
 
 def by_fate(kept: Sequence[Row], dropped: Sequence[Row], filters: Sequence[str]) -> dict[str, Audit]:

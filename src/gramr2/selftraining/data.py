@@ -103,7 +103,7 @@ def _hold_out(
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
     """The seed to train on, and the part that calibrates: none where nothing is calibrated or too few would be."""
     wanted = round(len(seed) * config.data.held_out_share)
-    used = config.rounds and any(f.kind == "confidence" and f.calibrate for f in config.filters)
+    used = config.calibrates or config.data.hold_out == "always"
     if not used or wanted < MIN_ITEMS:
         return seed, ()
     out = {

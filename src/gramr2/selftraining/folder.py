@@ -96,13 +96,18 @@ class RunFolder:
         """Make a round's model the final judge, by hard links where the disk can."""
         scratch = self.path / "judge.tmp"
         shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            shutil.copytree(model, scratch, copy_function=os.link)
-        except (OSError, shutil.Error):
-            shutil.rmtree(scratch, ignore_errors=True)
-            shutil.copytree(model, scratch)
+        link_tree(model, scratch)
         shutil.rmtree(self.judge, ignore_errors=True)
         scratch.rename(self.judge)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Copy a tree by hard links, or byte for byte where the disk has none."""
+    try:
+        shutil.copytree(source, target, copy_function=os.link)
+    except (OSError, shutil.Error):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from gramr2.backends.registry import fingerprint
 from gramr2.comparison import LabeledComparison
 from gramr2.judging.records import labeled_row
 from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.folder import link_tree
 
 
 class SeedJudges:
@@ -30,6 +31,7 @@ class SeedJudges:
         decisive = {
             "seed": config.seed,
             "model": config.model.model_dump(mode="json"),
+            "weights": fingerprint(context.engine.backbone(config.model)),
             "training": config.training.model_dump(mode="json"),
             "template": context.template.hash,
             "judging": config.judge.gold.model_dump(mode="json"),
@@ -52,11 +54,11 @@ class SeedJudges:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A tree of hard links that appears at once; of two made at the same time the first stays."""
+    """A linked tree that appears at once; of two made at the same time the first stays."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".sharing-", dir=target.parent))
     try:
-        shutil.copytree(source, scratch / "it", copy_function=os.link)
+        link_tree(source, scratch / "it")
         try:
             (scratch / "it").rename(target)
         except OSError:
