@@ -69,7 +69,7 @@ def test_jobs(weights: int, cores: int, memory: int, jobs: int) -> None:
 
 def test_tables_hold_every_cell_and_every_summary(tmp_path: Path) -> None:
     variants = [Variant(name, f"what {name} <means>", lambda raw: None) for name in ("full", "seed-only", "oracle")]
-    told = account("Title & more", summarise(RESULTS, "full"), variants, RESULTS, ["a note"])
+    told = account("Title & more", summarise(RESULTS, "full"), variants, RESULTS, ["a note"], "gramr2 ablate")
     paths = {path.suffix: path.read_text() for path in write_tables(tmp_path, told, RESULTS)}
     rows = list(csv.DictReader(io.StringIO(paths[".csv"])))
     assert [row["variant"] for row in rows] == [each["variant"] for each in RESULTS]
@@ -77,7 +77,7 @@ def test_tables_hold_every_cell_and_every_summary(tmp_path: Path) -> None:
     assert float(rows[3]["accuracy"]) == 0.6
     assert "| seed-only | 3 | 65.0 % (52.6 to 77.4) | -20.0 (-20.0 to -20.0)" in paths[".md"]
     assert "goes 80% of the way" in paths[".md"]
-    assert "n = 100 test comparisons" in paths[".md"]
+    assert "gramr2 ablate: n = 100 test comparisons" in paths[".md"]
     page = paths[".html"]
     assert "what full &lt;means&gt;" in page
     tags: list[str] = []

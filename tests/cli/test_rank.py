@@ -44,6 +44,19 @@ def test_it_announces_the_cost_and_writes_an_order_per_prompt(cli, data: Path, t
     assert {index for match in second["matches"] for index in match[:2]} == {0, 2, 3}
 
 
+def test_the_extremes_are_pairs_to_train_on(cli, data: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    words = ("rank", "-d", str(data), "-o", str(tmp_path / "ranked.jsonl"), "--pairs", str(pairs))
+    code, text, _ = cli(*words, "-m", "scripted:longer")
+    assert code == 0
+    assert f"2 of 2 prompts have a preference → {pairs}" in text
+    first = json.loads(pairs.read_text().splitlines()[0])
+    assert (first["chosen"][0]["content"], first["rejected"][0]["content"]) == ("xxx", "x")
+    code, text, _ = cli(*words, "-m", "scripted:always-a", "--json")
+    assert json.loads(text)["pairs"] == 0
+    assert pairs.read_text() == ""
+
+
 def test_a_budget_alone_asks_for_its_scheme(cli, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "ranked.jsonl"
     code, text, _ = cli(

@@ -66,11 +66,16 @@ def account(
     variants: Sequence[Variant],
     results: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
+    command: str,
 ) -> Account:
-    """Put the account together; the share of the way to the oracle is its first note where it can be computed."""
+    """Put the account together; the share of the way to the oracle is its first note where it can be computed.
+
+    Args:
+        command: what makes the same figures again.
+    """
     names = {each.name: each.meaning for each in variants}
     found = [way] if (way := _way(results)) else []
-    return Account(title, summaries, names, [*found, *notes], _provenance(results))
+    return Account(title, summaries, names, [*found, *notes], _provenance(results, command))
 
 
 def write_tables(out: Path, told: Account, results: Sequence[Mapping[str, Any]]) -> list[Path]:
@@ -152,11 +157,11 @@ def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
     return f"The full method goes {way[0]:.0%} of the way from seed-only to the oracle{bounds}."
 
 
-def _provenance(results: Sequence[Mapping[str, Any]]) -> str:
+def _provenance(results: Sequence[Mapping[str, Any]], command: str) -> str:
     sizes = sorted({each["n"] for each in results})
     packages = ", ".join(f"{name} {version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
     n = " or ".join(map(str, sizes))
     return (
-        f"n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over seeds, differences "
-        f"paired by seed. {packages}, Python {platform.python_version()}, {processor()}."
+        f"{command}: n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over seeds, "
+        f"differences paired by seed. {packages}, Python {platform.python_version()}, {processor()}."
     )

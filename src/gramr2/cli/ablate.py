@@ -61,10 +61,14 @@ def ablate(
     # A terminated ablation takes its cells with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
+    command = _command(domain=domain, seeds=seeds, test=test, limit=limit, only=only)
+
     def tabled(outcome: Outcome) -> tuple[Account, list[Path]]:
         notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
         notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
-        told = account(f"Ablation on {domain}", summarise(outcome.results, FULL), variants, outcome.results, notes)
+        told = account(
+            f"Ablation on {domain}", summarise(outcome.results, FULL), variants, outcome.results, notes, command
+        )
         return told, write_tables(out, told, outcome.results)
 
     outcome = run_plan(plan, out, jobs or _jobs(base), Bars(quiet or as_json), on_outcome=tabled)
@@ -87,6 +91,12 @@ def ablate(
         say("\n".join(map(str, paths)))
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def _command(**options: object) -> str:
+    """What to type for the same figures; where they are written and how many cells run at once do not change them."""
+    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    return " ".join(["gramr2 ablate --out DIR", *given])
 
 
 def _base(domain: str) -> RunConfig:

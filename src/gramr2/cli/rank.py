@@ -34,6 +34,12 @@ def rank(
     aggregation: Annotated[
         str, typer.Option("--aggregation", help="bradley-terry, win-rate or elo.")
     ] = "bradley-terry",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", help="Also write best and worst as prompt, chosen, rejected: data for TRL's DPO trainer."
+        ),
+    ] = None,
     votes: Votes = 1,
     orders: Orders = "both",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rank the first N prompts only.")] = None,
@@ -58,6 +64,7 @@ def rank(
     from gramr2.judging.budget import overlong, refuse
     from gramr2.judging.judge import Memory
     from gramr2.judging.records import write_jsonl
+    from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, seconds_per_comparison
     from gramr2.rewards.ranking import rank as ranked
 
@@ -82,6 +89,10 @@ def rank(
             judge, sets, chosen, aggregation=Aggregation(aggregation), seed=seed, store=known, progress=progress
         )
     write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
+    preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
+    preferred = [row for row in preferences if row is not None]
+    if pairs is not None:
+        write_jsonl(pairs, preferred)
     made = sum(len(ranking.matches) for ranking in rankings)
     decided = sum(match.result is not None for ranking in rankings for match in ranking.matches)
     triples = sum(ranking.triples for ranking in rankings)
@@ -94,6 +105,8 @@ def rank(
         "skipped": list(report.skipped),
         "out": str(out),
     }
+    if pairs is not None:
+        summary |= {"pairs": len(preferred), "pairs_out": str(pairs)}
     if as_json:
         say(json.dumps(summary))
     elif not quiet:
@@ -101,6 +114,8 @@ def rank(
             f"{len(sets)} prompts ranked in {made} comparisons, {percent(summary['coverage'])} decided, "  # type: ignore[arg-type]
             f"{percent(summary['cycles'])} of triples circular → {out}"  # type: ignore[arg-type]
         )
+        if pairs is not None:
+            say(f"{len(preferred)} of {len(sets)} prompts have a preference → {pairs}")
 
 
 def ranking_row(each: ResponseSet, ranking: Ranking) -> dict[str, Any]:
