@@ -40,7 +40,20 @@ def test_the_public_names() -> None:
 
     command = typer.main.get_command(app)
     names = set(command.commands)  # type: ignore[attr-defined]
-    assert names == {"check", "train", "judge", "eval", "models", "report", "inspect", "ablate", "lab", "rank", "score"}
+    assert names == {
+        "check",
+        "train",
+        "judge",
+        "eval",
+        "models",
+        "report",
+        "inspect",
+        "ablate",
+        "lab",
+        "rank",
+        "score",
+        "serve",
+    }
     flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
     flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gramr2.cli import ablate, check, evaluate, inspect, judge, lab, models, rank, report, score, train
+from gramr2.cli import ablate, check, evaluate, inspect, judge, lab, models, rank, report, score, serve, train
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
@@ -23,6 +23,7 @@ app.command("train")(train.train)
 app.command("judge")(judge.judge)
 app.command("rank")(rank.rank)
 app.command("score")(score.score)
+app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,10 +12,6 @@ from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge, require
 from gramr2.reporting.text import duration, percent
-
-if TYPE_CHECKING:
-    from gramr2.comparison import ResponseSet
-    from gramr2.rewards.ranking import Ranking
 
 
 def rank(
@@ -65,7 +60,7 @@ def rank(
     from gramr2.judging.judge import Memory
     from gramr2.judging.records import write_jsonl
     from gramr2.rewards.pairs import preference_row
-    from gramr2.rewards.ranking import comparisons_of, longest, seconds_per_comparison
+    from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
     from gramr2.rewards.ranking import rank as ranked
 
     sets, report = load_sets(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
@@ -116,23 +111,3 @@ def rank(
         )
         if pairs is not None:
             say(f"{len(preferred)} of {len(sets)} prompts have a preference → {pairs}")
-
-
-def ranking_row(each: ResponseSet, ranking: Ranking) -> dict[str, Any]:
-    """A ranking as the row that ``gramr2 rank`` writes; places best first, ``matches`` as [first, second, result]."""
-    return {
-        "id": ranking.id,
-        "best": ranking.best,
-        "best_response": None if ranking.best is None else each.responses[ranking.best],
-        "places": [
-            {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(place).items()}
-            for place in ranking.places
-        ],
-        "coverage": round(ranking.coverage, 4),
-        "cycles": ranking.cycles,
-        "triples": ranking.triples,
-        "matches": [
-            [match.first, match.second, None if match.result is None else round(match.result, 4)]
-            for match in ranking.matches
-        ],
-    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from gramr2.comparison import Comparison, ResponseSet
 from gramr2.data.split import derive_seed
@@ -99,6 +100,26 @@ def rank(
     if progress:
         progress(total, total)
     return [table.ranking(aggregation, seed) for table in tables]
+
+
+def ranking_row(each: ResponseSet, ranking: Ranking) -> dict[str, Any]:
+    """A ranking as the row that ``gramr2 rank`` writes; places best first, ``matches`` as [first, second, result]."""
+    return {
+        "id": ranking.id,
+        "best": ranking.best,
+        "best_response": None if ranking.best is None else each.responses[ranking.best],
+        "places": [
+            {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(place).items()}
+            for place in ranking.places
+        ],
+        "coverage": round(ranking.coverage, 4),
+        "cycles": ranking.cycles,
+        "triples": ranking.triples,
+        "matches": [
+            [match.first, match.second, None if match.result is None else round(match.result, 4)]
+            for match in ranking.matches
+        ],
+    }
 
 
 def comparisons_of(sets: Sequence[ResponseSet], scheme: Scheme) -> int:

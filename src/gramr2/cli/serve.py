@@ -1,0 +1,96 @@
+"""``gramr2 serve``: a judge over HTTP."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+from typing import Annotated
+
+import typer
+
+from gramr2.cli.console import say, set_up_logging, stderr
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
+from gramr2.cli.opening import open_judge
+from gramr2.errors import ConfigError, MissingDependencyError
+from gramr2.judging.judge import Judge
+
+NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+
+
+def serve(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
+    ],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="GRAMR2_TOKEN", help="Bearer token that requests must carry.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on a public address without a token all the same.")
+    ] = False,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Comparisons that may wait.")] = 512,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Comparisons judged together.")] = 32,
+    requests: Annotated[int, typer.Option("--requests", min=1, help="Requests at a time.")] = 128,
+    deadline: Annotated[
+        float, typer.Option("--deadline", min=0.001, help="Longest time for a request, seconds.")
+    ] = 120,
+    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest body of a request.")] = 4 << 20,
+    votes: Votes = 1,
+    orders: Orders = "both",
+    temperature: Temperature = None,
+    max_new_tokens: Tokens = 256,
+    close: Close = False,
+    mode: Mode = None,
+) -> None:
+    """Serve a judge: /v1/judge, /v1/rank, /v1/score, /get_reward; documentation at /docs, metrics at /metrics."""
+    set_up_logging(quiet=False)
+    for package in NEEDED:
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(package, "serve", "gramr2 serve")
+    if token is None and not insecure and not _local(host):
+        raise ConfigError(
+            f"--host {host} can be reached by others and there is no token: set GRAMR2_TOKEN or --token, or give --insecure"
+        )
+    if token == "":
+        raise ConfigError("the token is empty: set GRAMR2_TOKEN or --token to a secret, or leave both out")
+    import uvicorn
+
+    from gramr2.serving.app import Metrics, create_app
+    from gramr2.serving.gate import Limits
+    from gramr2.serving.model import Model
+
+    metrics = Metrics()
+
+    def measured(size: int, seconds: float) -> None:
+        metrics.batches.observe(size)
+        metrics.seconds.observe(seconds)
+
+    def load() -> Judge:
+        judge = open_judge(
+            model,
+            votes=votes,
+            orders=orders,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            close=close,
+            mode=mode,
+        )
+        say(f"ready: {judge.backend.id}", to=stderr)
+        return judge
+
+    worker = Model(load, capacity=queue, batch=batch, on_batch=measured)
+    limits = Limits(max_requests=requests, max_bytes=max_bytes, deadline=deadline)
+    app = create_app(worker, limits=limits, token=token, metrics=metrics)
+    settings = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=round(deadline) + 1
+    )
+    say(f"listening on http://{host}:{port}", to=stderr)
+    uvicorn.Server(settings).run()
+
+
+def _local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,216 @@
+"""The reward server: judge, rank, score, and OpenRLHF's remote reward, over HTTP.
+
+A failure is an error status, or null with a reason; it is never a number.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gramr2.comparison import Comparison, ResponseSet, SingleResponse
+from gramr2.errors import ConfigError, DataError
+from gramr2.judging.budget import overlong, refuse
+from gramr2.judging.judge import Judge
+from gramr2.judging.records import decision_row
+from gramr2.judgment import Decision
+from gramr2.rewards.aggregation import Aggregation
+from gramr2.rewards.groups import Group, WinRateReward
+from gramr2.rewards.pointwise import against_references, grade
+from gramr2.rewards.ranking import longest, rank, ranking_row
+from gramr2.rewards.schemes import scheme as named
+from gramr2.serving.gate import Gate, Limits
+from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
+from gramr2.serving.schemas import (
+    DecisionBody,
+    JudgeId,
+    JudgeRequest,
+    JudgeResponse,
+    RankRequest,
+    RankResponse,
+    RewardRequest,
+    RewardResponse,
+    ScoreBody,
+    ScoreRequest,
+    ScoreResponse,
+    turns,
+)
+
+UNDECIDED = "the judge came to no decision"
+
+
+@dataclass
+class Metrics:
+    """What Prometheus scrapes."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self.requests = Counter("gramr2_requests", "Requests", ["path", "status"], registry=self.registry)
+        self.decisions = Counter("gramr2_decisions", "Decisions by label", ["label"], registry=self.registry)
+        sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+        self.batches = Histogram("gramr2_batch_size", "Comparisons in a batch", registry=self.registry, buckets=sizes)
+        self.seconds = Histogram("gramr2_batch_seconds", "Seconds of a batch", registry=self.registry)
+        self.waiting = Gauge("gramr2_waiting_comparisons", "Comparisons in the queue", registry=self.registry)
+
+
+def create_app(
+    model: Model, *, limits: Limits | None = None, token: str | None = None, metrics: Metrics | None = None
+) -> FastAPI:
+    """The server's application. It starts the model with its lifespan and lets it finish accepted work at the end.
+
+    Args:
+        model: not started.
+        limits: what it puts up with.
+        token: what requests must bear, if anything.
+        metrics: those that the model reports to.
+    """
+    limits, metrics = limits or Limits(), metrics or Metrics()
+    metrics.waiting.set_function(lambda: model.waiting)
+    paths = {"/v1/judge", "/v1/rank", "/v1/score", "/get_reward", "/healthz", "/readyz", "/metrics"}
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Requests wait in threads; with the default of forty some would wait for a thread, unseen by the queue's bound.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = limits.max_requests + 8
+        model.start()
+        yield
+        await anyio.to_thread.run_sync(model.close)
+
+    app = FastAPI(title="gramr2 reward server", version="1", lifespan=lifespan)
+    app.add_middleware(
+        Gate,
+        limits=limits,
+        token=token,
+        counted=lambda path, status: metrics.requests.labels(path if path in paths else "other", str(status)).inc(),
+    )
+    _errors(app)
+
+    def queued(asked: float | None = None) -> tuple[QueuedJudge, JudgeId, float]:
+        deadline = time.monotonic() + min(asked or limits.deadline, limits.deadline)
+        judge = QueuedJudge(model, deadline)
+        return judge, JudgeId(model=judge.backend.id, template=judge.template.hash), deadline
+
+    @app.post("/v1/judge")
+    def judge(body: JudgeRequest) -> JudgeResponse:
+        asked, who, _ = queued(body.deadline)
+        comparisons = [
+            Comparison(each.id or str(place), turns(each.prompt), each.responses)
+            for place, each in enumerate(body.comparisons)
+        ]
+        _fits(asked, comparisons)
+        decisions = asked.judge(comparisons, seed=body.seed)
+        for each in decisions:
+            metrics.decisions.labels(each.label.value if each.label else "none").inc()
+        return JudgeResponse(judge=who, decisions=[_body(each) for each in decisions])
+
+    @app.post("/v1/rank")
+    def ranked(body: RankRequest) -> RankResponse:
+        asked, who, _ = queued(body.deadline)
+        responses = ResponseSet("0", turns(body.prompt), tuple(body.responses))
+        _fits(asked, [longest(responses)])
+        chosen = named("budget" if body.budget and body.scheme == "round-robin" else body.scheme, body.budget)
+        (found,) = rank(asked, [responses], chosen, aggregation=Aggregation(body.aggregation), seed=body.seed)
+        return RankResponse(judge=who, ranking=ranking_row(responses, found))
+
+    @app.post("/v1/score")
+    def scored(body: ScoreRequest) -> ScoreResponse:
+        asked, who, deadline = queued(body.deadline)
+        items = [
+            SingleResponse(each.id or str(place), turns(each.prompt), each.response, each.reference)
+            for place, each in enumerate(body.items)
+        ]
+        if body.by == "reference":
+            pairs = [Comparison(i.id, i.prompt, (i.response, i.reference)) for i in items if i.reference is not None]
+            _fits(asked, pairs)
+            found = against_references(asked, items, seed=body.seed)
+        else:
+            found = model.alone(
+                lambda own: grade(own.backend, items, own.sampling, seed=body.seed), len(items), deadline
+            )
+        keep = ScoreBody.model_fields.keys()
+        return ScoreResponse(
+            judge=who, scores=[ScoreBody(**{k: v for k, v in asdict(each).items() if k in keep}) for each in found]
+        )
+
+    @app.post("/get_reward")
+    def reward(body: RewardRequest) -> RewardResponse:
+        """The share of the other completions of the same prompt, in this request, that a completion beats."""
+        asked, who, _ = queued()
+        completions = _completions(body)
+        members: dict[str, list[int]] = {}
+        for place, prompt in enumerate(body.prompts):
+            members.setdefault(prompt, []).append(place)
+        shared = {prompt: places for prompt, places in members.items() if len(places) > 1}
+        groups = [Group(turns(prompt), tuple(completions[i] for i in places)) for prompt, places in shared.items()]
+        _fits(asked, [longest(ResponseSet(each.id, each.prompt, each.completions)) for each in groups])
+        rewards: list[float | None] = [None] * len(completions)
+        reasons: list[str | None] = ["no other completion of this prompt is in the request"] * len(completions)
+        for places, values in zip(shared.values(), WinRateReward(asked)(groups), strict=True):
+            for place, value in zip(places, values, strict=True):
+                rewards[place], reasons[place] = value, UNDECIDED if value is None else None
+        return RewardResponse(judge=who, rewards=rewards, reasons=reasons)
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def ready() -> JSONResponse:
+        if model.ready:
+            return JSONResponse({"status": "ready"})
+        failed = model.failure is not None
+        return JSONResponse(
+            {"status": "failed" if failed else "not ready"}, 503, {} if failed else {"Retry-After": "1"}
+        )
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    def scraped() -> PlainTextResponse:
+        return PlainTextResponse(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _errors(app: FastAPI) -> None:
+    """Deliberate errors as statuses; their sentences are for whoever sent the request."""
+
+    def answer(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, BusyError):
+            return JSONResponse({"detail": str(error)}, 429, {"Retry-After": f"{error.retry_after:.0f}"})
+        status = 504 if isinstance(error, LateError) else 503 if isinstance(error, ClosedError) else 422
+        return JSONResponse({"detail": str(error)}, status, {"Retry-After": "1"} if status == 503 else {})
+
+    for kind in (BusyError, LateError, ClosedError, DataError, ConfigError):
+        app.add_exception_handler(kind, answer)
+
+
+def _fits(judge: Judge, comparisons: Sequence[Comparison]) -> None:
+    room = judge.sampling.max_new_tokens
+    found = overlong(judge.backend, judge.template, [(each, "") for each in comparisons], new_tokens=room)
+    refuse(found, len(comparisons), "the request")
+
+
+def _body(decision: Decision) -> DecisionBody:
+    row = decision_row(decision)
+    outcomes = Tally(vote.outcome.value for vote in decision.judgments)
+    reason = None if decision.label else f"{UNDECIDED}: {', '.join(f'{n} × {what}' for what, n in outcomes.items())}"
+    return DecisionBody(**{k: row[k] for k in DecisionBody.model_fields if k != "reason"}, reason=reason)
+
+
+def _completions(body: RewardRequest) -> list[str]:
+    if len(body.prompts) != len(body.query):
+        raise DataError(
+            f"{len(body.query)} queries and {len(body.prompts)} prompts: there must be one prompt for each query"
+        )
+    for place, (query, prompt) in enumerate(zip(body.query, body.prompts, strict=True)):
+        if not query.startswith(prompt):
+            raise DataError(f"query {place} does not begin with its prompt, so its completion cannot be told from it")
+    return [query[len(prompt) :] for query, prompt in zip(body.query, body.prompts, strict=True)]

@@ -1,0 +1,125 @@
+"""A typed client of the reward server. It tries again where that makes sense, and no longer than it was told."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from gramr2.comparison import Comparison, ResponseSet, SingleResponse
+from gramr2.errors import GramrError
+from gramr2.serving.schemas import JudgeResponse, RankResponse, ScoreResponse
+
+AGAIN = frozenset({429, 503})
+"""statuses after which the same request may succeed"""
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class ServerError(GramrError):
+    """The server refused a request or cannot be reached; ``status`` is None in the second case."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Client:
+    """Talks to ``gramr2 serve``.
+
+    Args:
+        url: of the server, such as http://127.0.0.1:8000.
+        token: what it asks for.
+        timeout: seconds for one answer.
+        retries: times that a request is sent again after 429, 503 or no connection.
+        transport: another way to the server, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 180.0,
+        retries: int = 5,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        self._retries = retries
+
+    def judge(self, comparisons: Sequence[Comparison], *, seed: int = 0) -> JudgeResponse:
+        """Decisions in the order asked.
+
+        Raises:
+            ServerError: the server refuses, or cannot be reached.
+        """
+        rows = [{"id": each.id, "prompt": _turns(each), "responses": each.responses} for each in comparisons]
+        return self._ask("/v1/judge", {"comparisons": rows, "seed": seed}, JudgeResponse)
+
+    def rank(self, responses: ResponseSet, *, seed: int = 0, **options: Any) -> RankResponse:
+        """A ranking; options are ``scheme``, ``budget`` and ``aggregation``. Raises as ``judge`` does."""
+        body = {"prompt": _turns(responses), "responses": responses.responses, "seed": seed} | options
+        return self._ask("/v1/rank", body, RankResponse)
+
+    def score(self, items: Sequence[SingleResponse], *, by: str = "reference", seed: int = 0) -> ScoreResponse:
+        """Scores in the order asked. Raises as ``judge`` does."""
+        rows = [
+            {"id": each.id, "prompt": _turns(each), "response": each.response, "reference": each.reference}
+            for each in items
+        ]
+        return self._ask("/v1/score", {"items": rows, "by": by, "seed": seed}, ScoreResponse)
+
+    def ready(self) -> bool:
+        """Whether the server has its model."""
+        try:
+            return self._http.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _ask(self, path: str, body: dict[str, Any], kind: type[Body]) -> Body:
+        for attempt in range(self._retries + 1):
+            last = attempt == self._retries
+            pause = min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.5)
+            try:
+                response = self._http.post(path, json=body)
+            except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
+                # Asking again is safe: the same request has the same answer.
+                if last:
+                    raise ServerError(f"{self._http.base_url}: the server cannot be reached: {error}") from error
+            except httpx.TransportError as error:
+                raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
+            else:
+                if response.is_success:
+                    return kind.model_validate(response.json())
+                if response.status_code not in AGAIN or last:
+                    raise ServerError(f"{path}: {response.status_code}: {_detail(response)}", response.status_code)
+                pause = max(pause, float(response.headers.get("retry-after", 0)))
+            time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _turns(item: Comparison | ResponseSet | SingleResponse) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in item.prompt]
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return response.reason_phrase
+    return detail if isinstance(detail, str) else "; ".join(f"{each['loc']}: {each['msg']}" for each in detail)

@@ -1,0 +1,150 @@
+"""What the server is asked and what it answers. Text and chat messages in, never token ids."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gramr2.comparison import MOST_RESPONSES, Message, as_messages
+
+MOST_ITEMS = 256
+"""comparisons or responses in one request"""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Turn(_Body):
+    """A chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Prompt = str | list[Turn]
+
+
+def turns(prompt: Prompt) -> tuple[Message, ...]:
+    """A prompt as chat turns; a plain text is the user's."""
+    return as_messages(prompt if isinstance(prompt, str) else [Message(each.role, each.content) for each in prompt])
+
+
+class _Request(_Body):
+    seed: int = 0
+    """of the votes: the same request with the same seed has the same answer"""
+    deadline: float | None = Field(default=None, gt=0)
+    """seconds from now after which no answer is wanted; the server has a longest"""
+
+
+class Pair(_Body):
+    """A prompt and two responses."""
+
+    id: str | None = None
+    prompt: Prompt
+    responses: tuple[str, str]
+
+
+class JudgeRequest(_Request):
+    """Which of two responses is better?"""
+
+    comparisons: list[Pair] = Field(min_length=1, max_length=MOST_ITEMS)
+
+
+class RankRequest(_Request):
+    """In which order are these responses?"""
+
+    prompt: Prompt
+    responses: list[str] = Field(min_length=2, max_length=MOST_RESPONSES)
+    scheme: str = "round-robin"
+    budget: int | None = Field(default=None, ge=1)
+    aggregation: Literal["bradley-terry", "win-rate", "elo"] = "bradley-terry"
+
+
+class Item(_Body):
+    """A prompt, a response, and a reference to score it against."""
+
+    id: str | None = None
+    prompt: Prompt
+    response: str
+    reference: str | None = None
+
+
+class ScoreRequest(_Request):
+    """How good is each of these responses?"""
+
+    items: list[Item] = Field(min_length=1, max_length=MOST_ITEMS)
+    by: Literal["reference", "rationale"] = "reference"
+    """the chance to beat the reference, or a grade from 1 to 10 with a rationale"""
+
+
+class RewardRequest(BaseModel):
+    """OpenRLHF's request to a remote reward model; keys that it adds are ignored."""
+
+    query: list[str] = Field(min_length=1, max_length=MOST_ITEMS)
+    """prompt and completion as one text"""
+    prompts: list[str]
+    labels: list[Any] | None = None
+
+
+class JudgeId(BaseModel):
+    """Who judged: name and digest of the model, and digest of the prompt it was asked with."""
+
+    model: str
+    template: str
+
+
+class DecisionBody(BaseModel):
+    """A decision; where ``label`` is null, ``reason`` says why."""
+
+    id: str
+    label: Literal["A", "B", "tie"] | None
+    confidence: float | None
+    agreement: float | None
+    order_flip: bool | None
+    coverage: float
+    probabilities: dict[str, float] | None
+    rationale: str | None
+    rationale_order: str | None
+    reason: str | None
+
+
+class JudgeResponse(BaseModel):
+    """Decisions in the order asked."""
+
+    judge: JudgeId
+    decisions: list[DecisionBody]
+
+
+class RankResponse(BaseModel):
+    """The ranking, in the form that ``gramr2 rank`` writes."""
+
+    judge: JudgeId
+    ranking: dict[str, Any]
+
+
+class ScoreBody(BaseModel):
+    """A score; where it is null, ``reason`` says why."""
+
+    id: str
+    score: float | None
+    spread: float | None
+    coverage: float
+    rationale: str | None
+    reason: str | None
+
+
+class ScoreResponse(BaseModel):
+    """Scores in the order asked."""
+
+    judge: JudgeId
+    scores: list[ScoreBody]
+
+
+class RewardResponse(BaseModel):
+    """A reward for each query; null where there is none, with the reason in its place."""
+
+    judge: JudgeId
+    rewards: list[float | None]
+    reasons: list[str | None]

@@ -1,0 +1,159 @@
+"""The model's thread: company in batches, bounds, deadlines, one request's trouble, and an end that loses nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from conftest import make
+from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.scripted import ScriptedBackend
+from gramr2.comparison import Label
+from gramr2.errors import DataError
+from gramr2.judging.judge import Judge, Sampling
+from gramr2.judging.scripted import scripted, verdict_text
+from gramr2.judging.template import extract
+from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
+
+ONCE = Sampling(votes=1, temperature=0)
+
+
+def later(seconds: float = 30.0) -> float:
+    return time.monotonic() + seconds
+
+
+class Held:
+    """A judge that waits to be let go, prefers the longer response, and counts its batches."""
+
+    def __init__(self) -> None:
+        self.go, self.entered = threading.Event(), threading.Event()
+        self.batches: list[int] = []
+        self.model = Model(lambda: Judge(ScriptedBackend(self._answer), sampling=ONCE), capacity=8, batch=6, gather=0.0)
+        self.model._on_batch = lambda size, seconds: self.batches.append(size)
+        self.model.start()
+
+    def _answer(self, request: GenerationRequest, seed: int) -> Completion | str:
+        self.entered.set()
+        assert self.go.wait(20)
+        _, a, b = extract(request.messages)
+        if "poison" in (a, b):
+            raise DataError("this one is poison")
+        return verdict_text(Label.A if len(a) > len(b) else Label.B)
+
+
+@pytest.fixture
+def held():
+    each = Held()
+    yield each
+    each.go.set()
+    each.model.close(10)
+
+
+def test_requests_share_batches_and_each_gets_its_own_answers(held: Held) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(held.model.compare, [make("0")], 0, later())
+        assert held.entered.wait(10)
+        asked = [[make(f"{i}a", "x" * i, "xx"), make(f"{i}b", "x", "y" * i)] for i in range(3, 6)]
+        others = [pool.submit(held.model.compare, each, 0, later()) for each in asked]
+        while held.model.waiting < 6:
+            time.sleep(0.005)
+        held.go.set()
+        assert [each.label for each in first.result()] == ["B"]
+        for comparisons, found in zip(asked, others, strict=True):
+            assert [each.id for each in found.result()] == [each.id for each in comparisons]
+            assert [each.label for each in found.result()] == ["A", "B"]
+    held.model.close(10)
+    assert held.batches == [1, 6]
+
+
+def test_other_seeds_are_other_batches(held: Held) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(held.model.compare, [make("0")], 0, later())]
+        assert held.entered.wait(10)
+        futures += [pool.submit(held.model.compare, [make(str(seed))], seed, later()) for seed in (1, 2)]
+        while held.model.waiting < 2:
+            time.sleep(0.005)
+        held.go.set()
+        assert [len(each.result()) for each in futures] == [1, 1, 1]
+    held.model.close(10)
+    assert held.batches == [1, 1, 1]
+
+
+def test_a_full_queue_refuses_and_what_is_late_is_not_computed(held: Held) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(held.model.compare, [make("0")], 0, later())
+        assert held.entered.wait(10)
+        late = pool.submit(held.model.compare, [make(str(i)) for i in range(8)], 0, later(0.05))
+        while held.model.waiting < 8:
+            time.sleep(0.005)
+        with pytest.raises(BusyError) as refused:
+            held.model.compare([make("9")], 0, later())
+        assert refused.value.retry_after >= 1
+        with pytest.raises(LateError):
+            late.result()
+        held.go.set()
+        assert len(first.result()) == 1
+    held.model.close(10)
+    assert held.batches == [1]
+
+
+def test_one_requests_trouble_is_its_own(held: Held) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        pool.submit(held.model.compare, [make("0")], 0, later())
+        assert held.entered.wait(10)
+        bad = pool.submit(held.model.compare, [make("bad", "poison", "x")], 0, later())
+        good = pool.submit(held.model.compare, [make("good", "xx", "x")], 0, later())
+        while held.model.waiting < 2:
+            time.sleep(0.005)
+        held.go.set()
+        with pytest.raises(DataError, match="poison"):
+            bad.result()
+        assert good.result()[0].label == "A"
+
+
+def test_an_end_finishes_what_was_accepted_and_takes_no_more(held: Held) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        accepted = [pool.submit(held.model.compare, [make(str(i))], i, later()) for i in range(3)]
+        assert held.entered.wait(10)
+        while held.model.waiting < 2:
+            time.sleep(0.005)
+        ending = pool.submit(held.model.close, 20)
+        while held.model.ready:
+            time.sleep(0.005)
+        with pytest.raises(ClosedError, match="shutting down"):
+            held.model.compare([make("9")], 0, later())
+        held.go.set()
+        ending.result()
+        assert [len(each.result()) for each in accepted] == [1, 1, 1]
+
+
+def test_a_model_that_cannot_be_loaded_tells_those_who_wait() -> None:
+    go = threading.Event()
+
+    def load() -> Judge:
+        assert go.wait(10)
+        raise DataError("no weights here")
+
+    model = Model(load)
+    model.start()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(model.compare, [make("0")], 0, later())
+        while not model.waiting:
+            time.sleep(0.005)
+        go.set()
+        with pytest.raises(ClosedError, match="no weights here"):
+            waiting.result()
+    assert not model.ready
+    with pytest.raises(ClosedError, match="no weights here"):
+        QueuedJudge(model, later())
+    model.close(10)
+
+
+def test_a_task_has_the_judge_to_itself() -> None:
+    model = Model(lambda: Judge(scripted("longer"), sampling=ONCE))
+    model.start()
+    assert model.alone(lambda judge: judge.backend.id, 1, later()) == "scripted:longer"
+    model.close(10)
