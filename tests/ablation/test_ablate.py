@@ -93,6 +93,7 @@ def test_a_run_that_was_stopped_goes_on_and_tables_are_there_before_the_end(
         result = CliRunner().invoke(app, ["ablate", *map(str, command), "--only", "full,seed-only,no-filter"])
     assert result.exit_code != 0
     assert [row["variant"] for row in csv.DictReader((out / "ablation.csv").open())] == ["full"]
+    assert "2 cells are not finished" in (out / "ablation.md").read_text()
     spec = json.loads((out / "cells/no-filter-1" / SPEC).read_text())
     assert spec["threads"] >= 1
     # More threads than it was begun with would change the last digits; wanting the models is no other ablation.

@@ -43,11 +43,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What there is of an ablation: a result per finished cell, and why others have none."""
+    """What there is of an ablation: a result per finished cell, why others have none, and how many have not been run yet."""
 
     results: list[dict[str, Any]]
     failures: dict[str, str]
     skipped: dict[str, str]
+    unfinished: int
 
 
 def jobs_that_fit(weights: int, cores: int, memory: int) -> int:
@@ -93,6 +94,7 @@ def run_plan(
             _adopt(folder, _spec(plan, prepared, jobs) | fixed)
             cells.append(folder)
     waiting = [folder for folder in cells if not (folder / RESULT).exists()]
+    failures: dict[str, str] = {}
     with observer.task(f"{len(cells)} cells, {jobs} at once") as progress:
         done = len(cells) - len(waiting)
         progress(done, len(cells))
@@ -110,26 +112,28 @@ def run_plan(
                         progress(done, len(cells))
                         failure = _failure(folder, process.returncode)
                         observer.note(f"{folder.name}: {failure}" if failure else _line(folder))
-                        if on_outcome and not failure:
-                            on_outcome(_outcome(plan, cells, skipped))
+                        if failure:
+                            failures[folder.name] = failure
+                        elif on_outcome:
+                            on_outcome(_outcome(plan, cells, failures, skipped))
         finally:
             for process in running.values():
                 process.terminate()
             for process in running.values():
                 process.wait()
-    outcome = _outcome(plan, cells, skipped)
+    outcome = _outcome(plan, cells, failures, skipped)
     if not outcome.failures and not plan.keep_models:
         shutil.rmtree(out / SEED_JUDGES, ignore_errors=True)
     return outcome
 
 
-def _outcome(plan: Plan, cells: Sequence[Path], skipped: dict[str, str]) -> Outcome:
+def _outcome(plan: Plan, cells: Sequence[Path], failures: dict[str, str], skipped: dict[str, str]) -> Outcome:
     """What there is, a variant's seeds beside each other."""
     order = [each.name for each in plan.variants]
     finished = [folder for folder in cells if (folder / RESULT).exists()]
     results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in finished]
     results.sort(key=lambda each: (order.index(each["variant"]), each["seed"]))
-    return Outcome(results, {folder.name: _failure(folder, 1) for folder in cells if folder not in finished}, skipped)
+    return Outcome(results, failures, skipped, len(cells) - len(finished) - len(failures))
 
 
 def _fixed(plan: Plan) -> dict[str, str]:

@@ -66,6 +66,8 @@ def ablate(
     def tabled(outcome: Outcome) -> tuple[Account, list[Path]]:
         notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
         notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
+        if outcome.unfinished:
+            notes.append(f"{outcome.unfinished} cells are not finished: the same command goes on.")
         told = account(
             f"Ablation on {domain}", summarise(outcome.results, FULL), variants, outcome.results, notes, command
         )
