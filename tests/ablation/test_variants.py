@@ -72,7 +72,7 @@ def test_all_variants_of_a_run_that_calibrates_learn_from_the_same_seed() -> Non
         assert isinstance(prepared, Prepared), each.name
         data = load_data(prepared.config)
         seeds[each.name] = (len(data.seed), len(data.held_out))
-    assert seeds.pop("oracle") == (128 + 600, 0)
+    assert seeds.pop("oracle") == (128 + 480, 0)
     assert set(seeds.values()) == {(109, 19)}
 
 

@@ -86,14 +86,16 @@ def test_a_full_queue_refuses_and_what_is_late_is_not_computed(held: Held) -> No
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(held.model.compare, [make("0")], 0, later())
         assert held.entered.wait(10)
-        late = pool.submit(held.model.compare, [make(str(i)) for i in range(8)], 0, later(0.05))
-        while held.model.waiting < 8:
+        late = pool.submit(held.model.compare, [make(str(i)) for i in range(8)], 0, later(1.0))
+        until = later(10)
+        while held.model.waiting < 8 and time.monotonic() < until:
             time.sleep(0.005)
         with pytest.raises(BusyError) as refused:
             held.model.compare([make("9")], 0, later())
         assert refused.value.retry_after >= 1
         with pytest.raises(LateError):
             late.result()
+        assert held.model.waiting == 0  # what nobody waits for takes no room
         held.go.set()
         assert len(first.result()) == 1
     held.model.close(10)
@@ -128,6 +130,53 @@ def test_an_end_finishes_what_was_accepted_and_takes_no_more(held: Held) -> None
         held.go.set()
         ending.result()
         assert [len(each.result()) for each in accepted] == [1, 1, 1]
+
+
+def test_a_large_request_is_judged_in_several_goes(held: Held) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(held.model.compare, [make("0")], 0, later())
+        assert held.entered.wait(10)
+        large = pool.submit(held.model.compare, [make(str(i), "x" * (i % 3), "x") for i in range(14)], 0, later())
+        while held.model.waiting < 14:
+            time.sleep(0.005)
+        held.go.set()
+        assert len(first.result()) == 1
+        assert [each.id for each in large.result()] == [str(i) for i in range(14)]
+        assert [each.label for each in large.result()] == [("B", "tie", "A")[i % 3] for i in range(14)]
+    held.model.close(10)
+    assert held.batches == [1, 6, 6, 2]
+
+
+def test_an_end_while_the_model_is_loaded_does_not_wait_for_it() -> None:
+    go = threading.Event()
+
+    def load() -> Judge:
+        assert go.wait(20)
+        return Judge(scripted("longer"), sampling=ONCE)
+
+    model = Model(load)
+    model.start()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(model.compare, [make("0")], 0, later())
+        while not model.waiting:
+            time.sleep(0.005)
+        model.close(20)
+        with pytest.raises(ClosedError, match="shutting down"):
+            waiting.result()
+    go.set()
+
+
+def test_a_thread_that_dies_is_not_ready_and_tells_those_who_wait() -> None:
+    def broken(size: int, seconds: float) -> None:
+        raise SystemExit("gone")
+
+    model = Model(lambda: Judge(scripted("longer"), sampling=ONCE), on_batch=broken)
+    model.start()
+    assert len(model.compare([make("0")], 0, later())) == 1
+    model._thread.join(10)
+    assert not model.ready
+    with pytest.raises(ClosedError, match="gone"):
+        model.compare([make("1")], 0, later())
 
 
 def test_a_model_that_cannot_be_loaded_tells_those_who_wait() -> None:

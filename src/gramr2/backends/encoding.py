@@ -8,6 +8,7 @@ around placeholders, and every content is tokenised on its own with special toke
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any, Protocol
 
 from gramr2.backends.base import VerdictReading
@@ -42,6 +43,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, template_options: dict[str, Any] | None = None) -> None:
         self.tokenizer = tokenizer
+        self._lock = threading.Lock()
         self._options = template_options or {}
         self._frames: dict[tuple[str, ...], list[list[int]]] = {}
         # SentencePiece tokenizers put a space marker before any text; a fragment inside an answer must not get one.
@@ -137,5 +139,7 @@ class Encoder:
         return ids
 
     def _ids(self, text: str, literal: bool = False) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
+        # transformers sets a switch of the tokenizer and then encodes: a server's threads would use each other's switch.
+        with self._lock:
+            ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
         return ids

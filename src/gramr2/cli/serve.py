@@ -85,8 +85,9 @@ def serve(
     settings = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=round(deadline) + 1
     )
-    say(f"listening on http://{host}:{port}", to=stderr)
-    uvicorn.Server(settings).run()
+    bound = settings.bind_socket()
+    say(f"listening on http://{host}:{bound.getsockname()[1]}", to=stderr)
+    uvicorn.Server(settings).run(sockets=[bound])
 
 
 def _local(host: str) -> bool:

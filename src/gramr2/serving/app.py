@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gramr2.comparison import Comparison, ResponseSet, SingleResponse
-from gramr2.errors import ConfigError, DataError
+from gramr2.errors import ConfigError, DataError, GramrError
 from gramr2.judging.budget import overlong, refuse
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import decision_row
@@ -83,7 +84,7 @@ def create_app(
         anyio.to_thread.current_default_thread_limiter().total_tokens = limits.max_requests + 8
         model.start()
         yield
-        await anyio.to_thread.run_sync(model.close)
+        await anyio.to_thread.run_sync(model.close, limits.deadline)
 
     app = FastAPI(title="gramr2 reward server", version="1", lifespan=lifespan)
     app.add_middleware(
@@ -92,7 +93,7 @@ def create_app(
         token=token,
         counted=lambda path, status: metrics.requests.labels(path if path in paths else "other", str(status)).inc(),
     )
-    _errors(app)
+    _errors(app, model)
 
     def queued(asked: float | None = None) -> tuple[QueuedJudge, JudgeId, float]:
         deadline = time.monotonic() + min(asked or limits.deadline, limits.deadline)
@@ -179,17 +180,25 @@ def create_app(
     return app
 
 
-def _errors(app: FastAPI) -> None:
+def _errors(app: FastAPI, model: Model) -> None:
     """Deliberate errors as statuses; their sentences are for whoever sent the request."""
 
     def answer(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, BusyError):
             return JSONResponse({"detail": str(error)}, 429, {"Retry-After": f"{error.retry_after:.0f}"})
-        status = 504 if isinstance(error, LateError) else 503 if isinstance(error, ClosedError) else 422
-        return JSONResponse({"detail": str(error)}, status, {"Retry-After": "1"} if status == 503 else {})
+        if isinstance(error, ClosedError):
+            # No use in coming back to a server whose model cannot be loaded.
+            return JSONResponse({"detail": str(error)}, 503, {} if model.failure else {"Retry-After": "1"})
+        status = 504 if isinstance(error, LateError) else 422 if isinstance(error, DataError | ConfigError) else 500
+        return JSONResponse({"detail": str(error)}, status)
 
-    for kind in (BusyError, LateError, ClosedError, DataError, ConfigError):
-        app.add_exception_handler(kind, answer)
+    def malformed(request: Request, error: Exception) -> JSONResponse:
+        # Without what was sent: it may be what JSON cannot say, such as NaN.
+        found = error.errors() if isinstance(error, RequestValidationError) else []
+        return JSONResponse({"detail": [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]}, 422)
+
+    app.add_exception_handler(GramrError, answer)
+    app.add_exception_handler(RequestValidationError, malformed)
 
 
 def _fits(judge: Judge, comparisons: Sequence[Comparison]) -> None:

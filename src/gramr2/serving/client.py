@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gramr2.comparison import Comparison, ResponseSet, SingleResponse
 from gramr2.errors import GramrError
@@ -17,6 +17,8 @@ from gramr2.serving.schemas import JudgeResponse, RankResponse, ScoreResponse
 
 AGAIN = frozenset({429, 503})
 """statuses after which the same request may succeed"""
+LONGEST_PAUSE = 60.0
+"""seconds; a server that wants more is asked again sooner"""
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -105,10 +107,10 @@ class Client:
                 raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
             else:
                 if response.is_success:
-                    return kind.model_validate(response.json())
-                if response.status_code not in AGAIN or last:
+                    return _read(path, response, kind)
+                if response.status_code not in AGAIN or last or _hopeless(response):
                     raise ServerError(f"{path}: {response.status_code}: {_detail(response)}", response.status_code)
-                pause = max(pause, float(response.headers.get("retry-after", 0)))
+                pause = max(pause, min(LONGEST_PAUSE, _seconds(response)))
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -117,9 +119,31 @@ def _turns(item: Comparison | ResponseSet | SingleResponse) -> list[dict[str, st
     return [{"role": turn.role, "content": turn.content} for turn in item.prompt]
 
 
+def _read(path: str, response: httpx.Response, kind: type[Body]) -> Body:
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ServerError(f"{path}: this is not an answer of a gramr2 server: {error}", response.status_code) from error
+
+
+def _hopeless(response: httpx.Response) -> bool:
+    """A gramr2 server without a model says 503 and does not ask to be asked again."""
+    return response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "no model" in _detail(response)
+
+
+def _seconds(response: httpx.Response) -> float:
+    """What ``Retry-After`` says in seconds; 0 where it says nothing, or a date, as proxies do."""
+    try:
+        return float(response.headers.get("retry-after", 0))
+    except ValueError:
+        return 0.0
+
+
 def _detail(response: httpx.Response) -> str:
     try:
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):
         return response.reason_phrase
-    return detail if isinstance(detail, str) else "; ".join(f"{each['loc']}: {each['msg']}" for each in detail)
+    if isinstance(detail, list) and all(isinstance(each, dict) for each in detail):
+        return "; ".join(f"{each.get('loc')}: {each.get('msg')}" for each in detail)
+    return str(detail)

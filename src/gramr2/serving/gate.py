@@ -48,12 +48,25 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
+        path, begun = scope["path"], False
 
         async def answered(message: dict[str, Any]) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 self._counted(path, message["status"])
             await send(message)
+
+        try:
+            await self._answer(scope, receive, answered)
+        except Exception:
+            # Who stands outside makes a 500 of it, and does not come by here.
+            if not begun:
+                self._counted(path, 500)
+            raise
+
+    async def _answer(self, scope: Scope, receive: Receive, answered: Send) -> None:
+        path = scope["path"]
 
         if path in OPEN_PATHS:
             await self._app(scope, receive, answered)
@@ -80,6 +93,8 @@ class Gate:
         except TimeoutError:
             await _refuse(send, 408, f"the body did not arrive within {self._limits.read_timeout:g} s")
             return
+        except _GoneError:
+            return
         if body is None:
             await _refuse(send, 413, f"the body is larger than {self._limits.max_bytes} bytes: send fewer at a time")
             return
@@ -96,12 +111,16 @@ class Gate:
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                return bytes(body)
+                raise _GoneError
             body += message.get("body", b"")
             if len(body) > self._limits.max_bytes:
                 return None
             if not message.get("more_body"):
                 return bytes(body)
+
+
+class _GoneError(Exception):
+    """The sender hung up before its request was complete."""
 
 
 async def _refuse(send: Send, status: int, reason: str, headers: dict[str, str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """The one thread that has the model: it takes what waits, from whichever requests, and judges it in batches.
 
-Requests wait in a queue of bounded size. What cannot get in is refused at once, what is too late is not computed, and what was
-accepted is answered even while the server shuts down.
+Requests wait in a queue of bounded size. What cannot get in is refused at once, what is too late is computed no further, and what
+was accepted is answered even while the server shuts down.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ClosedError(GramrError):
     """The server is shutting down, or its model could not be loaded."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     """Comparisons of one request, or (``task``) something that needs the model to itself."""
 
@@ -45,7 +45,13 @@ class _Job:
     comparisons: Sequence[Comparison] = ()
     seed: int = 0
     task: Callable[[Judge], Any] | None = None
+    found: list[Decision] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
+
+    @property
+    def left(self) -> int:
+        """Comparisons that are not judged yet."""
+        return self.size - len(self.found)
 
 
 class Model:
@@ -53,8 +59,8 @@ class Model:
 
     Args:
         load: makes the judge.
-        capacity: comparisons that may wait.
-        batch: comparisons judged together; a request with more is judged whole.
+        capacity: comparisons that may wait; a request is let in while fewer do.
+        batch: comparisons judged together; a request with more is judged in as many goes, others in between.
         gather: seconds to wait for company when less than a batch is there.
         on_batch: told (comparisons, seconds) of every batch.
     """
@@ -75,7 +81,7 @@ class Model:
         self._closing = False
         self._pace = 0.1
         self.judge: Judge | None = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="gramr2-model", daemon=True)
 
     def start(self) -> None:
@@ -85,20 +91,22 @@ class Model:
     @property
     def ready(self) -> bool:
         """Whether the model is loaded and takes work."""
-        return self.judge is not None and not self._closing
+        return self.judge is not None and not self._closing and self.failure is None
 
     @property
     def waiting(self) -> int:
         """Comparisons in the queue."""
         with self._changed:
-            return sum(job.size for job in self._jobs)
+            return sum(job.left for job in self._jobs)
 
     def close(self, timeout: float | None = None) -> None:
-        """Take no more work, finish what was accepted, and end."""
+        """Take no more work, finish what was accepted, and end; what is not finished in time, or has no model yet, is told so."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout)
+        if self.judge is not None:
+            self._thread.join(timeout)
+        self._drop(ClosedError("the server is shutting down"))
 
     def compare(self, comparisons: Sequence[Comparison], seed: int, deadline: float) -> list[Decision]:
         """Decisions, judged together with what else waits.
@@ -126,84 +134,101 @@ class Model:
                 raise ClosedError(
                     "the server is shutting down" if self.failure is None else f"no model: {self.failure}"
                 )
-            waiting = sum(each.size for each in self._jobs)
-            if self._jobs and waiting + job.size > self._capacity:
+            waiting = sum(each.left for each in self._jobs)
+            if waiting >= self._capacity:
                 raise BusyError(max(1.0, waiting * self._pace))
             self._jobs.append(job)
             self._changed.notify_all()
         try:
             return job.future.result(max(0.0, job.deadline - time.monotonic()))
-        except TimeoutError as error:
-            job.future.cancel()
-            raise LateError("the deadline passed before there was an answer") from error
+        except TimeoutError:
+            if job.future.done():
+                raise
+            with self._changed:
+                if job in self._jobs:
+                    self._jobs.remove(job)
+            raise LateError("the deadline passed before there was an answer") from None
 
     def _run(self) -> None:
         try:
             self.judge = self._load()
-        except Exception as error:  # noqa: BLE001  # whatever a model's files bring up, those who wait must be told
-            self.failure = error
-        while (jobs := self._next()) is not None:
-            live = [job for job in jobs if self._begins(job)]
-            if live:
+            while (parts := self._next()) is not None:
                 started = time.monotonic()
-                self._do(live)
-                size, seconds = sum(job.size for job in live), time.monotonic() - started
+                self._do(parts)
+                size, seconds = sum(count for _, count in parts), time.monotonic() - started
                 self._pace = 0.8 * self._pace + 0.2 * seconds / size
                 self._on_batch(size, seconds)
+        except BaseException as error:  # noqa: BLE001  # the end of this thread, whatever it is of, must reach those who wait
+            self.failure = error
+            self._drop(ClosedError(f"no model: {error}"))
 
-    def _begins(self, job: _Job) -> bool:
-        if not job.future.set_running_or_notify_cancel():
-            return False
-        if self.failure is not None:
-            job.future.set_exception(ClosedError(f"no model: {self.failure}"))
-        elif time.monotonic() >= job.deadline:
-            job.future.set_exception(LateError("the deadline passed before there was an answer"))
-        return not job.future.done()
-
-    def _next(self) -> list[_Job] | None:
-        """The next jobs to do together; None when there is nothing left and no more will come."""
+    def _drop(self, error: ClosedError) -> None:
         with self._changed:
-            while not self._jobs:
-                if self._closing:
-                    return None
-                self._changed.wait()
-            first = self._jobs[0]
-            if first.task is None and not self._closing and self._gather:
-                self._changed.wait_for(lambda: self._closing or self._fits(first)[1], self._gather)
-            chosen, _ = self._fits(first)
-            for job in chosen:
-                self._jobs.remove(job)
-            return chosen
-
-    def _fits(self, first: _Job) -> tuple[list[_Job], bool]:
-        """The jobs that go with the first one, and whether the batch is full."""
-        if first.task is not None:
-            return [first], True
-        chosen, size = [first], first.size
-        for job in self._jobs:
-            if job is not first and job.task is None and job.seed == first.seed and size + job.size <= self._batch:
-                chosen.append(job)
-                size += job.size
-        return chosen, size >= self._batch
-
-    def _do(self, jobs: Sequence[_Job]) -> None:
-        assert self.judge is not None
-        try:
-            if jobs[0].task is not None:
-                jobs[0].future.set_result(jobs[0].task(self.judge))
-                return
-            decisions = self.judge.judge([each for job in jobs for each in job.comparisons], seed=jobs[0].seed)
-        except Exception as error:  # noqa: BLE001  # one request's trouble must not end the thread that serves all
-            if len(jobs) == 1:
-                jobs[0].future.set_exception(error)
-                return
-            for job in jobs:
-                self._do([job])
-            return
-        place = 0
+            jobs = [*self._jobs]
+            self._jobs.clear()
         for job in jobs:
-            job.future.set_result(decisions[place : place + job.size])
-            place += job.size
+            job.future.set_exception(error)
+
+    def _next(self) -> list[tuple[_Job, int]] | None:
+        """Jobs with how many of their comparisons to judge now; None when nothing is left and no more will come."""
+        with self._changed:
+            while True:
+                while not self._jobs:
+                    if self._closing:
+                        return None
+                    self._changed.wait()
+                if self._jobs[0].task is None and not self._closing and self._gather:
+                    self._changed.wait_for(lambda: self._closing or self._full(), self._gather)
+                late = [job for job in self._jobs if time.monotonic() >= job.deadline]
+                for job in late:
+                    self._jobs.remove(job)
+                parts = self._parts()
+                # What is not finished with this batch goes behind the others.
+                for job, count in parts:
+                    self._jobs.remove(job)
+                    if count < job.left:
+                        self._jobs.append(job)
+                if parts:
+                    return parts
+
+    def _full(self) -> bool:
+        return sum(count for _, count in self._parts()) >= self._batch
+
+    def _parts(self) -> list[tuple[_Job, int]]:
+        """A batch's worth of what waits, oldest first: a task by itself, or comparisons with one seed."""
+        parts: list[tuple[_Job, int]] = []
+        room = self._batch
+        for job in self._jobs:
+            if not parts and job.task is not None:
+                return [(job, job.size)]
+            if job.task is None and room and (not parts or job.seed == parts[0][0].seed):
+                parts.append((job, min(room, job.left)))
+                room -= parts[-1][1]
+        return parts
+
+    def _do(self, parts: Sequence[tuple[_Job, int]]) -> None:
+        assert self.judge is not None
+        first = parts[0][0]
+        try:
+            if first.task is not None:
+                first.future.set_result(first.task(self.judge))
+                return
+            asked = [each for job, count in parts for each in job.comparisons[len(job.found) : len(job.found) + count]]
+            decisions = iter(self.judge.judge(asked, seed=first.seed))
+        except Exception as error:  # noqa: BLE001  # one request's trouble must not end the thread that serves all
+            if len(parts) > 1:
+                for part in parts:
+                    self._do([part])
+                return
+            with self._changed:
+                if first in self._jobs:
+                    self._jobs.remove(first)
+            first.future.set_exception(error)
+            return
+        for job, count in parts:
+            job.found += [next(decisions) for _ in range(count)]
+            if not job.left:
+                job.future.set_result(job.found)
 
 
 class QueuedJudge(Judge):

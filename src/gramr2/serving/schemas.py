@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gramr2.comparison import MOST_RESPONSES, Message, as_messages
 
 MOST_ITEMS = 256
 """comparisons or responses in one request"""
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("half of a surrogate pair is no text") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""JSON can escape what UTF-8 cannot write; neither a tokenizer nor the answer could"""
 
 
 class _Body(BaseModel):
@@ -20,10 +32,10 @@ class Turn(_Body):
     """A chat turn."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: Text
 
 
-Prompt = str | list[Turn]
+Prompt = Text | list[Turn]
 
 
 def turns(prompt: Prompt) -> tuple[Message, ...]:
@@ -34,16 +46,16 @@ def turns(prompt: Prompt) -> tuple[Message, ...]:
 class _Request(_Body):
     seed: int = 0
     """of the votes: the same request with the same seed has the same answer"""
-    deadline: float | None = Field(default=None, gt=0)
+    deadline: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """seconds from now after which no answer is wanted; the server has a longest"""
 
 
 class Pair(_Body):
     """A prompt and two responses."""
 
-    id: str | None = None
+    id: Text | None = None
     prompt: Prompt
-    responses: tuple[str, str]
+    responses: tuple[Text, Text]
 
 
 class JudgeRequest(_Request):
@@ -56,8 +68,8 @@ class RankRequest(_Request):
     """In which order are these responses?"""
 
     prompt: Prompt
-    responses: list[str] = Field(min_length=2, max_length=MOST_RESPONSES)
-    scheme: str = "round-robin"
+    responses: list[Text] = Field(min_length=2, max_length=MOST_RESPONSES)
+    scheme: Text = "round-robin"
     budget: int | None = Field(default=None, ge=1)
     aggregation: Literal["bradley-terry", "win-rate", "elo"] = "bradley-terry"
 
@@ -65,10 +77,10 @@ class RankRequest(_Request):
 class Item(_Body):
     """A prompt, a response, and a reference to score it against."""
 
-    id: str | None = None
+    id: Text | None = None
     prompt: Prompt
-    response: str
-    reference: str | None = None
+    response: Text
+    reference: Text | None = None
 
 
 class ScoreRequest(_Request):
@@ -82,9 +94,9 @@ class ScoreRequest(_Request):
 class RewardRequest(BaseModel):
     """OpenRLHF's request to a remote reward model; keys that it adds are ignored."""
 
-    query: list[str] = Field(min_length=1, max_length=MOST_ITEMS)
+    query: list[Text] = Field(min_length=1, max_length=MOST_ITEMS)
     """prompt and completion as one text"""
-    prompts: list[str]
+    prompts: list[Text]
     labels: list[Any] | None = None
 
 
