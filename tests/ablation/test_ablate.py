@@ -118,5 +118,5 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
     spec = tmp_path / "o/cells/zero-shot-1" / SPEC
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"variant": "another"}))
-    with pytest.raises(RunError, match=r"other settings \(config, kind"):
+    with pytest.raises(RunError, match=r"other settings \(config, data_digest, kind"):
         ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")

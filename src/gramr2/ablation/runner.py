@@ -18,8 +18,9 @@ from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, test_set
 from gramr2.ablation.variants import Prepared, Variant, prepare
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.config import RunConfig
+from gramr2.data import OnBadRow, load_labeled, load_unlabeled
 from gramr2.errors import RunError
-from gramr2.judging.records import labeled_row
+from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.observer import Observer
 
@@ -138,12 +139,26 @@ def _outcome(plan: Plan, cells: Sequence[Path], failures: dict[str, str], skippe
 
 def _fixed(plan: Plan) -> dict[str, str]:
     """What a name in the plan stands for today: another model or test file under the same name is another ablation."""
-    rows = [labeled_row(item) for item in test_set(plan.test, plan.limit)]
-    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
+    base, test = plan.base, [labeled_row(item) for item in test_set(plan.test, plan.limit)]
+    sources = [*base.data.seed, *base.data.pool, *base.data.gold, *base.rationale.proving.data]
+    sources += base.final.data if base.final else []
+    policy = OnBadRow(base.data.on_bad_row)
+    seen = [load_unlabeled(each.path, split=each.split, on_bad_row=policy)[0] for each in sources]
+    known = [
+        load_labeled(each.path, split=each.split, on_bad_row=policy)[0] for each in (*base.data.seed, *base.data.gold)
+    ]
+    data = [[comparison_row(item) for item in part] for part in seen]
+    labels = [[[item.label, item.rationale] for item in part] for part in known]
     return {
-        "weights": fingerprint(resolve(plan.base.model.name, revision=plan.base.model.revision)),
-        "test_digest": hashlib.sha256(text.encode("utf-8")).hexdigest()[:24],
+        "weights": fingerprint(resolve(base.model.name, revision=base.model.revision)),
+        "test_digest": _digest(test),
+        "data_digest": _digest([data, labels]),
     }
+
+
+def _digest(rows: Any) -> str:
+    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
 
 def _spec(plan: Plan, prepared: Prepared, jobs: int) -> dict[str, Any]:
@@ -176,6 +191,8 @@ def _adopt(folder: Path, spec: dict[str, Any]) -> None:
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     threads = str(json.loads((folder / SPEC).read_text(encoding="utf-8"))["threads"])
+    # What an earlier try said is not why this one ends.
+    (folder / FAILURE).unlink(missing_ok=True)
     quiet = {
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -188,7 +205,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _failure(folder: Path, code: int) -> str:
-    if code == 0:
+    if code == 0 or (folder / RESULT).exists():
         return ""
     sentence = folder / FAILURE
     if sentence.exists():

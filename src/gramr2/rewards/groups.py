@@ -81,7 +81,7 @@ class ReferenceReward:
 
 @dataclass(frozen=True, slots=True)
 class WinRateReward:
-    """The chance to beat a sibling, from 0 to 1.
+    """The chance to beat a sibling that says something else, from 0 to 1: copies of a text count once, as one opponent.
 
     Where every pair is compared, which is the default, it is the mean over the pairs. Schemes that compare some of them, such
     as ``schemes.Budget``, leave some completions with stronger opponents than others; there it is the chance against an average

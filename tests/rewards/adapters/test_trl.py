@@ -49,6 +49,21 @@ def test_text_and_chat_messages_mean_the_same() -> None:
     assert REWARD(prompts=[prompt] * 2, completions=calls) == [0.0, 1.0]
 
 
+def test_groups_of_a_known_size_are_whole_or_refused() -> None:
+    seen: list[Group] = []
+
+    def remember(groups: Any) -> list[Rewards]:
+        seen.extend(groups)
+        return [[0.0] * len(each.completions) for each in groups]
+
+    reward = TRLReward(remember, num_generations=2)
+    reward(prompts=["p"] * 4, completions=["a", "b", "c", "d"])
+    assert [each.completions for each in seen] == [("a", "b"), ("c", "d")]  # the same prompt twice is two groups
+    for prompts in (["p"], ["p", "p", "q"], ["p", "q"]):
+        with pytest.raises(DataError, match="not whole groups of 2"):
+            reward(prompts=prompts, completions=["x"] * len(prompts))
+
+
 def test_references_come_from_a_column() -> None:
     reward = TRLReward(ReferenceReward(LONGER), reference="greedy")
     assert reward(prompts=["p"] * 2, completions=["x", "xxx"], greedy=["xx", "xx"]) == [0.0, 1.0]

@@ -1,7 +1,9 @@
 """Reward functions for TRL's ``GRPOTrainer`` and ``RLOOTrainer`` (written against TRL 1.16).
 
-TRL hands over a batch of completions in which those of one prompt stand beside each other, so a whole group is seen at once.
-None is its word for a reward that does not exist.
+TRL hands over a process's share of the completions, those of one prompt beside each other. A process sees whole groups only
+where ``per_device_train_batch_size × steps_per_generation`` is a multiple of ``num_generations``: tell ``TRLReward`` that
+number, and it refuses what is not whole. None is TRL's word for a reward that does not exist; with several reward functions
+it adds up what the others say of such a completion.
 """
 
 from __future__ import annotations
@@ -24,12 +26,22 @@ class TRLReward:
 
     Args:
         reward: how a group is rewarded.
+        num_generations: size of a group, the trainer's own number; without it, neighbours with one prompt are a group, which
+            merges two groups of the same prompt and cannot see that one is cut in two.
         reference: the data set's column of references, for rewards that need one.
         name: what TRL calls the reward in its logs.
     """
 
-    def __init__(self, reward: GroupReward, *, reference: str = "reference", name: str = "gramr2") -> None:
+    def __init__(
+        self,
+        reward: GroupReward,
+        *,
+        num_generations: int | None = None,
+        reference: str = "reference",
+        name: str = "gramr2",
+    ) -> None:
         self.reward = reward
+        self.num_generations = num_generations
         self.reference = reference
         self.__name__ = name
 
@@ -53,11 +65,38 @@ class TRLReward:
         """
         if len(prompts) != len(completions):
             raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL repeats a prompt for each")
-        groups = _groups(prompts, completions, columns.get(self.reference))
+        groups = self._groups(prompts, completions, columns.get(self.reference))
         rewards = [reward for each in self.reward(groups) for reward in each]
         if log_metric and rewards:
             log_metric(f"{self.__name__}/coverage", sum(each is not None for each in rewards) / len(rewards))
         return rewards
+
+    def _groups(
+        self,
+        prompts: Sequence[str | Turns],
+        completions: Sequence[str | Turns],
+        references: Sequence[str | None] | None,
+    ) -> list[Group]:
+        size = self.num_generations
+        rows = [
+            (
+                i // size if size else 0,
+                _prompt(prompt),
+                references[i] if references else None,
+                _completion(completions[i]),
+            )
+            for i, prompt in enumerate(prompts)
+        ]
+        groups = [
+            Group(prompt, tuple(text for *_, text in members), reference)
+            for (_, prompt, reference), members in groupby(rows, key=lambda row: row[:3])
+        ]
+        if size and any(len(group.completions) != size for group in groups):
+            raise DataError(
+                f"a process got {len(prompts)} completions that are not whole groups of {size}: make "
+                "per_device_train_batch_size × steps_per_generation a multiple of num_generations"
+            )
+        return groups
 
 
 def asynchronous(reward: TRLReward) -> Callable[..., Coroutine[Any, Any, list[float | None]]]:
@@ -68,19 +107,6 @@ def asynchronous(reward: TRLReward) -> Callable[..., Coroutine[Any, Any, list[fl
 
     function.__name__ = reward.__name__
     return function
-
-
-def _groups(
-    prompts: Sequence[str | Turns], completions: Sequence[str | Turns], references: Sequence[str | None] | None
-) -> list[Group]:
-    rows = [
-        (_prompt(prompt), None if references is None else references[i], _completion(completions[i]))
-        for i, prompt in enumerate(prompts)
-    ]
-    return [
-        Group(prompt, tuple(text for *_, text in members), reference)
-        for (prompt, reference), members in groupby(rows, key=lambda row: row[:2])
-    ]
 
 
 def _prompt(prompt: str | Turns) -> tuple[Message, ...]:
