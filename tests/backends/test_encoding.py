@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -100,3 +102,26 @@ def test_a_template_that_drops_turns_is_refused(tiny_model: Path) -> None:
     tokenizer.chat_template = "{{ messages[0]['content'] }}"
     with pytest.raises(ModelError, match="drops or reorders"):
         Encoder(tokenizer).prompt((Message("user", "a"), Message("user", "b")))
+
+
+def test_threads_do_not_use_each_others_switch() -> None:
+    """As transformers does: a switch of the tokenizer is set, and then the text is encoded."""
+
+    class Switching:
+        chat_template = eos_token_id = bos_token_id = None
+        all_special_ids: ClassVar[list[int]] = []
+
+        def __call__(self, text: str, split_special_tokens: bool = False, **_: object) -> dict[str, list[int]]:
+            self.switch = split_special_tokens
+            time.sleep(0.0005)
+            return {"input_ids": [int(self.switch)]}
+
+        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+            return ["x"] * len(ids)
+
+    encoder = Encoder(Switching())  # type: ignore[arg-type]
+    with ThreadPoolExecutor(8) as pool:
+        literal = [i % 2 == 0 for i in range(200)]
+        assert [*pool.map(lambda each: encoder._ids("text", literal=each), literal)] == [
+            [int(each)] for each in literal
+        ]
