@@ -218,9 +218,9 @@ def test_the_final_stage_learns_from_people_and_is_gated_too(tmp_path: Path) -> 
 
 
 def test_faithfulness_is_probed_when_asked(tmp_path: Path) -> None:
-    metrics, _ = run(tmp_path / "r", guards={"faithfulness": 5})
+    metrics, _ = run(tmp_path / "r", guards={"faithfulness": 10})
     assert set(metrics[0]["faithfulness"]) == {"untouched", *INTERVENTIONS}
-    assert metrics[0]["faithfulness"]["removed"]["n"] == 5
+    assert metrics[0]["faithfulness"]["removed"]["n"] == 10
 
 
 def test_labels_alone(tmp_path: Path) -> None:
