@@ -63,6 +63,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
             "ende: unknown key, did you mean end?",
         ),
         ("data.pool", [], "name unlabelled data or set rounds: 0"),
+        ("data.seed", {"path": "a.jsonl", "part": [0.8, 0.2]}, "the smaller one first, like [0, 0.8]; got [0.8, 0.2]"),
         ("data.gold", [], "data.gold: list should have at least 1 item"),
         ("filters", [{"kind": "confidence"}, {"kind": "confidence"}], "each kind may stand once"),
         ("filters", [{"kind": "taste"}], "filters.0: input tag 'taste' found"),

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import make
-from gramr2.data import derive_seed, fraction, near_duplicates, overlap, subset
+from gramr2.comparison import Comparison, Message
+from gramr2.data import derive_seed, fraction, in_part, near_duplicates, overlap, subset
 
 
 def test_addresses_are_stable_and_distinct() -> None:
@@ -36,3 +37,18 @@ def test_near_duplicates() -> None:
     texts = {"a": "the cat sat on the mat today", "b": "something else entirely is here"}
     assert [(x, y) for x, y, _ in near_duplicates(texts, {"c": "The cat sat on the mat"}, 0.5)] == [("a", "c")]
     assert not near_duplicates(texts, {"c": "no"}, 0.1)
+
+
+@given(st.text(max_size=20), st.floats(0.01, 0.99))
+def test_a_prompt_is_in_one_of_two_parts_whatever_the_responses(prompt: str, border: float) -> None:
+    def parts(prompt: str, answer: str) -> list[bool]:
+        asked = Comparison(answer, (Message("user", prompt),), (answer, ""))
+        return [in_part(asked, *part) for part in ((0.0, border), (border, 1.0))]
+
+    assert sum(parts(prompt, "x")) == 1
+    assert parts(prompt, "x") == parts(prompt, "y") == parts(f" {prompt}\n", "z")
+
+
+def test_a_part_has_about_its_share() -> None:
+    inside = sum(in_part(make(str(i)), 0.2, 0.5) for i in range(2000))
+    assert 540 < inside < 660

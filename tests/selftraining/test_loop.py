@@ -14,6 +14,7 @@ from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.config import RunConfig, load_config, parse_config
 from gramr2.data import load_labeled
 from gramr2.errors import DataError, PromptTooLongError, RunError
+from gramr2.selftraining.data import load_data
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
 
@@ -141,6 +142,19 @@ def test_leaks_from_gold_are_refused(tmp_path: Path) -> None:
     leaky = {"seed": "starter:labeled", "pool": "starter:gold", "gold": "starter:gold"}
     with pytest.raises(DataError, match="84 gold comparisons are also in the pool"):
         run(tmp_path / "r", data=leaky)
+
+
+def test_parts_of_one_file_are_a_seed_and_a_gold_set_without_a_prompt_in_common() -> None:
+    def parts(border: float) -> RunConfig:
+        seed, gold = ({"path": "starter:labeled", "part": part} for part in ([0, border], [border, 1]))
+        return config(data={"seed": seed | {"limit": 40}, "pool": "starter:unlabeled", "gold": gold})
+
+    data = load_data(parts(0.6))
+    seed, gold = ({item.comparison.prompt_text for item in part} for part in (data.seed, data.gold))
+    assert len(data.seed) == 40 and data.gold and not seed & gold
+    assert len({item.comparison.id for item in load_labeled("starter:labeled")[0]}) == 128
+    with pytest.raises(DataError, match=r"starter:labeled: none of its 128 comparisons is in the part \[0, 1e-09\]"):
+        load_data(parts(1e-9))
 
 
 def test_over_long_comparisons_are_refused_or_dropped_and_counted(tmp_path: Path) -> None:

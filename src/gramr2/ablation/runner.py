@@ -18,11 +18,12 @@ from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, test_set
 from gramr2.ablation.variants import Prepared, Variant, prepare
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.config import RunConfig
-from gramr2.data import OnBadRow, load_labeled, load_unlabeled
+from gramr2.data import OnBadRow
 from gramr2.errors import RunError
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.observer import Observer
+from gramr2.selftraining.sources import read_labeled, read_unlabeled
 
 BASE_BYTES = 3 << 29
 """what a process with torch in it needs before any model"""
@@ -139,20 +140,15 @@ def _outcome(plan: Plan, cells: Sequence[Path], failures: dict[str, str], skippe
 
 def _fixed(plan: Plan) -> dict[str, str]:
     """What a name in the plan stands for today: another model or test file under the same name is another ablation."""
-    base, test = plan.base, [labeled_row(item) for item in test_set(plan.test, plan.limit)]
-    sources = [*base.data.seed, *base.data.pool, *base.data.gold, *base.rationale.proving.data]
-    sources += base.final.data if base.final else []
-    policy = OnBadRow(base.data.on_bad_row)
-    seen = [load_unlabeled(each.path, split=each.split, on_bad_row=policy)[0] for each in sources]
-    known = [
-        load_labeled(each.path, split=each.split, on_bad_row=policy)[0] for each in (*base.data.seed, *base.data.gold)
-    ]
-    data = [[comparison_row(item) for item in part] for part in seen]
-    labels = [[[item.label, item.rationale] for item in part] for part in known]
+    base, policy = plan.base, OnBadRow(plan.base.data.on_bad_row)
+    labelled = [*base.data.seed, *base.data.gold, *base.rationale.proving.data]
+    labelled += base.final.data if base.final else []
+    known = [[labeled_row(item) for item in read_labeled(each, policy)[0]] for each in labelled]
+    pool = [[comparison_row(item) for item in read_unlabeled(each, policy)[0]] for each in base.data.pool]
     return {
         "weights": fingerprint(resolve(base.model.name, revision=base.model.revision)),
-        "test_digest": _digest(test),
-        "data_digest": _digest([data, labels]),
+        "test_digest": _digest([labeled_row(item) for item in test_set(plan.test, plan.limit)]),
+        "data_digest": _digest([known, pool]),
     }
 
 

@@ -111,14 +111,15 @@ def _base(domain: str) -> RunConfig:
 
 def _refuse_leaks(base: RunConfig, test: str) -> None:
     """A test set that a run sees measures nothing."""
-    from gramr2.data import load_labeled, load_unlabeled, overlap
+    from gramr2.data import OnBadRow, load_labeled, overlap
+    from gramr2.selftraining.sources import read_unlabeled
 
     measured = [item.comparison for item in load_labeled(test)[0]]
     proving, final = base.rationale.proving.data, base.final.data if base.final else ()
     parts = {"data.seed": base.data.seed, "data.pool": base.data.pool, "data.gold": base.data.gold}
     for part, sources in (parts | {"rationale.proving.data": proving, "final.data": final}).items():
         for source in sources:
-            seen, _ = load_unlabeled(source.path, split=source.split)
+            seen, _ = read_unlabeled(source, OnBadRow(base.data.on_bad_row))
             leaks = overlap(seen, measured)
             if leaks:
                 raise ConfigError(

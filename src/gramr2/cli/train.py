@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show, stdout
 from gramr2.config import RunConfig, load_config
-from gramr2.reporting.text import percent
+from gramr2.reporting.text import p_value, percent
 
 
 def train(
@@ -45,7 +45,7 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
     if last and not quiet:
         say(
             f"The last judge against the seed judge: {100 * last['difference']:+.1f} points "
-            f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar p = {last['p_value']:.2f})."
+            f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar {p_value(last['p_value'])})."
         )
     say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gramr2.config.section import Section
 
@@ -16,8 +16,18 @@ class SourceConfig(Section):
     """.jsonl, .json, .jsonl.gz, .parquet, a folder saved by datasets, a hub id, or starter:labeled|unlabeled|gold"""
     split: str = "train"
     """split of a hub or saved dataset"""
+    part: tuple[float, float] | None = None
+    """only comparisons whose prompt falls into this stretch of 0 to 1, by a hash of its text: parts that do not overlap share no
+    prompt, so that [0, 0.8] and [0.8, 1] of one file are a seed and a gold set"""
     limit: int | None = Field(default=None, gt=0)
-    """take this many comparisons, drawn by the run's seed"""
+    """take this many comparisons of those, drawn by the run's seed"""
+
+    @field_validator("part")
+    @classmethod
+    def _stretch(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1] <= 1:
+            raise ValueError(f"needs two numbers from 0 to 1, the smaller one first, like [0, 0.8]; got {list(value)}")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
 from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
-from gramr2.data.split import derive_seed, fraction, near_duplicates, overlap, subset
+from gramr2.data.split import derive_seed, fraction, in_part, near_duplicates, overlap, subset
 
 __all__ = [
     "LoadReport",
@@ -11,6 +11,7 @@ __all__ = [
     "OnBadRow",
     "derive_seed",
     "fraction",
+    "in_part",
     "load",
     "load_labeled",
     "load_responses",

@@ -35,6 +35,12 @@ def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attr
     return tuple(items[i] for i in sorted(chosen[: max(n, 0)]))
 
 
+def in_part(comparison: Comparison, low: float, high: float) -> bool:
+    """Whether the comparison's prompt is in this stretch of [0, 1): comparisons with one prompt (case and white space folded) are
+    always in the same, whatever file or order they come in."""
+    return low <= fraction(0, "part", _fold(comparison.prompt_text)) < high
+
+
 def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str, str]]:
     """Pairs of ids (one of a, one of b) with the same prompt and the same two responses, in either order.
 

@@ -14,7 +14,7 @@ from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
-from gramr2.reporting.text import PROBES, number, percent
+from gramr2.reporting.text import PROBES, number, p_value, percent
 from gramr2.selftraining.folder import write_text
 
 
@@ -55,7 +55,7 @@ def render(view: RunView) -> str:
     environment = Environment(
         loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"percent": percent, "signed": _signed, "number": number}
+    environment.filters |= {"percent": percent, "signed": _signed, "number": number, "p_value": p_value}
     measured = view.measured
     stands = _in_force(measured)
     judges = [each for each in measured if (each.metrics or {}).get("verdict") != "skipped"]

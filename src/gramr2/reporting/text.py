@@ -27,6 +27,11 @@ def number(value: Any) -> str:
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def p_value(value: float) -> str:
+    """«p = 0.041», or «p < 0.001»: a p-value is never nothing."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def duration(seconds: float) -> str:
     """A time in the largest unit that it fills: 40 s, 12 min, 3.5 h."""
     if seconds < 99.5:

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
-from gramr2.data import LoadReport, OnBadRow, derive_seed, load_labeled, load_unlabeled, overlap, subset
+from gramr2.data import LoadReport, OnBadRow, derive_seed, overlap, subset
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
 from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
 from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
+from gramr2.selftraining.sources import read_labeled, read_unlabeled
 
 Item = TypeVar("Item", Comparison, LabeledComparison)
 
@@ -52,7 +53,7 @@ def load_data(config: RunConfig) -> RunData:
     def labeled(part: str, sources: Sequence[SourceConfig]) -> tuple[LabeledComparison, ...]:
         items: list[LabeledComparison] = []
         for source in sources:
-            loaded, report = load_labeled(source.path, split=source.split, on_bad_row=policy)
+            loaded, report = read_labeled(source, policy)
             reports.setdefault(part, []).append(report)
             items += _limited(loaded, source, config.seed, lambda item: item.comparison.id)
         _unique([item.comparison.id for item in items], part)
@@ -61,7 +62,7 @@ def load_data(config: RunConfig) -> RunData:
     seed, gold = labeled("seed", config.data.seed), labeled("gold", config.data.gold)
     pool: list[Comparison] = []
     for source in config.data.pool:
-        loaded, report = load_unlabeled(source.path, split=source.split, on_bad_row=policy)
+        loaded, report = read_unlabeled(source, policy)
         reports["pool"].append(report)
         pool += _limited(loaded, source, config.seed, lambda comparison: comparison.id)
     _unique([c.id for c in pool], "pool")

@@ -1,0 +1,41 @@
+"""Reading what a source of a run file names, before its ``limit`` draws from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.config.data import SourceConfig
+from gramr2.data import LoadReport, OnBadRow, in_part, load_labeled, load_unlabeled
+from gramr2.errors import DataError
+
+Item = TypeVar("Item", Comparison, LabeledComparison)
+
+
+def read_labeled(source: SourceConfig, on_bad_row: OnBadRow) -> tuple[tuple[LabeledComparison, ...], LoadReport]:
+    """The labelled comparisons of a source's part.
+
+    Raises:
+        DataError: a bad row (with ``OnBadRow.FAIL``), or nothing is in the part.
+    """
+    items, report = load_labeled(source.path, split=source.split, on_bad_row=on_bad_row)
+    return _part(items, source, lambda item: item.comparison), report
+
+
+def read_unlabeled(source: SourceConfig, on_bad_row: OnBadRow) -> tuple[tuple[Comparison, ...], LoadReport]:
+    """The comparisons of a source's part, without labels. Errors: see ``read_labeled``."""
+    items, report = load_unlabeled(source.path, split=source.split, on_bad_row=on_bad_row)
+    return _part(items, source, lambda item: item), report
+
+
+def _part(items: Sequence[Item], source: SourceConfig, comparison_of: Callable[[Item], Comparison]) -> tuple[Item, ...]:
+    if source.part is None:
+        return tuple(items)
+    low, high = source.part
+    found = tuple(item for item in items if in_part(comparison_of(item), low, high))
+    if not found:
+        raise DataError(
+            f"{source.path}: none of its {len(items)} comparisons is in the part [{low:g}, {high:g}]: make it larger"
+        )
+    return found
