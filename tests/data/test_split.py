@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import make
-from gramr2.comparison import Comparison, Message
-from gramr2.data import derive_seed, fraction, in_part, near_duplicates, overlap, subset
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.data import derive_seed, fraction, in_part, near_duplicates, overlap, split_by_prompt, subset
 
 
 def test_addresses_are_stable_and_distinct() -> None:
@@ -52,3 +52,16 @@ def test_a_prompt_is_in_one_of_two_parts_whatever_the_responses(prompt: str, bor
 def test_a_part_has_about_its_share() -> None:
     inside = sum(in_part(make(str(i)), 0.2, 0.5) for i in range(2000))
     assert 540 < inside < 660
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pqrstuvw"), st.integers(0, 999)), unique=True, max_size=40),
+    st.floats(0.05, 0.9),
+)
+def test_a_split_shares_no_prompt_and_does_not_depend_on_the_order(drawn: list[tuple[str, int]], share: float) -> None:
+    items = [LabeledComparison(Comparison(f"{p}{i}", (Message("user", p),), (str(i), "x")), Label.A) for p, i in drawn]
+    first, second = split_by_prompt(items, share, 3)
+    assert {*first, *second} == {*items} and len(first) + len(second) == len(items)
+    assert not {i.comparison.prompt for i in first} & {i.comparison.prompt for i in second}
+    assert len(second) <= round(share * len(items))
+    assert {*split_by_prompt(items[::-1], share, 3)[1]} == {*second}

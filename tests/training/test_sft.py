@@ -6,16 +6,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from conftest import labeled
 from gramr2.backends.encoding import Encoder
+from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Label
-from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.errors import DataError, MissingDependencyError
+from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.training.sft import TrainingExample, encode, examples_from, fine_tune
+from gramr2.training.sft import TrainingExample, encode, examples_from, fine_tune, held_out_of
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,6 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> Non
 
 @pytest.mark.slow
 def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> None:
-    from gramr2.backends.transformers import TransformersBackend
-    from gramr2.judging.judge import Judge, Sampling
-
     items = [labeled(str(i), Label.B) for i in range(16)]
     examples = [TrainingExample(item.comparison, Label.B, None) for item in items]
     config = TrainingConfig(epochs=8, learning_rate=3e-3, batch_size=8)
@@ -97,6 +97,50 @@ def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> 
     assert p_second(tmp_path / "m") > 0.9 > p_second(tiny_model)
     assert not list((tmp_path / "m").glob("checkpoint-*"))
     assert (tmp_path / "m" / "gramr2_judge.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "rate"), [("full", 3e-3), ("lora", 5e-2)])
+def test_training_stops_where_held_out_comparisons_are_learnt_no_better(
+    method: Literal["full", "lora"], rate: float, tmp_path: Path, tiny_model: Path
+) -> None:
+    """The held-out labels contradict what is learnt, so the first epoch is the best there is."""
+    examples = [TrainingExample(labeled(str(i), Label.B).comparison, Label.B, None) for i in range(16)]
+    held_out = [TrainingExample(labeled(f"h{i}", Label.A).comparison, Label.A, None) for i in range(8)]
+    config = TrainingConfig(
+        method=method, epochs=20, learning_rate=rate, batch_size=8, early_stop=EarlyStopConfig(patience=2)
+    )
+    template = JudgeTemplate(JudgeMode.LABEL)
+    stopped = fine_tune(
+        tiny_model, tmp_path / "m", examples, template, config, ModelConfig(name="x"), seed=0, held_out=held_out
+    )
+    losses = stopped.held_out_losses
+    best = losses.index(min(losses))
+    assert stopped.held_out == 8
+    assert len(losses) == best + 3 < 20, "two epochs after the best one"
+    assert not list((tmp_path / "m").glob("checkpoint-*"))
+
+    def p_first(folder: Path) -> float:
+        judge = Judge(TransformersBackend(folder), template, Sampling(votes=1, temperature=0))
+        shown = [v for d in judge.judge([each.comparison for each in held_out]) for v in d.judgments]
+        return sum(v.probabilities.a for v in shown if v.probabilities and v.order == "ab")
+
+    assert p_first(tmp_path / "m") > p_first(_trained_on(examples, tmp_path / "all", tiny_model, config))
+
+
+def _trained_on(examples: list[TrainingExample], into: Path, start: Path, config: TrainingConfig) -> Path:
+    fine_tune(start, into, examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0)
+    return into
+
+
+def test_too_few_to_stop_a_training_are_all_trained_on(caplog: pytest.LogCaptureFixture) -> None:
+    items = [labeled(str(i), Label.A) for i in range(40)]
+    assert held_out_of(items, None, 0) == (items, ())
+    rest, held_out = held_out_of(items, EarlyStopConfig(share=0.25), 0)
+    assert len(held_out) == 10
+    assert sorted(i.comparison.id for i in (*rest, *held_out)) == sorted(i.comparison.id for i in items)
+    assert held_out_of(items, EarlyStopConfig(share=0.1), 0) == (items, ())
+    assert "no early stop: 4 of 40 comparisons would be held out, and it takes 8" in caplog.text
 
 
 @pytest.mark.slow
@@ -133,8 +177,9 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from conftest import labeled
 from gramr2.comparison import Label
-from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.errors import RunError
+from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.sft import TrainingExample, fine_tune
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

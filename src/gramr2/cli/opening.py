@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from gramr2.errors import ConfigError, ModelError
 from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.saved import load_template
 from gramr2.judging.scripted import scripted
-from gramr2.judging.template import PROMPT_FILE, JudgeMode, JudgeTemplate
+from gramr2.judging.template import JudgeMode
 
 
 def open_judge(
@@ -41,7 +39,7 @@ def open_judge(
         close_on_budget=close,
     )
     if model.startswith("scripted:"):
-        return Judge(scripted(model.removeprefix("scripted:")), _template(None, mode), sampling)
+        return Judge(scripted(model.removeprefix("scripted:")), load_template(None, mode), sampling)
     if model.startswith("openai:"):
         raise ModelError(
             "openai: models are not supported yet; give a local folder, a hub id, a .gguf file or a named model"
@@ -49,13 +47,7 @@ def open_judge(
     from gramr2.backends.registry import resolve
     from gramr2.backends.transformers import TransformersBackend
 
-    return Judge(TransformersBackend(model), _template(resolve(model), mode), sampling)
-
-
-def _template(folder: Path | None, mode: str | None) -> JudgeTemplate:
-    saved = folder / PROMPT_FILE if folder else None
-    settings = json.loads(saved.read_text(encoding="utf-8")) if saved and saved.is_file() else {}
-    return JudgeTemplate(JudgeMode(mode or settings.get("mode", "reason")), tuple(settings.get("principles", ())))
+    return Judge(TransformersBackend(model), load_template(resolve(model), mode), sampling)
 
 
 def require(value: str, allowed: tuple[str, ...], flag: str) -> None:

@@ -42,6 +42,17 @@ class LoraConfig(Section):
     """dropout on the adapter's input"""
 
 
+class EarlyStopConfig(Section):
+    """Stop when a held-out part is learnt no better, and keep the weights of the best epoch."""
+
+    share: float = Field(default=0.15, gt=0, lt=1)
+    """share of the training comparisons, prompt by prompt, that is held out and not trained on"""
+    patience: int = Field(default=2, ge=1)
+    """epochs without a lower held-out loss after which training stops"""
+    min_comparisons: int = Field(default=8, ge=1)
+    """with fewer held out, their loss says too little: then all are trained on for all ``epochs``"""
+
+
 class TrainingConfig(Section):
     """Supervised fine-tuning on rationale + verdict, through TRL's SFTTrainer."""
 
@@ -68,6 +79,8 @@ class TrainingConfig(Section):
     others (the log of any command that loads a model says what this one measured)"""
     orders: Literal["both", "hashed"] = "both"
     """show each example in both orders, or in one drawn by hash (half the cost)"""
+    early_stop: EarlyStopConfig | None = None
+    """none unless named: then ``epochs`` is the most there can be"""
     report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
     """trackers of the trainer; TensorBoard's files go to ``rounds/N/tracking``"""
 

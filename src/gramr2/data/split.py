@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
-from gramr2.comparison import Comparison
+from gramr2.comparison import Comparison, LabeledComparison
 
 T = TypeVar("T")
 
@@ -39,6 +39,27 @@ def in_part(comparison: Comparison, low: float, high: float) -> bool:
     """Whether the comparison's prompt is in this stretch of [0, 1): comparisons with one prompt (case and white space folded) are
     always in the same, whatever file or order they come in."""
     return low <= fraction(0, "part", _fold(comparison.prompt_text)) < high
+
+
+def split_by_prompt(
+    items: Sequence[LabeledComparison], share: float, seed: int
+) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
+    """The items in two parts without a prompt in common, the second of about ``share`` of them, whatever order they come in."""
+    prompts: dict[str, int] = defaultdict(int)
+    for item in items:
+        prompts[_fold(item.comparison.prompt_text)] += 1
+    second: set[str] = set()
+    taken = 0
+    for prompt in sorted(prompts, key=lambda text: (fraction(seed, "split", text), text)):
+        if taken + prompts[prompt] > round(share * len(items)):
+            break
+        second.add(prompt)
+        taken += prompts[prompt]
+    of_second = [_fold(item.comparison.prompt_text) in second for item in items]
+    return (
+        tuple(item for item, there in zip(items, of_second, strict=True) if not there),
+        tuple(item for item, there in zip(items, of_second, strict=True) if there),
+    )
 
 
 def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str, str]]:

@@ -20,8 +20,6 @@ _HEADER = r"\[(?:Prompt|Response|Response A|Response B|End)\]\s*"
 _LOOKALIKE = re.compile(rf"^((?:> )*)({_HEADER})$", re.MULTILINE)
 _QUOTED = re.compile(rf"^> ((?:> )*{_HEADER})$", re.MULTILINE)
 OPENING = "Feedback:"
-PROMPT_FILE = "gramr2_judge.json"
-"""beside a trained judge's weights: mode and principles of the prompt it was trained with"""
 _TAGS = re.compile(r"</?(?:think|answer)>")
 
 CONCLUSIONS = {

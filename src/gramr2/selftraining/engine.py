@@ -89,18 +89,21 @@ class LocalEngine:
     def train(
         self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress
     ) -> TrainingReport:
-        """Free the loaded model, then train."""
+        """Free the loaded model, then train, on all items but those that stop it early."""
         from gramr2.data.split import derive_seed
-        from gramr2.training.sft import examples_from, fine_tune
+        from gramr2.training.sft import examples_from, fine_tune, held_out_of
 
         self._opened = None
+        seed, orders = self._config.seed, job.training.orders
+        items, held_out = held_out_of(job.items, job.training.early_stop, seed)
         return fine_tune(
             start,
             into,
-            examples_from(job.items, job.training.orders, self._config.seed),
+            examples_from(items, orders, seed),
             job.template,
             job.training,
             model,
-            seed=derive_seed(self._config.seed, "train", job.stage),
+            seed=derive_seed(seed, "train", job.stage),
+            held_out=examples_from(held_out, orders, seed),
             on_step=lambda done, total, loss: progress(done, total),
         )

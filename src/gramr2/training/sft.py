@@ -20,17 +20,18 @@ from typing import Any, Protocol
 import torch
 from datasets import Dataset
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, EarlyStoppingCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.data.level import is_fixed, swaps_to_level
-from gramr2.data.split import fraction
+from gramr2.data.split import fraction, split_by_prompt
 from gramr2.errors import DataError, MissingDependencyError, RunError
-from gramr2.judging.template import PROMPT_FILE, JudgeTemplate
+from gramr2.judging.saved import save_template
+from gramr2.judging.template import JudgeTemplate
 from gramr2.training.lora import adapters
 
 log = logging.getLogger("gramr2")
@@ -60,7 +61,11 @@ class AnswerTemplate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What a training did: ``loss`` is the mean over completion tokens and all steps."""
+    """What a training did: ``loss`` is the mean over completion tokens and all steps.
+
+    ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights
+    are those of the lowest.
+    """
 
     examples: int
     steps: int
@@ -68,6 +73,8 @@ class TrainingReport:
     completion_tokens: int
     loss: float
     seconds: float
+    held_out: int = 0
+    held_out_losses: tuple[float, ...] = ()
 
 
 def examples_from(labeled: Sequence[LabeledComparison], orders: str, seed: int) -> list[TrainingExample]:
@@ -91,6 +98,24 @@ def _tie_swapped(item: LabeledComparison, seed: int) -> bool:
     return not is_fixed(item) and fraction(seed, "order", item.comparison.id) < 0.5
 
 
+def held_out_of(
+    items: Sequence[LabeledComparison], settings: EarlyStopConfig | None, seed: int
+) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
+    """What to train on, and what stops the training: nothing without settings, or where it would be too little."""
+    if settings is None:
+        return items, ()
+    rest, held_out = split_by_prompt(items, settings.share, seed)
+    if len(held_out) < settings.min_comparisons:
+        log.warning(
+            "no early stop: %d of %d comparisons would be held out, and it takes %d (early_stop.min_comparisons)",
+            len(held_out),
+            len(items),
+            settings.min_comparisons,
+        )
+        return items, ()
+    return rest, held_out
+
+
 def encode(example: TrainingExample, encoder: Encoder, template: AnswerTemplate) -> dict[str, list[int]]:
     """Token ids of prompt and answer, with a mask that is 1 on the answer (and on the end-of-turn token)."""
     messages, pieces = template.conversation(example.comparison, example.label, example.rationale)
@@ -111,8 +136,12 @@ def fine_tune(
     *,
     seed: int,
     on_step: StepCallback | None = None,
+    held_out: Sequence[TrainingExample] = (),
 ) -> TrainingReport:
     """Fine-tune the model in ``start`` and save a complete, merged model with its tokenizer in ``into``.
+
+    With ``held_out`` examples, and ``early_stop`` in the config, training ends when their loss has not fallen for ``patience``
+    epochs, and the weights of the best epoch are saved.
 
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model: the loss
     −log π(answer | prompt) is the same. ``into`` appears only when finished.
@@ -135,6 +164,7 @@ def fine_tune(
         tokenizer.pad_token = tokenizer.eos_token
     encoder = Encoder(tokenizer, model_config.chat_template_options)
     rows = [encode(example, encoder, template) for example in examples]
+    held_rows = [encode(example, encoder, template) for example in held_out] if config.early_stop else []
     # Master weights stay in fp32: at 1e-5 most bf16 updates would round to nothing.
     model = AutoModelForCausalLM.from_pretrained(
         start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
@@ -145,11 +175,17 @@ def fine_tune(
     with _tracking_in(into.with_name("tracking")):
         trainer = SFTTrainer(
             model=model,
-            args=_arguments(config, scratch, len(rows), device, seed, name="-".join(into.absolute().parts[-4:-1])),
+            args=_arguments(
+                config, scratch, len(rows), device, seed, "-".join(into.absolute().parts[-4:-1]), stops=bool(held_rows)
+            ),
             train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(held_rows) if held_rows else None,
             processing_class=tokenizer,
             peft_config=adapters(config, "CAUSAL_LM"),
-            callbacks=[_Steps(on_step)] if on_step else [],
+            callbacks=[
+                *([_Steps(on_step)] if on_step else []),
+                *([EarlyStoppingCallback(config.early_stop.patience)] if held_rows and config.early_stop else []),
+            ],
         )
     for callback in ("PrinterCallback", "ProgressCallback"):
         _remove(trainer, callback)
@@ -171,14 +207,15 @@ def fine_tune(
         completion_tokens=sum(sum(row["completion_mask"]) for row in rows),
         loss=float(outcome.training_loss),
         seconds=float(outcome.metrics["train_runtime"]),
+        held_out=len(held_rows),
+        held_out_losses=tuple(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry),
     )
     for leftover in scratch.glob("checkpoint-*"):
         shutil.rmtree(leftover)
     (scratch / "training_args.bin").unlink(missing_ok=True)
     (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     if isinstance(template, JudgeTemplate):
-        prompt = {"mode": template.mode.value, "principles": list(template.principles)}
-        (scratch / PROMPT_FILE).write_text(json.dumps(prompt) + "\n", encoding="utf-8")
+        save_template(template, scratch)
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
     del trainer, trained, model
@@ -203,7 +240,7 @@ def _tracking_in(folder: Path) -> Iterator[None]:
 
 
 def _arguments(
-    config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, name: str
+    config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, name: str, stops: bool
 ) -> SFTConfig:
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
     epochs = config.epochs_for(examples)
@@ -226,7 +263,13 @@ def _arguments(
         # Padding is pure waste on a CPU: neighbours in length share a batch.
         train_sampling_strategy="group_by_length",
         logging_steps=1,
-        save_strategy="no",
+        eval_strategy="epoch" if stops else "no",
+        per_device_eval_batch_size=micro,
+        save_strategy="epoch" if stops else "no",
+        save_total_limit=1 if stops else None,
+        save_only_model=True,
+        load_best_model_at_end=stops,
+        metric_for_best_model="eval_loss" if stops else None,
         report_to=config.report_to or "none",
         run_name=name,
         project="gramr2",

@@ -1,0 +1,54 @@
+"""The prompt that a judge was trained with, as a file beside its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gramr2.comparison import LabeledComparison
+from gramr2.data.rows import read_row
+from gramr2.errors import DataError, ModelError
+from gramr2.judging.records import labeled_row
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+
+PROMPT_FILE = "gramr2_judge.json"
+"""mode, principles and examples of a judge's prompt"""
+
+
+def save_template(template: JudgeTemplate, folder: Path) -> None:
+    """Write the prompt into a model folder."""
+    settings = {
+        "mode": template.mode.value,
+        "principles": list(template.principles),
+        "shots": [labeled_row(shot) for shot in template.shots],
+    }
+    (folder / PROMPT_FILE).write_text(json.dumps(settings, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate:
+    """The prompt that a model folder brings along, or the default one; ``mode`` overrides.
+
+    Raises:
+        ModelError: the file there is not one that ``save_template`` writes.
+    """
+    file = folder / PROMPT_FILE if folder else None
+    if file is None or not file.is_file():
+        return JudgeTemplate(JudgeMode(mode or JudgeMode.REASON))
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        return JudgeTemplate(
+            JudgeMode(mode or settings.get("mode", JudgeMode.REASON)),
+            tuple(settings.get("principles", ())),
+            tuple(_shot(row, index, file) for index, row in enumerate(settings.get("shots", ()))),
+        )
+    except (ValueError, AttributeError, TypeError, DataError) as error:
+        raise ModelError(
+            f"{file} does not describe a judge's prompt ({error}): remove it to use the default"
+        ) from error
+
+
+def _shot(row: dict[str, object], index: int, file: Path) -> LabeledComparison:
+    found = read_row(row, f"{file}: example {index + 1}", default_id=str(index))
+    if len(found) != 1 or not isinstance(found[0], LabeledComparison):
+        raise DataError(f"example {index + 1} is not one labelled comparison")
+    return found[0]
