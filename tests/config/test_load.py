@@ -51,6 +51,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
         ("rationale", "proof", "rationale.source: input should be 'joint', 'proving' or 'none'"),
         ("rationale", "none", "set judge.mode: label as well"),
         ("rationale", {"proving": {"proofs": 2, "temperature": 0}}, "2 proofs at temperature 0 would be copies"),
+        ("rationale", {"source": "proving", "own_for_seed": 2}, "own_for_seed goes with source: joint"),
         ("rationale", {"proving": {"prof": 2}}, "rationale.proving.prof: unknown key, did you mean proofs?"),
         ("curriculum", {"order": "easy_first"}, "set per_round"),
         ("final", {"epoch": 1}, "final.epoch: unknown key; known here: data, training"),

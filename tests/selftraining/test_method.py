@@ -133,6 +133,33 @@ def test_proofs_for_labels_and_for_a_seed_without_rationales(tmp_path: Path) -> 
     assert len(first.items) == 8 + len(kept)
 
 
+def test_a_seed_without_rationales_learns_the_models_own_where_a_vote_reaches_the_label(tmp_path: Path) -> None:
+    items = [item for item in load_labeled("starter:labeled")[0] if item.label is not Label.TIE][:12]
+    bare = [replace(item, rationale=None if i else item.rationale) for i, item in enumerate(items)]
+    write_jsonl(tmp_path / "seed.jsonl", map(labeled_row, bare))
+    data = {"seed": str(tmp_path / "seed.jsonl"), "pool": [], "gold": "starter:gold"}
+    engine = ScriptedEngine()
+    _, notes = run(tmp_path / "r", engine, data=data, rounds=0, rationale={"own_for_seed": 2})
+    learnt = {item.comparison.id: item for item in engine.jobs[0].items}
+    by_length = {
+        item.comparison.id: (
+            Label.A if len(item.comparison.responses[0]) >= len(item.comparison.responses[1]) else Label.B
+        )
+        for item in bare
+    }
+    reached = [item for item in bare[1:] if by_length[item.comparison.id] is item.label]
+    assert 0 < len(reached) < 11
+    for item in bare[1:]:
+        taught = learnt[item.comparison.id]
+        assert (taught.rationale is not None) == (item in reached)
+        assert taught.label is item.label and taught.comparison == item.comparison
+    assert learnt[bare[0].comparison.id] == bare[0]
+    assert any(f"on {11 - len(reached)} of 11 seed comparisons" in note for note in notes)
+    again = ScriptedEngine()
+    SelfTraining(config(data=data, rounds=0, rationale={"own_for_seed": 2}), tmp_path / "r", engine=again).run()
+    assert again.asked == 0 and not again.jobs
+
+
 def test_short_proofs_are_not_eligible_and_their_comparisons_are_dropped(tmp_path: Path) -> None:
     proving = {"source": "proving", "proving": {"min_tokens": 1000}}
     metrics, notes = run(tmp_path / "r", rationale=proving, filters=[{"kind": "confidence", "threshold": 0.75}])

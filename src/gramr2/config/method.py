@@ -69,6 +69,9 @@ class RationaleConfig(Section):
     """joint: the judge's own, the best vote's · proving: a second model proves the label · none: labels only (the ablation)"""
     unconditional_prompt: str = Field(default="Compare two responses.", min_length=1)
     """prompt of the term log π(z) in the proof score and in the specific filter; the paper does not state it"""
+    own_for_seed: int = Field(default=0, ge=0)
+    """for seed comparisons without a rationale, the pretrained model casts this many votes in each order, and the best rationale
+    that reaches the known label is learnt (rejection sampling, as in STaR, arXiv 2203.14465); for models that judge already"""
     proving: ProvingConfig = Field(default_factory=ProvingConfig)
     """settings for source: proving"""
 
@@ -76,6 +79,14 @@ class RationaleConfig(Section):
     @classmethod
     def _from_string(cls, value: Any) -> Any:
         return {"source": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_author(self) -> RationaleConfig:
+        if self.own_for_seed and self.source != "joint":
+            raise ValueError(
+                f"own_for_seed goes with source: joint; {self.source} has its own way, so remove one of the two"
+            )
+        return self
 
 
 class CurriculumConfig(Section):

@@ -75,6 +75,11 @@ class RunConfig(Section):
         kinds = [f.kind for f in self.filters]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"filters: each kind may stand once, got {', '.join(kinds)}")
+        if self.rationale.own_for_seed > 1 and self.judge.pool.temperature == 0:
+            raise ValueError(
+                f"rationale.own_for_seed: {self.rationale.own_for_seed} votes at judge.pool.temperature 0 would be copies: "
+                "set a temperature above 0"
+            )
         if self.judge.mode == "label":
             vain = [kind for kind in kinds if kind in _NEEDS_RATIONALES]
             if vain:

@@ -146,11 +146,12 @@ def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: Toke
         proof: PromptTemplate = ProvingTemplate(template.principles)
         prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
         pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
-    rooms = {"seed": 0, "held_out": pool_room, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
+    written = pool_room if config.rationale.own_for_seed else 0
+    rooms = {"seed": written, "held_out": pool_room, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
     out: dict[str, set[str]] = {}
     for part, room in rooms.items():
         form = template if part in ("gold", "held_out") else prompt
-        items = [_with_answer(item, template, trained=room == 0) for item in getattr(data, part)]
+        items = [_with_answer(item, template, trained=part in _LEARNT) for item in getattr(data, part)]
         found = overlong(counter, form, items, new_tokens=room, max_prompt_tokens=config.data.max_prompt_tokens)
         if config.data.on_overlong == "refuse":
             refuse(found, len(items), _PLACES.get(part, f"data.{part}"))
@@ -163,6 +164,7 @@ def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: Toke
 
 
 _PLACES = {"held_out": "data.seed (held out)", "proving": "rationale.proving.data", "final": "final.data"}
+_LEARNT = ("seed", "proving", "final")
 _EMPTY = Comparison("", (Message("user", ""),), ("", ""))
 
 

@@ -29,6 +29,7 @@ from gramr2.selftraining.guards import Alarm, Verdict, as_rows, gate, gold_alarm
 from gramr2.selftraining.labelling import label_pool
 from gramr2.selftraining.measurement import Measurement, measure, recorded
 from gramr2.selftraining.observer import Observer, Silent
+from gramr2.selftraining.own import with_own_rationales
 from gramr2.selftraining.pool import slice_of
 from gramr2.selftraining.proofs import Prover, with_rationales
 from gramr2.selftraining.sharing import SeedJudges
@@ -123,9 +124,13 @@ class _Rounds:
 
     def _seed_judge(self) -> Standing:
         folder, model = self.folder.round(0), self.folder.round(0) / "model"
-        if self.config.rationale.source == "proving" and self.config.rationale.proving.rationales_for_seed:
-            proven = folder / "seed.jsonl"
-            self.seed = load_labeled(str(proven))[0] if proven.exists() else with_rationales(self.context, self.prover)
+        settings, written = self.config.rationale, folder / "seed.jsonl"
+        if written.exists():
+            self.seed = load_labeled(str(written))[0]
+        elif settings.source == "proving" and settings.proving.rationales_for_seed:
+            self.seed = with_rationales(self.context, self.prover)
+        elif settings.own_for_seed:
+            self.seed = with_own_rationales(self.context)
         shared = self.seed_judges.address(self.context, self.seed) if self.seed_judges else None
         if self.seed_judges and shared:
             self.seed_judges.take(shared, folder)
