@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.ablation.variants import Kind
+from gramr2.adaptation.few_shot import choose_shots
 from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig, parse_config
 from gramr2.data import derive_seed, load_labeled, subset
@@ -38,12 +39,14 @@ def run_cell(folder: Path) -> dict[str, Any]:
     """Do what ``cell.json`` says and return the result."""
     spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
     config, kind = parse_config(spec["config"]), Kind(spec["kind"])
-    test = test_set(spec["test"], spec["limit"])
+    test, shots = test_set(spec["test"], spec["limit"]), spec["shots"]
     started = time.monotonic()
     if kind is Kind.BRADLEY_TERRY:
         decisions = _bradley_terry(folder, config, test)
     elif kind is Kind.PROMPTED:
-        decisions = _judged(config.model.name, config, test, _shots(config, spec["shots"]))
+        decisions = _judged(
+            config.model.name, config, test, choose_shots(_data(config).seed, shots, config.seed) if shots else ()
+        )
     else:
         from gramr2.selftraining.loop import SelfTraining
         from gramr2.selftraining.sharing import SeedJudges
@@ -80,15 +83,6 @@ def test_set(source: str, limit: int | None) -> tuple[LabeledComparison, ...]:
     """The comparisons that every cell is measured on: the same for all."""
     items, _ = load_labeled(source)
     return items if limit is None else subset(items, limit, 0, key=lambda item: item.comparison.id)
-
-
-def _shots(config: RunConfig, count: int) -> tuple[LabeledComparison, ...]:
-    """Seed examples for the prompt, labels in turn, so that the last words of the prompt are not one label's."""
-    seed = _data(config).seed if count else ()
-    drawn = subset(seed, len(seed), derive_seed(config.seed, "shots"), key=lambda item: item.comparison.id)
-    groups = [[item for item in drawn if item.label == label] for label in ("A", "B", "tie")]
-    mixed = [item for several in zip(*groups, strict=False) for item in several]
-    return tuple((mixed or list(drawn))[:count])
 
 
 def _data(config: RunConfig) -> RunData:

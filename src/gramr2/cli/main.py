@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gramr2.cli import ablate, check, evaluate, inspect, judge, lab, models, rank, report, score, serve, train
+from gramr2.cli import ablate, adapt, check, evaluate, inspect, judge, lab, models, rank, report, score, serve, train
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
@@ -27,6 +27,7 @@ app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
+app.command("adapt")(adapt.adapt)
 app.command("ablate")(ablate.ablate)
 app.add_typer(lab.app, name="lab")
 app.add_typer(models.app, name="models")

@@ -38,8 +38,10 @@ def accuracy(
     values: Sequence[tuple[float, float, float] | None],
     accepted: Sequence[bool],
     longer: float | None = None,
+    ylabel: str = "gold accuracy, %",
+    title: str = "Gold accuracy by round",
 ) -> str:
-    """Gold accuracy per judge with its 95 % interval; a judge that is not in force is drawn hollow.
+    """Accuracy per judge with its 95 % interval; a judge that is not in force is drawn hollow.
 
     Args:
         values: (accuracy, low, high) in [0, 1], or None where nothing was decided.
@@ -67,8 +69,8 @@ def accuracy(
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(0, 100)
-        axes.set_ylabel("gold accuracy, %")
-        return _svg(figure, "Gold accuracy by round with 95 % intervals")
+        axes.set_ylabel(ylabel)
+        return _svg(figure, f"{title}, with 95 % intervals")
 
 
 def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, title: str) -> str:

@@ -1,0 +1,234 @@
+"""Adapting a judge to a task: train on its labelled comparisons, measure before and after, and guard what was there.
+
+``OUT/runs/all`` and ``OUT/runs/N`` are run folders of the loop's first stage, so that a stopped adaptation goes on; ``judge/``
+is the adapted judge, ``adaptation.json`` what was measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gramr2.adaptation.few_shot import save_few_shot, with_shots
+from gramr2.adaptation.task import OnRegression, Task, parts, run_config
+from gramr2.backends.registry import fingerprint, resolve
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.config import RunConfig
+from gramr2.data import load_labeled, overlap
+from gramr2.errors import ConfigError, DataError, RunError
+from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
+from gramr2.judging.budget import overlong, refuse
+from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.records import comparison_row, decision_row, labeled_row, read_jsonl, write_jsonl
+from gramr2.judging.saved import load_template
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.selftraining.engine import Engine, LocalEngine
+from gramr2.selftraining.folder import RunFolder, write_json
+from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.observer import Observer, Silent
+
+ALPHA = 0.05
+RESULT, PLAN = "adaptation.json", "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How a judge did on a set: a label (None: it abstained) for each item, and the accuracy made of them."""
+
+    labels: tuple[Label | None, ...]
+    metrics: dict[str, Any]
+
+
+class Adaptation:
+    """One adaptation in one folder; the same task goes on where it was stopped.
+
+    Args:
+        task: what to do.
+        out: the folder.
+        engine_for: models and training for a run's config; this process by default.
+        observer: told of stages and progress.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        out: Path,
+        *,
+        engine_for: Callable[[RunConfig], Engine] = LocalEngine,
+        observer: Observer | None = None,
+    ) -> None:
+        self.task = task
+        self.folder = RunFolder(out)
+        self.engine_for = engine_for
+        self.observer = observer or Silent()
+
+    def run(self) -> dict[str, Any]:
+        """Adapt, measure, guard, and publish the judge; returns what ``adaptation.json`` holds.
+
+        Raises:
+            ConfigError: the task cannot be done with this judge and data.
+            DataError: data cannot be used, or a set that measures is also learnt from.
+            RunError: the folder belongs to another task, or the guard refused the adapted judge.
+        """
+        task = self.task
+        items = load_labeled(task.data)[0]
+        learnt, held_out = parts(task, items)
+        test = load_labeled(task.test)[0] if task.test else held_out
+        general = load_labeled(task.general)[0] if task.general else ()
+        for name, measured in (("test", test), ("general", general)):
+            leaks = overlap([item.comparison for item in learnt], [item.comparison for item in measured])
+            if leaks:
+                raise DataError(
+                    f"{len(leaks)} comparisons of --{name} are also in {task.data} (the first: {leaks[0][1]!r}): take them out "
+                    "of one of the two, or their accuracy means nothing"
+                )
+        own = self._start()
+        template = load_template(own)
+        config = run_config(task, template, None, learnt)
+        engine = self.engine_for(config)
+        start = engine.backbone(config.model)
+        with self.folder.locked():
+            self._adopt(fingerprint(own), [items, test, general])
+            before = self._measure(engine, config, start, template, test, "before")
+            points: list[dict[str, Any]] = [self._point(0, before, before, test)]
+            if task.shots:
+                adapted, model = with_shots(template, learnt, task.shots, task.seed), start
+                after = self._measure(engine, config, start, adapted, test, "after")
+                points.append(self._point(0, after, before, test) | {"shots": task.shots})
+            else:
+                for size in [*sorted(task.sizes), None]:
+                    model, after = self._train(engine, run_config(task, template, size, learnt), size)
+                    points.append(self._point(size or len(learnt), after, before, test))
+                # Trained on labels alone, a reasoning judge has become one that gives the verdict at once.
+                adapted = JudgeTemplate(JudgeMode(config.judge.mode), template.principles)
+            result: dict[str, Any] = {
+                "model": task.model,
+                "data": task.data,
+                "measured_on": task.test or f"{task.held_out:g} of {task.data}, held out",
+                "points": points,
+                "general": self._guard(engine, config, (start, template), (model, adapted), general),
+            }
+            fell = bool(result["general"] and result["general"]["fell"])
+            refused = fell and task.on_regression is OnRegression.REFUSE
+            result["published"] = not refused
+            write_json(self.folder.path / RESULT, result)
+            if refused:
+                change = result["general"]["change"]
+                raise RunError(
+                    f"the adapted judge is significantly worse on {task.general} ({100 * change['difference']:+.1f} points, "
+                    f"McNemar p = {change['p_value']:.3f}) and is not published: it is in {model}; mix general comparisons into "
+                    "the data, train less, or take it as it is with --on-regression warn"
+                )
+            if task.shots:
+                save_few_shot(start, adapted, self.folder.judge)
+            else:
+                self.folder.publish_judge(model)
+        return result
+
+    def _start(self) -> Path:
+        """The judge's own folder, which knows how it is asked."""
+        if self.task.model.startswith(("scripted:", "openai:")):
+            raise ConfigError(
+                f"{self.task.model} has no weights here to adapt: give a model folder, a hub id or a named model"
+            )
+        return resolve(self.task.model)
+
+    def _adopt(self, model: str, data: Sequence[Sequence[LabeledComparison]]) -> None:
+        rows = json.dumps([[labeled_row(item) for item in part] for part in data], sort_keys=True)
+        digest = hashlib.sha256(rows.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        # Whether a fallen judge is published may be decided once it has fallen.
+        settings = asdict(self.task) | {"training": self.task.training.model_dump(mode="json"), "on_regression": None}
+        plan = json.loads(json.dumps({"weights": model, "data_digest": digest, "task": settings}))
+        file = self.folder.path / PLAN
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            changed = [key for key in ("weights", "data_digest") if found.get(key) != plan[key]]
+            changed += [key for key in plan["task"] if found.get("task", {}).get(key) != plan["task"][key]]
+            if changed:
+                raise RunError(
+                    f"{self.folder.path} was started with another {', '.join(changed)}: undo the change or give a new folder "
+                    "with --out"
+                )
+            return
+        strangers = [entry.name for entry in self.folder.path.iterdir() if entry.name not in (".lock", f"{PLAN}.tmp")]
+        if strangers:
+            raise RunError(
+                f"{self.folder.path} is not empty and not an adaptation (it holds {strangers[0]!r}): give a new folder with --out"
+            )
+        write_json(file, plan)
+
+    def _train(self, engine: Engine, config: RunConfig, size: int | None) -> tuple[Path, Measured]:
+        """Train on ``size`` comparisons and measure: a run of no rounds."""
+        path = self.folder.path / "runs" / ("all" if size is None else str(size))
+        training = SelfTraining(config, path, engine=engine, observer=self.observer)
+        metrics = training.run()[0]["gold"]
+        rows = read_jsonl(training.folder.round(0) / "gold.jsonl")
+        return training.folder.judge, Measured(tuple(map(_label, rows)), metrics)
+
+    def _measure(
+        self,
+        engine: Engine,
+        config: RunConfig,
+        model: Path,
+        template: JudgeTemplate,
+        items: Sequence[LabeledComparison],
+        name: str,
+    ) -> Measured:
+        """Judge items as the runs judge their gold, once."""
+        file = self.folder.path / f"{name}.jsonl"
+        sampling = config.judge.gold.model_dump() | {"orders": Orders(config.judge.gold.orders)}
+        comparisons = [item.comparison for item in items]
+        if not file.exists():
+            judge = Judge(engine.open(model, config.model), template, Sampling(**sampling))
+            room = config.judge.gold.max_new_tokens
+            refuse(overlong(judge.backend, template, [(c, "") for c in comparisons], new_tokens=room), len(items), name)
+            with self.observer.task(f"judge {len(items)} comparisons ({name})") as progress:
+                decisions = judge.judge(comparisons, seed=config.seed, progress=progress)
+            accuracy = asdict(evaluate(items, decisions, config.seed))
+            write_json(file.with_suffix(".json"), accuracy)
+            write_jsonl(
+                file, (comparison_row(c) | decision_row(d) for c, d in zip(comparisons, decisions, strict=True))
+            )
+        metrics = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        return Measured(tuple(map(_label, read_jsonl(file))), metrics)
+
+    def _point(
+        self, size: int, after: Measured, before: Measured, items: Sequence[LabeledComparison]
+    ) -> dict[str, Any]:
+        keys = ("n", "accuracy", "low", "high", "coverage", "order_flip_rate", "accuracy_strict")
+        change = asdict(self._change(items, before, after))
+        return {"trained_on": size, **{key: after.metrics[key] for key in keys}, "change": change}
+
+    def _change(self, items: Sequence[LabeledComparison], before: Measured, after: Measured) -> PairedTest:
+        return paired_test(items, before.labels, after.labels, self.task.seed)
+
+    def _guard(
+        self,
+        engine: Engine,
+        config: RunConfig,
+        before: tuple[Path, JudgeTemplate],
+        after: tuple[Path, JudgeTemplate],
+        general: Sequence[LabeledComparison],
+    ) -> dict[str, Any] | None:
+        """Both judges on the general set, and whether the adapted one is significantly worse there."""
+        if not general:
+            return None
+        first = self._measure(engine, config, *before, general, "general-before")
+        second = self._measure(engine, config, *after, general, "general-after")
+        change = self._change(general, first, second)
+        keys = ("n", "accuracy", "low", "high", "coverage")
+        return {
+            "set": self.task.general,
+            "before": {key: first.metrics[key] for key in keys},
+            "after": {key: second.metrics[key] for key in keys},
+            "change": asdict(change),
+            "fell": change.p_value < ALPHA and change.difference < 0,
+        }
+
+
+def _label(row: dict[str, Any]) -> Label | None:
+    return None if row["label"] is None else Label(row["label"])

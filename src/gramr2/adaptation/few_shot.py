@@ -1,0 +1,50 @@
+"""Examples for a judge's prompt: adapting without training."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.data import fraction
+from gramr2.errors import ConfigError
+from gramr2.judging.saved import PROMPT_FILE, save_template
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.selftraining.folder import link_tree
+
+
+def choose_shots(items: Sequence[LabeledComparison], count: int, seed: int) -> tuple[LabeledComparison, ...]:
+    """``count`` examples, labels in turn, so that the last words of the prompt are not one label's."""
+    drawn = sorted(items, key=lambda item: (fraction(seed, "shots", item.comparison.id), item.comparison.id))
+    groups = [[item for item in drawn if item.label is label] for label in Label]
+    longest = max(map(len, groups), default=0)
+    mixed = [group[place] for place in range(longest) for group in groups if place < len(group)]
+    return tuple(mixed[:count])
+
+
+def with_shots(template: JudgeTemplate, items: Sequence[LabeledComparison], count: int, seed: int) -> JudgeTemplate:
+    """The template with examples; of a reasoning judge, only such as have a rationale.
+
+    Raises:
+        ConfigError: there are fewer than ``count``.
+    """
+    reasons = template.mode is JudgeMode.REASON
+    usable = [item for item in items if item.rationale is not None] if reasons else list(items)
+    if len(usable) < count:
+        what = "comparisons with a rationale, which examples of a reasoning judge need" if reasons else "comparisons"
+        raise ConfigError(f"--few-shot {count}: there are {len(usable)} {what} to show")
+    return replace(template, shots=choose_shots(usable, count, seed))
+
+
+def save_few_shot(model: Path, template: JudgeTemplate, into: Path) -> None:
+    """A judge folder with the model's own weights and this prompt; it appears when it is complete."""
+    scratch = into.with_name(into.name + ".tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    link_tree(model, scratch)
+    # What is linked belongs to the model as well: a prompt of its own must be a file of its own.
+    (scratch / PROMPT_FILE).unlink(missing_ok=True)
+    save_template(template, scratch)
+    shutil.rmtree(into, ignore_errors=True)
+    scratch.rename(into)

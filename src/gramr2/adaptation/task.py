@@ -1,0 +1,142 @@
+"""What an adaptation is asked to do, and the runs that do it: the loop's first stage alone, once for each size of the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gramr2.comparison import LabeledComparison
+from gramr2.config import RunConfig, parse_config
+from gramr2.config.training import EarlyStopConfig, TrainingConfig
+from gramr2.data import in_part
+from gramr2.errors import ConfigError
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+
+MIN_HELD_OUT = 8
+"""fewer comparisons measure nothing"""
+OWN_VOTES = 4
+
+
+class Rationales(StrEnum):
+    """Where the rationales that the judge learns come from."""
+
+    DATA = "data"
+    """the rows' own; rows without one teach the label alone"""
+    OWN = "own"
+    """the rows' own, else the judge's, where one of its votes reaches the label"""
+    PROOFS = "proofs"
+    """the rows' own, else proofs of the label by a proving model, trained on the rows that have one"""
+    NONE = "none"
+    """labels alone"""
+
+
+class OnRegression(StrEnum):
+    """What happens when the adapted judge is significantly worse on the general set."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
+def _lora() -> TrainingConfig:
+    return TrainingConfig(method="lora", epochs=10, learning_rate=2e-4, early_stop=EarlyStopConfig())
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A judge, the labelled comparisons of a task, and how one is adapted to the other.
+
+    ``test`` measures; without it, ``held_out`` of the data does, prompt by prompt, and is not trained on. ``general`` guards
+    what the judge could do before. ``sizes`` are the points of a learning curve besides all of the data. ``shots`` examples
+    in the prompt take the place of training. ``rationales`` None is decided by the data: the rows' own where all have one,
+    else ``own``.
+    """
+
+    model: str
+    data: str
+    test: str | None = None
+    general: str | None = None
+    held_out: float = 0.2
+    sizes: tuple[int, ...] = ()
+    shots: int = 0
+    rationales: Rationales | None = None
+    training: TrainingConfig = field(default_factory=_lora)
+    max_new_tokens: int = 256
+    close_on_budget: bool = False
+    on_regression: OnRegression = OnRegression.REFUSE
+    seed: int = 0
+
+
+def parts(task: Task, items: Sequence[LabeledComparison]) -> tuple[list[LabeledComparison], list[LabeledComparison]]:
+    """What of the data is learnt from, and what measures (nothing with a test set).
+
+    Raises:
+        ConfigError: too few comparisons would be held out, or a size is larger than what there is to learn from.
+    """
+    if task.test is None:
+        held_out = [item for item in items if in_part(item.comparison, 0, task.held_out)]
+        if len(held_out) < MIN_HELD_OUT:
+            raise ConfigError(
+                f"{task.data}: of its {len(items)} comparisons {len(held_out)} would be held out, too few to measure on: name "
+                f"labelled comparisons of the task with --test, or hold out more than {task.held_out:g} with --held-out"
+            )
+        ids = {item.comparison.id for item in held_out}
+        learnt = [item for item in items if item.comparison.id not in ids]
+    else:
+        learnt, held_out = list(items), []
+    too_large = [size for size in task.sizes if size > len(learnt)]
+    if too_large or not learnt:
+        raise ConfigError(
+            f"{task.data}: there are {len(learnt)} comparisons to learn from"
+            + (f", fewer than the {too_large[0]} of --curve" if too_large else "; hold out less")
+        )
+    return learnt, held_out
+
+
+def run_config(task: Task, template: JudgeTemplate, size: int | None, learnt: Sequence[LabeledComparison]) -> RunConfig:
+    """The run that trains on ``size`` comparisons of the data, or all: no rounds, the judge itself as the pretrained model."""
+    data: dict[str, Any] = {"path": task.data, "limit": size}
+    gold: dict[str, Any] = {"path": task.test or task.data}
+    if task.test is None:
+        data["part"], gold["part"] = [task.held_out, 1.0], [0.0, task.held_out]
+    sampling = {"max_new_tokens": task.max_new_tokens, "close_on_budget": task.close_on_budget}
+    mode, rationale = template.mode.value, _rationale(task, template, learnt)
+    if rationale["source"] == "none":
+        mode = JudgeMode.LABEL.value
+    raw = {
+        "seed": task.seed,
+        "model": task.model,
+        "data": {"seed": data, "gold": gold},
+        "judge": {"mode": mode, "principles": list(template.principles), "pool": sampling, "gold": sampling},
+        "training": task.training.model_dump(mode="json"),
+        "rationale": rationale,
+        "rounds": 0,
+        "filters": [],
+    }
+    return parse_config(raw, "adapt")
+
+
+def _rationale(task: Task, template: JudgeTemplate, learnt: Sequence[LabeledComparison]) -> dict[str, Any]:
+    with_one = sum(item.rationale is not None for item in learnt)
+    chosen = task.rationales or (
+        Rationales.NONE
+        if template.mode is JudgeMode.LABEL
+        else Rationales.DATA
+        if with_one == len(learnt)
+        else Rationales.OWN
+    )
+    if chosen is Rationales.NONE:
+        return {"source": "none"}
+    if template.mode is JudgeMode.LABEL:
+        raise ConfigError(
+            f"{task.model} judges without rationales: leave --rationales {chosen} out, or adapt another judge"
+        )
+    if chosen is Rationales.DATA and not with_one:
+        raise ConfigError(f"{task.data}: no row has a rationale: take --rationales {', '.join(_OTHERS)}")
+    if chosen is Rationales.PROOFS:
+        return {"source": "proving", "proving": {"train": with_one > 0, "max_new_tokens": task.max_new_tokens}}
+    return {"source": "joint", "own_for_seed": OWN_VOTES if chosen is Rationales.OWN else 0}
+
+
+_OTHERS = (Rationales.OWN, Rationales.PROOFS, Rationales.NONE)

@@ -1,0 +1,251 @@
+"""Adapting a judge: what is measured on what, the guard, the curve, going on, and mistakes; on scripted judges."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_engine import ScriptedEngine, longer
+from test_method import shorter
+from typer.testing import CliRunner
+
+from conftest import make
+from gramr2.adaptation.adapt import Adaptation
+from gramr2.adaptation.few_shot import choose_shots, save_few_shot, with_shots
+from gramr2.adaptation.task import OnRegression, Rationales, Task, parts, run_config
+from gramr2.backends.scripted import ScriptedBackend
+from gramr2.cli.main import app
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.config import RunConfig
+from gramr2.config.training import ModelConfig
+from gramr2.errors import ConfigError, DataError, ModelError, RunError
+from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judging.saved import load_template, save_template
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+
+
+def lines(path: Path, count: int, *, better: str, rationale: bool = True, prefix: str = "") -> str:
+    """Labelled comparisons of which the longer (or the shorter) response is the better one."""
+    items = []
+    for i in range(count):
+        responses = ("word " * (i % 7 + 2), "word " * (i % 5 + 12))
+        label = Label.B if (better == "longer") else Label.A
+        asked = Comparison(f"{prefix}{i}", (Message("user", f"{prefix} question {i}?"),), responses)
+        items.append(LabeledComparison(asked, label, "Response A is short. Response B is long." if rationale else None))
+    write_jsonl(path, map(labeled_row, items))
+    return str(path)
+
+
+class Adapting(ScriptedEngine):
+    """Judges by length before training, and the other way round after it."""
+
+    def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
+        self.script = shorter if "runs" in folder.parts else longer
+        return super().open(folder, model)
+
+    def backbone(self, model: ModelConfig) -> Path:
+        return Path(model.name)
+
+
+def adapt(task: Task, out: Path, engine: ScriptedEngine | None = None) -> dict[str, Any]:
+    used = engine or Adapting()
+
+    def engine_for(config: RunConfig) -> ScriptedEngine:
+        return used
+
+    return Adaptation(task, out, engine_for=engine_for).run()
+
+
+@pytest.fixture
+def task(tmp_path: Path, tiny_model: Path) -> Task:
+    data = lines(tmp_path / "task.jsonl", 60, better="shorter")
+    return Task(str(tiny_model), data, general=lines(tmp_path / "general.jsonl", 30, better="shorter", prefix="g"))
+
+
+def test_the_judge_is_measured_before_and_after_on_what_it_does_not_learn_from(task: Task, tmp_path: Path) -> None:
+    engine = Adapting()
+    result = adapt(replace(task, sizes=(16, 8)), tmp_path / "out", engine)
+    before, *points = result["points"]
+    assert [point["trained_on"] for point in points[:2]] == [8, 16]
+    assert (before["accuracy"], points[-1]["accuracy"]) == (0.0, 1.0)
+    assert points[-1]["change"]["difference"] == 1.0
+    learnt = [{item.comparison.prompt_text for item in job.items} for job in engine.jobs]
+    assert learnt[0] < learnt[1] < learnt[2], "the points of a curve are nested"
+    assert len(learnt[2]) == points[-1]["trained_on"] == 60 - before["n"]
+    measured = [json.loads(line)["id"] for line in (tmp_path / "out/before.jsonl").read_text().splitlines()]
+    gold = [json.loads(line)["id"] for line in (tmp_path / "out/runs/all/rounds/0/gold.jsonl").read_text().splitlines()]
+    assert measured == gold
+    assert not learnt[2] & {f" question {name}?" for name in measured}
+    assert result["general"]["after"]["accuracy"] == 1.0
+    assert (tmp_path / "out/judge/config.json").exists()
+    assert json.loads((tmp_path / "out/adaptation.json").read_text()) == result
+
+
+def test_the_same_command_goes_on_and_another_task_is_refused(task: Task, tmp_path: Path) -> None:
+    first = adapt(task, tmp_path / "out")
+    again = Adapting()
+    assert adapt(task, tmp_path / "out", again) == first
+    assert not again.asked and not again.jobs
+    with pytest.raises(RunError, match="started with another seed"):
+        adapt(replace(task, seed=3), tmp_path / "out")
+    lines(tmp_path / "task.jsonl", 61, better="shorter")
+    with pytest.raises(RunError, match="started with another data_digest"):
+        adapt(task, tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    with pytest.raises(RunError, match=r"not an adaptation \(it holds 'thesis.tex'\)"):
+        adapt(task, tmp_path / "mine")
+
+
+def test_a_judge_that_gets_worse_elsewhere_is_refused_unless_that_is_wanted(task: Task, tmp_path: Path) -> None:
+    worse = replace(task, general=lines(tmp_path / "other.jsonl", 30, better="longer", prefix="o"))
+    with pytest.raises(RunError, match=r"significantly worse on .*other.jsonl \(-100.0 points") as caught:
+        adapt(worse, tmp_path / "out")
+    assert not (tmp_path / "out/judge").exists()
+    assert json.loads((tmp_path / "out/adaptation.json").read_text())["published"] is False
+    assert str(tmp_path / "out/runs/all/judge") in str(caught.value)
+    engine = Adapting()
+    result = adapt(replace(worse, on_regression=OnRegression.WARN), tmp_path / "out", engine)
+    assert result["published"] and result["general"]["fell"] and not engine.jobs
+    assert (tmp_path / "out/judge/config.json").exists()
+
+
+def test_no_general_set_is_no_guard(task: Task, tmp_path: Path) -> None:
+    assert adapt(replace(task, general=None), tmp_path / "out")["general"] is None
+
+
+def test_a_test_set_measures_in_place_of_a_part_of_the_data(task: Task, tmp_path: Path) -> None:
+    with_test = replace(task, test=lines(tmp_path / "test.jsonl", 20, better="shorter", prefix="t"))
+    result = adapt(with_test, tmp_path / "out")
+    assert (result["points"][0]["n"], result["points"][1]["trained_on"]) == (20, 60)
+    leaky = replace(task, test=task.data)
+    with pytest.raises(DataError, match="60 comparisons of --test are also in"):
+        adapt(leaky, tmp_path / "leaky")
+    with pytest.raises(DataError, match="comparisons of --general are also in"):
+        adapt(replace(with_test, general=task.data), tmp_path / "leaky")
+
+
+def test_too_little_is_a_sentence(task: Task, tmp_path: Path) -> None:
+    few = replace(task, data=lines(tmp_path / "few.jsonl", 12, better="shorter"))
+    with pytest.raises(ConfigError, match=r"would be held out, too few to measure on: name .* --test"):
+        adapt(few, tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"comparisons to learn from, fewer than the 500 of --curve"):
+        adapt(replace(task, sizes=(500,)), tmp_path / "out")
+    with pytest.raises(ConfigError, match="no weights here to adapt"):
+        adapt(replace(task, model="scripted:longer"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("has", "asked", "mode", "expected"),
+    [
+        (True, None, JudgeMode.REASON, {"source": "joint", "own_for_seed": 0}),
+        (False, None, JudgeMode.REASON, {"source": "joint", "own_for_seed": 4}),
+        (False, None, JudgeMode.LABEL, {"source": "none"}),
+        (True, Rationales.NONE, JudgeMode.REASON, {"source": "none"}),
+        (True, Rationales.PROOFS, JudgeMode.REASON, {"source": "proving", "proving": {"train": True}}),
+        (False, Rationales.PROOFS, JudgeMode.REASON, {"source": "proving", "proving": {"train": False}}),
+    ],
+)
+def test_where_rationales_come_from(
+    has: bool, asked: Rationales | None, mode: JudgeMode, expected: dict[str, Any], task: Task
+) -> None:
+    items = [LabeledComparison(make(str(i)), Label.A, "Because." if has else None) for i in range(9)]
+    config = run_config(replace(task, rationales=asked), JudgeTemplate(mode, ("Be kind.",)), None, items)
+    found = config.rationale.model_dump()
+    assert found["source"] == expected["source"]
+    assert found["own_for_seed"] == expected.get("own_for_seed", 0)
+    if "proving" in expected:
+        assert found["proving"]["train"] is expected["proving"]["train"]
+    assert config.judge.mode == ("label" if expected["source"] == "none" else "reason")
+    assert config.judge.principles == ["Be kind."]
+
+
+def test_rationales_that_cannot_be_had_are_a_sentence(task: Task) -> None:
+    items = [LabeledComparison(make("1"), Label.A)]
+    with pytest.raises(ConfigError, match=r"no row has a rationale: take --rationales own, proofs, none"):
+        run_config(replace(task, rationales=Rationales.DATA), JudgeTemplate(), None, items)
+    with pytest.raises(ConfigError, match="judges without rationales: leave --rationales own out"):
+        run_config(replace(task, rationales=Rationales.OWN), JudgeTemplate(JudgeMode.LABEL), None, items)
+
+
+def test_held_out_comparisons_share_no_prompt_with_what_is_learnt(task: Task) -> None:
+    items = [
+        LabeledComparison(Comparison(str(i), (Message("user", f"q{i % 40}"),), ("a", str(i))), Label.A)
+        for i in range(120)
+    ]
+    learnt, held_out = parts(task, items)
+    assert len(learnt) + len(held_out) == 120
+    assert not {i.comparison.prompt for i in learnt} & {i.comparison.prompt for i in held_out}
+
+
+def test_examples_in_the_prompt_are_an_adaptation_without_training(task: Task, tmp_path: Path) -> None:
+    engine = Adapting()
+    result = adapt(replace(task, shots=3), tmp_path / "out", engine)
+    assert not engine.jobs
+    assert result["points"][1]["shots"] == 3
+    template = load_template(tmp_path / "out/judge")
+    assert len(template.shots) == 3
+    assert template.render(make("x")) == load_template(tmp_path / "out/judge").render(make("x"))
+    assert len(template.render(make("x"))) == 7
+    assert sorted(p.name for p in (tmp_path / "out/judge").iterdir()) == sorted(
+        {p.name for p in Path(task.model).iterdir()} | {"gramr2_judge.json"}
+    )
+
+
+def test_examples_take_labels_in_turn_and_need_rationales_where_the_judge_reasons(tmp_path: Path) -> None:
+    items = [
+        LabeledComparison(make(str(i)), Label.A if i % 4 else Label.B, "So." if i < 8 else None) for i in range(20)
+    ]
+    chosen = choose_shots(items, 4, 1)
+    assert [item.label for item in chosen] == [Label.A, Label.B, Label.A, Label.B]
+    assert choose_shots(items[::-1], 4, 1) == chosen
+    assert all(shot.rationale for shot in with_shots(JudgeTemplate(), items, 8, 1).shots)
+    with pytest.raises(ConfigError, match="there are 8 comparisons with a rationale"):
+        with_shots(JudgeTemplate(), items, 9, 1)
+    assert len(with_shots(JudgeTemplate(JudgeMode.LABEL), items, 20, 1).shots) == 20
+
+
+def test_a_few_shot_judge_leaves_the_model_it_is_made_of_as_it_is(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    save_template(JudgeTemplate(JudgeMode.LABEL, ("One.",)), model)
+    shots = (LabeledComparison(make("1"), Label.TIE),)
+    save_few_shot(model, JudgeTemplate(JudgeMode.LABEL, ("One.",), shots), tmp_path / "judge")
+    assert load_template(model).shots == ()
+    assert load_template(tmp_path / "judge").shots == shots
+    (model / "gramr2_judge.json").write_text('{"mode": "sing"}')
+    with pytest.raises(ModelError, match=r"gramr2_judge.json does not describe a judge's prompt"):
+        load_template(model)
+
+
+def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
+    def fails(*extra: str) -> str:
+        command = ["adapt", "-m", "lab-tiny", "-d", "lab:labeled", "-o", str(tmp_path / "o"), *extra]
+        found = CliRunner().invoke(app, command)
+        assert isinstance(found.exception, ConfigError)
+        return str(found.exception)
+
+    assert "write it like 16,64,256" in fails("--curve", "a,b")
+    assert "--few-shot trains nothing" in fails("--few-shot", "2", "--curve", "8")
+    assert "take one of refuse, warn" in fails("--on-regression", "panic")
+    assert "take one of data, own, proofs, none" in fails("--rationales", "best")
+
+
+@pytest.mark.slow
+def test_a_real_model_is_adapted_and_its_curve_drawn(tmp_path: Path, tiny_model: Path) -> None:
+    data = lines(tmp_path / "task.jsonl", 24, better="shorter", rationale=False)
+    what = f"adapt -m {tiny_model} -d {data} -o {tmp_path / 'o'} --rationales none --curve 4 --held-out 0.5"
+    how = "--epochs 1 --learning-rate 1e-2 --max-new-tokens 4 --quiet --json"
+    done = CliRunner().invoke(app, f"{what} {how}")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert [point["trained_on"] for point in result["points"]][:2] == [0, 4]
+    assert load_template(tmp_path / "o/judge").mode is JudgeMode.LABEL
+    drawn = xml.etree.ElementTree.parse(tmp_path / "o/curve.svg").getroot()
+    assert drawn.tag.endswith("svg")
+    assert (tmp_path / "o/curve.csv").read_text().count("\n") == 4
