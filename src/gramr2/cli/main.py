@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from gramr2.cli import ablate, adapt, check, evaluate, inspect, judge, lab, models, rank, report, score, serve, train
+from gramr2.cli import (
+    ablate,
+    adapt,
+    check,
+    evaluate,
+    export,
+    inspect,
+    judge,
+    lab,
+    models,
+    rank,
+    report,
+    score,
+    serve,
+    train,
+)
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
 
@@ -23,6 +38,7 @@ app.command("train")(train.train)
 app.command("judge")(judge.judge)
 app.command("rank")(rank.rank)
 app.command("score")(score.score)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)

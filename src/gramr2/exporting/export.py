@@ -1,0 +1,143 @@
+"""A judge as a folder that stands alone: merged, saved, loaded again, and published only if it decides as before."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gramr2.backends.transformers import TransformersBackend
+from gramr2.comparison import Comparison
+from gramr2.errors import ConfigError, RunError
+from gramr2.exporting.source import Source
+from gramr2.judging.judge import Judge, Sampling
+from gramr2.judging.saved import load_template, save_template
+from gramr2.judging.template import JudgeTemplate
+from gramr2.judgment import Decision
+from gramr2.selftraining.observer import Observer, Silent
+
+DTYPES = ("keep", "float32", "bfloat16", "float16")
+SIZE_OF_A_FILE = "5GB"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the saved judge was held against: ``comparisons`` judged greedily in both orders before and after.
+
+    ``largest_shift`` is the largest change of a label's averaged probability, ``rationales`` the share of comparisons whose
+    rationale is the same to the letter.
+    """
+
+    comparisons: int
+    largest_shift: float
+    rationales: float
+
+
+def export(
+    source: Source,
+    out: Path,
+    comparisons: Sequence[Comparison],
+    *,
+    dtype: str = "keep",
+    max_new_tokens: int = 256,
+    observer: Observer | None = None,
+) -> tuple[Path, JudgeTemplate, Check]:
+    """Merge, save, reload, and compare decisions. Returns a complete folder beside ``out``, still to be described and renamed
+    (``publish``), the prompt that was saved with it, and what the check saw.
+
+    Raises:
+        ConfigError: ``out`` is in the way, or nothing was given to check on.
+        RunError: the saved judge decides otherwise; nothing is left behind.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is not empty: give a new folder with --out")
+    if not comparisons:
+        raise ConfigError("an export is checked on comparisons, and there is none")
+    observer = observer or Silent()
+    template = load_template(source.judge)
+    sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=max_new_tokens)
+    with observer.task(f"judge {len(comparisons)} comparisons as it is") as progress:
+        before = Judge(_original(source), template, sampling).judge(comparisons, progress=progress)
+    scratch = out.with_name(f"{out.name}.tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        _save(source, scratch, dtype)
+        save_template(template, scratch)
+        with observer.task(f"judge {len(comparisons)} comparisons as saved") as progress:
+            after = Judge(TransformersBackend(scratch), load_template(scratch), sampling).judge(
+                comparisons, progress=progress
+            )
+        check = _compare(before, after)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return scratch, template, check
+
+
+def publish(scratch: Path, out: Path) -> None:
+    """Give the described folder its name."""
+    if out.exists():
+        out.rmdir()
+    scratch.rename(out)
+
+
+def _original(source: Source) -> TransformersBackend:
+    backend = TransformersBackend(source.weights)
+    if source.adapter:
+        from peft import PeftModel
+
+        backend.model = PeftModel.from_pretrained(backend.model, source.adapter).eval()
+    return backend
+
+
+def _save(source: Source, into: Path, dtype: str) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    kept: Any = "auto" if dtype == "keep" else getattr(torch, dtype)
+    # Adapters are merged in fp32: in 16 bits the small update would be rounded away in part.
+    model = AutoModelForCausalLM.from_pretrained(
+        source.weights, dtype=torch.float32 if source.adapter else kept, use_safetensors=True
+    )
+    if source.adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, source.adapter).merge_and_unload()
+        if dtype != "keep":
+            model = model.to(kept)
+    model.save_pretrained(into, max_shard_size=SIZE_OF_A_FILE)
+    has_own = (source.judge / "tokenizer_config.json").is_file()
+    AutoTokenizer.from_pretrained(source.judge if has_own else source.weights).save_pretrained(into)
+
+
+def _compare(before: Sequence[Decision], after: Sequence[Decision]) -> Check:
+    """Hold the decisions against each other.
+
+    Raises:
+        RunError: a decision differs, or a single judgment's outcome does.
+    """
+    changed = [
+        (old, new)
+        for old, new in zip(before, after, strict=True)
+        if old.label is not new.label or [v.outcome for v in old.judgments] != [v.outcome for v in new.judgments]
+    ]
+    if changed:
+        old, new = changed[0]
+        raise RunError(
+            f"the saved judge decides {len(changed)} of {len(before)} comparisons otherwise (the first, {old.id!r}: "
+            f"{_said(old)} before, {_said(new)} after), so nothing is exported: keep the precision with --dtype keep"
+        )
+    shifts = [
+        abs(old.probabilities[label] - new.probabilities[label])
+        for old, new in zip(before, after, strict=True)
+        if old.probabilities and new.probabilities and (label := old.label)
+    ]
+    same = sum(old.rationale == new.rationale for old, new in zip(before, after, strict=True))
+    return Check(len(before), max(shifts, default=0.0), same / len(before))
+
+
+def _said(decision: Decision) -> str:
+    return " and ".join(vote.outcome.value for vote in decision.judgments)
