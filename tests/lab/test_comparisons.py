@@ -56,6 +56,18 @@ def test_it_is_a_source_like_any_other(parts: dict[str, list]) -> None:
         load_labeled("lab:pretraining")
 
 
+def test_a_new_family_has_parts_of_its_own(parts: dict[str, list]) -> None:
+    labelled, test = load_labeled("lab:labeled@mirror")[0], load_labeled("lab:test@mirror")[0]
+    assert {item.comparison.category for item in labelled} == {"mirror-3", "mirror-4", "mirror-5"}
+    assert all(verify(item.comparison, item.rationale or "").correct for item in test)
+    assert not {i.comparison.prompt_text for i in labelled} & {i.comparison.prompt_text for i in test}
+    assert all(sum(grades(i.comparison)) == 2 for i in load_labeled("lab:gold@mirror/both-right")[0])
+    met = {item.comparison.category for items in parts.values() for item in items}
+    assert not any(category.startswith("mirror") for category in met)
+    with pytest.raises(DataError, match="of a new family, @mirror; and of each, after a slash"):
+        load_labeled("lab:gold@sum")
+
+
 def test_a_kind_can_be_asked_for_alone(parts: dict[str, list]) -> None:
     kinds = {kind: load_labeled(f"lab:labeled/{kind}")[0] for kind in Kind}
     assert sum(map(len, kinds.values())) == SIZES[Part.LABELED]

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from conftest import make
 from gramr2.comparison import Comparison, Label, Message
 from gramr2.lab.problems import Problem, steps_in, worked
-from gramr2.lab.rationales import FAMILIES, check, family_of, listed, problem_of, true_label, verify, write_rationale
+from gramr2.lab.rationales import (
+    FAMILIES,
+    NEW_FAMILIES,
+    check,
+    family_of,
+    listed,
+    problem_of,
+    true_label,
+    verify,
+    write_rationale,
+)
 
 
 def lab(prompt: str, first: str, second: str) -> Comparison:
@@ -19,6 +29,7 @@ def lab(prompt: str, first: str, second: str) -> Comparison:
 
 
 SUM = lab("What is 347+586?", "It is 933.", "943.")
+MIRROR = lab("Write 5281 backwards.", "1852.", "It is 1825.")
 SORT = lab("Sort the digits of 5281.", "The answer is 128.", "1258.")
 
 
@@ -30,9 +41,14 @@ def test_worked_solutions_are_what_a_person_would_write() -> None:
     assert worked(family_of("sort"), Problem("sort", ("5281",), 4)) == (
         "5281: take 1 leaves 528, take 2 leaves 58, take 5 leaves 8, so 1258."
     )
+    assert worked(family_of("mirror"), Problem("mirror", ("5281",), 4)) == (
+        "5281: take 1 leaves 528, take 8 leaves 52, take 2 leaves 5, so 1825."
+    )
 
 
-@pytest.mark.parametrize(("comparison", "label"), [(SUM, Label.A), (SUM.swap(), Label.B), (SORT, Label.B)])
+@pytest.mark.parametrize(
+    ("comparison", "label"), [(SUM, Label.A), (SUM.swap(), Label.B), (SORT, Label.B), (MIRROR, Label.B)]
+)
 def test_a_true_rationale_verifies(comparison: Comparison, label: Label) -> None:
     text = write_rationale(comparison)
     found = verify(comparison, text)
@@ -41,7 +57,7 @@ def test_a_true_rationale_verifies(comparison: Comparison, label: Label) -> None
     assert found.right_steps == found.steps == len(text.split("\n")[0].split(", ")) + 1
 
 
-@given(st.integers(0, 10_000), st.sampled_from(FAMILIES))
+@given(st.integers(0, 10_000), st.sampled_from((*FAMILIES, *NEW_FAMILIES)))
 def test_problems_slips_and_steps_hold_together(seed: int, family) -> None:
     rng = random.Random(seed)
     problem = family.draw(rng, rng.choice(list(family.difficulties)))

@@ -1,7 +1,8 @@
 """The lab's data sets: ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` and ``lab:test``, made when they are asked for.
 
 They are always the same, and disjoint: a hash of its prompt puts every problem into one of them. A kind of comparison can be
-asked for alone, ``lab:labeled/both-wrong``, so that few labels can cover every kind.
+asked for alone, ``lab:labeled/both-wrong``, so that few labels can cover every kind. ``lab:labeled@mirror`` is the same part of a
+family that the lab's judge has not met.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gramr2.data.split import fraction
 from gramr2.errors import DataError
 from gramr2.judging.records import labeled_row
 from gramr2.lab.problems import Family, Problem
-from gramr2.lab.rationales import FAMILIES, PHRASINGS, grades, true_label, write_rationale
+from gramr2.lab.rationales import FAMILIES, NEW_FAMILIES, PHRASINGS, family_of, grades, true_label, write_rationale
 
 PREFIX = "lab:"
 SEED = 2026_11
@@ -58,11 +59,14 @@ def part_of(prompt: str) -> Part:
 
 
 def problems(
-    part: Part, rng: random.Random, weights: Sequence[float] | None = None
+    part: Part,
+    rng: random.Random,
+    weights: Sequence[float] | None = None,
+    families: Sequence[Family] = FAMILIES,
 ) -> Iterator[tuple[Family, Problem]]:
     """Problems of a part without end, difficulties and (without ``weights``) families in equal shares; short ones come again."""
     while True:
-        family = rng.choices(FAMILIES, weights)[0]
+        family = rng.choices(families, weights)[0]
         problem = family.draw(rng, rng.choice(list(family.difficulties)))
         if part_of(family.ask(problem)) is part:
             yield family, problem
@@ -92,16 +96,18 @@ def comparison(name: str, family: Family, problem: Problem, texts: tuple[str, st
     )
 
 
-def draw(part: Part) -> list[LabeledComparison]:
-    """All comparisons of a part, each problem at most once, with true labels and rationales."""
-    rng = random.Random(f"{SEED} {part.value}")
+def draw(part: Part, family_name: str = "") -> list[LabeledComparison]:
+    """All comparisons of a part, each problem at most once, with true labels and rationales; of a new family, if one is named."""
+    name = f"{part.value}@{family_name}" if family_name else part.value
+    families = [family_of(family_name)] if family_name else FAMILIES
+    rng = random.Random(f"{SEED} {name}")
     seen: set[Problem] = set()
     items: list[LabeledComparison] = []
-    for family, problem in problems(part, rng):
+    for family, problem in problems(part, rng, families=families):
         if problem in seen:
             continue
         seen.add(problem)
-        each = comparison(f"{part.value}-{len(items):05d}", family, problem, responses(family, problem, rng))
+        each = comparison(f"{name}-{len(items):05d}", family, problem, responses(family, problem, rng))
         items.append(LabeledComparison(each, true_label(each), write_rationale(each)))
         if len(items) == SIZES[part]:
             return items
@@ -124,10 +130,15 @@ def rows(source: str) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: there is none of that name.
     """
-    name, slash, kind = source.removeprefix(PREFIX).partition("/")
-    if name not in {part.value for part in SIZES} or (slash and kind not in set(Kind)):
+    named, slash, kind = source.removeprefix(PREFIX).partition("/")
+    name, at, family = named.partition("@")
+    new = [each.name for each in NEW_FAMILIES]
+    if name not in {part.value for part in SIZES} or (slash and kind not in set(Kind)) or (at and family not in new):
         parts, kinds = (", ".join(names) for names in ((PREFIX + part.value for part in SIZES), Kind))
-        raise DataError(f"{source}: the lab has {parts}, and of each, after a slash, {kinds}")
-    for item in draw(Part(name)):
+        raise DataError(
+            f"{source}: the lab has {parts}; of a new family, {', '.join(f'@{each}' for each in new)}; and of each, after a "
+            f"slash, {kinds}"
+        )
+    for item in draw(Part(name), family):
         if not kind or kind_of(item.comparison) == kind:
             yield labeled_row(item)

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 from gramr2.comparison import Comparison, Label
 from gramr2.judging.template import CONCLUSIONS, OPENING
+from gramr2.lab.mirror import Mirror
 from gramr2.lab.problems import Family, Problem, steps_in, worked
 from gramr2.lab.sorting import Sorting
 from gramr2.lab.sums import Sums
 
 FAMILIES: tuple[Family, ...] = (Sums(), Sorting())
+"""what the tiny model and the lab's judge are made on"""
+NEW_FAMILIES: tuple[Family, ...] = (Mirror(),)
+"""what neither has met: tasks to adapt a judge to"""
 PHRASINGS = ("{}.", "It is {}.", "The answer is {}.")
 """the ways in which a response states its answer"""
 _ANSWER = re.compile(r"(?:It is |The answer is )?(\d+)\.")
@@ -56,12 +60,13 @@ class Verification:
 
 def family_of(name: str) -> Family:
     """A family by its name."""
-    return next(family for family in FAMILIES if family.name == name)
+    return next(family for family in (*FAMILIES, *NEW_FAMILIES) if family.name == name)
 
 
 def problem_of(comparison: Comparison) -> Problem | None:
     """The problem of a comparison; None where it is not one of the lab's."""
-    return next((p for family in FAMILIES if (p := family.read(comparison.prompt_text)) is not None), None)
+    families = (*FAMILIES, *NEW_FAMILIES)
+    return next((p for family in families if (p := family.read(comparison.prompt_text)) is not None), None)
 
 
 def answer_in(response: str) -> str | None:
