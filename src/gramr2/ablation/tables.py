@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from markupsafe import Markup
 
 from gramr2.ablation.statistics import Mean, Summary, share_of_the_way
 from gramr2.ablation.variants import FULL, ORACLE, SEED_ONLY, Variant
-from gramr2.backends.hardware import processor
+from gramr2.backends.hardware import versions
 from gramr2.reporting import plots
 from gramr2.reporting.text import percent
 from gramr2.selftraining.folder import write_text
@@ -159,9 +157,8 @@ def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _provenance(results: Sequence[Mapping[str, Any]], command: str) -> str:
     sizes = sorted({each["n"] for each in results})
-    packages = ", ".join(f"{name} {version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
     n = " or ".join(map(str, sizes))
     return (
         f"{command}: n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over seeds, "
-        f"differences paired by seed. {packages}, Python {platform.python_version()}, {processor()}."
+        f"differences paired by seed. {versions()}."
     )

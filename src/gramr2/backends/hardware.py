@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -98,6 +99,12 @@ def processor() -> str:
             name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
     cores = f"{name}, {os.cpu_count()} cores"
     return f"{cores}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else cores
+
+
+def versions() -> str:
+    """What figures were measured with: our version and those of the libraries, Python, and the processor."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
+    return f"{packages}, Python {platform.python_version()}, {processor()}"
 
 
 def release_freed_memory() -> None:

@@ -130,3 +130,45 @@ def pretrain(
             on_step=lambda done, total, loss: progress(done, total),
         )
     say(str(out))
+
+
+@app.command("rlhf")
+def rlhf(
+    judge: Annotated[str, typer.Option("--judge", "-j", help="A judge of the lab: the run of gramr2 lab train.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder; the same command goes on in it.")],
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 1 to N.")] = 3,
+    steps: Annotated[int, typer.Option("--steps", min=2, help="Optimiser steps of the policy.")] = 100,
+    test: Annotated[int, typer.Option("--test", min=1, help="Test prompts that measure the policy.")] = 400,
+    only: Annotated[
+        str | None, typer.Option("--only", help="judge, bradley-terry, verifier, with commas between.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a careless policy with GRPO on the rewards of a judge, a Bradley-Terry model and the verifier; is one hacked?"""
+    set_up_logging(quiet or as_json)
+    from gramr2.backends.hardware import versions
+    from gramr2.cli.opening import require
+    from gramr2.lab.rlhf import Settings, Source
+    from gramr2.lab.rlhf_plan import run_all
+    from gramr2.lab.rlhf_report import HEADERS, rows, write
+
+    names = [each.strip() for each in only.split(",")] if only else list(Source)
+    for name in names:
+        require(name, tuple(Source), "--only")
+    sources = [Source(name) for name in names]
+    results = run_all(
+        judge, out, sources, range(1, seeds + 1), Settings(steps=steps, test=test), Bars(quiet or as_json)
+    )
+    command = f"gramr2 lab rlhf --judge RUN --out DIR --seeds {seeds} --steps {steps} --test {test}"
+    files = write(out, results, f"{command}{f' --only {only}' if only else ''}; {versions()}")
+    if as_json:
+        say(json.dumps({"results": results, "files": [str(file) for file in files]}))
+        return
+    grid = Table(title=f"Right answers of the policy on {test} test prompts")
+    for name in HEADERS:
+        grid.add_column(name, justify="left" if name == HEADERS[0] else "right")
+    for row in rows(results):
+        grid.add_row(*row)
+    show(grid)
+    say("\n".join(map(str, files)))

@@ -7,7 +7,7 @@ stored in fp16, half the size, and loaded as fp32.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,16 @@ def pretrain(
     for number, stage in enumerate(STAGES):
         count = max(1, round(stage.share * steps))
         told = _Steps(on_step, done, steps) if on_step else None
-        train(model, tokenizer, stage, count, seed + number, into, told)
+        train(
+            model,
+            tokenizer,
+            documents(seed + number, stage.kinds),
+            count,
+            stage.learning_rate,
+            seed + number,
+            into,
+            told,
+        )
         done += count
     tokenizer.save_pretrained(into)
 
@@ -81,22 +90,23 @@ def _new(tokenizer: Any) -> LlamaForCausalLM:
 def train(
     model: LlamaForCausalLM,
     tokenizer: Any,
-    stage: Stage,
+    source: Iterator[Document],
     steps: int,
+    learning_rate: float,
     seed: int,
     into: Path,
     told: TrainerCallback | None = None,
 ) -> None:
-    """Train one stage and write the weights as they will be shipped; the next stage goes on from those."""
+    """Train on so many batches of documents and write the weights as they will be shipped; the model itself can go on."""
     encoder = Encoder(tokenizer)
-    rows = [encode(document, encoder) for document in itertools.islice(documents(seed, stage.kinds), steps * BATCH)]
+    rows = [encode(document, encoder) for document in itertools.islice(source, steps * BATCH)]
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
             output_dir=str(into),
             max_steps=steps,
             per_device_train_batch_size=BATCH,
-            learning_rate=stage.learning_rate,
+            learning_rate=learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=steps // 20,
             weight_decay=0.01,

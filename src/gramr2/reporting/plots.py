@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -130,6 +131,28 @@ def forest(rows: Sequence[tuple[str, float, float | None, float | None]], label:
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(label)
         return _svg(figure, f"{label}, by configuration, with 95 % intervals")
+
+
+def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: str, window: int = 5) -> str:
+    """Shares in [0, 1] by step: a thin line per run, and a thick one for the mean of each name's runs.
+
+    Args:
+        window: steps in the moving mean that is drawn; single steps are noisy.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for (name, several), color in zip(runs.items(), (BLUE, ORANGE, GREEN, _INK), strict=False):
+            smooth = [[100 * fmean(run[max(0, i - window + 1) : i + 1]) for i in range(len(run))] for run in several]
+            for run in smooth:
+                axes.plot(range(1, len(run) + 1), run, color=color, linewidth=0.6, alpha=0.5)
+            middle = [fmean(values) for values in zip(*smooth, strict=False)]
+            axes.plot(range(1, len(middle) + 1), middle, color=color, linewidth=2, label=name)
+        axes.set_ylim(0, 100)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.legend(loc="lower right")
+        return _svg(figure, f"{ylabel} by {xlabel}")
 
 
 def _svg(figure: Figure, title: str) -> str:
