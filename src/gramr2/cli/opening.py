@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gramr2.errors import ConfigError, ModelError
+from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.saved import load_template
 from gramr2.judging.scripted import scripted
@@ -19,7 +19,7 @@ def open_judge(
     close: bool,
     mode: str | None,
 ) -> Judge:
-    """A scripted judge, or a transformers model, from the flags that ``judge`` and ``eval`` share.
+    """A scripted judge, a remote one, or a transformers model, from the flags that the commands share.
 
     A judge that gramr2 trained brings the prompt it was trained with (mode and principles); other models get the default
     one. ``mode`` overrides. Without a temperature one vote is greedy and several are sampled at 0.75.
@@ -41,9 +41,9 @@ def open_judge(
     if model.startswith("scripted:"):
         return Judge(scripted(model.removeprefix("scripted:")), load_template(None, mode), sampling)
     if model.startswith("openai:"):
-        raise ModelError(
-            "openai: models are not supported yet; give a local folder, a hub id, a .gguf file or a named model"
-        )
+        from gramr2.backends.openai import OpenAIBackend
+
+        return Judge(OpenAIBackend(model.removeprefix("openai:")), load_template(None, mode), sampling)
     from gramr2.backends.registry import resolve
     from gramr2.backends.transformers import TransformersBackend
 
