@@ -188,7 +188,9 @@ def _errors(app: FastAPI, model: Model) -> None:
             return JSONResponse({"detail": str(error)}, 429, {"Retry-After": f"{error.retry_after:.0f}"})
         if isinstance(error, ClosedError):
             # No use in coming back to a server whose model cannot be loaded.
-            return JSONResponse({"detail": str(error)}, 503, {} if model.failure else {"Retry-After": "1"})
+            if model.failure:
+                return JSONResponse({"detail": str(error), "retry": False}, 503)
+            return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})
         status = 504 if isinstance(error, LateError) else 422 if isinstance(error, DataError | ConfigError) else 500
         return JSONResponse({"detail": str(error)}, status)
 

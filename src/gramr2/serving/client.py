@@ -127,8 +127,11 @@ def _read(path: str, response: httpx.Response, kind: type[Body]) -> Body:
 
 
 def _hopeless(response: httpx.Response) -> bool:
-    """A gramr2 server without a model says 503 and does not ask to be asked again."""
-    return response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "no model" in _detail(response)
+    """A gramr2 server whose model cannot be loaded says that asking again is of no use."""
+    try:
+        return response.json().get("retry") is False
+    except (ValueError, AttributeError):
+        return False
 
 
 def _seconds(response: httpx.Response) -> float:
