@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ from gramr2.ablation.statistics import mean
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import resolve
-from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.backends.registry import fingerprint, resolve
+from gramr2.config import load_config
+from gramr2.config.training import ModelConfig
 from gramr2.data import derive_seed, load_labeled, load_unlabeled, subset
+from gramr2.errors import RunError
 from gramr2.evaluation.metrics import evaluate
 from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.lab.run import run_file
 from gramr2.selftraining.folder import write_json
 from gramr2.training.bradley_terry import train_reward_model
 
 STARTS = ("judge", "pretrained", "bradley-terry")
-TRAINING = TrainingConfig(method="lora", epochs=4, min_steps=350, learning_rate=7e-4, batch_size=4)
-"""of the lab's run, so that the three differ by what they start from"""
+TRAINING = load_config(run_file()).training
+"""the lab's, so that the three differ by what they start from"""
 
 
 def main() -> None:
@@ -65,8 +69,12 @@ def main() -> None:
 def cell(start: str, folder: Path, data: Path, files: dict[str, Path], judge: str, seed: int) -> dict[str, Any]:
     """One training and its accuracy; read back where it is done."""
     done = folder / "cell.json"
+    options = {"judge": fingerprint(resolve(judge)), "test": digest(files["test"]), "data": digest(data)}
     if done.is_file():
-        return dict(json.loads(done.read_text(encoding="utf-8")))
+        known = json.loads(done.read_text(encoding="utf-8"))
+        if known["options"] != options:
+            raise RunError(f"{folder} was made with another judge or test set: give a new folder with --out")
+        return dict(known["found"])
     if start == "bradley-terry":
         found = scalar(folder, data, files["test"], seed)
     else:
@@ -79,11 +87,16 @@ def cell(start: str, folder: Path, data: Path, files: dict[str, Path], judge: st
         before, after, general = result["points"][0], result["points"][-1], result["general"]
         found = {
             "n": after["n"], "before": before["accuracy_strict"], "accuracy": after["accuracy_strict"],
-            "general_before": general and general["before"]["accuracy"],
-            "general_after": general and general["after"]["accuracy"],
+            "general_before": general and general["before"]["accuracy"] * general["before"]["coverage"],
+            "general_after": general and general["after"]["accuracy"] * general["after"]["coverage"],
         }  # fmt: skip
-    write_json(done, found)
+    write_json(done, {"options": options, "found": found})
     return found
+
+
+def digest(file: Path) -> str:
+    """Of a file's bytes."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def scalar(folder: Path, data: Path, test: Path, seed: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     python benchmarks/ranking_quality.py --judge runs/lab --out docs [--sets 60] [--responses 8] [--seeds 3]
 
-Every scheme ranks the same sets with the same greedy judge, which judges a pair once whoever asks. Truth has two ranks, right
+Every scheme ranks the same sets with the same greedy judge. Truth has two ranks, right
 and wrong, so the quality is Kendall's (C − D) over the pairs that the truth tells apart (Somers' D), a tie in the scores counting
 nothing; beside it, how often the first place is right. Intervals are 95 % bootstrap intervals over sets. Writes
 ranking_quality.csv and ranking_quality.svg.
@@ -65,7 +65,9 @@ def main() -> None:
     for name, scheme in schemes:
         runs = [rank(judge, sets, scheme, seed=seed, store=known) for seed in range(options.seeds)]
         quality = [fmean(_tau(run[i], truths[i]) for run in runs) for i in range(len(sets))]
-        first = [fmean(truths[i][run[i].places[0].index] for run in runs) for i in range(len(sets))]
+        # A set without a first place is a miss.
+        first = [fmean((best := run[i].best) is not None and truths[i][best] for run in runs) for i in range(len(sets))]
+        coverage = fmean(each.coverage for run in runs for each in run)
         played = fmean(len(each.matches) for run in runs for each in run)
         low, high = _interval(quality)
         first_low, first_high = _interval(first)
@@ -73,6 +75,7 @@ def main() -> None:
             {
                 "scheme": name, "comparisons": round(played, 2), "sets": len(sets), "responses": n, "seeds": options.seeds,
                 "tau": round(fmean(quality), 4), "low": round(low, 4), "high": round(high, 4),
+                "coverage": round(coverage, 4),
                 "first_right": round(fmean(first), 4), "first_low": round(first_low, 4), "first_high": round(first_high, 4),
             }
         )  # fmt: skip
@@ -115,7 +118,10 @@ def draw(count: int, n: int) -> tuple[list[ResponseSet], list[list[bool]]]:
 
 
 def _tau(ranking: Ranking, truth: Sequence[bool]) -> float:
-    scores = {place.index: place.score if place.score is not None else 0.0 for place in ranking.places}
+    """0 where a response has no score: such a ranking says nothing."""
+    scores = {place.index: place.score for place in ranking.places if place.score is not None}
+    if len(scores) < len(truth):
+        return 0.0
     return float(somersd([int(each) for each in truth], [scores[i] for i in range(len(truth))]).statistic)
 
 

@@ -86,3 +86,11 @@ def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
     same = parse_config(plain.model_dump(mode="json") | {"init": "previous", "filters": []})
     for name in ("init-previous", "no-filter"):
         assert prepare(same, variants[name], 1) == "it is the run itself"
+
+
+def test_a_run_that_finds_rationales_for_its_seed_has_all_variants() -> None:
+    base = parse_config(BASE.model_dump(mode="json") | {"rationale": {"own_for_seed": 2}})
+    found = {variant.name: prepare(base, variant, 1) for variant in variants_for(base)}
+    for name in ("label-only", "label-only-seed", "proving"):
+        made = found[name]
+        assert not isinstance(made, str) and made.config.rationale.own_for_seed == 0

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine, longer
-from test_method import shorter
+from scripted_engine import Script, ScriptedEngine, longer
+from test_method import Notes, shorter
 from typer.testing import CliRunner
 
 from conftest import make
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.few_shot import choose_shots, save_few_shot, with_shots
 from gramr2.adaptation.task import OnRegression, Rationales, Task, parts, run_config
+from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.cli.main import app
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.training import ModelConfig
-from gramr2.errors import ConfigError, DataError, ModelError, RunError
+from gramr2.errors import ConfigError, DataError, ModelError, PromptTooLongError, RunError
 from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -43,9 +45,20 @@ def lines(path: Path, count: int, *, better: str, rationale: bool = True, prefix
 class Adapting(ScriptedEngine):
     """Judges by length before training, and the other way round after it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[GenerationRequest] = []
+
     def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
-        self.script = shorter if "runs" in folder.parts else longer
+        self.script = self._remembered(shorter if "runs" in folder.parts else longer)
         return super().open(folder, model)
+
+    def _remembered(self, script: Script) -> Script:
+        def judge(request: GenerationRequest, seed: int) -> Completion | str:
+            self.requests.append(request)
+            return script(request, seed)
+
+        return judge
 
     def backbone(self, model: ModelConfig) -> Path:
         return Path(model.name)
@@ -112,6 +125,36 @@ def test_a_judge_that_gets_worse_elsewhere_is_refused_unless_that_is_wanted(task
     result = adapt(replace(worse, on_regression=OnRegression.WARN), tmp_path / "out", engine)
     assert result["published"] and result["general"]["fell"] and not engine.jobs
     assert (tmp_path / "out/judge/config.json").exists()
+
+
+def test_a_refusal_after_a_warning_takes_the_judge_back(task: Task, tmp_path: Path) -> None:
+    worse = replace(task, general=lines(tmp_path / "other.jsonl", 30, better="longer", prefix="o"))
+    adapt(replace(worse, on_regression=OnRegression.WARN), tmp_path / "out")
+    with pytest.raises(RunError, match="is not published"):
+        adapt(worse, tmp_path / "out")
+    assert not (tmp_path / "out/judge").exists()
+
+
+def test_a_test_that_the_judge_has_learnt_is_noticed(task: Task, tmp_path: Path) -> None:
+    judge = tmp_path / "run"
+    shutil.copytree(task.model, judge / "judge")
+    (judge / "journal").mkdir()
+    learnt = {"model": "x", "data": {"seed": task.data, "gold": "starter:gold"}, "rounds": 0}
+    (judge / "run.yaml").write_text(json.dumps(learnt))
+    observer = Notes()
+    used = Adapting()
+    Adaptation(replace(task, model=str(judge)), tmp_path / "out", engine_for=lambda _: used, observer=observer).run()
+    assert any("may have been learnt by" in note and "is flattered" in note for note in observer.notes)
+
+
+def test_comparisons_that_are_too_long_are_named_before_anything_is_trained(task: Task, tmp_path: Path) -> None:
+    engine = Adapting()
+    engine.counter = lambda: ScriptedBackend(longer, context_length=300)  # type: ignore[method-assign]
+    with pytest.raises(
+        PromptTooLongError, match=r"task.jsonl: \d+ of \d+ comparisons are too long .* take them out of the file"
+    ):
+        adapt(task, tmp_path / "out", engine)
+    assert not engine.jobs and not (tmp_path / "out").exists()
 
 
 def test_no_general_set_is_no_guard(task: Task, tmp_path: Path) -> None:
@@ -189,8 +232,12 @@ def test_examples_in_the_prompt_are_an_adaptation_without_training(task: Task, t
     assert result["points"][1]["shots"] == 3
     template = load_template(tmp_path / "out/judge")
     assert len(template.shots) == 3
-    assert template.render(make("x")) == load_template(tmp_path / "out/judge").render(make("x"))
     assert len(template.render(make("x"))) == 7
+    n = result["points"][0]["n"]
+    turns = [len(request.messages) for request in engine.requests]
+    assert turns == [1] * 2 * n + [7] * 2 * n + [1] * 2 * 30 + [7] * 2 * 30, (
+        "before and after, both orders, on both sets"
+    )
     assert sorted(p.name for p in (tmp_path / "out/judge").iterdir()) == sorted(
         {p.name for p in Path(task.model).iterdir()} | {"gramr2_judge.json"}
     )
@@ -215,7 +262,14 @@ def test_a_few_shot_judge_leaves_the_model_it_is_made_of_as_it_is(tmp_path: Path
     (model / "config.json").write_text("{}")
     save_template(JudgeTemplate(JudgeMode.LABEL, ("One.",)), model)
     shots = (LabeledComparison(make("1"), Label.TIE),)
-    save_few_shot(model, JudgeTemplate(JudgeMode.LABEL, ("One.",), shots), tmp_path / "judge")
+    (model / "model.safetensors").write_bytes(b"w")
+    (tmp_path / "linked").mkdir()
+    for file in model.iterdir():
+        (tmp_path / "linked" / file.name).symlink_to(file)
+    save_few_shot(tmp_path / "linked", JudgeTemplate(JudgeMode.LABEL, ("One.",), shots), tmp_path / "judge")
+    assert not any(file.is_symlink() for file in (tmp_path / "judge").iterdir()), "as the hub's cache has them"
+    (tmp_path / "judge/config.json").write_text("changed")
+    assert (model / "config.json").read_text() == "{}"
     assert load_template(model).shots == ()
     assert load_template(tmp_path / "judge").shots == shots
     (model / "gramr2_judge.json").write_text('{"mode": "sing"}')

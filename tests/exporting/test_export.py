@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from conftest import labeled, make
@@ -23,6 +25,7 @@ from gramr2.exporting.source import Source, find
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Order, Outcome
+from gramr2.selftraining.folder import record_of
 
 
 def run(*arguments: str) -> Any:
@@ -54,7 +57,6 @@ def test_a_judge_is_exported_with_its_prompt_and_its_card(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_an_adapter_is_merged_and_decides_as_before(tmp_path: Path) -> None:
-    import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -93,17 +95,18 @@ def decision(*outcomes: Outcome, p: float = 0.7, name: str = "c", rationale: str
 
 def test_decisions_that_change_are_refused_and_shifts_are_told() -> None:
     same = decision(Outcome.A, Outcome.A)
-    assert _compare([same], [decision(Outcome.A, Outcome.A, p=0.6, rationale="Thus.")]) == Check(
-        1, pytest.approx(0.1), 0.0
-    )
+    moved = decision(Outcome.A, Outcome.A, p=0.6, rationale="Thus.")
+    assert _compare([same], [moved], "keep") == Check(1, pytest.approx(0.1), 0.0)
     for other in (decision(Outcome.B, Outcome.B), decision(Outcome.A, Outcome.TRUNCATED)):
         with pytest.raises(RunError, match=r"decides 1 of 2 comparisons otherwise \(the first, 'c': A and A before"):
-            _compare([same, same], [same, other])
+            _compare([same, same], [same, other], "keep")
+    with pytest.raises(RunError, match="keep the precision with --dtype keep"):
+        _compare([same], [decision(Outcome.B, Outcome.B)], "float16")
 
 
 @pytest.mark.slow
 def test_nothing_is_left_of_an_export_that_decides_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(before: object, after: object) -> None:
+    def refuses(before: object, after: object, dtype: str) -> None:
         raise RunError("otherwise")
 
     monkeypatch.setattr("gramr2.exporting.export._compare", refuses)
@@ -131,7 +134,7 @@ def test_the_card_of_a_run_has_its_counts_and_intervals(tmp_path: Path) -> None:
     config = {
         "seed": 7, "model": {"name": "smollm2-135m"}, "training": {"method": "lora", "learning_rate": 1e-4},
         "rationale": {"source": "joint"}, "filters": [{"kind": "confidence"}],
-        "data": {"seed": [{"path": "/home/me/seed.jsonl"}], "pool": [{"path": "lab:unlabeled"}], "gold": [{"path": "lab:gold"}]},
+        "data": {"seed": [{"path": "/home/me/seed.jsonl"}, {"path": "../acme/more.jsonl"}], "pool": [{"path": "lab:unlabeled"}], "gold": [{"path": "lab:gold"}]},
     }  # fmt: skip
     counts = {"n": 17, "labels": {"A": 4, "B": 3, "tie": 10}, "with_rationale": 17}
     data = {"seed": counts, "pool": {"n": 480}, "gold": counts | {"n": 90, "longer_response_accuracy": 0.3}}
@@ -144,18 +147,25 @@ def test_the_card_of_a_run_has_its_counts_and_intervals(tmp_path: Path) -> None:
     source = Source(tmp_path, None, tmp_path, "smollm2-135m")
     text = card(source, JudgeTemplate(principles=("Be kind.",)), Check(64, 0.0, 1.0), "float32", "my-judge")
     assert yaml.safe_load(text.split("---")[1])["license"] == "apache-2.0"
-    assert "| labelled seed | 17 (A 4, B 3, tie 10; 17 with a rationale) | seed.jsonl |" in text
+    assert "| labelled seed | 17 (A 4, B 3, tie 10; 17 with a rationale) | seed.jsonl, more.jsonl |" in text
     assert "| seed judge | 90 | 80.0 % | 71.0 % to 87.0 % | 100.0 % | 10.0 % | 0 of 0 | – |" in text
     assert "1. Be kind." in text
-    assert "/home/me" not in text
+    assert "/home/me" not in text and "acme" not in text
+    moved = card(
+        Source(tmp_path, None, tmp_path, "/home/me/gone"), JudgeTemplate(), Check(64, 0.0, 1.0), "float32", "j"
+    )
+    assert "/home/me" not in moved and "from `gone`" in moved
 
 
-def test_the_card_of_an_adaptation_has_both_sides(tmp_path: Path) -> None:
+def test_the_card_of_an_adaptation_has_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change = {"difference": 0.1, "low": 0.02, "high": 0.2, "p_value": 0.0001}
     points = [METRICS | {"trained_on": 0}, METRICS | {"trained_on": 48, "accuracy": 0.9, "change": change}]
     adaptation = {"model": "owner/judge", "points": points, "general": None}
     (tmp_path / "adaptation.json").write_text(json.dumps(adaptation))
     source = Source(tmp_path, None, tmp_path, "owner/judge")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert "base_model" not in yaml.safe_load(card(source, JudgeTemplate(), Check(8, 0, 1), "x", "y").split("---")[1])
+    (tmp_path / "models--owner--judge").mkdir()
     text = card(source, JudgeTemplate(), Check(8, 0.0, 1.0), "float16", "adapted")
     assert yaml.safe_load(text.split("---")[1])["base_model"] == "owner/judge"
     assert "| after | 90.0 % |" in text
@@ -171,6 +181,9 @@ def test_the_hub_gets_the_folder_and_its_refusal_loses_nothing(tmp_path: Path, m
         def create_repo(self, name: str, **options: Any) -> None:
             sent.append((name, options))
 
+        def repo_info(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(private=name != "me/public")
+
         def upload_folder(self, repo_id: str, folder_path: Path, commit_message: str) -> SimpleNamespace:
             sent.append(sorted(file.name for file in folder_path.iterdir()))
             return SimpleNamespace(commit_url="https://hub/commit/1")
@@ -184,6 +197,10 @@ def test_the_hub_gets_the_folder_and_its_refusal_loses_nothing(tmp_path: Path, m
     assert sent[0] == ("me/judge", {"private": True, "exist_ok": True})
     assert {"README.md", "config.json", "gramr2_judge.json", "model.safetensors", "tokenizer.json"} <= set(sent[1])
 
+    public = [*common[:-2], "me/public", "--private", "-o", str(tmp_path / "three")]
+    assert "is there already and public, so nothing was uploaded" in str(run(*public).exception)
+    assert len(sent) == 3
+
     def offline(self: Hub, **options: Any) -> None:
         raise ConnectionError("no route to the hub")
 
@@ -192,3 +209,27 @@ def test_the_hub_gets_the_folder_and_its_refusal_loses_nothing(tmp_path: Path, m
     assert isinstance(failed.exception, RunError)
     assert "is complete, but the hub did not take it as me/judge (no route to the hub)" in str(failed.exception)
     assert (tmp_path / "two/README.md").exists()
+
+
+def test_only_a_run_or_an_adaptation_is_a_record(tmp_path: Path) -> None:
+    """Anybody may call a file run.yaml."""
+    (tmp_path / "run.yaml").write_text("model: lab-tiny")
+    (tmp_path / "judge").mkdir()
+    assert record_of(tmp_path) is record_of(tmp_path / "judge") is None
+    (tmp_path / "journal").mkdir()
+    assert record_of(tmp_path) == record_of(tmp_path / "judge") == tmp_path
+    (tmp_path / "other").mkdir()
+    assert record_of(tmp_path / "other") is None
+
+
+@pytest.mark.slow
+def test_an_adapter_that_does_not_fit_is_a_sentence(tmp_path: Path) -> None:
+    settings = {"peft_type": "LORA", "base_model_name_or_path": "lab-tiny", "r": 4, "target_modules": ["q_proj"]}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=r"has no adapter_model.safetensors"):
+        export(find(str(tmp_path)), tmp_path / "out", [make("1")])
+    save_file({"base_model.model.x.lora_A.weight": torch.zeros(4, 7)}, tmp_path / "adapter_model.safetensors")
+    settings["target_modules"] = ["nowhere"]
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match="does not go with its model"):
+        export(find(str(tmp_path)), tmp_path / "out", [make("1")])

@@ -89,7 +89,8 @@ def test_hacking_is_a_reward_that_rises_while_truth_falls() -> None:
     found = hacking(steps((0.2, 0.8), (0.5, 0.5), spread=0.2))
     assert found["truth"]["low"] < 0 < found["truth"]["high"] and not found["hacked"]
     level: list[dict[str, float | None]] = [{"reward": None, "truth": 0.5}, *steps((0.5, 0.5), (0.5, 0.5), spread=0.0)]
-    assert hacking(level)["reward"] == {"first": 0.5, "last": 0.5, "change": 0.0, "low": 0.0, "high": 0.0}
+    assert hacking(level)["reward"] == {"first": 0.5, "last": 0.5, "change": 0.0, "low": None, "high": None}
+    assert hacking(level)["hacked"] is hacking(steps((0.2, 0.8), (0.6, 0.3))[::5])["hacked"] is None
 
 
 def cell(seed: int, after: float) -> dict[str, Any]:

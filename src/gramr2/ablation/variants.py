@@ -105,6 +105,7 @@ def _label_only(raw: Raw) -> str | None:
     if raw["judge"]["mode"] == "label":
         return "the run itself is label-only"
     raw["judge"]["mode"], raw["rationale"]["source"], raw["final"] = "label", "none", None
+    raw["rationale"]["own_for_seed"] = 0
     raw["filters"] = [each for each in raw["filters"] if each["kind"] not in _OF_RATIONALES]
     return None
 
@@ -144,7 +145,7 @@ def _no_curriculum(raw: Raw) -> str | None:
 def _proving(raw: Raw) -> str | None:
     if raw["rationale"]["source"] != "joint":
         return "the run's rationales are not the judge's own"
-    raw["rationale"]["source"] = "proving"
+    raw["rationale"]["source"], raw["rationale"]["own_for_seed"] = "proving", 0
     return None
 
 

@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gramr2.adaptation.few_shot import save_few_shot, with_shots
 from gramr2.adaptation.task import OnRegression, Task, parts, run_config
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.config import RunConfig
-from gramr2.data import load_labeled, overlap
-from gramr2.errors import ConfigError, DataError, RunError
+from gramr2.config import RunConfig, parse_config
+from gramr2.data import OnBadRow, load_labeled, overlap
+from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
-from gramr2.judging.budget import overlong, refuse
+from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.records import comparison_row, decision_row, labeled_row, read_jsonl, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.reporting.text import p_value
 from gramr2.selftraining.engine import Engine, LocalEngine
-from gramr2.selftraining.folder import RunFolder, write_json
+from gramr2.selftraining.folder import RunFolder, record_of, write_json
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.observer import Observer, Silent
+from gramr2.selftraining.sources import read_labeled
 
 ALPHA = 0.05
 RESULT, PLAN = "adaptation.json", "plan.json"
@@ -91,8 +96,10 @@ class Adaptation:
         config = run_config(task, template, None, learnt)
         engine = self.engine_for(config)
         start = engine.backbone(config.model)
+        _refuse_long(engine, config, template, {task.data: learnt, "--test": test, "--general": general})
         with self.folder.locked():
-            self._adopt(fingerprint(own), [items, test, general])
+            self._adopt(f"{fingerprint(own)} {template.hash}", [items, test, general])
+            self._warn_of_known(test)
             before = self._measure(engine, config, start, template, test, "before")
             points: list[dict[str, Any]] = [self._point(0, before, before, test)]
             if task.shots:
@@ -117,11 +124,15 @@ class Adaptation:
             result["published"] = not refused
             write_json(self.folder.path / RESULT, result)
             if refused:
+                shutil.rmtree(self.folder.judge, ignore_errors=True)
                 change = result["general"]["change"]
+                remedy = (
+                    "show other examples" if task.shots else f"it is in {model}; mix general comparisons in, train less"
+                )
                 raise RunError(
                     f"the adapted judge is significantly worse on {task.general} ({100 * change['difference']:+.1f} points, "
-                    f"McNemar p = {change['p_value']:.3f}) and is not published: it is in {model}; mix general comparisons into "
-                    "the data, train less, or take it as it is with --on-regression warn"
+                    f"McNemar {p_value(change['p_value'])}) and is not published: {remedy}, or take it as it is with "
+                    "--on-regression warn"
                 )
             if task.shots:
                 save_few_shot(start, adapted, self.folder.judge)
@@ -136,6 +147,29 @@ class Adaptation:
                 f"{self.task.model} has no weights here to adapt: give a model folder, a hub id or a named model"
             )
         return resolve(self.task.model)
+
+    def _warn_of_known(self, test: Sequence[LabeledComparison]) -> None:
+        """Say so where the judge was trained on what measures it: its accuracy before is flattered then."""
+        record = record_of(Path(self.task.model).expanduser())
+        files = [*record.glob("rounds/*/kept.jsonl"), *record.glob("rounds/0/seed.jsonl")] if record else []
+        known = [item.comparison for file in files if file.stat().st_size for item in load_labeled(str(file))[0]]
+        if record and (record / "run.yaml").is_file():
+            run = parse_config(
+                yaml.safe_load((record / "run.yaml").read_text(encoding="utf-8")), str(record / "run.yaml")
+            )
+            for source in run.data.seed:
+                try:
+                    known += [item.comparison for item in read_labeled(source, OnBadRow.SKIP)[0]]
+                except DataError:
+                    self.observer.note(
+                        f"{source.path} is not there any more, so whether {self.task.model} knows the test is not known"
+                    )
+        found = overlap(known, [item.comparison for item in test])
+        if found:
+            self.observer.note(
+                f"{len(found)} of the {len(test)} comparisons that measure may have been learnt by {self.task.model} already "
+                f"(the first: {found[0][1]!r}): its accuracy before is flattered; name others with --test"
+            )
 
     def _adopt(self, model: str, data: Sequence[Sequence[LabeledComparison]]) -> None:
         rows = json.dumps([[labeled_row(item) for item in part] for part in data], sort_keys=True)
@@ -184,8 +218,6 @@ class Adaptation:
         comparisons = [item.comparison for item in items]
         if not file.exists():
             judge = Judge(engine.open(model, config.model), template, Sampling(**sampling))
-            room = config.judge.gold.max_new_tokens
-            refuse(overlong(judge.backend, template, [(c, "") for c in comparisons], new_tokens=room), len(items), name)
             with self.observer.task(f"judge {len(items)} comparisons ({name})") as progress:
                 decisions = judge.judge(comparisons, seed=config.seed, progress=progress)
             accuracy = asdict(evaluate(items, decisions, config.seed))
@@ -228,6 +260,26 @@ class Adaptation:
             "change": asdict(change),
             "fell": change.p_value < ALPHA and change.difference < 0,
         }
+
+
+def _refuse_long(
+    engine: Engine, config: RunConfig, template: JudgeTemplate, parts: dict[str, Sequence[LabeledComparison]]
+) -> None:
+    """Better said now than after the first training.
+
+    Raises:
+        PromptTooLongError: a comparison leaves no room for its answer.
+    """
+    counter, room = engine.counter(), config.judge.gold.max_new_tokens
+    for name, items in parts.items():
+        answers = (template.answer(item.label, item.rationale) for item in items)
+        pairs = [(item.comparison, "".join(answer)) for item, answer in zip(items, answers, strict=True)]
+        found = overlong(counter, template, pairs, new_tokens=room)
+        if found:
+            raise PromptTooLongError(
+                f"{name}: {len(found)} of {len(items)} comparisons are too long for the model (the first, {found[0].id!r}, has "
+                f"{found[0].tokens} tokens, and there is room for {found[0].allowed}): take them out of the file"
+            )
 
 
 def _label(row: dict[str, Any]) -> Label | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,6 @@ from gramr2.data import fraction
 from gramr2.errors import ConfigError
 from gramr2.judging.saved import PROMPT_FILE, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.selftraining.folder import link_tree
 
 
 def choose_shots(items: Sequence[LabeledComparison], count: int, seed: int) -> tuple[LabeledComparison, ...]:
@@ -42,9 +42,20 @@ def save_few_shot(model: Path, template: JudgeTemplate, into: Path) -> None:
     """A judge folder with the model's own weights and this prompt; it appears when it is complete."""
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
-    link_tree(model, scratch)
-    # What is linked belongs to the model as well: a prompt of its own must be a file of its own.
+    shutil.copytree(model, scratch, copy_function=_copy)
     (scratch / PROMPT_FILE).unlink(missing_ok=True)
     save_template(template, scratch)
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
+
+
+def _copy(source: str, target: str) -> None:
+    """A copy, but of weights a hard link where the disk can: nobody edits those in place, and they may be large."""
+    if source.endswith(".safetensors"):
+        try:
+            os.link(os.path.realpath(source), target)
+        except OSError:
+            pass
+        else:
+            return
+    shutil.copy2(source, target)

@@ -10,7 +10,7 @@ from typing import Any
 from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig, parse_config
 from gramr2.config.training import EarlyStopConfig, TrainingConfig
-from gramr2.data import in_part
+from gramr2.data import in_part, subset
 from gramr2.errors import ConfigError
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 
@@ -75,7 +75,7 @@ def parts(task: Task, items: Sequence[LabeledComparison]) -> tuple[list[LabeledC
         ConfigError: too few comparisons would be held out, or a size is larger than what there is to learn from.
     """
     if task.test is None:
-        held_out = [item for item in items if in_part(item.comparison, 0, task.held_out)]
+        held_out = [item for item in items if in_part(item.comparison, 1 - task.held_out, 1)]
         if len(held_out) < MIN_HELD_OUT:
             raise ConfigError(
                 f"{task.data}: of its {len(items)} comparisons {len(held_out)} would be held out, too few to measure on: name "
@@ -99,9 +99,9 @@ def run_config(task: Task, template: JudgeTemplate, size: int | None, learnt: Se
     data: dict[str, Any] = {"path": task.data, "limit": size}
     gold: dict[str, Any] = {"path": task.test or task.data}
     if task.test is None:
-        data["part"], gold["part"] = [task.held_out, 1.0], [0.0, task.held_out]
+        data["part"], gold["part"] = [0.0, 1 - task.held_out], [1 - task.held_out, 1.0]
     sampling = {"max_new_tokens": task.max_new_tokens, "close_on_budget": task.close_on_budget}
-    mode, rationale = template.mode.value, _rationale(task, template, learnt)
+    mode, rationale = template.mode.value, _rationale(task, template, learnt, size)
     if rationale["source"] == "none":
         mode = JudgeMode.LABEL.value
     raw = {
@@ -117,7 +117,9 @@ def run_config(task: Task, template: JudgeTemplate, size: int | None, learnt: Se
     return parse_config(raw, "adapt")
 
 
-def _rationale(task: Task, template: JudgeTemplate, learnt: Sequence[LabeledComparison]) -> dict[str, Any]:
+def _rationale(
+    task: Task, template: JudgeTemplate, learnt: Sequence[LabeledComparison], size: int | None
+) -> dict[str, Any]:
     with_one = sum(item.rationale is not None for item in learnt)
     chosen = task.rationales or (
         Rationales.NONE
@@ -135,7 +137,9 @@ def _rationale(task: Task, template: JudgeTemplate, learnt: Sequence[LabeledComp
     if chosen is Rationales.DATA and not with_one:
         raise ConfigError(f"{task.data}: no row has a rationale: take --rationales {', '.join(_OTHERS)}")
     if chosen is Rationales.PROOFS:
-        return {"source": "proving", "proving": {"train": with_one > 0, "max_new_tokens": task.max_new_tokens}}
+        drawn = learnt if size is None else subset(learnt, size, task.seed, key=lambda item: item.comparison.id)
+        teachers = any(item.rationale is not None for item in drawn)
+        return {"source": "proving", "proving": {"train": teachers, "max_new_tokens": task.max_new_tokens}}
     return {"source": "joint", "own_for_seed": OWN_VOTES if chosen is Rationales.OWN else 0}
 
 

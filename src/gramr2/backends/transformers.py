@@ -42,6 +42,23 @@ class Batching:
     cache_bytes: int = 3 << 30
 
 
+def with_adapter(model: Any, adapter: Path) -> Any:
+    """The model with a LoRA adapter on it, not merged.
+
+    Raises:
+        ModelError: the adapter has no safetensors, or does not fit.
+    """
+    from peft import PeftModel
+
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{adapter} has no adapter_model.safetensors: save the adapter again with save_pretrained")
+    try:
+        return PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"the adapter in {adapter} does not go with its model: {reason}") from error
+
+
 class TransformersBackend:
     """A causal language model from a folder, the hub, a GGUF file or a named model.
 
@@ -51,6 +68,7 @@ class TransformersBackend:
         dtype: ``auto`` (fp32 on CPU, bf16 on a GPU that has it), ``float32``, ``bfloat16`` or ``float16``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
         trust_remote_code: run Python code that comes with the model. Off unless asked for.
+        adapter: folder of a LoRA adapter on the model, which may bring a tokenizer of its own.
 
     Raises:
         ModelNotFoundError: nothing answers to that name.
@@ -67,20 +85,24 @@ class TransformersBackend:
         trust_remote_code: bool = False,
         chat_template_options: dict[str, Any] | None = None,
         batching: Batching | None = None,
+        adapter: Path | None = None,
     ) -> None:
         folder = resolve(str(model), revision=revision)
+        speaks = adapter if adapter and (adapter / "tokenizer_config.json").is_file() else folder
         keep_freed_memory()
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.batching = batching or Batching()
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            tokenizer = AutoTokenizer.from_pretrained(speaks, trust_remote_code=trust_remote_code)
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=self.dtype, trust_remote_code=trust_remote_code, use_safetensors=True
             )
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"the model in {folder} cannot be loaded: {reason}") from error
+        if adapter:
+            loaded = with_adapter(loaded, adapter)
         self.model = loaded.to(self.device).eval()
         self.config = self.model.config.get_text_config(decoder=True)
         self.encoder = Encoder(tokenizer, chat_template_options)

@@ -47,7 +47,7 @@ def adapt(
     ] = 0.2,
     epochs: Annotated[float, typer.Option("--epochs", min=0.01, help="Passes over the data, at most.")] = 10,
     min_steps: Annotated[int, typer.Option("--min-steps", min=0, help="More passes if these are fewer steps.")] = 0,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")] = 2e-4,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=1e-12, help="Peak learning rate.")] = 2e-4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Examples per step.")] = 8,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Rank of the LoRA update.")] = 16,
     patience: Annotated[
@@ -100,6 +100,7 @@ def adapt(
         say(json.dumps(result | {"judge": str(out / "judge")}))
         return
     show(_table(result))
+    say("Accuracy is over decided comparisons; a change counts what is not decided as wrong.")
     say(_on_general(result))
     say("\n".join([f"judge  {out / 'judge'}", f"figures {out / 'adaptation.json'}", *map(str, files)]))
 

@@ -93,6 +93,8 @@ def _push(folder: Path, repository: str, private: bool) -> str:
     try:
         api = HfApi()
         api.create_repo(repository, private=private, exist_ok=True)
+        if private and not api.repo_info(repository).private:
+            raise RunError(f"{repository} is there already and public, so nothing was uploaded; {folder} is complete")
         done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Add the judge")
     except (client_error, errors.LocalTokenNotFoundError, errors.HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

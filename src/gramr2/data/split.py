@@ -51,10 +51,9 @@ def split_by_prompt(
     second: set[str] = set()
     taken = 0
     for prompt in sorted(prompts, key=lambda text: (fraction(seed, "split", text), text)):
-        if taken + prompts[prompt] > round(share * len(items)):
-            break
-        second.add(prompt)
-        taken += prompts[prompt]
+        if taken + prompts[prompt] <= round(share * len(items)):
+            second.add(prompt)
+            taken += prompts[prompt]
     of_second = [_fold(item.comparison.prompt_text) in second for item in items]
     return (
         tuple(item for item, there in zip(items, of_second, strict=True) if not there),

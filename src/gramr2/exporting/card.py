@@ -27,22 +27,22 @@ def card(source: Source, template: JudgeTemplate, check: Check, dtype: str, name
         loader=PackageLoader("gramr2.exporting", "."), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"percent": percent, "p_value": p_value, "points": lambda value: f"{100 * value:+.1f}"}
-    base = source.base
-    known = NAMED_MODELS.get(base or "")
+    known = NAMED_MODELS.get(source.base or "")
     metadata: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["reward-model", "llm-as-a-judge", "gramr2"],
     }
-    # Only what the hub can follow: a folder of this machine is nothing to it.
-    if base and base.count("/") == 1 and not Path(base).exists():
-        metadata["base_model"] = base
+    # Only what the hub can follow: a folder of this machine is nothing to it, and may look like OWNER/NAME.
+    of_hub = source.base is not None and _from_hub(source.base)
+    if of_hub:
+        metadata["base_model"] = source.base
     if known:
         metadata["license"] = known.license.lower()
     return environment.get_template("card.md.j2").render(
         metadata=yaml.safe_dump(metadata, sort_keys=False).strip(),
         name=name,
-        base=base and (base if not Path(base).exists() else Path(base).name),
+        base=source.base if of_hub or known or source.base is None else Path(source.base).name,
         template=template,
         rendered=template.render(_PLACEHOLDERS)[-1].content,
         adaptation=_adaptation(source.record),
@@ -77,6 +77,16 @@ def _run(record: Path | None) -> dict[str, Any] | None:
     }
 
 
+def _from_hub(name: str) -> bool:
+    """Whether a model of this name has been taken from the hub: the hub's cache has it."""
+    from huggingface_hub import constants
+
+    owner, slash, rest = name.partition("/")
+    return bool(slash) and "/" not in rest and Path(constants.HF_HUB_CACHE, f"models--{owner}--{rest}").is_dir()
+
+
 def _plain(path: str) -> str:
-    """A source without the folders of this machine."""
-    return Path(path).name if Path(path).is_absolute() else path
+    """A source without the folders of this machine: named data sets and hub ids stay, of a file the name."""
+    named = path.startswith(("lab:", "starter:", "hub:"))
+    hub = path.count("/") == 1 and not path.startswith((".", "/", "~")) and not Path(path).suffix
+    return path if named or hub else Path(path).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 
 import torch
 
-from gramr2.backends.transformers import TransformersBackend
-from gramr2.comparison import Comparison
+from gramr2.backends.transformers import TransformersBackend, with_adapter
+from gramr2.comparison import Comparison, Label
 from gramr2.errors import ConfigError, RunError
 from gramr2.exporting.source import Source
 from gramr2.judging.judge import Judge, Sampling
@@ -47,7 +48,7 @@ def export(
     observer: Observer | None = None,
 ) -> tuple[Path, JudgeTemplate, Check]:
     """Merge, save, reload, and compare decisions. Returns a complete folder beside ``out``, still to be described and renamed
-    (``publish``), the prompt that was saved with it, and what the check saw.
+    (``publish``), the prompt that was saved with it, and what the check saw. ``dtype`` «keep» is as stored, of an adapter fp32.
 
     Raises:
         ConfigError: ``out`` is in the way, or nothing was given to check on.
@@ -58,20 +59,23 @@ def export(
     if not comparisons:
         raise ConfigError("an export is checked on comparisons, and there is none")
     observer = observer or Silent()
-    template = load_template(source.judge)
+    template = source.template
     sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=max_new_tokens)
     with observer.task(f"judge {len(comparisons)} comparisons as it is") as progress:
-        before = Judge(_original(source), template, sampling).judge(comparisons, progress=progress)
-    scratch = out.with_name(f"{out.name}.tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
+        original = TransformersBackend(source.weights, adapter=source.adapter)
+        before = Judge(original, template, sampling).judge(comparisons, progress=progress)
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
+        scratch.chmod(0o755)
         _save(source, scratch, dtype)
         save_template(template, scratch)
         with observer.task(f"judge {len(comparisons)} comparisons as saved") as progress:
             after = Judge(TransformersBackend(scratch), load_template(scratch), sampling).judge(
                 comparisons, progress=progress
             )
-        check = _compare(before, after)
+        check = _compare(before, after, dtype)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -80,18 +84,10 @@ def export(
 
 def publish(scratch: Path, out: Path) -> None:
     """Give the described folder its name."""
+    out = out.absolute()
     if out.exists():
         out.rmdir()
     scratch.rename(out)
-
-
-def _original(source: Source) -> TransformersBackend:
-    backend = TransformersBackend(source.weights)
-    if source.adapter:
-        from peft import PeftModel
-
-        backend.model = PeftModel.from_pretrained(backend.model, source.adapter).eval()
-    return backend
 
 
 def _save(source: Source, into: Path, dtype: str) -> None:
@@ -103,17 +99,15 @@ def _save(source: Source, into: Path, dtype: str) -> None:
         source.weights, dtype=torch.float32 if source.adapter else kept, use_safetensors=True
     )
     if source.adapter:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, source.adapter).merge_and_unload()
+        model = with_adapter(model, source.adapter).merge_and_unload()
         if dtype != "keep":
             model = model.to(kept)
     model.save_pretrained(into, max_shard_size=SIZE_OF_A_FILE)
-    has_own = (source.judge / "tokenizer_config.json").is_file()
-    AutoTokenizer.from_pretrained(source.judge if has_own else source.weights).save_pretrained(into)
+    own = source.adapter and (source.adapter / "tokenizer_config.json").is_file()
+    AutoTokenizer.from_pretrained(source.adapter if own else source.weights).save_pretrained(into)
 
 
-def _compare(before: Sequence[Decision], after: Sequence[Decision]) -> Check:
+def _compare(before: Sequence[Decision], after: Sequence[Decision], dtype: str) -> Check:
     """Hold the decisions against each other.
 
     Raises:
@@ -128,12 +122,14 @@ def _compare(before: Sequence[Decision], after: Sequence[Decision]) -> Check:
         old, new = changed[0]
         raise RunError(
             f"the saved judge decides {len(changed)} of {len(before)} comparisons otherwise (the first, {old.id!r}: "
-            f"{_said(old)} before, {_said(new)} after), so nothing is exported: keep the precision with --dtype keep"
+            f"{_said(old)} before, {_said(new)} after), so nothing is exported"
+            + (": keep the precision with --dtype keep" if dtype != "keep" else "; it is not the model that was judged")
         )
     shifts = [
         abs(old.probabilities[label] - new.probabilities[label])
         for old, new in zip(before, after, strict=True)
-        if old.probabilities and new.probabilities and (label := old.label)
+        if old.probabilities and new.probabilities
+        for label in Label
     ]
     same = sum(old.rationale == new.rationale for old, new in zip(before, after, strict=True))
     return Check(len(before), max(shifts, default=0.0), same / len(before))

@@ -11,6 +11,9 @@ import yaml
 
 from gramr2.backends.registry import resolve
 from gramr2.errors import ModelError
+from gramr2.judging.saved import PROMPT_FILE, load_template
+from gramr2.judging.template import JudgeTemplate
+from gramr2.selftraining.folder import record_of
 
 ADAPTER_FILE = "adapter_config.json"
 
@@ -26,9 +29,10 @@ class Source:
     base: str | None
 
     @property
-    def judge(self) -> Path:
-        """The folder that has the judge's prompt and tokenizer."""
-        return self.adapter or self.weights
+    def template(self) -> JudgeTemplate:
+        """The judge's prompt: the adapter's own, else that of its model."""
+        own = self.adapter and (self.adapter / PROMPT_FILE).is_file()
+        return load_template(self.adapter if own else self.weights)
 
 
 def find(model: str) -> Source:
@@ -42,24 +46,16 @@ def find(model: str) -> Source:
     path = Path(model).expanduser()
     file = path / ADAPTER_FILE
     if not file.is_file():
-        weights = resolve(model)
-        record = _record(path) if path.is_dir() else None
-        return Source(weights, None, record, model_of(record) if record else None)
+        record = record_of(path)
+        return Source(resolve(model), None, record, model_of(record) if record else None)
     try:
-        base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except ValueError as error:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        base, revision = settings.get("base_model_name_or_path"), settings.get("revision")
+    except (ValueError, AttributeError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(base, str) or not base:
         raise ModelError(f"{file} does not say which model the adapter belongs to (base_model_name_or_path)")
-    return Source(resolve(base), path, None, base)
-
-
-def _record(path: Path) -> Path | None:
-    """The folder of the run or adaptation that a judge folder is, or is in."""
-    for folder in (path, path.absolute().parent):
-        if (folder / "run.yaml").is_file() or (folder / "adaptation.json").is_file():
-            return folder
-    return None
+    return Source(resolve(base, revision=revision), path, None, base)
 
 
 def model_of(record: Path) -> str:

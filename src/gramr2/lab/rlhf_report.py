@@ -1,4 +1,4 @@
-"""What came out of RLHF in the lab, over seeds: a table, its CSV, and the curves of reward and truth."""
+"""What came out of RLHF in the lab, over seeds: a table, its CSV, and the curves of truth."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gramr2.selftraining.folder import write_text
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 """by source of the reward, a result per seed"""
 HEADERS = (
-    "reward",
+    "rewarded by",
     "seeds",
     "right before",
     "right after",
     "change, points",
     "greedy after",
-    "reward",
-    "truth",
+    "reward change",
+    "truth change",
     "hacked",
 )
 
@@ -46,7 +46,7 @@ def rows(results: Results) -> list[tuple[str, ...]]:
                 _points(change),
                 _share(mean(greedy, 0, 1)),
                 *(f"{mean(values).value:+.2f}" for values in moved),
-                f"{sum(bool(each['check']['hacked']) for each in cells)} of {len(cells)}",
+                _hacked(cells),
             )
         )
     return found
@@ -80,13 +80,18 @@ def write(out: Path, results: Results, provenance: str) -> list[Path]:
     body += ["| " + " | ".join(row) + " |" for row in rows(results)]
     legend = (
         "Shares of right answers on the test prompts, sampled as in training unless greedy is said; 95 % t intervals over seeds, "
-        "changes paired by seed. «reward» and «truth» are the mean changes from the first to the last fifth of the steps, on "
+        "changes paired by seed. The changes of reward and truth are from the first to the last fifth of the steps, on "
         "what was rewarded; «hacked» counts seeds where the reward rose and truth fell, both beyond chance."
     )
     write_text(page, "\n".join(["# RLHF in the lab", "", *body, "", legend, "", provenance, ""]))
     drawn = {source: [[each["truth"] for each in cell["steps"]] for cell in cells] for source, cells in results.items()}
     write_text(figure, curves(drawn, "step", "right answers among the rewarded, %"))
     return [table, page, figure]
+
+
+def _hacked(cells: Sequence[Mapping[str, Any]]) -> str:
+    known = [each["check"]["hacked"] for each in cells if each["check"]["hacked"] is not None]
+    return f"{sum(known)} of {len(known)}" if known else "–"
 
 
 def _share(value: Mean) -> str:

@@ -101,13 +101,29 @@ class RunFolder:
         scratch.rename(self.judge)
 
 
+def record_of(path: Path) -> Path | None:
+    """The run or adaptation that a folder is, or whose ``judge`` it is; None where it is neither."""
+    folders = [path] if path.name != "judge" else [path, path.absolute().parent]
+    for folder in folders:
+        # Anybody may call a file run.yaml; a run has a journal beside it, and an adaptation its plan.
+        run = (folder / "run.yaml").is_file() and (folder / "journal").is_dir()
+        if run or ((folder / "adaptation.json").is_file() and (folder / "plan.json").is_file()):
+            return folder
+    return None
+
+
 def link_tree(source: Path, target: Path) -> None:
     """Copy a tree by hard links, or byte for byte where the disk has none."""
     try:
-        shutil.copytree(source, target, copy_function=os.link)
+        shutil.copytree(source, target, copy_function=_link)
     except (OSError, shutil.Error):
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target)
+
+
+def _link(source: str, target: str) -> None:
+    # The hub's cache is made of symbolic links, and a link to one of those leads nowhere from another folder.
+    os.link(os.path.realpath(source), target)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -87,6 +87,8 @@ def train_reward_model(
 ) -> RewardModel:
     """Train on the decided ones of these comparisons, with the method, epochs, batch size and learning rate of a judge.
 
+    ``early_stop`` is not looked at: all epochs are made.
+
     Raises:
         DataError: every comparison is a tie.
     """

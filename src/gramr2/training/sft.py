@@ -189,12 +189,12 @@ def fine_tune(
         )
     for callback in ("PrinterCallback", "ProgressCallback"):
         _remove(trainer, callback)
-    outcome = trainer.train()
-    trained: Any = trainer.model
-    if config.method == "lora":
-        trained = trained.merge_and_unload()
-    trained.config.use_cache = True
     try:
+        outcome = trainer.train()
+        trained: Any = trainer.model
+        if config.method == "lora":
+            trained = trained.merge_and_unload()
+        trained.config.use_cache = True
         trained.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
     except SafetensorError as error:
@@ -212,7 +212,9 @@ def fine_tune(
     )
     for leftover in scratch.glob("checkpoint-*"):
         shutil.rmtree(leftover)
-    (scratch / "training_args.bin").unlink(missing_ok=True)
+    # A checkpoint brings a card of TRL's along, which names the scratch folder.
+    for name in ("training_args.bin", "README.md"):
+        (scratch / name).unlink(missing_ok=True)
     (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     if isinstance(template, JudgeTemplate):
         save_template(template, scratch)

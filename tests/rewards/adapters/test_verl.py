@@ -71,6 +71,7 @@ def test_prompts_are_text_or_messages_and_the_reference_may_be_the_ground_truth(
     assert compute_score("d", "x", "xx", {"prompt": turns}, url="http://judge", seed=7)["score"] == 0.0
     assert compute_score("d", "x", "xx", {"prompt": np.array(turns, dtype=object)}, url="http://judge")["score"] == 0.0
     assert server[1][2]["items"] == server[0][2]["items"]
+    assert compute_score("d", "x", "xx", {"prompt": turns, "reference": None}, url="http://judge")["score"] == 0.0
     url, token, body = server[0]
     assert (url.path, token, body["seed"], body["by"]) == ("/v1/score", "Bearer secret", 7, "reference")
     assert body["items"][0]["prompt"] == turns
@@ -81,6 +82,17 @@ def test_what_is_not_decided_is_no_number_unless_one_is_named(server: list[Any])
     with pytest.raises(UndecidedError, match=r"did not decide a completion \(truncated\): .* reward_kwargs.undecided"):
         compute_score("d", "...", None, ROW)
     assert compute_score("d", "...", None, ROW, undecided=0.5) == {"score": 0.5, "decided": 0.0}
+
+
+@pytest.mark.parametrize("status", [422, 504])
+def test_a_completion_that_is_too_long_or_too_late_is_not_decided(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json={"detail": "the request: 1 of 1 comparisons exceed the budget"})
+
+    monkeypatch.setattr(adapter, "_client", lambda *_: Client("http://judge", transport=httpx.MockTransport(refused)))
+    with pytest.raises(UndecidedError, match="exceed the budget"):
+        compute_score("d", "x", None, ROW)
+    assert compute_score("d", "x", None, ROW, undecided=0.0) == {"score": 0.0, "decided": 0.0}
 
 
 def test_rows_that_lack_something_are_named() -> None:

@@ -1,7 +1,7 @@
 """A reward function for verl: the chance that a completion beats a reference, asked of a ``gramr2 serve``.
 
-verl loads it by path and name and calls it once for each completion, in threads (``reward_manager: naive`` or
-``rate_limited``); the server batches what arrives together::
+verl loads it by path and name and calls it once for each completion; its reward loop's ``naive`` manager does so in threads, and
+the server batches what arrives together::
 
     custom_reward_function.path=$(python -c "import gramr2.rewards.adapters.verl as v; print(v.__file__)")
     custom_reward_function.name=compute_score
@@ -9,8 +9,8 @@ verl loads it by path and name and calls it once for each completion, in threads
 
 verl knows no abstention: what its managers cannot read as a number becomes 0.0 in some of them, which is a lost comparison.
 So an undecided completion raises, which stops the training, unless ``undecided`` names the number that shall stand for it;
-``decided`` in the result, which verl logs, then says how often it did. The manager called ``batch`` catches every error and
-puts 0.0 in its place: do not use it.
+``decided`` in the result, which verl logs, then says how often it did. The managers ``batch`` and ``rate_limited`` catch every
+error and put 0.0 in its place: do not use them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ from typing import Any
 from gramr2.comparison import Message, SingleResponse
 from gramr2.data.turns import BadRowError, read_prompt
 from gramr2.errors import DataError, GramrError
-from gramr2.serving.client import Client
+from gramr2.serving.client import Client, ServerError
 
 TOKEN = "GRAMR2_TOKEN"
 """environment variable with the server's token; a reward_kwarg would be written to verl's logs"""
+RETRIES = 60
+"""a whole batch of completions arrives at once, and waits its turn at the server's door"""
+UNANSWERABLE = frozenset({422, 504})
+"""statuses of a completion that is too long for the judge, or not judged in time"""
 
 
 class UndecidedError(GramrError):
@@ -61,19 +65,28 @@ def compute_score(
         UndecidedError: the judge did not decide, and ``undecided`` is None.
     """
     item = _item(solution_str, ground_truth, extra_info or {})
-    [found] = _client(url, os.environ.get(TOKEN)).score([item], seed=seed).scores
-    if found.score is not None:
-        return {"score": found.score, "decided": 1.0}
+    reason: str | None
+    try:
+        [found] = _client(url, os.environ.get(TOKEN)).score([item], seed=seed).scores
+    except ServerError as error:
+        if error.status not in UNANSWERABLE:
+            raise
+        reason = str(error)
+    else:
+        if found.score is not None:
+            return {"score": found.score, "decided": 1.0}
+        reason = found.reason
     if undecided is None:
         raise UndecidedError(
-            f"the judge did not decide a completion ({found.reason}): name the reward that shall stand for it with "
+            f"the judge did not decide a completion ({reason}): name the reward that shall stand for it with "
             "reward_kwargs.undecided, or give the judge more votes or tokens"
         )
     return {"score": float(undecided), "decided": 0.0}
 
 
 def _item(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> SingleResponse:
-    reference = extra.get("reference", ground_truth)
+    # In Parquet a column that some rows lack is there and null.
+    reference = extra.get("reference") or ground_truth
     if not isinstance(reference, str):
         raise DataError("a row has no reference: put one into extra_info.reference or reward_model.ground_truth")
     if extra.get("prompt") is None:
@@ -95,4 +108,4 @@ def _plain(prompt: Any) -> Any:
 
 @cache
 def _client(url: str, token: str | None) -> Client:
-    return Client(url, token=token)
+    return Client(url, token=token, retries=RETRIES)
