@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 from gramr2.comparison import Comparison, Label
 from gramr2.judging.template import CONCLUSIONS, OPENING
-from gramr2.lab.mirror import Mirror
+from gramr2.lab.digits import MIRROR, SORTING
 from gramr2.lab.problems import Family, Problem, steps_in, worked
-from gramr2.lab.sorting import Sorting
 from gramr2.lab.sums import Sums
 
-FAMILIES: tuple[Family, ...] = (Sums(), Sorting())
+FAMILIES: tuple[Family, ...] = (Sums(), SORTING)
 """what the tiny model and the lab's judge are made on"""
-NEW_FAMILIES: tuple[Family, ...] = (Mirror(),)
+NEW_FAMILIES: tuple[Family, ...] = (MIRROR,)
 """what neither has met: tasks to adapt a judge to"""
 PHRASINGS = ("{}.", "It is {}.", "The answer is {}.")
 """the ways in which a response states its answer"""
