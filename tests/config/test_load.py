@@ -126,7 +126,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert load_config(file).data.seed[0].path == str(tmp_path / "d.jsonl")
 
 
-@pytest.mark.parametrize("name", ["tiny", "quickstart"])
+@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "examples").glob("*.yaml")))
 def test_examples_are_valid(name: str) -> None:
     load_config(ROOT / "examples" / f"{name}.yaml")
 

@@ -121,3 +121,18 @@ def test_a_step_of_reinforcement_learning(algorithm: str, wrap: Any, tiny_model:
     logged = next(each for each in run.state.log_history if "reward" in each)
     assert 0 <= logged["rewards/gramr2/mean"] <= 1
     assert logged["gramr2/coverage"] == 1.0
+
+
+@pytest.mark.slow
+def test_the_example_trains_a_policy(tiny_model: Path, tmp_path: Path) -> None:
+    import json
+    import runpy
+    import sys
+    from unittest import mock
+
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": f"Say {i}."}) + "\n" for i in range(4)))
+    options = f"--judge {tiny_model} --policy {tiny_model} --prompts {tmp_path / 'p.jsonl'} --out {tmp_path / 'o'}"
+    small = "--generations 2 --steps 1 --max-new-tokens 4"
+    with mock.patch.object(sys, "argv", ["trl_grpo.py", *options.split(), *small.split()]):
+        runpy.run_path(str(Path(__file__).parents[3] / "examples" / "trl_grpo.py"), run_name="__main__")
+    assert (tmp_path / "o/model.safetensors").exists()

@@ -3,9 +3,11 @@
 verl loads it by path and name and calls it once for each completion; its reward loop's ``naive`` manager does so in threads, and
 the server batches what arrives together::
 
-    custom_reward_function.path=$(python -c "import gramr2.rewards.adapters.verl as v; print(v.__file__)")
-    custom_reward_function.name=compute_score
-    +custom_reward_function.reward_kwargs.url=http://127.0.0.1:8000
+    reward.custom_reward_function.path=$(python -c "import gramr2.rewards.adapters.verl as v; print(v.__file__)")
+    reward.custom_reward_function.name=compute_score
+    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8000
+
+Older versions spell these keys without the leading ``reward.``.
 
 verl knows no abstention: what its managers cannot read as a number becomes 0.0 in some of them, which is a lost comparison.
 So an undecided completion raises, which stops the training, unless ``undecided`` names the number that shall stand for it;
