@@ -69,3 +69,18 @@ def test_a_policy_writes_the_references(cli, tmp_path: Path) -> None:
     code, text, _ = cli("score", "-m", "scripted:longer", "-d", str(path), "-o", str(out), "--policy", "lab-tiny")
     assert code == 0, text
     assert json.loads(out.read_text())["score"] == 1.0
+
+
+def test_scores_are_put_on_the_scale_of_pairwise_verdicts(cli, tmp_path: Path) -> None:
+    data, out = tmp_path / "d.jsonl", tmp_path / "scores.jsonl"
+    rows = [{"prompt": f"Say {i}.", "responses": ["x", "xx", "xxx", "xxxx"], "reference": "xx"} for i in range(6)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("score", "-m", "scripted:longer", "-d", str(data), "-o", str(out), "--calibrate")
+    code, text, _ = cli(*command, "30", "--json")
+    assert code == 0
+    scale = json.loads(text)["calibration"]
+    assert scale["n"] == 30 and scale["agreement"] == 1.0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert all(row["strength"] == pytest.approx(scale["slope"] * row["score"], abs=1e-3) for row in found)
+    assert "calibrated on 30 pairs: the higher score is the pairwise verdict on 100.0 %" in cli(*command, "30")[1]
+    assert "not calibrated: that takes 16 pairs" in cli(*command, "3")[1]

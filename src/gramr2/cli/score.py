@@ -6,14 +6,22 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
+from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge, require
+from gramr2.judging.judge import Judge
 from gramr2.reporting.text import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gramr2.comparison import SingleResponse
+    from gramr2.rewards.calibration import PairCalibration
+    from gramr2.rewards.pointwise import Scored
 
 WAYS = ("rationale", "reference")
 
@@ -33,6 +41,12 @@ def score(
     policy: Annotated[
         str | None, typer.Option("--policy", help="Model whose greedy answers are the references of rows without one.")
     ] = None,
+    calibrate: Annotated[
+        int,
+        typer.Option(
+            "--calibrate", min=0, help="Also compare N pairs, and write scores in log-odds of winning such pairs."
+        ),
+    ] = 0,
     votes: Votes = 1,
     orders: Orders = "both",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score the first N only.")] = None,
@@ -74,20 +88,54 @@ def score(
             scored = grade(judge.backend, items, judge.sampling, seed=seed, progress=progress)
         else:
             scored = against_references(judge, items, references, seed=seed, progress=progress)
-    write_jsonl(out, ({"by": by} | _rounded(asdict(each)) for each in scored))
+    scale = _scale(judge, items, scored, calibrate, seed, bars) if calibrate else None
+    write_jsonl(out, (_row(each, by, scale) for each in scored))
     values = [each.score for each in scored if each.score is not None]
-    summary = {
+    summary: dict[str, Any] = {
         "scored": len(values),
         "of": len(scored),
         "mean": fmean(values) if values else None,
         "skipped": list(report.skipped),
         "out": str(out),
     }
+    if calibrate:
+        summary["calibration"] = None if scale is None else asdict(scale)
     if as_json:
         say(json.dumps(summary))
     elif not quiet:
         mean = "–" if not values else f"{fmean(values):.2f}" if by == "rationale" else percent(fmean(values))
         say(f"{len(values)} of {len(scored)} scored, mean {mean} → {out}")
+        if calibrate:
+            say(_told(scale))
+
+
+def _scale(
+    judge: Judge, items: Sequence[SingleResponse], scored: Sequence[Scored], count: int, seed: int, bars: Bars
+) -> PairCalibration | None:
+    """The scores held against the judge's own verdicts on pairs of them."""
+    from gramr2.rewards.calibration import calibrate, comparison_of, draw_pairs
+
+    pairs = draw_pairs(items, count, seed)
+    with bars.task(f"compare {len(pairs)} pairs") as progress:
+        decisions = judge.judge([comparison_of(pair) for pair in pairs], seed=seed, progress=progress)
+    return calibrate(pairs, decisions, {each.id: each.score for each in scored})
+
+
+def _told(scale: PairCalibration | None) -> str:
+    if scale is None:
+        return "not calibrated: that takes 16 pairs of responses to the same prompts with scores and verdicts"
+    agreement = f"{percent(scale.agreement)} (95 % interval {interval(scale.low, scale.high)})"
+    return (
+        f"calibrated on {scale.n} pairs: the higher score is the pairwise verdict on {agreement} of {scale.compared} that both "
+        f"decide; strength = {scale.slope:.3g} × score"
+    )
+
+
+def _row(each: Scored, by: str, scale: PairCalibration | None) -> dict[str, Any]:
+    row = {"by": by} | _rounded(asdict(each))
+    if scale is not None:
+        row["strength"] = None if each.score is None else round(scale.strength(each.score), 4)
+    return row
 
 
 def _backend(model: str) -> Any:
