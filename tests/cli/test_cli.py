@@ -49,6 +49,8 @@ def test_the_public_names() -> None:
         "report",
         "inspect",
         "ablate",
+        "adapt",
+        "export",
         "lab",
         "rank",
         "score",
@@ -145,7 +147,7 @@ def test_models_list(cli) -> None:
         (("judge", "-m", "scripted:longer", "-d", "nope.jsonl", "-o", "x"), "no such file"),
         (("judge", "-m", "scripted:longer", "-d", "starter:gold", "-o", "x", "--orders", "three"), "both, first"),
         (("eval", "-m", "scripted:longer", "-b", "starter:unlabeled"), "has no label"),
-        (("eval", "-m", "openai:x@y", "-b", "starter:gold"), "not supported yet"),
+        (("eval", "-m", "openai:x@y", "-b", "starter:gold"), "names no model and server"),
         (("models", "pull", "gpt"), "no named model 'gpt'"),
     ],
 )
