@@ -64,7 +64,11 @@ def test_the_public_names() -> None:
     assert flags >= {"--model", "--data", "--out", "--scheme", "--budget"}
     flags = {p.opts[0] for p in command.commands["ablate"].params}  # type: ignore[attr-defined]
     assert flags >= {"--out", "--seeds", "--domain", "--test", "--limit", "--only", "--jobs"}
-    assert set(command.commands["lab"].commands) == {"train", "config", "data", "audit", "pretrain"}  # type: ignore[attr-defined]
+    flags = {p.opts[0] for p in command.commands["adapt"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--model", "--data", "--out", "--test", "--general", "--rationales", "--few-shot", "--curve"}
+    flags = {p.opts[0] for p in command.commands["export"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--model", "--out", "--dtype", "--check", "--push-to-hub"}
+    assert set(command.commands["lab"].commands) == {"train", "config", "data", "audit", "pretrain", "rlhf"}  # type: ignore[attr-defined]
 
 
 def test_judge_writes_a_line_per_comparison(cli, tmp_path: Path) -> None:
