@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -16,9 +16,18 @@ from gramr2.errors import DataError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted, verdict_text
 from gramr2.judging.template import extract
+from gramr2.judgment import Decision
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
 
 ONCE = Sampling(votes=1, temperature=0)
+
+
+def queued(pool: ThreadPoolExecutor, model: Model) -> Future[list[Decision]]:
+    """A comparison that waits in the model's queue."""
+    waiting = pool.submit(model.compare, [make("0")], 0, later())
+    while not model.waiting:
+        time.sleep(0.005)
+    return waiting
 
 
 def later(seconds: float = 30.0) -> float:
@@ -157,9 +166,7 @@ def test_an_end_while_the_model_is_loaded_does_not_wait_for_it() -> None:
     model = Model(load)
     model.start()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(model.compare, [make("0")], 0, later())
-        while not model.waiting:
-            time.sleep(0.005)
+        waiting = queued(pool, model)
         model.close(20)
         with pytest.raises(ClosedError, match="shutting down"):
             waiting.result()
@@ -189,9 +196,7 @@ def test_a_model_that_cannot_be_loaded_tells_those_who_wait() -> None:
     model = Model(load)
     model.start()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(model.compare, [make("0")], 0, later())
-        while not model.waiting:
-            time.sleep(0.005)
+        waiting = queued(pool, model)
         go.set()
         with pytest.raises(ClosedError, match="no weights here"):
             waiting.result()

@@ -20,12 +20,13 @@ from gramr2.config import RunConfig, parse_config
 from gramr2.data import derive_seed, load_labeled, subset
 from gramr2.errors import GramrError
 from gramr2.evaluation.metrics import evaluate
-from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.judge import Judge
 from gramr2.judging.records import comparison_row, decision_row, write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
 from gramr2.lab.audit import audit
 from gramr2.reporting.run import read_run
+from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.data import RunData, fit, load_data
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.guards import Verdict
@@ -110,8 +111,7 @@ def _judged(
         trust_remote_code=config.model.trust_remote_code,
         chat_template_options=config.model.chat_template_options,
     )
-    settings = config.judge.gold.model_dump() | {"orders": Orders(config.judge.gold.orders)}
-    return Judge(backend, template_of(config, shots), Sampling(**settings)).judge(
+    return Judge(backend, template_of(config, shots), sampling_of(config.judge.gold)).judge(
         [item.comparison for item in test], seed=derive_seed(config.seed, "test")
     )
 

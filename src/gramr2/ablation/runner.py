@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from gramr2.backends.registry import fingerprint, resolve
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow
 from gramr2.errors import RunError
-from gramr2.judging.records import comparison_row, labeled_row
+from gramr2.judging.records import comparison_row, digest_of, labeled_row
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.observer import Observer
 from gramr2.selftraining.sources import read_labeled, read_unlabeled
@@ -147,14 +146,9 @@ def _fixed(plan: Plan) -> dict[str, str]:
     pool = [[comparison_row(item) for item in read_unlabeled(each, policy)[0]] for each in base.data.pool]
     return {
         "weights": fingerprint(resolve(base.model.name, revision=base.model.revision)),
-        "test_digest": _digest([labeled_row(item) for item in test_set(plan.test, plan.limit)]),
-        "data_digest": _digest([known, pool]),
+        "test_digest": digest_of([labeled_row(item) for item in test_set(plan.test, plan.limit)]),
+        "data_digest": digest_of([known, pool]),
     }
-
-
-def _digest(rows: Any) -> str:
-    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
 
 def _spec(plan: Plan, prepared: Prepared, jobs: int) -> dict[str, Any]:

@@ -6,11 +6,10 @@ is the adapted judge, ``adaptation.json`` what was measured.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +24,21 @@ from gramr2.data import OnBadRow, load_labeled, overlap
 from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
 from gramr2.judging.budget import overlong
-from gramr2.judging.judge import Judge, Orders, Sampling
-from gramr2.judging.records import comparison_row, decision_row, labeled_row, read_jsonl, write_jsonl
+from gramr2.judging.judge import Judge
+from gramr2.judging.records import comparison_row, decision_row, digest_of, labeled_row, read_jsonl, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting.text import p_value
+from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.engine import Engine, LocalEngine
-from gramr2.selftraining.folder import RunFolder, record_of, write_json
+from gramr2.selftraining.folder import RunFolder, adopt_plan, record_of, write_json
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.measurement import Measurement, recorded
 from gramr2.selftraining.observer import Observer, Silent
 from gramr2.selftraining.sources import read_labeled
 
 ALPHA = 0.05
-RESULT, PLAN = "adaptation.json", "plan.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How a judge did on a set: a label (None: it abstained) for each item, and the accuracy made of them."""
-
-    labels: tuple[Label | None, ...]
-    metrics: dict[str, Any]
+RESULT = "adaptation.json"
 
 
 class Adaptation:
@@ -172,36 +165,18 @@ class Adaptation:
             )
 
     def _adopt(self, model: str, data: Sequence[Sequence[LabeledComparison]]) -> None:
-        rows = json.dumps([[labeled_row(item) for item in part] for part in data], sort_keys=True)
-        digest = hashlib.sha256(rows.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        digest = digest_of([[labeled_row(item) for item in part] for part in data])
         # Whether a fallen judge is published may be decided once it has fallen.
         settings = asdict(self.task) | {"training": self.task.training.model_dump(mode="json"), "on_regression": None}
-        plan = json.loads(json.dumps({"weights": model, "data_digest": digest, "task": settings}))
-        file = self.folder.path / PLAN
-        if file.exists():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            changed = [key for key in ("weights", "data_digest") if found.get(key) != plan[key]]
-            changed += [key for key in plan["task"] if found.get("task", {}).get(key) != plan["task"][key]]
-            if changed:
-                raise RunError(
-                    f"{self.folder.path} was started with another {', '.join(changed)}: undo the change or give a new folder "
-                    "with --out"
-                )
-            return
-        strangers = [entry.name for entry in self.folder.path.iterdir() if entry.name not in (".lock", f"{PLAN}.tmp")]
-        if strangers:
-            raise RunError(
-                f"{self.folder.path} is not empty and not an adaptation (it holds {strangers[0]!r}): give a new folder with --out"
-            )
-        write_json(file, plan)
+        plan = {"weights": model, "data_digest": digest} | settings
+        adopt_plan(self.folder.path, plan, "an adaptation")
 
-    def _train(self, engine: Engine, config: RunConfig, size: int | None) -> tuple[Path, Measured]:
+    def _train(self, engine: Engine, config: RunConfig, size: int | None) -> tuple[Path, Measurement]:
         """Train on ``size`` comparisons and measure: a run of no rounds."""
         path = self.folder.path / "runs" / ("all" if size is None else str(size))
         training = SelfTraining(config, path, engine=engine, observer=self.observer)
-        metrics = training.run()[0]["gold"]
-        rows = read_jsonl(training.folder.round(0) / "gold.jsonl")
-        return training.folder.judge, Measured(tuple(map(_label, rows)), metrics)
+        training.run()
+        return training.folder.judge, recorded(training.folder, 0)
 
     def _measure(
         self,
@@ -211,13 +186,12 @@ class Adaptation:
         template: JudgeTemplate,
         items: Sequence[LabeledComparison],
         name: str,
-    ) -> Measured:
+    ) -> Measurement:
         """Judge items as the runs judge their gold, once."""
         file = self.folder.path / f"{name}.jsonl"
-        sampling = config.judge.gold.model_dump() | {"orders": Orders(config.judge.gold.orders)}
         comparisons = [item.comparison for item in items]
         if not file.exists():
-            judge = Judge(engine.open(model, config.model), template, Sampling(**sampling))
+            judge = Judge(engine.open(model, config.model), template, sampling_of(config.judge.gold))
             with self.observer.task(f"judge {len(items)} comparisons ({name})") as progress:
                 decisions = judge.judge(comparisons, seed=config.seed, progress=progress)
             accuracy = asdict(evaluate(items, decisions, config.seed))
@@ -226,16 +200,16 @@ class Adaptation:
                 file, (comparison_row(c) | decision_row(d) for c, d in zip(comparisons, decisions, strict=True))
             )
         metrics = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        return Measured(tuple(map(_label, read_jsonl(file))), metrics)
+        return Measurement(tuple(map(_label, read_jsonl(file))), metrics)
 
     def _point(
-        self, size: int, after: Measured, before: Measured, items: Sequence[LabeledComparison]
+        self, size: int, after: Measurement, before: Measurement, items: Sequence[LabeledComparison]
     ) -> dict[str, Any]:
         keys = ("n", "accuracy", "low", "high", "coverage", "order_flip_rate", "accuracy_strict")
         change = asdict(self._change(items, before, after))
         return {"trained_on": size, **{key: after.metrics[key] for key in keys}, "change": change}
 
-    def _change(self, items: Sequence[LabeledComparison], before: Measured, after: Measured) -> PairedTest:
+    def _change(self, items: Sequence[LabeledComparison], before: Measurement, after: Measurement) -> PairedTest:
         return paired_test(items, before.labels, after.labels, self.task.seed)
 
     def _guard(

@@ -55,7 +55,7 @@ def export(
     try:
         stored = json.loads((scratch / "config.json").read_text(encoding="utf-8"))
         precision = str(stored.get("dtype") or stored.get("torch_dtype"))
-        text = card(source, template, checked, precision, (push or out.name).rpartition("/")[2])
+        text = card(source, template, checked, precision, (push or out.absolute().name).rpartition("/")[2])
         (scratch / "README.md").write_text(text, encoding="utf-8")
         publish(scratch, out)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
@@ -45,19 +45,18 @@ def split_by_prompt(
     items: Sequence[LabeledComparison], share: float, seed: int
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
     """The items in two parts without a prompt in common, the second of about ``share`` of them, whatever order they come in."""
-    prompts: dict[str, int] = defaultdict(int)
-    for item in items:
-        prompts[_fold(item.comparison.prompt_text)] += 1
+    prompts = [_fold(item.comparison.prompt_text) for item in items]
+    sizes = Counter(prompts)
     second: set[str] = set()
     taken = 0
-    for prompt in sorted(prompts, key=lambda text: (fraction(seed, "split", text), text)):
-        if taken + prompts[prompt] <= round(share * len(items)):
+    for prompt in sorted(sizes, key=lambda text: (fraction(seed, "split", text), text)):
+        if taken + sizes[prompt] <= round(share * len(items)):
             second.add(prompt)
-            taken += prompts[prompt]
-    of_second = [_fold(item.comparison.prompt_text) in second for item in items]
+            taken += sizes[prompt]
+    pairs = list(zip(items, prompts, strict=True))
     return (
-        tuple(item for item, there in zip(items, of_second, strict=True) if not there),
-        tuple(item for item, there in zip(items, of_second, strict=True) if there),
+        tuple(item for item, prompt in pairs if prompt not in second),
+        tuple(item for item, prompt in pairs if prompt in second),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -62,6 +63,12 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
+
+
+def digest_of(rows: Any) -> str:
+    """24 hex digits over rows, or anything that JSON can say: the same for the same content."""
+    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ CARELESS = 0.5
 STEPS = 60
 LEARNING_RATE = 5e-4
 NEW_TOKENS = 64
-"""the longest solution has 45"""
+"""the longest of 5,000 imitated solutions (seed 0) has 62, its end included"""
 
 
 def imitated(seed: int) -> Iterator[Document]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,17 +13,15 @@ import yaml
 
 from gramr2.backends.registry import SHIPPED, fingerprint, resolve
 from gramr2.config import load_config
-from gramr2.errors import RunError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template
 from gramr2.lab.rlhf import Settings, Source, finished, reward_of, train
 from gramr2.lab.run import run_file
 from gramr2.selftraining.data import load_data
-from gramr2.selftraining.folder import RunFolder, record_of, write_json
+from gramr2.selftraining.folder import RunFolder, adopt_plan, record_of
 from gramr2.selftraining.observer import Observer
 
 JUDGE_TOKENS = 160
-PLAN = "plan.json"
 
 
 def run_all(
@@ -44,7 +41,7 @@ def run_all(
 
     start = resolve(judge)
     with RunFolder(out).locked():
-        _adopt(out, {"judge": fingerprint(start), "settings": asdict(settings)})
+        adopt_plan(out, {"judge": fingerprint(start), "settings": asdict(settings)}, "a lab rlhf folder")
         policy = out / "policy"
         if not policy.exists():
             with observer.task("make the careless policy") as progress:
@@ -92,18 +89,3 @@ def _scalar(folder: Path, labels_of: int, seed: int) -> Any:
     data = load_data(config)
     scratch = folder / "reward-model"
     return train_reward_model(resolve(SHIPPED), scratch, data.seed, config.training, config.model, seed=seed)
-
-
-def _adopt(out: Path, plan: dict[str, Any]) -> None:
-    file = out / PLAN
-    if not file.is_file():
-        if any(each.name != ".lock" for each in out.iterdir()):
-            raise RunError(f"{out} is not empty and not a lab rlhf folder: give a new one with --out")
-        write_json(file, plan)
-        return
-    found = json.loads(file.read_text(encoding="utf-8"))
-    changed = [key for key, value in plan.items() if found.get(key) != value]
-    if changed:
-        raise RunError(
-            f"{out} was started with another {' and '.join(changed)}: undo the change or give a new folder with --out"
-        )

@@ -20,6 +20,11 @@ from gramr2.selftraining.journal import Journal, Judgments
 from gramr2.selftraining.observer import Observer
 
 
+def sampling_of(settings: SamplingConfig) -> Sampling:
+    """How a judge samples when a config says so."""
+    return Sampling(**(settings.model_dump() | {"orders": Orders(settings.orders)}))
+
+
 @dataclass(frozen=True, slots=True)
 class Journals:
     """The three journals of a run, open for writing."""
@@ -63,8 +68,7 @@ class RunContext:
         template: JudgeTemplate | None = None,
     ) -> list[Decision]:
         """Decisions of a model on comparisons, journaled."""
-        settings = sampling.model_dump()
-        asked = Sampling(**(settings | {"orders": Orders(sampling.orders)}))
+        asked = sampling_of(sampling)
         with self.observer.task(title) as progress:
             judge = Judge(self.engine.open(model, self.config.model), template or self.template, asked)
             store = Judgments(self.journals.judgments)

@@ -16,6 +16,9 @@ import yaml
 from gramr2.config import RunConfig, dump_config
 from gramr2.errors import RunError, writing
 
+PLAN = "plan.json"
+"""what an adaptation, or another folder that is not a run, was started with"""
+
 
 class RunFolder:
     """Paths and atomic steps of one run.
@@ -101,13 +104,39 @@ class RunFolder:
         scratch.rename(self.judge)
 
 
+def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
+    """Write ``plan.json``, what decides the results in a folder, or make sure that it is what the folder was started with.
+
+    Args:
+        path: the folder, locked.
+        plan: values that JSON can say.
+        what: what the folder is, such as «an adaptation».
+
+    Raises:
+        RunError: it was started with another plan, the differing keys are named; or it is something else.
+    """
+    file, plan = path / PLAN, json.loads(json.dumps(plan))
+    if file.exists():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        changed = [key for key, value in plan.items() if found.get(key) != value]
+        if changed:
+            raise RunError(
+                f"{path} was started with another {', '.join(changed)}: undo the change or give a new folder with --out"
+            )
+        return
+    strangers = [entry.name for entry in path.iterdir() if entry.name not in (".lock", f"{PLAN}.tmp")]
+    if strangers:
+        raise RunError(f"{path} is not empty and not {what} (it holds {strangers[0]!r}): give a new folder with --out")
+    write_json(file, plan)
+
+
 def record_of(path: Path) -> Path | None:
     """The run or adaptation that a folder is, or whose ``judge`` it is; None where it is neither."""
     folders = [path] if path.name != "judge" else [path, path.absolute().parent]
     for folder in folders:
         # Anybody may call a file run.yaml; a run has a journal beside it, and an adaptation its plan.
         run = (folder / "run.yaml").is_file() and (folder / "journal").is_dir()
-        if run or ((folder / "adaptation.json").is_file() and (folder / "plan.json").is_file()):
+        if run or ((folder / "adaptation.json").is_file() and (folder / PLAN).is_file()):
             return folder
     return None
 

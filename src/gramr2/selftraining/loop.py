@@ -21,6 +21,7 @@ from gramr2.errors import DataError
 from gramr2.evaluation.metrics import paired_test
 from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.reporting.text import p_value
 from gramr2.selftraining.context import RunContext, open_journals
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
@@ -203,7 +204,7 @@ class _Rounds:
         items, seed = self.context.data.gold, self.config.seed
         change = paired_test(items, standing.gold.labels, gold.labels, seed)
         # Small steps down, none of them significant, add up: the seed judge is the fixed point.
-        since_seed = paired_test(items, recorded(self.context, 0).labels, gold.labels, seed)
+        since_seed = paired_test(items, recorded(self.folder, 0).labels, gold.labels, seed)
         verdict = Verdict.SKIPPED if skipped else gate([change, since_seed], self.config.guards)
         alarms = [*alarms, *gold_alarms(standing.gold.metrics, gold.metrics, self.config.guards.alarms)]
         for alarm in alarms:
@@ -211,8 +212,8 @@ class _Rounds:
         if verdict is Verdict.ROLLED_BACK:
             observer.note(
                 f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points against the "
-                f"judge in force, p = {change.p_value:.3f}; {100 * since_seed.difference:+.1f} against the seed judge, "
-                f"p = {since_seed.p_value:.3f}), so it is rolled back"
+                f"judge in force, {p_value(change.p_value)}; {100 * since_seed.difference:+.1f} against the seed judge, "
+                f"{p_value(since_seed.p_value)}), so it is rolled back"
             )
         tests = {"change": asdict(change), "since_seed": asdict(since_seed)}
         rest = {"verdict": verdict.value, **tests, **rest, "alarms": as_rows(alarms)}
@@ -242,7 +243,7 @@ class _Rounds:
 
     def _recorded(self, number: int) -> Measurement:
         """A finished round's measurement; its metrics join those of the run, on disk too."""
-        gold = recorded(self.context, number)
+        gold = recorded(self.folder, number)
         file = self.folder.round(number) / "metrics.json"
         self.metrics.append(json.loads(file.read_text(encoding="utf-8")))
         write_jsonl(self.folder.path / "metrics.jsonl", self.metrics)

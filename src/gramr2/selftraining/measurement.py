@@ -16,6 +16,7 @@ from gramr2.judging.records import comparison_row, decision_row, read_jsonl, wri
 from gramr2.judging.template import JudgeMode
 from gramr2.judgment import Decision
 from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.folder import RunFolder
 
 log = logging.getLogger("gramr2")
 
@@ -47,9 +48,9 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     return Measurement(tuple(d.label for d in decisions), metrics, _faithfulness(context, model, gold, decisions))
 
 
-def recorded(context: RunContext, number: int) -> Measurement:
+def recorded(run: RunFolder, number: int) -> Measurement:
     """The measurement of a finished round. One that trained nothing has none of its own: it repeats the last judge's."""
-    folder = context.folder.round(number)
+    folder = run.round(number)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     file = folder / "gold.jsonl"
     labels = [row["label"] for row in read_jsonl(file)] if file.exists() else []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from gramr2.backends.registry import fingerprint
 from gramr2.comparison import LabeledComparison
-from gramr2.judging.records import labeled_row
+from gramr2.judging.records import digest_of, labeled_row
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import link_tree
 
@@ -39,8 +37,7 @@ class SeedJudges:
             "learnt": [labeled_row(item) for item in seed],
             "gold": [labeled_row(item) for item in context.data.gold],
         }
-        text = json.dumps(decisive, sort_keys=True, ensure_ascii=False)
-        return self.path / hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
+        return self.path / digest_of(decisive)
 
     def take(self, address: Path, folder: Path) -> None:
         """Make a run's round 0 the one that is there, if one is."""
