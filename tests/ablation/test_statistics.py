@@ -53,6 +53,24 @@ def test_only_seeds_that_both_have_are_compared() -> None:
     assert (seed_only.accuracy.n, seed_only.difference.n) == (4, 3)
 
 
+def test_few_seeds_have_the_interval_over_comparisons() -> None:
+    # Full is right on 3 of 4 with each seed, seed-only on the same two: the difference per comparison is 0, 0, -1/2, -1/2.
+    marks = {("full", 1): "1110", ("full", 2): "1101", ("seed-only", 1): "1100", ("seed-only", 2): "1100"}
+    results = [
+        {"variant": name, "seed": seed, "accuracy": text.count("1") / 4, "correct": [mark == "1" for mark in text]}
+        for (name, seed), text in marks.items()
+    ]
+    full, seed_only = summarise(results, "full")
+    assert (full.accuracy.value, full.accuracy.n) == (0.75, 2)
+    assert (full.accuracy.low, full.accuracy.high) == (pytest.approx(0.75 - 3.182 * 0.289 / 2, abs=1e-3), 1.0)
+    assert seed_only.difference is not None
+    assert seed_only.difference.value == -0.25
+    assert seed_only.difference.low == pytest.approx(-0.25 - 3.182 * 0.289 / 2, abs=1e-3)
+    # With a third seed the seeds speak.
+    third = [{**each, "seed": 3, "accuracy": each["accuracy"]} for each in results if each["seed"] == 1]
+    assert summarise([*results, *third], "full")[1].difference == mean([-0.25] * 3)
+
+
 def test_the_share_of_the_way() -> None:
     value, low, high = share_of_the_way([0.6, 0.7, 0.65], [0.8, 0.9, 0.85], [0.9, 0.9, 0.9]) or (0, 0, 0)
     assert value == pytest.approx(0.2 / 0.25)

@@ -128,7 +128,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "examples").glob("*.yaml")))
 def test_examples_are_valid(name: str) -> None:
-    if name in ("arguments", "truthfulqa") and not (ROOT.parent / "shared/data").is_dir():
+    if name in ("ablation-arguments", "arguments", "truthfulqa") and not (ROOT.parent / "shared/data").is_dir():
         pytest.skip("the real data of this example are not here")
     load_config(ROOT / "examples" / f"{name}.yaml")
 

@@ -31,7 +31,7 @@ from gramr2.selftraining.data import RunData, fit, load_data
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.guards import Verdict
 
-SPEC, RESULT, FAILURE = "cell.json", "result.json", "failure.txt"
+SPEC, RESULT, TEST, FAILURE = "cell.json", "result.json", "test.jsonl", "failure.txt"
 SEED_JUDGES = "seed-judges"
 """beside the cells' folder: what cells that begin alike share"""
 
@@ -58,7 +58,7 @@ def run_cell(folder: Path) -> dict[str, Any]:
         comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}
         for item, decision in zip(test, decisions, strict=True)
     ]
-    write_jsonl(folder / "test.jsonl", rows)
+    write_jsonl(folder / TEST, rows)
     accuracy = evaluate(test, decisions)
     checked = audit(rows)
     result = {

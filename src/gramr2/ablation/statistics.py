@@ -1,7 +1,8 @@
 """Means over seeds with intervals, and paired differences to the full method.
 
 The unit is the seed: one draw of the labelled comparisons, the pool, and every random number. The test comparisons are the
-same for all cells, so the intervals speak of other seeds on this test set.
+same for all cells, so the intervals speak of other seeds on this test set. Fewer than ``MIN_SEEDS`` seeds cannot say how much
+seeds differ; then the unit is the test comparison, and the intervals speak of other comparisons with these seeds.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from typing import Any
 from scipy.stats import t
 
 RESAMPLES = 5000
+MIN_SEEDS = 3
+"""below this a t interval over seeds is as wide as the scale: with two, 12.7 standard errors"""
+CORRECT = "correct"
+"""key of a result: whether each test comparison was judged right, in the order of the test set"""
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Mean of ``n`` seeds with its 95 % t interval; a single seed has none."""
+    """Mean of ``n`` seeds with its 95 % t interval: over seeds, where seeds are few over test comparisons, else None."""
 
     value: float
     low: float | None
@@ -55,6 +60,19 @@ def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf
     return Mean(centre, max(low, centre - half), min(high, centre + half), len(values))
 
 
+def _with_interval(per_seed: Sequence[float], per_item: Sequence[Sequence[float]], low: float, high: float) -> Mean:
+    """Mean over seeds; with few seeds, the interval is that of the items' means over seeds.
+
+    Args:
+        per_seed: a value per seed.
+        per_item: for each seed that has them, a value per test comparison.
+    """
+    if len(per_seed) >= MIN_SEEDS or len(per_item) != len(per_seed):
+        return mean(per_seed, low, high)
+    over_items = mean([fmean(values) for values in zip(*per_item, strict=True)], low, high)
+    return Mean(fmean(per_seed), over_items.low, over_items.high, len(per_seed))
+
+
 def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
     """A summary per variant, in the order in which variants come."""
     by_variant: dict[str, dict[int, Mapping[str, Any]]] = {}
@@ -65,6 +83,12 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
     for name, cells in by_variant.items():
         shared = [seed for seed in cells if seed in full]
         differences = [cells[seed]["accuracy"] - full[seed]["accuracy"] for seed in shared]
+        right = [each[CORRECT] for each in cells.values() if each.get(CORRECT)]
+        paired = [
+            [mine - theirs for mine, theirs in zip(cells[seed][CORRECT], full[seed][CORRECT], strict=True)]
+            for seed in shared
+            if cells[seed].get(CORRECT) and full[seed].get(CORRECT)
+        ]
 
         def average(key: str, cells: dict[int, Mapping[str, Any]] = cells) -> float | None:
             found = [each[key] for each in cells.values() if each.get(key) is not None]
@@ -73,8 +97,8 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
         summaries.append(
             Summary(
                 name,
-                mean([each["accuracy"] for each in cells.values()], 0.0, 1.0),
-                mean(differences, -1.0, 1.0) if name != reference and differences else None,
+                _with_interval([each["accuracy"] for each in cells.values()], right, 0.0, 1.0),
+                _with_interval(differences, paired, -1.0, 1.0) if name != reference and differences else None,
                 average("order_flip_rate"),
                 average("kept"),
                 average("kept_label_accuracy"),

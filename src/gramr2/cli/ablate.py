@@ -38,7 +38,7 @@ def ablate(
     """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
     from gramr2.ablation.runner import Outcome, Plan, run_plan
-    from gramr2.ablation.statistics import summarise
+    from gramr2.ablation.statistics import CORRECT, summarise
     from gramr2.ablation.tables import HEADERS, Account, account, cells, write_tables
     from gramr2.ablation.variants import FULL, variants_for
 
@@ -79,7 +79,8 @@ def ablate(
         raise RunError(f"no cell has a result; the first reason: {reasons[0]}")
     told, paths = tabled(outcome)
     if as_json:
-        say(json.dumps({"results": outcome.results, "notes": list(told.notes), "files": [str(path) for path in paths]}))
+        results = [{key: value for key, value in each.items() if key != CORRECT} for each in outcome.results]
+        say(json.dumps({"results": results, "notes": list(told.notes), "files": [str(path) for path in paths]}))
     else:
         grid = Table(title=told.title)
         for name in HEADERS:
