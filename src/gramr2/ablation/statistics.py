@@ -60,17 +60,20 @@ def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf
     return Mean(centre, max(low, centre - half), min(high, centre + half), len(values))
 
 
-def _with_interval(per_seed: Sequence[float], per_item: Sequence[Sequence[float]], low: float, high: float) -> Mean:
-    """Mean over seeds; with few seeds, the interval is that of the items' means over seeds.
+def over_comparisons(results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the intervals are over test comparisons: there are few seeds, and each result says what it got right."""
+    return len({each["seed"] for each in results}) < MIN_SEEDS and all(CORRECT in each for each in results)
+
+
+def _with_items(per_seed: Sequence[float], per_item: Sequence[Sequence[float]], low: float, high: float) -> Mean:
+    """Mean over seeds with the interval of the test comparisons' means over seeds.
 
     Args:
         per_seed: a value per seed.
-        per_item: for each seed that has them, a value per test comparison.
+        per_item: for each seed, a value per test comparison.
     """
-    if len(per_seed) >= MIN_SEEDS or len(per_item) != len(per_seed):
-        return mean(per_seed, low, high)
-    over_items = mean([fmean(values) for values in zip(*per_item, strict=True)], low, high)
-    return Mean(fmean(per_seed), over_items.low, over_items.high, len(per_seed))
+    items = mean([fmean(values) for values in zip(*per_item, strict=True)], low, high)
+    return Mean(fmean(per_seed), items.low, items.high, len(per_seed))
 
 
 def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
@@ -79,16 +82,19 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
     for each in results:
         by_variant.setdefault(each["variant"], {})[each["seed"]] = each
     full = by_variant.get(reference, {})
+    few = over_comparisons(results)
     summaries = []
     for name, cells in by_variant.items():
         shared = [seed for seed in cells if seed in full]
         differences = [cells[seed]["accuracy"] - full[seed]["accuracy"] for seed in shared]
-        right = [each[CORRECT] for each in cells.values() if each.get(CORRECT)]
-        paired = [
-            [mine - theirs for mine, theirs in zip(cells[seed][CORRECT], full[seed][CORRECT], strict=True)]
-            for seed in shared
-            if cells[seed].get(CORRECT) and full[seed].get(CORRECT)
-        ]
+        accuracies = [each["accuracy"] for each in cells.values()]
+        accuracy = mean(accuracies, 0.0, 1.0)
+        difference = mean(differences, -1.0, 1.0) if name != reference and differences else None
+        if few:
+            accuracy = _with_items(accuracies, [each[CORRECT] for each in cells.values()], 0.0, 1.0)
+            if difference:
+                paired = [[a - b for a, b in zip(cells[s][CORRECT], full[s][CORRECT], strict=True)] for s in shared]
+                difference = _with_items(differences, paired, -1.0, 1.0)
 
         def average(key: str, cells: dict[int, Mapping[str, Any]] = cells) -> float | None:
             found = [each[key] for each in cells.values() if each.get(key) is not None]
@@ -97,8 +103,8 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
         summaries.append(
             Summary(
                 name,
-                _with_interval([each["accuracy"] for each in cells.values()], right, 0.0, 1.0),
-                _with_interval(differences, paired, -1.0, 1.0) if name != reference and differences else None,
+                accuracy,
+                difference,
                 average("order_flip_rate"),
                 average("kept"),
                 average("kept_label_accuracy"),

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gramr2.ablation.statistics import MIN_SEEDS, Mean, Summary, share_of_the_way
+from gramr2.ablation.statistics import Mean, Summary, over_comparisons, share_of_the_way
 from gramr2.ablation.variants import FULL, ORACLE, SEED_ONLY, Variant
 from gramr2.backends.hardware import versions
 from gramr2.reporting import plots
@@ -158,8 +158,7 @@ def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
 def _provenance(results: Sequence[Mapping[str, Any]], command: str) -> str:
     sizes = sorted({each["n"] for each in results})
     n = " or ".join(map(str, sizes))
-    few = len({each["seed"] for each in results}) < MIN_SEEDS
-    unit, paired = ("test comparisons, not seeds", "comparison") if few else ("seeds", "seed")
+    unit, paired = ("test comparisons, not seeds", "comparison") if over_comparisons(results) else ("seeds", "seed")
     return (
         f"{command}: n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over {unit}, "
         f"differences paired by {paired}. {versions()}."
