@@ -113,12 +113,12 @@ class ResponseSet:
 
 @dataclass(frozen=True, slots=True)
 class SingleResponse:
-    """A prompt and one response to it that is to be scored, with a reference to score it against where there is one."""
+    """A prompt and one response to it that is to be scored, with the references to score it against where there are some."""
 
     id: str
     prompt: tuple[Message, ...]
     response: str
-    reference: str | None = None
+    references: tuple[str, ...] = ()
 
 
 _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"

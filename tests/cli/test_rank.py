@@ -115,13 +115,18 @@ def test_responses_to_score_come_one_by_one_or_from_sets(tmp_path: Path) -> None
     path = tmp_path / "one.jsonl"
     path.write_text(
         '{"prompt": "p", "response": "r", "reference": "q"}\n{"id": "s", "prompt": "p", "responses": ["a", "b"]}\n'
+        '{"id": "t", "prompt": "p", "response": "r", "references": ["q", "o"]}\n'
     )
     items, _ = load_responses(str(path))
-    assert [(item.id, item.response, item.reference) for item in items] == [
-        ("one.jsonl:1", "r", "q"),
-        ("s:0", "a", None),
-        ("s:1", "b", None),
+    assert [(item.id, item.response, item.references) for item in items] == [
+        ("one.jsonl:1", "r", ("q",)),
+        ("s:0", "a", ()),
+        ("s:1", "b", ()),
+        ("t", "r", ("q", "o")),
     ]
+    path.write_text('{"prompt": "p", "response": "r", "reference": "q", "references": ["q", "o"]}\n')
+    with pytest.raises(DataError, match=r"one\.jsonl:1: it has both reference and references"):
+        load_responses(str(path))
 
 
 json_values = st.recursive(
@@ -131,7 +136,11 @@ json_values = st.recursive(
 )
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "prompt", "responses", "response"), json_values)))
+@given(
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("id", "prompt", "responses", "response", "reference", "references"), json_values)
+    )
+)
 def test_any_row_is_a_set_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, row: dict[str, object]) -> None:
     path = tmp_path_factory.mktemp("rows") / "f.jsonl"
     path.write_text(json.dumps(row))

@@ -61,6 +61,23 @@ def test_a_row_without_a_reference_is_named(cli, tmp_path: Path) -> None:
     assert "rationale, reference" in error
 
 
+def test_a_bank_of_references_comes_from_a_file(cli, data: Path, tmp_path: Path) -> None:
+    """It goes by prompt, before a row's own reference; a text that stands there twice counts once."""
+    bank, out = tmp_path / "bank.jsonl", tmp_path / "scores.jsonl"
+    rows = [{"prompt": "Say x.", "responses": ["x", "x", "xxxx"]}, {"prompt": "Say y.", "response": "y"}]
+    bank.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("score", "-m", "scripted:longer", "-d", str(data), "-o", str(out), "--references", str(bank))
+    code, text, _ = cli(*command)
+    assert code == 0, text
+    found = {row["id"]: row["score"] for row in map(json.loads, out.read_text().splitlines())}
+    assert found == {"responses.jsonl:1": 0.5, "s:0": 0.25, "s:1": 0.5}
+    code, _, error = cli(*command, "--by", "rationale")
+    assert (code, "--by rationale grades each response by itself" in error) == (2, True)
+    bank.write_text(json.dumps(rows[1]) + "\n")
+    code, _, error = cli(*command)
+    assert (code, "bank.jsonl: it has a response to none of the prompts" in error) == (2, True)
+
+
 @pytest.mark.slow
 def test_a_policy_writes_the_references(cli, tmp_path: Path) -> None:
     path = tmp_path / "sums.jsonl"

@@ -11,7 +11,7 @@ from gramr2.comparison import Label, Message, SingleResponse
 from gramr2.judgment import Decision, LabelProbabilities
 from gramr2.rewards.calibration import calibrate, comparison_of, draw_pairs
 
-ITEMS = [SingleResponse(str(i), (Message("user", f"p{i % 4}"),), f"r{i}", None) for i in range(40)]
+ITEMS = [SingleResponse(str(i), (Message("user", f"p{i % 4}"),), f"r{i}") for i in range(40)]
 SCORES: dict[str, float | None] = {str(i): random.Random(i).uniform(1, 10) for i in range(40)}
 
 

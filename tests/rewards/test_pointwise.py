@@ -18,7 +18,7 @@ from gramr2.judgment import FinishReason
 from gramr2.rewards.pointwise import GRADES, ScoringTemplate, against_references, grade, greedy_references
 
 PROMPT = (Message("user", "Say x."),)
-ITEM = SingleResponse("i", PROMPT, "xx", "x")
+ITEM = SingleResponse("i", PROMPT, "xx", ("x",))
 
 
 def graded(digit: str, logprobs: dict[str, float] | None = None) -> Completion:
@@ -85,7 +85,7 @@ def test_a_pair_with_a_header_of_grading_in_it_comes_back_as_it_was() -> None:
 
 def test_the_chance_against_references_counts_a_tie_half() -> None:
     judge = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0))
-    items = [SingleResponse(f"i{n}", PROMPT, "x" * n, "xxx") for n in (2, 3, 4)]
+    items = [SingleResponse(f"i{n}", PROMPT, "x" * n, ("xxx",)) for n in (2, 3, 4)]
     assert [each.score for each in against_references(judge, items)] == [0, 0.5, 1]
     banked = against_references(judge, items[:1], {"i2": ["x", "xx", "xxx", "xxxx"]})[0]
     assert banked.score == pytest.approx((1 + 0.5 + 0 + 0) / 4)

@@ -90,6 +90,11 @@ def test_scores_against_references(client: TestClient) -> None:
     items = [{"prompt": "p", "response": "x" * n, "reference": "xx"} for n in (1, 3)]
     found = client.post("/v1/score", json={"items": items}).json()["scores"]
     assert [each["score"] for each in found] == [0.0, 1.0]
+    bank = {"prompt": "p", "response": "xx", "references": ["x", "xx", "xxx", "x"]}
+    (banked,) = client.post("/v1/score", json={"items": [bank]}).json()["scores"]
+    assert banked["score"] == (1 + 0.5 + 0 + 1) / 4
+    both = client.post("/v1/score", json={"items": [bank | {"reference": "x"}]})
+    assert (both.status_code, "both reference and references" in both.text) == (422, True)
     bare = client.post("/v1/score", json={"items": [{"prompt": "p", "response": "x"}]})
     assert (bare.status_code, "no reference" in bare.json()["detail"]) == (422, True)
 

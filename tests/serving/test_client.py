@@ -58,7 +58,7 @@ def test_it_speaks_to_the_server() -> None:
                 pass
             assert [d.label for d in each.judge([make("1"), make("2", "xxx", "x")]).decisions] == ["B", "A"]
             assert each.rank(ResponseSet("r", PROMPT, ("x", "xx")), scheme="knockout").ranking["best"] == 1
-            assert each.score([SingleResponse("s", PROMPT, "xx", "x")]).scores[0].score == 1.0
+            assert each.score([SingleResponse("s", PROMPT, "xx", ("x",))]).scores[0].score == 1.0
             with pytest.raises(ServerError, match="there is no reference") as refused:
                 each.score([SingleResponse("s", PROMPT, "xx")])
             assert refused.value.status == 422

@@ -13,6 +13,7 @@ import typer
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
 from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
 from gramr2.cli.opening import open_judge, require
+from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
 from gramr2.reporting.text import percent
 
@@ -38,6 +39,10 @@ def score(
         str,
         typer.Option("--by", help="reference: chance to beat a reference; rationale: a grade from 1 to 10, reasoned."),
     ] = "reference",
+    references: Annotated[
+        str | None,
+        typer.Option("--references", help="Bank of references: rows with prompt and response, or responses."),
+    ] = None,
     policy: Annotated[
         str | None, typer.Option("--policy", help="Model whose greedy answers are the references of rows without one.")
     ] = None,
@@ -65,9 +70,14 @@ def score(
     require(by, WAYS, "--by")
     from gramr2.data import OnBadRow, load_responses
     from gramr2.judging.records import write_jsonl
-    from gramr2.rewards.pointwise import against_references, grade, greedy_references
+    from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
 
+    if by == "rationale" and (references or policy):
+        raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
     items, report = load_responses(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
+    banks: dict[str, tuple[str, ...]] = {}
+    if references is not None:
+        banks = references_from(load_responses(references, on_bad_row=OnBadRow(on_bad_row))[0], items, references)
     judge = open_judge(
         model,
         votes=votes,
@@ -78,16 +88,15 @@ def score(
         mode=mode,
     )
     bars = Bars(quiet or as_json)
-    references: dict[str, tuple[str, ...]] = {}
-    bare = [item for item in items if item.reference is None]
-    if policy is not None and by == "reference" and bare:
+    bare = [item for item in items if not item.references and item.id not in banks]
+    if policy is not None and bare:
         with bars.task(f"answer {len(bare)} prompts greedily"):
-            references = greedy_references(_backend(policy), bare, max_new_tokens=max_new_tokens)
+            banks |= greedy_references(_backend(policy), bare, max_new_tokens=max_new_tokens)
     with bars.task(f"score {len(items)} responses") as progress:
         if by == "rationale":
             scored = grade(judge.backend, items, judge.sampling, seed=seed, progress=progress)
         else:
-            scored = against_references(judge, items, references, seed=seed, progress=progress)
+            scored = against_references(judge, items, banks, seed=seed, progress=progress)
     scale = _scale(judge, items, scored, calibrate, seed, bars) if calibrate else None
     write_jsonl(out, (_row(each, by, scale) for each in scored))
     values = [each.score for each in scored if each.score is not None]

@@ -40,7 +40,8 @@ def load_responses(
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
 ) -> tuple[tuple[SingleResponse, ...], LoadReport]:
-    """Rows with ``prompt``, ``response`` and perhaps ``reference`` and ``id``; a row of ``responses`` is one item for each.
+    """Rows with ``prompt``, ``response`` and perhaps ``reference`` (a text) or ``references`` (a list) and ``id``; a row of
+    ``responses`` is one item for each.
 
     Raises:
         DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
@@ -90,16 +91,16 @@ def _load(
 
 def _set(row: Row, default_id: str) -> list[ResponseSet]:
     prompt = _prompt(row)
-    return [ResponseSet(read_id(row, default_id), prompt, _responses(row, prompt))]
+    return [ResponseSet(read_id(row, default_id), prompt, _texts(row, "responses", prompt))]
 
 
 def _singles(row: Row, default_id: str) -> list[SingleResponse]:
     prompt, name = _prompt(row), read_id(row, default_id)
-    reference = None if row.get("reference") is None else read_answer(row["reference"], "reference", prompt)
+    references = _references(row, prompt)
     if row.get("response") is not None:
-        return [SingleResponse(name, prompt, read_answer(row["response"], "response", prompt), reference)]
-    texts = _responses(row, prompt)
-    return [SingleResponse(f"{name}:{i}", prompt, text, reference) for i, text in enumerate(texts)]
+        return [SingleResponse(name, prompt, read_answer(row["response"], "response", prompt), references)]
+    texts = _texts(row, "responses", prompt)
+    return [SingleResponse(f"{name}:{i}", prompt, text, references) for i, text in enumerate(texts)]
 
 
 def _prompt(row: Row) -> tuple[Message, ...]:
@@ -108,8 +109,17 @@ def _prompt(row: Row) -> tuple[Message, ...]:
     return read_prompt(row["prompt"])
 
 
-def _responses(row: Row, prompt: tuple[Message, ...]) -> tuple[str, ...]:
-    values = row.get("responses")
+def _references(row: Row, prompt: tuple[Message, ...]) -> tuple[str, ...]:
+    one, several = row.get("reference"), row.get("references")
+    if one is not None and several is not None:
+        raise BadRowError("it has both reference and references: one of the two says what to score against")
+    if one is not None:
+        return (read_answer(one, "reference", prompt),)
+    return () if several is None else _texts(row, "references", prompt)
+
+
+def _texts(row: Row, name: str, prompt: tuple[Message, ...]) -> tuple[str, ...]:
+    values = row.get(name)
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):
-        raise BadRowError(f"responses must be a list of texts; {shown_columns(row)}")
-    return tuple(read_answer(value, f"responses[{i}]", prompt) for i, value in enumerate(values))
+        raise BadRowError(f"{name} must be a list of texts; {shown_columns(row)}")
+    return tuple(read_answer(value, f"{name}[{i}]", prompt) for i, value in enumerate(values))

@@ -73,7 +73,7 @@ class ReferenceReward:
                     "a reference reward needs a reference for every prompt: add a reference column to the data"
                 )
             for name, text in _named(group, group.reference):
-                items[name] = SingleResponse(name, group.prompt, text, group.reference)
+                items[name] = SingleResponse(name, group.prompt, text, (group.reference,))
         scored = against_references(self.judge, list(items.values()), seed=self.seed)
         found: dict[str, float | None] = {each.id: each.score for each in scored}
         return [_by_name(group, found, EVEN) for group in groups]

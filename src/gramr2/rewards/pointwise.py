@@ -114,7 +114,7 @@ def against_references(
 
     Args:
         judge: any judge.
-        items: responses; their own ``reference`` is used where ``references`` has none for their id.
+        items: responses; their own ``references`` are used where ``references`` has none for their id.
         references: a small bank of references per item id.
         seed: of the votes.
         store: judgments that need not be paid for again.
@@ -124,11 +124,7 @@ def against_references(
         DataError: a response has no reference.
     """
     banks = [_bank(item, references or {}) for item in items]
-    comparisons = [
-        Comparison(f"{item.id}/reference-{i}", item.prompt, (item.response, reference), group=item.id)
-        for item, bank in zip(items, banks, strict=True)
-        for i, reference in enumerate(bank)
-    ]
+    comparisons = [pair for item, bank in zip(items, banks, strict=True) for pair in _pairs(item, bank)]
     decisions = iter(judge.judge(comparisons, seed=seed, store=store, progress=progress))
     scored = []
     for item, bank in zip(items, banks, strict=True):
@@ -146,6 +142,29 @@ def against_references(
             )
         )
     return scored
+
+
+def comparisons_with_references(item: SingleResponse) -> list[Comparison]:
+    """The comparisons by which ``against_references`` scores a response against its own references."""
+    return _pairs(item, item.references)
+
+
+def references_from(
+    bank: Sequence[SingleResponse], items: Sequence[SingleResponse], source: str
+) -> dict[str, tuple[str, ...]]:
+    """For every item the bank's responses to the same prompt, by the item's id; items whose prompt is not there are left out.
+
+    Raises:
+        DataError: no item's prompt is in the bank, which is then another task's.
+    """
+    by_prompt: dict[tuple[Message, ...], dict[str, None]] = {}
+    for each in bank:
+        # A reference that stands there twice would count twice.
+        by_prompt.setdefault(each.prompt, {})[each.response] = None
+    found = {item.id: tuple(by_prompt[item.prompt]) for item in items if item.prompt in by_prompt}
+    if not found:
+        raise DataError(f"{source}: it has a response to none of the prompts that are scored")
+    return found
 
 
 def greedy_references(
@@ -171,10 +190,17 @@ def greedy_references(
 
 
 def _bank(item: SingleResponse, references: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    bank = references.get(item.id) or ([item.reference] if item.reference is not None else [])
+    bank = references.get(item.id) or item.references
     if not bank:
         raise DataError(f"{item.id}: there is no reference to score the response against: give its row a reference")
     return bank
+
+
+def _pairs(item: SingleResponse, bank: Sequence[str]) -> list[Comparison]:
+    return [
+        Comparison(f"{item.id}/reference-{i}", item.prompt, (item.response, reference), group=item.id)
+        for i, reference in enumerate(bank)
+    ]
 
 
 def _graded(name: str, completions: Sequence[Completion]) -> Scored:

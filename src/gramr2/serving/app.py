@@ -25,7 +25,7 @@ from gramr2.judging.records import decision_row
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.groups import Group, WinRateReward
-from gramr2.rewards.pointwise import against_references, grade
+from gramr2.rewards.pointwise import against_references, comparisons_with_references, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.schemes import scheme as named
 from gramr2.serving.gate import Gate, Limits
@@ -126,12 +126,11 @@ def create_app(
     def scored(body: ScoreRequest) -> ScoreResponse:
         asked, who, deadline = queued(body.deadline)
         items = [
-            SingleResponse(each.id or str(place), turns(each.prompt), each.response, each.reference)
+            SingleResponse(each.id or str(place), turns(each.prompt), each.response, each.bank)
             for place, each in enumerate(body.items)
         ]
         if body.by == "reference":
-            pairs = [Comparison(i.id, i.prompt, (i.response, i.reference)) for i in items if i.reference is not None]
-            _fits(asked, pairs)
+            _fits(asked, [pair for item in items for pair in comparisons_with_references(item)])
             found = against_references(asked, items, seed=body.seed)
         else:
             found = model.alone(

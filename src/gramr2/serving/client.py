@@ -71,7 +71,7 @@ class Client:
     def score(self, items: Sequence[SingleResponse], *, by: str = "reference", seed: int = 0) -> ScoreResponse:
         """Scores in the order asked. Raises as ``judge`` does."""
         rows = [
-            {"id": each.id, "prompt": _turns(each), "response": each.response, "reference": each.reference}
+            {"id": each.id, "prompt": _turns(each), "response": each.response, "references": each.references}
             for each in items
         ]
         return self._ask("/v1/score", {"items": rows, "by": by, "seed": seed}, ScoreResponse)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gramr2.comparison import MOST_RESPONSES, Message, as_messages
 
@@ -75,12 +75,24 @@ class RankRequest(_Request):
 
 
 class Item(_Body):
-    """A prompt, a response, and a reference to score it against."""
+    """A prompt, a response, and a reference, or several, to score it against."""
 
     id: Text | None = None
     prompt: Prompt
     response: Text
     reference: Text | None = None
+    references: list[Text] = Field(default=[], max_length=MOST_RESPONSES)
+
+    @model_validator(mode="after")
+    def _either(self) -> Item:
+        if self.reference is not None and self.references:
+            raise ValueError("it has both reference and references: one of the two says what to score against")
+        return self
+
+    @property
+    def bank(self) -> tuple[str, ...]:
+        """What it is scored against."""
+        return tuple(self.references) if self.reference is None else (self.reference,)
 
 
 class ScoreRequest(_Request):
@@ -88,7 +100,7 @@ class ScoreRequest(_Request):
 
     items: list[Item] = Field(min_length=1, max_length=MOST_ITEMS)
     by: Literal["reference", "rationale"] = "reference"
-    """the chance to beat the reference, or a grade from 1 to 10 with a rationale"""
+    """the chance to beat the references, or a grade from 1 to 10 with a rationale"""
 
 
 class RewardRequest(BaseModel):

@@ -30,7 +30,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         body = json.loads(request.content)
         seen.append((request.url, request.headers.get("authorization"), body))
         [item] = body["items"]
-        score = None if set(item["response"]) == {"."} else float(len(item["response"]) > len(item["reference"]))
+        score = None if set(item["response"]) == {"."} else float(len(item["response"]) > len(item["references"][0]))
         row = {
             "id": item["id"],
             "score": score,
@@ -75,7 +75,7 @@ def test_prompts_are_text_or_messages_and_the_reference_may_be_the_ground_truth(
     url, token, body = server[0]
     assert (url.path, token, body["seed"], body["by"]) == ("/v1/score", "Bearer secret", 7, "reference")
     assert body["items"][0]["prompt"] == turns
-    assert body["items"][0]["reference"] == "xx"
+    assert body["items"][0]["references"] == ["xx"]
 
 
 def test_what_is_not_decided_is_no_number_unless_one_is_named(server: list[Any]) -> None:

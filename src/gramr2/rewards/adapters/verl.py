@@ -100,7 +100,7 @@ def _item(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> Singl
         turns: tuple[Message, ...] = read_prompt(_plain(prompt))
     except BadRowError as error:
         raise DataError(f"extra_info.prompt: {error}") from error
-    return SingleResponse("verl", turns, completion, reference)
+    return SingleResponse("verl", turns, completion, (reference,))
 
 
 def _plain(prompt: Any) -> Any:
