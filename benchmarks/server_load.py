@@ -137,6 +137,11 @@ def resident(pid: int) -> int:
     return int(found[1]) // 1024 if found else 0
 
 
+def after_each_fifth(values: list[int]) -> list[int]:
+    """What was measured at the end of each fifth of the time: bounded memory levels out, a leak climbs evenly."""
+    return [values[(len(values) - 1) * part // 5] for part in range(1, 6)]
+
+
 async def load(url: str, port: int, pid: int, clients: int, seconds: float, alone: float) -> dict[str, object]:
     """All phases; returns what was seen."""
     items = supply()
@@ -204,7 +209,7 @@ async def load(url: str, port: int, pid: int, clients: int, seconds: float, alon
         "seconds_p95": round(delays[int(0.95 * len(delays))], 2),
         "statuses": dict(sorted(seen.statuses.items())),
         "statuses_at_the_end": dict(sorted(killed.statuses.items())),
-        "memory_mib": {"first": memory[0], "largest": max(memory), "last": memory[-1]},
+        "memory_mib": {"first": memory[0], "largest": max(memory), "after_each_fifth": after_each_fifth(memory)},
         "wrong": wrong,
     }
 
