@@ -3,7 +3,8 @@
     python benchmarks/adapting.py --judge runs/lab --out runs/adapting [--sizes 16,64,256] [--seeds 3] [--test 300]
 
 The task is «mirror», numbers written backwards. From the same labelled comparisons learn: the lab's judge (``gramr2 adapt``),
-the tiny pretrained model in the same way, and a Bradley-Terry model on the pretrained model. Accuracy is on lab:test@mirror; the
+the judge while it replays as many comparisons that it labelled itself in its last round (``judge+replay``), the tiny pretrained
+model in the same way, and a Bradley-Terry model on the pretrained model. Accuracy is on lab:test@mirror; the
 judge's accuracy on lab:test before and after says what the new task cost. Goes on where it was stopped; writes adapting.csv
 and adapting.md.
 """
@@ -32,7 +33,7 @@ from gramr2.lab.run import run_file
 from gramr2.selftraining.folder import write_json
 from gramr2.training.bradley_terry import train_reward_model
 
-STARTS = ("judge", "pretrained", "bradley-terry")
+STARTS = ("judge", "judge+replay", "pretrained", "bradley-terry")
 TRAINING = load_config(run_file()).training
 """the lab's, so that the three differ by what they start from"""
 
@@ -78,9 +79,11 @@ def cell(start: str, folder: Path, data: Path, files: dict[str, Path], judge: st
     if start == "bradley-terry":
         found = scalar(folder, data, files["test"], seed)
     else:
+        adapted = start != "pretrained"
         task = Task(
-            judge if start == "judge" else "lab-tiny", str(data), test=str(files["test"]),
-            general=str(files["general"]) if start == "judge" else None, training=TRAINING, max_new_tokens=160,
+            judge if adapted else "lab-tiny", str(data), test=str(files["test"]),
+            general=str(files["general"]) if adapted else None, training=TRAINING, max_new_tokens=160,
+            replay=str(own_labels(judge)) if start == "judge+replay" else None,
             on_regression=OnRegression.WARN, seed=seed,
         )  # fmt: skip
         result = Adaptation(task, folder).run()
@@ -92,6 +95,11 @@ def cell(start: str, folder: Path, data: Path, files: dict[str, Path], judge: st
         }  # fmt: skip
     write_json(done, {"options": options, "found": found})
     return found
+
+
+def own_labels(run: str) -> Path:
+    """What the run's last round kept of its own labels."""
+    return max(Path(run).glob("rounds/*/kept.jsonl"), key=lambda file: int(file.parent.name))
 
 
 def digest(file: Path) -> str:

@@ -157,6 +157,27 @@ def test_comparisons_that_are_too_long_are_named_before_anything_is_trained(task
     assert not engine.jobs and not (tmp_path / "out").exists()
 
 
+def test_old_comparisons_are_learnt_along_with_the_new_as_many_as_there_are_of_those(
+    task: Task, tmp_path: Path
+) -> None:
+    engine = Adapting()
+    old = replace(task, replay=lines(tmp_path / "old.jsonl", 100, better="longer", prefix="old"), sizes=(8,))
+    result = adapt(old, tmp_path / "out", engine)
+    replayed = [[item for item in job.items if item.comparison.prompt_text.startswith("old")] for job in engine.jobs]
+    assert [len(each) for each in replayed] == [8, result["points"][-1]["trained_on"]]
+    assert [len(job.items) for job in engine.jobs] == [16, 2 * result["points"][-1]["trained_on"]]
+    gold = (tmp_path / "out/runs/all/rounds/0/gold.jsonl").read_text()
+    assert "old" not in gold and json.loads(gold.splitlines()[0])
+    few = Adapting()
+    adapt(replace(old, replay_limit=3, sizes=()), tmp_path / "few", few)
+    assert sum(item.comparison.prompt_text.startswith("old") for item in few.jobs[0].items) == 3
+    with pytest.raises(RunError, match="started with another replay_limit"):
+        adapt(replace(old, replay_limit=4, sizes=()), tmp_path / "few")
+    assert isinstance(old.general, str)
+    with pytest.raises(DataError, match="30 comparisons of --general are also in .*general.jsonl"):
+        adapt(replace(old, replay=old.general), tmp_path / "leaky")
+
+
 def test_no_general_set_is_no_guard(task: Task, tmp_path: Path) -> None:
     assert adapt(replace(task, general=None), tmp_path / "out")["general"] is None
 
@@ -286,6 +307,8 @@ def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
 
     assert "write it like 16,64,256" in fails("--curve", "a,b")
     assert "--few-shot trains nothing" in fails("--few-shot", "2", "--curve", "8")
+    assert "--replay have nothing to do" in fails("--few-shot", "2", "--replay", "x.jsonl")
+    assert "name the comparisons to replay" in fails("--replay-limit", "8")
     assert "take one of refuse, warn" in fails("--on-regression", "panic")
     assert "take one of data, own, proofs, none" in fails("--rationales", "best")
 

@@ -77,21 +77,25 @@ class Adaptation:
         learnt, held_out = parts(task, items)
         test = load_labeled(task.test)[0] if task.test else held_out
         general = load_labeled(task.general)[0] if task.general else ()
+        replay = load_labeled(task.replay)[0] if task.replay else ()
         for name, measured in (("test", test), ("general", general)):
-            leaks = overlap([item.comparison for item in learnt], [item.comparison for item in measured])
-            if leaks:
-                raise DataError(
-                    f"{len(leaks)} comparisons of --{name} are also in {task.data} (the first: {leaks[0][1]!r}): take them out "
-                    "of one of the two, or their accuracy means nothing"
-                )
+            for source, part in ((task.data, learnt), (task.replay, replay)):
+                leaks = overlap([item.comparison for item in part], [item.comparison for item in measured])
+                if leaks:
+                    raise DataError(
+                        f"{len(leaks)} comparisons of --{name} are also in {source} (the first: {leaks[0][1]!r}): take them out "
+                        "of one of the two, or their accuracy means nothing"
+                    )
         own = self._start()
         template = load_template(own)
-        config = run_config(task, template, None, learnt)
+        config = run_config(task, template, None, learnt, replay)
         engine = self.engine_for(config)
         start = engine.backbone(config.model)
-        _refuse_long(engine, config, template, {task.data: learnt, "--test": test, "--general": general})
+        _refuse_long(
+            engine, config, template, {task.data: learnt, "--replay": replay, "--test": test, "--general": general}
+        )
         with self.folder.locked():
-            self._adopt(f"{fingerprint(own)} {template.hash}", [items, test, general])
+            self._adopt(f"{fingerprint(own)} {template.hash}", [items, test, general, *([replay] if replay else [])])
             self._warn_of_known(test)
             before = self._measure(engine, config, start, template, test, "before")
             points: list[dict[str, Any]] = [self._point(0, before, before, test)]
@@ -101,7 +105,7 @@ class Adaptation:
                 points.append(self._point(0, after, before, test) | {"shots": task.shots})
             else:
                 for size in [*sorted(task.sizes), None]:
-                    model, after = self._train(engine, run_config(task, template, size, learnt), size)
+                    model, after = self._train(engine, run_config(task, template, size, learnt, replay), size)
                     points.append(self._point(size or len(learnt), after, before, test))
                 # Trained on labels alone, a reasoning judge has become one that gives the verdict at once.
                 adapted = JudgeTemplate(JudgeMode(config.judge.mode), template.principles)
@@ -119,9 +123,8 @@ class Adaptation:
             if refused:
                 shutil.rmtree(self.folder.judge, ignore_errors=True)
                 change = result["general"]["change"]
-                remedy = (
-                    "show other examples" if task.shots else f"it is in {model}; mix general comparisons in, train less"
-                )
+                learn = f"learn {'more' if task.replay else 'some'} old comparisons along with --replay"
+                remedy = "show other examples" if task.shots else f"it is in {model}; {learn}, or train less"
                 raise RunError(
                     f"the adapted judge is significantly worse on {task.general} ({100 * change['difference']:+.1f} points, "
                     f"McNemar {p_value(change['p_value'])}) and is not published: {remedy}, or take it as it is with "

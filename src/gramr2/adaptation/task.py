@@ -49,8 +49,9 @@ class Task:
 
     ``test`` measures; without it, ``held_out`` of the data does, prompt by prompt, and is not trained on. ``general`` guards
     what the judge could do before. ``sizes`` are the points of a learning curve besides all of the data. ``shots`` examples
-    in the prompt take the place of training. ``rationales`` None is decided by the data: the rows' own where all have one,
-    else ``own``.
+    in the prompt take the place of training. ``replay`` are labelled comparisons of what the judge could do before, learnt
+    along with those of the task: ``replay_limit`` of them, or as many as there are of the task. ``rationales`` None is decided
+    by the data: the rows' own where all have one, else ``own``.
     """
 
     model: str
@@ -60,6 +61,8 @@ class Task:
     held_out: float = 0.2
     sizes: tuple[int, ...] = ()
     shots: int = 0
+    replay: str | None = None
+    replay_limit: int | None = None
     rationales: Rationales | None = None
     training: TrainingConfig = field(default_factory=_lora)
     max_new_tokens: int = 256
@@ -94,20 +97,32 @@ def parts(task: Task, items: Sequence[LabeledComparison]) -> tuple[list[LabeledC
     return learnt, held_out
 
 
-def run_config(task: Task, template: JudgeTemplate, size: int | None, learnt: Sequence[LabeledComparison]) -> RunConfig:
-    """The run that trains on ``size`` comparisons of the data, or all: no rounds, the judge itself as the pretrained model."""
+def run_config(
+    task: Task,
+    template: JudgeTemplate,
+    size: int | None,
+    learnt: Sequence[LabeledComparison],
+    replayed: Sequence[LabeledComparison] = (),
+) -> RunConfig:
+    """The run that trains on ``size`` comparisons of the data, or all: no rounds, the judge itself as the pretrained model.
+
+    ``learnt`` and ``replayed`` are what the data and the replay have to draw from.
+    """
     data: dict[str, Any] = {"path": task.data, "limit": size}
     gold: dict[str, Any] = {"path": task.test or task.data}
     if task.test is None:
         data["part"], gold["part"] = [0.0, 1 - task.held_out], [1 - task.held_out, 1.0]
+    seed = [data]
+    if task.replay is not None:
+        seed.append({"path": task.replay, "limit": task.replay_limit or size or len(learnt)})
     sampling = {"max_new_tokens": task.max_new_tokens, "close_on_budget": task.close_on_budget}
-    mode, rationale = template.mode.value, _rationale(task, template, learnt, size)
+    mode, rationale = template.mode.value, _rationale(task, template, [*learnt, *replayed], size)
     if rationale["source"] == "none":
         mode = JudgeMode.LABEL.value
     raw = {
         "seed": task.seed,
         "model": task.model,
-        "data": {"seed": data, "gold": gold},
+        "data": {"seed": seed, "gold": gold},
         "judge": {"mode": mode, "principles": list(template.principles), "pool": sampling, "gold": sampling},
         "training": task.training.model_dump(mode="json"),
         "rationale": rationale,

@@ -32,6 +32,16 @@ def adapt(
     on_regression: Annotated[
         str, typer.Option("--on-regression", help="A significantly worse judge on --general: refuse or warn.")
     ] = "refuse",
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            "--replay", help="Labelled comparisons of what it could do before, to learn along with the task's."
+        ),
+    ] = None,
+    replay_limit: Annotated[
+        int | None,
+        typer.Option("--replay-limit", min=1, help="How many of them; default: as many as there are of the task."),
+    ] = None,
     rationales: Annotated[
         str | None,
         typer.Option(
@@ -69,8 +79,12 @@ def adapt(
     if rationales is not None:
         require(rationales, tuple(Rationales), "--rationales")
     sizes = _sizes(curve)
-    if few_shot and (sizes or rationales):
-        raise ConfigError("--few-shot trains nothing, so --curve and --rationales have nothing to do: leave them out")
+    if few_shot and (sizes or rationales or replay):
+        raise ConfigError(
+            "--few-shot trains nothing, so --curve, --rationales and --replay have nothing to do: leave them out"
+        )
+    if replay_limit and not replay:
+        raise ConfigError("--replay-limit without --replay: name the comparisons to replay")
     task = Task(
         model=model,
         data=data,
@@ -79,6 +93,8 @@ def adapt(
         held_out=held_out,
         sizes=sizes,
         shots=few_shot,
+        replay=replay,
+        replay_limit=replay_limit,
         rationales=None if rationales is None else Rationales(rationales),
         training=TrainingConfig(
             method="lora",
