@@ -142,12 +142,16 @@ def after_each_fifth(values: list[int]) -> list[int]:
     return [values[(len(values) - 1) * part // 5] for part in range(1, 6)]
 
 
-async def load(url: str, port: int, pid: int, clients: int, seconds: float, alone: float) -> dict[str, object]:
+async def load(
+    url: str, port: int, server: subprocess.Popen[str], clients: int, seconds: float, alone: float
+) -> dict[str, object]:
     """All phases; returns what was seen."""
-    items = supply()
+    items, pid = supply(), server.pid
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=180, limits=limits) as http:
         while True:
+            if server.poll() is not None:
+                sys.exit("the server ended before it was ready")
             with suppress(httpx.TransportError):
                 if (await http.get("/readyz")).status_code == 200:
                     break
@@ -240,7 +244,7 @@ def main() -> None:
         lines = iter(server.stderr.readline, "")
         port = next(int(found[1]) for line in lines if (found := re.search(r"listening on http://\S+:(\d+)", line)))
         url = f"http://127.0.0.1:{port}"
-        result = asyncio.run(load(url, port, server.pid, options.clients, options.seconds, options.alone))
+        result = asyncio.run(load(url, port, server, options.clients, options.seconds, options.alone))
         code = server.wait(timeout=180)
     finally:
         if server.poll() is None:

@@ -46,6 +46,13 @@ def test_a_missing_package_is_named_with_what_to_type(cli: Any, monkeypatch: pyt
     assert "pip install 'gramr2[serve]'" in error
 
 
+def test_a_server_whose_model_cannot_be_loaded_ends_and_says_why(cli: Any) -> None:
+    code, _, error = cli("serve", "-m", "scripted:nobody", "--port", "0")
+    assert code == 2
+    assert "nobody" in error.strip().splitlines()[-1]
+    assert "Traceback" not in error
+
+
 def test_a_server_from_start_to_end() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

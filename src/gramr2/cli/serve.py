@@ -79,15 +79,21 @@ def serve(
         say(f"ready: {judge.backend.id}", to=stderr)
         return judge
 
-    worker = Model(load, capacity=queue, batch=batch, on_batch=measured)
+    def stop() -> None:
+        server.should_exit = True
+
+    worker = Model(load, capacity=queue, batch=batch, on_batch=measured, on_failure=stop)
     limits = Limits(max_requests=requests, max_bytes=max_bytes, deadline=deadline)
     app = create_app(worker, limits=limits, token=token, metrics=metrics)
     settings = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=round(deadline) + 1
     )
+    server = uvicorn.Server(settings)
     bound = settings.bind_socket()
     say(f"listening on http://{host}:{bound.getsockname()[1]}", to=stderr)
-    uvicorn.Server(settings).run(sockets=[bound])
+    server.run(sockets=[bound])
+    if worker.failure is not None:
+        raise worker.failure
 
 
 def _local(host: str) -> bool:

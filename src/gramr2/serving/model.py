@@ -63,6 +63,7 @@ class Model:
         batch: comparisons judged together; a request with more is judged in as many goes, others in between.
         gather: seconds to wait for company when less than a batch is there.
         on_batch: told (comparisons, seconds) of every batch.
+        on_failure: called when the judge cannot be loaded or the thread ends by an error; ``failure`` says by which.
     """
 
     def __init__(
@@ -73,9 +74,11 @@ class Model:
         batch: int = 32,
         gather: float = 0.01,
         on_batch: Callable[[int, float], None] | None = None,
+        on_failure: Callable[[], None] | None = None,
     ) -> None:
         self._load, self._capacity, self._batch, self._gather = load, capacity, batch, gather
         self._on_batch = on_batch or (lambda size, seconds: None)
+        self._on_failure = on_failure or (lambda: None)
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -161,6 +164,7 @@ class Model:
         except BaseException as error:  # noqa: BLE001  # the end of this thread, whatever it is of, must reach those who wait
             self.failure = error
             self._drop(ClosedError(f"no model: {error}"))
+            self._on_failure()
 
     def _drop(self, error: ClosedError) -> None:
         with self._changed:
