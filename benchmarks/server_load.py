@@ -251,7 +251,8 @@ def main() -> None:
             server.kill()
     result["exit_code"] = code
     print(json.dumps(result | {"versions": versions()}, indent=1))
-    sys.exit(1 if result["wrong"] or code != 0 else 0)
+    # uvicorn ends by the signal itself once everything is answered.
+    sys.exit(1 if result["wrong"] or code not in (0, -signal.SIGTERM) else 0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# REINFORCE++ in OpenRLHF with a gramr2 judge as the remote reward: a completion's chance to beat the other completions of its prompt in
-# the same request, so a prompt's samples must travel together. First:  gramr2 serve --model runs/my-run --port 8000
+# REINFORCE with a group baseline in OpenRLHF (flags of 0.11), with a gramr2 judge as the remote reward: a completion's chance to beat the
+# reference in its row's label, such as {"prompt": "What is 12+34?", "reference": "It is 46."}. OpenRLHF asks for all completions of a rollout
+# at once and waits 180 s. First:  gramr2 serve --model runs/my-run --port 8000 --requests 1024 --queue 2048 --deadline 175
 set -euo pipefail
 python -m openrlhf.cli.train_ppo_ray \
-  --pretrain "${POLICY:?}" \
-  --prompt_data "${PROMPTS:?}" --input_key prompt --apply_chat_template \
-  --remote_rm_url "${JUDGE_URL:?such as http://127.0.0.1:8000}/get_reward" \
-  --n_samples_per_prompt 8 --advantage_estimator group_norm \
+  --actor.model_name_or_path "${POLICY:?}" \
+  --data.prompt_dataset "${PROMPTS:?}" --data.input_key prompt --data.label_key label --data.apply_chat_template \
+  --reward.remote_url "${JUDGE_URL:?such as http://127.0.0.1:8000}/get_reward" \
+  --rollout.batch_size 128 --rollout.n_samples_per_prompt 8 --algo.advantage.estimator group_norm \
   "$@"

@@ -30,6 +30,7 @@ from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.schemes import scheme as named
 from gramr2.serving.gate import Gate, Limits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
+from gramr2.serving.openrlhf import samples
 from gramr2.serving.schemas import (
     DecisionBody,
     JudgeId,
@@ -46,6 +47,7 @@ from gramr2.serving.schemas import (
 )
 
 UNDECIDED = "the judge came to no decision"
+ALONE = "the label has no reference, and no other completion of this prompt is in the request"
 
 
 @dataclass
@@ -143,18 +145,24 @@ def create_app(
 
     @app.post("/get_reward")
     def reward(body: RewardRequest) -> RewardResponse:
-        """The share of the other completions of the same prompt, in this request, that a completion beats."""
+        """The chance that a completion beats its label's references; without any, its siblings in the request."""
         asked, who, _ = queued()
-        completions = _completions(body)
-        members: dict[str, list[int]] = {}
-        for place, prompt in enumerate(body.prompts):
-            members.setdefault(prompt, []).append(place)
-        shared = {prompt: places for prompt, places in members.items() if len(places) > 1}
-        groups = [Group(turns(prompt), tuple(completions[i] for i in places)) for prompt, places in shared.items()]
-        _fits(asked, [longest(ResponseSet(each.id, each.prompt, each.completions)) for each in groups])
-        rewards: list[float | None] = [None] * len(completions)
-        reasons: list[str | None] = ["no other completion of this prompt is in the request"] * len(completions)
-        for places, values in zip(shared.values(), WinRateReward(asked)(groups), strict=True):
+        rewards: list[float | None] = [None] * len(body.query)
+        reasons: list[str | None] = [ALONE] * len(body.query)
+        asked_for = samples(body)
+        against = {place: each.item for place, each in enumerate(asked_for) if each.references}
+        siblings: dict[str, list[int]] = {}
+        for place, each in enumerate(asked_for):
+            siblings.setdefault(each.group, []).append(place)
+        shared = [places for places in siblings.values() if len(places) > 1 and not against.keys() & places]
+        groups = [Group(asked_for[p[0]].prompt, tuple(asked_for[i].completion for i in p)) for p in shared]
+        items = list({item.id: item for item in against.values()}.values())
+        pairs = [pair for item in items for pair in comparisons_with_references(item)]
+        _fits(asked, [*pairs, *(longest(ResponseSet(each.id, each.prompt, each.completions)) for each in groups)])
+        scored = {each.id: each for each in against_references(asked, items)}
+        for place, item in against.items():
+            rewards[place], reasons[place] = scored[item.id].score, scored[item.id].reason
+        for places, values in zip(shared, WinRateReward(asked)(groups), strict=True):
             for place, value in zip(places, values, strict=True):
                 rewards[place], reasons[place] = value, UNDECIDED if value is None else None
         return RewardResponse(judge=who, rewards=rewards, reasons=reasons)
@@ -213,14 +221,3 @@ def _body(decision: Decision) -> DecisionBody:
     outcomes = Tally(vote.outcome.value for vote in decision.judgments)
     reason = None if decision.label else f"{UNDECIDED}: {', '.join(f'{n} × {what}' for what, n in outcomes.items())}"
     return DecisionBody(**{k: row[k] for k in DecisionBody.model_fields if k != "reason"}, reason=reason)
-
-
-def _completions(body: RewardRequest) -> list[str]:
-    if len(body.prompts) != len(body.query):
-        raise DataError(
-            f"{len(body.query)} queries and {len(body.prompts)} prompts: there must be one prompt for each query"
-        )
-    for place, (query, prompt) in enumerate(zip(body.query, body.prompts, strict=True)):
-        if not query.startswith(prompt):
-            raise DataError(f"query {place} does not begin with its prompt, so its completion cannot be told from it")
-    return [query[len(prompt) :] for query, prompt in zip(body.query, body.prompts, strict=True)]

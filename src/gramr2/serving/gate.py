@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hmac
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +88,10 @@ class Gate:
         if self._token is None:
             return True
         given = dict(scope["headers"]).get(b"authorization", b"")
+        if given.startswith(b"Basic "):
+            # Of a client that knows no headers, such as OpenRLHF: the token as the password in http://any:TOKEN@host.
+            with suppress(binascii.Error):
+                given = b"Bearer " + base64.b64decode(given.removeprefix(b"Basic "), validate=True).partition(b":")[2]
         return hmac.compare_digest(given, f"Bearer {self._token}".encode())
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -110,6 +110,7 @@ class RewardRequest(BaseModel):
     """prompt and completion as one text"""
     prompts: list[Text]
     labels: list[Any] | None = None
+    """of the row: a reference, a list of them, or an object with ``reference`` or ``references`` and perhaps ``prompt``"""
 
 
 class JudgeId(BaseModel):
