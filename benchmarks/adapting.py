@@ -35,7 +35,7 @@ from gramr2.training.bradley_terry import train_reward_model
 
 STARTS = ("judge", "judge+replay", "pretrained", "bradley-terry")
 TRAINING = load_config(run_file()).training
-"""the lab's, so that the three differ by what they start from"""
+"""the lab's, so that all differ by what they start from alone"""
 
 
 def main() -> None:
@@ -99,7 +99,10 @@ def cell(start: str, folder: Path, data: Path, files: dict[str, Path], judge: st
 
 def own_labels(run: str) -> Path:
     """What the run's last round kept of its own labels."""
-    return max(Path(run).glob("rounds/*/kept.jsonl"), key=lambda file: int(file.parent.name))
+    files = sorted(Path(run).glob("rounds/*/kept.jsonl"), key=lambda file: int(file.parent.name))
+    if not files:
+        raise RunError(f"{run} is not a run folder with labels of its own: give one with --judge")
+    return files[-1]
 
 
 def digest(file: Path) -> str:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # REINFORCE with a group baseline in OpenRLHF (flags of 0.11), with a gramr2 judge as the remote reward: a completion's chance to beat the
 # reference in its row's label, such as {"prompt": "What is 12+34?", "reference": "It is 46."}. OpenRLHF asks for all completions of a rollout
-# at once and waits 180 s. First:  gramr2 serve --model runs/my-run --port 8000 --requests 1024 --queue 2048 --deadline 175
+# at once and waits 180 s. First:  gramr2 serve --model runs/my-run --port 8000 --requests 1024 --queue 1024 --deadline 175 --end-token '<|im_end|>'
 set -euo pipefail
 python -m openrlhf.cli.train_ppo_ray \
   --actor.model_name_or_path "${POLICY:?}" \

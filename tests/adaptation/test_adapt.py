@@ -174,8 +174,49 @@ def test_old_comparisons_are_learnt_along_with_the_new_as_many_as_there_are_of_t
     with pytest.raises(RunError, match="started with another replay_limit"):
         adapt(replace(old, replay_limit=4, sizes=()), tmp_path / "few")
     assert isinstance(old.general, str)
-    with pytest.raises(DataError, match="30 comparisons of --general are also in .*general.jsonl"):
+    with pytest.raises(DataError, match="30 comparisons of --general are also in --replay .*general.jsonl"):
         adapt(replace(old, replay=old.general), tmp_path / "leaky")
+    assert [point.get("replayed") for point in result["points"]] == [None, 8, result["points"][-1]["trained_on"]]
+
+
+def test_a_replay_that_meets_the_data_is_refused_before_anything_is_judged(task: Task, tmp_path: Path) -> None:
+    old = Path(lines(tmp_path / "old.jsonl", 9, better="longer", prefix="old"))
+    old.write_text(old.read_text().replace('"id": "old', '"id": "'))
+    same_ids = replace(task, replay=str(old))
+    engine = Adapting()
+    with pytest.raises(
+        DataError, match=r"--replay .*old.jsonl: the id '0' is also in .*: give the rows ids of their own"
+    ):
+        adapt(same_ids, tmp_path / "out", engine)
+    rows = [json.loads(line) | {"id": f"copy-{i}"} for i, line in enumerate(Path(task.data).read_text().splitlines())]
+    copies = tmp_path / "copies.jsonl"
+    test = lines(tmp_path / "test.jsonl", 20, better="shorter", prefix="t")
+    copies.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"60 comparisons of --replay .*copies.jsonl are also in"):
+        adapt(replace(task, test=test, replay=str(copies)), tmp_path / "out", engine)
+    with pytest.raises(DataError, match=r"the part of .*task.jsonl that measures are also in --replay"):
+        adapt(replace(task, replay=str(copies)), tmp_path / "out", engine)
+    assert not engine.requests
+
+
+def test_whether_there_are_teachers_of_proofs_goes_by_what_is_drawn(task: Task) -> None:
+    def some(prefix: str, count: int, rationales: int) -> list[LabeledComparison]:
+        return [
+            LabeledComparison(make(f"{prefix}{i}"), Label.A, "Because." if i < rationales else None)
+            for i in range(count)
+        ]
+
+    proving = replace(task, rationales=Rationales.PROOFS, replay="old.jsonl", replay_limit=4)
+    for size in (4, None):
+        with_replay = run_config(proving, JudgeTemplate(), size, some("n", 400, 0), some("o", 20, 20))
+        assert with_replay.rationale.proving.train
+    found = {
+        run_config(
+            replace(proving, seed=seed), JudgeTemplate(), None, some("n", 9, 0), some("o", 200, 1)
+        ).rationale.proving.train
+        for seed in range(3)
+    }
+    assert found == {False}, "one of two hundred is hardly among the four"
 
 
 def test_no_general_set_is_no_guard(task: Task, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,11 @@ def test_refusals(tiny_model: Path, tmp_path: Path, backend: TransformersBackend
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot be loaded"):
         TransformersBackend(tmp_path)
+    cut = tmp_path / "cut"
+    shutil.copytree(tiny_model, cut)
+    (cut / "model.safetensors").write_bytes((tiny_model / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be loaded: Error while deserializing"):
+        TransformersBackend(cut)
 
 
 def test_a_guided_rationale_may_contain_spaces(tiny_model: Path) -> None:

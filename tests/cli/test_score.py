@@ -71,6 +71,12 @@ def test_a_bank_of_references_comes_from_a_file(cli, data: Path, tmp_path: Path)
     assert code == 0, text
     found = {row["id"]: row["score"] for row in map(json.loads, out.read_text().splitlines())}
     assert found == {"responses.jsonl:1": 0.5, "s:0": 0.25, "s:1": 0.5}
+    assert f"3 of 3 against {bank}" in text
+    assert {row["references"] for row in map(json.loads, out.read_text().splitlines())} == {2}
+    with bank.open("a") as file:
+        file.write("{}\n")
+    code, text, _ = cli(*command, "--on-bad-row", "skip", "--json")
+    assert ["bank.jsonl:3" in reason for reason in json.loads(text)["skipped"]] == [True]
     code, _, error = cli(*command, "--by", "rationale")
     assert (code, "--by rationale grades each response by itself" in error) == (2, True)
     bank.write_text(json.dumps(rows[1]) + "\n")

@@ -29,6 +29,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         (("--host", "0.0.0.0"), "set GRAMR2_TOKEN or --token, or give --insecure"),
         (("--host", "example.org"), "set GRAMR2_TOKEN or --token, or give --insecure"),
         (("--token", ""), "the token is empty"),
+        (("--end-token", ""), "an --end-token is empty"),
     ],
 )
 def test_it_does_not_open_to_everybody(cli: Any, words: tuple[str, ...], reason: str) -> None:

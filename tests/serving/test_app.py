@@ -92,77 +92,16 @@ def test_scores_against_references(client: TestClient) -> None:
     assert [each["score"] for each in found] == [0.0, 1.0]
     bank = {"prompt": "p", "response": "xx", "references": ["x", "xx", "xxx", "x"]}
     (banked,) = client.post("/v1/score", json={"items": [bank]}).json()["scores"]
-    assert banked["score"] == (1 + 0.5 + 0 + 1) / 4
+    assert banked["score"] == 0.5, "what stands there twice counts once"
     both = client.post("/v1/score", json={"items": [bank | {"reference": "x"}]})
     assert (both.status_code, "both reference and references" in both.text) == (422, True)
+    many = [{"prompt": "p", "response": "x", "references": [f"{i}" for i in range(64)]}] * 33
+    too_many = client.post("/v1/score", json={"items": many})
+    assert (too_many.status_code, "2112 comparisons, and 2048 are the most" in too_many.text) == (422, True)
+    for each in ([{"references": None}], [{"references": []}]):
+        assert client.post("/v1/score", json={"items": [items[0] | each[0]]}).status_code == 200
     bare = client.post("/v1/score", json={"items": [{"prompt": "p", "response": "x"}]})
     assert (bare.status_code, "no reference" in bare.json()["detail"]) == (422, True)
-
-
-def test_rewards_for_openrlhf_against_siblings(client: TestClient) -> None:
-    """It posts query (prompt and completion as one text), prompts and labels, and reads ``rewards``, one a query."""
-    body = {"query": ["p: x", "p: xxx", "q: x", "p: xx"], "prompts": ["p: ", "p: ", "q: ", "p: "], "labels": [""] * 4}
-    found = client.post("/get_reward", json=body).json()
-    assert found["rewards"] == [0.0, 1.0, None, 0.5]
-    assert [reason is None for reason in found["reasons"]] == [True, True, False, True]
-    assert "the label has no reference" in found["reasons"][2]
-
-
-def test_rewards_for_openrlhf_against_the_label(client: TestClient) -> None:
-    """One completion a request, as OpenRLHF sends them, special tokens and all."""
-    prompt = "<|im_start|>user\nSay x .<|im_end|>\n<|im_start|>assistant\n"
-    spaced = prompt.replace("x .", "x.")
-    labels: list[tuple[Any, float]] = [
-        ("xx", 0.5),
-        (["x", "xx", "xxx"], 0.5),
-        ({"reference": "x", "references": None, "prompt": None}, 1.0),
-        ({"references": ["xxx"], "prompt": [{"role": "user", "content": "Say x ."}]}, 0.0),
-    ]
-    for label, reward in labels:
-        for query in (f"{prompt}xx<|im_end|>", f"{spaced}xx", f"{prompt}xx</s>\n"):
-            found = client.post("/get_reward", json={"query": [query], "prompts": [prompt], "labels": [label]}).json()
-            assert (found["rewards"], found["reasons"]) == ([reward], [None]), (label, query)
-    twice = {"query": [f"{prompt}xx"] * 2, "prompts": [prompt] * 2, "labels": ["x", "x"]}
-    assert client.post("/get_reward", json=twice).json()["rewards"] == [1.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"prompts": ["p: "]}, "2 queries, 1 prompts and 2 labels"),
-        ({"labels": ["x"]}, "2 queries, 2 prompts and 1 labels"),
-        ({"prompts": ["z"] * 2}, "query 0 does not begin with its prompt"),
-        ({"labels": ["x", 7]}, "label 1: a reference is a text"),
-        ({"labels": [["x", None], "x"]}, "label 0: a reference is a text"),
-        ({"labels": [{"answer": "x"}, "x"]}, "label 0: answer is not known"),
-        ({"labels": [{"reference": "x", "references": ["y"]}, "x"]}, "label 0: it has both reference and references"),
-        ({"labels": [{"reference": "x", "prompt": []}, "x"]}, "label 0: prompt must be a text"),
-    ],
-)
-def test_rewards_that_cannot_be_read_are_a_sentence(client: TestClient, change: dict[str, Any], words: str) -> None:
-    body = {"query": ["p: x", "p: xxx"], "prompts": ["p: ", "p: "], "labels": ["x", "x"]}
-    answer = client.post("/get_reward", json=body | change)
-    assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.text
-
-
-def test_what_the_judge_is_shown_for_openrlhf_has_neither_template_nor_end_token() -> None:
-    seen: list[str] = []
-
-    def remember(request: GenerationRequest, seed: int) -> str:
-        seen.append(request.messages[-1].content)
-        return "<think>\nFeedback: fine\n</think>\n<answer>A</answer>"
-
-    with served(Judge(ScriptedBackend(remember), sampling=Sampling(votes=1, temperature=0))) as client:
-        until_ready(client)
-        label = {"prompt": "Say x.", "reference": "the reference"}
-        body = {
-            "query": ["<|user|>Say x.<|bot|>mine<|eot_id|>"],
-            "prompts": ["<|user|>Say x.<|bot|>"],
-            "labels": [label],
-        }
-        assert client.post("/get_reward", json=body).status_code == 200
-    assert len(seen) == 2
-    assert all("Say x." in text and "mine" in text and "the reference" in text and "<|" not in text for text in seen)
 
 
 @pytest.mark.parametrize(

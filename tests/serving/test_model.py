@@ -177,11 +177,12 @@ def test_a_thread_that_dies_is_not_ready_and_tells_those_who_wait() -> None:
     def broken(size: int, seconds: float) -> None:
         raise SystemExit("gone")
 
-    model = Model(lambda: Judge(scripted("longer"), sampling=ONCE), on_batch=broken)
+    ended = threading.Event()
+    model = Model(lambda: Judge(scripted("longer"), sampling=ONCE), on_batch=broken, on_failure=ended.set)
     model.start()
     assert len(model.compare([make("0")], 0, later())) == 1
     model._thread.join(10)
-    assert not model.ready
+    assert not model.ready and ended.is_set()
     with pytest.raises(ClosedError, match="gone"):
         model.compare([make("1")], 0, later())
 

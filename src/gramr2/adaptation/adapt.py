@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from gramr2.adaptation.few_shot import save_few_shot, with_shots
-from gramr2.adaptation.task import OnRegression, Task, parts, run_config
+from gramr2.adaptation.task import OnRegression, Task, drawn, parts, run_config
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import RunConfig, parse_config
@@ -78,14 +78,9 @@ class Adaptation:
         test = load_labeled(task.test)[0] if task.test else held_out
         general = load_labeled(task.general)[0] if task.general else ()
         replay = load_labeled(task.replay)[0] if task.replay else ()
-        for name, measured in (("test", test), ("general", general)):
-            for source, part in ((task.data, learnt), (task.replay, replay)):
-                leaks = overlap([item.comparison for item in part], [item.comparison for item in measured])
-                if leaks:
-                    raise DataError(
-                        f"{len(leaks)} comparisons of --{name} are also in {source} (the first: {leaks[0][1]!r}): take them out "
-                        "of one of the two, or their accuracy means nothing"
-                    )
+        measuring = {"--test" if task.test else f"the part of {task.data} that measures": test, "--general": general}
+        _refuse_leaks(measuring, {task.data: learnt, f"--replay {task.replay}": replay})
+        _refuse_twice(task, items, replay)
         own = self._start()
         template = load_template(own)
         config = run_config(task, template, None, learnt, replay)
@@ -106,7 +101,9 @@ class Adaptation:
             else:
                 for size in [*sorted(task.sizes), None]:
                     model, after = self._train(engine, run_config(task, template, size, learnt, replay), size)
-                    points.append(self._point(size or len(learnt), after, before, test))
+                    of_task, of_replay = drawn(task, learnt, replay, size)
+                    point = self._point(len(of_task), after, before, test)
+                    points.append(point | ({"replayed": len(of_replay)} if replay else {}))
                 # Trained on labels alone, a reasoning judge has become one that gives the verdict at once.
                 adapted = JudgeTemplate(JudgeMode(config.judge.mode), template.principles)
             result: dict[str, Any] = {
@@ -237,6 +234,36 @@ class Adaptation:
             "change": asdict(change),
             "fell": change.p_value < ALPHA and change.difference < 0,
         }
+
+
+def _refuse_leaks(
+    measuring: Mapping[str, Sequence[LabeledComparison]], learnt: Mapping[str, Sequence[LabeledComparison]]
+) -> None:
+    """What measures must not be learnt."""
+    for name, measured in measuring.items():
+        for source, part in learnt.items():
+            leaks = overlap([item.comparison for item in part], [item.comparison for item in measured])
+            if leaks:
+                raise DataError(
+                    f"{len(leaks)} comparisons of {name} are also in {source} (the first: {leaks[0][1]!r}): take them out "
+                    "of one of the two, or their accuracy means nothing"
+                )
+
+
+def _refuse_twice(task: Task, items: Sequence[LabeledComparison], replay: Sequence[LabeledComparison]) -> None:
+    """Nothing may be learnt from the data and the replay both: it may have two labels."""
+    shared = {item.comparison.id for item in items} & {item.comparison.id for item in replay}
+    if shared:
+        raise DataError(
+            f"--replay {task.replay}: the id {min(shared)!r} is also in {task.data}: give the rows ids of their own, or, where "
+            "they have none, one of the files another name"
+        )
+    copies = overlap([item.comparison for item in items], [item.comparison for item in replay])
+    if copies:
+        raise DataError(
+            f"{len(copies)} comparisons of --replay {task.replay} are also in {task.data} (the first: {copies[0][1]!r}): take "
+            "them out of the replay"
+        )
 
 
 def _refuse_long(

@@ -70,6 +70,19 @@ class Task:
     on_regression: OnRegression = OnRegression.REFUSE
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what would be ignored.
+
+        Raises:
+            ConfigError: two settings of which one makes the other meaningless.
+        """
+        if self.shots and (self.sizes or self.rationales or self.replay):
+            raise ConfigError(
+                "--few-shot trains nothing, so --curve, --rationales and --replay have nothing to do: leave them out"
+            )
+        if self.replay_limit and not self.replay:
+            raise ConfigError("--replay-limit without --replay: name the comparisons to replay")
+
 
 def parts(task: Task, items: Sequence[LabeledComparison]) -> tuple[list[LabeledComparison], list[LabeledComparison]]:
     """What of the data is learnt from, and what measures (nothing with a test set).
@@ -113,10 +126,10 @@ def run_config(
     if task.test is None:
         data["part"], gold["part"] = [0.0, 1 - task.held_out], [1 - task.held_out, 1.0]
     seed = [data]
-    if task.replay is not None:
+    if task.replay:
         seed.append({"path": task.replay, "limit": task.replay_limit or size or len(learnt)})
     sampling = {"max_new_tokens": task.max_new_tokens, "close_on_budget": task.close_on_budget}
-    mode, rationale = template.mode.value, _rationale(task, template, [*learnt, *replayed], size)
+    mode, rationale = template.mode.value, _rationale(task, template, learnt, replayed, size)
     if rationale["source"] == "none":
         mode = JudgeMode.LABEL.value
     raw = {
@@ -132,15 +145,33 @@ def run_config(
     return parse_config(raw, "adapt")
 
 
+def drawn(
+    task: Task, learnt: Sequence[LabeledComparison], replayed: Sequence[LabeledComparison], size: int | None
+) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
+    """What a run of ``size`` learns, of the task and of the replay: the subsets that its config's limits draw."""
+    most = task.replay_limit or size or len(learnt)
+    of_task = learnt if size is None else subset(learnt, size, task.seed, key=_id)
+    return of_task, subset(replayed, most, task.seed, key=_id)
+
+
+def _id(item: LabeledComparison) -> str:
+    return item.comparison.id
+
+
 def _rationale(
-    task: Task, template: JudgeTemplate, learnt: Sequence[LabeledComparison], size: int | None
+    task: Task,
+    template: JudgeTemplate,
+    learnt: Sequence[LabeledComparison],
+    replayed: Sequence[LabeledComparison],
+    size: int | None,
 ) -> dict[str, Any]:
-    with_one = sum(item.rationale is not None for item in learnt)
+    known = [*learnt, *replayed]
+    with_one = sum(item.rationale is not None for item in known)
     chosen = task.rationales or (
         Rationales.NONE
         if template.mode is JudgeMode.LABEL
         else Rationales.DATA
-        if with_one == len(learnt)
+        if with_one == len(known)
         else Rationales.OWN
     )
     if chosen is Rationales.NONE:
@@ -152,8 +183,7 @@ def _rationale(
     if chosen is Rationales.DATA and not with_one:
         raise ConfigError(f"{task.data}: no row has a rationale: take --rationales {', '.join(_OTHERS)}")
     if chosen is Rationales.PROOFS:
-        drawn = learnt if size is None else subset(learnt, size, task.seed, key=lambda item: item.comparison.id)
-        teachers = any(item.rationale is not None for item in drawn)
+        teachers = any(item.rationale is not None for part in drawn(task, learnt, replayed, size) for item in part)
         return {"source": "proving", "proving": {"train": teachers, "max_new_tokens": task.max_new_tokens}}
     return {"source": "joint", "own_for_seed": OWN_VOTES if chosen is Rationales.OWN else 0}
 

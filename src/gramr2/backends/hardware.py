@@ -59,7 +59,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         ratio = bf16_speedup()
         advice = "set model.dtype: bfloat16 to use it, votes may then depend on the batch" if ratio > 1.3 else "no gain"
-        log.info("dtype: float32 (results do not depend on the batch; bf16 measured at %.1fx here: %s)", ratio, advice)
+        log.info("dtype: float32 (results do not depend on the batch; bf16 measured at %.2gx here: %s)", ratio, advice)
     return torch.float32
 
 

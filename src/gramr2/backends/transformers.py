@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import Cache
 
@@ -98,12 +99,12 @@ class TransformersBackend:
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=self.dtype, trust_remote_code=trust_remote_code, use_safetensors=True
             )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
+            loaded = loaded if adapter is None else with_adapter(loaded, adapter)
+            self.model = loaded.to(self.device).eval()
+        # A file cut short and a full GPU are no more than the user's to know, too.
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"the model in {folder} cannot be loaded: {reason}") from error
-        if adapter:
-            loaded = with_adapter(loaded, adapter)
-        self.model = loaded.to(self.device).eval()
         self.config = self.model.config.get_text_config(decoder=True)
         self.encoder = Encoder(tokenizer, chat_template_options)
         self._id = fingerprint(folder)

@@ -79,12 +79,6 @@ def adapt(
     if rationales is not None:
         require(rationales, tuple(Rationales), "--rationales")
     sizes = _sizes(curve)
-    if few_shot and (sizes or rationales or replay):
-        raise ConfigError(
-            "--few-shot trains nothing, so --curve, --rationales and --replay have nothing to do: leave them out"
-        )
-    if replay_limit and not replay:
-        raise ConfigError("--replay-limit without --replay: name the comparisons to replay")
     task = Task(
         model=model,
         data=data,
@@ -132,7 +126,10 @@ def _sizes(curve: str | None) -> tuple[int, ...]:
 
 
 def _name(point: dict[str, Any]) -> str:
-    return f"{point['shots']} shown" if "shots" in point else str(point["trained_on"] or "none")
+    if "shots" in point:
+        return f"{point['shots']} shown"
+    replayed = f" + {point['replayed']} old" if point.get("replayed") else ""
+    return f"{point['trained_on']}{replayed}" if point["trained_on"] else "none"
 
 
 def _table(result: dict[str, Any]) -> Table:

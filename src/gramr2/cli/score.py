@@ -75,9 +75,12 @@ def score(
     if by == "rationale" and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
     items, report = load_responses(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    banks: dict[str, tuple[str, ...]] = {}
+    skipped, banks = [*report.skipped], dict[str, tuple[str, ...]]()
     if references is not None:
-        banks = references_from(load_responses(references, on_bad_row=OnBadRow(on_bad_row))[0], items, references)
+        bank, of_bank = load_responses(references, on_bad_row=OnBadRow(on_bad_row))
+        banks = references_from(bank, items, references)
+        skipped += of_bank.skipped
+    from_file = len(banks)
     judge = open_judge(
         model,
         votes=votes,
@@ -98,13 +101,14 @@ def score(
         else:
             scored = against_references(judge, items, banks, seed=seed, progress=progress)
     scale = _scale(judge, items, scored, calibrate, seed, bars) if calibrate else None
-    write_jsonl(out, (_row(each, by, scale) for each in scored))
+    opponents = {item.id: len(banks.get(item.id, item.references)) for item in items} if by == "reference" else {}
+    write_jsonl(out, (_row(each, by, scale) | _counted(opponents.get(each.id)) for each in scored))
     values = [each.score for each in scored if each.score is not None]
     summary: dict[str, Any] = {
         "scored": len(values),
         "of": len(scored),
         "mean": fmean(values) if values else None,
-        "skipped": list(report.skipped),
+        "skipped": skipped,
         "out": str(out),
     }
     if calibrate:
@@ -114,6 +118,8 @@ def score(
     elif not quiet:
         mean = "–" if not values else f"{fmean(values):.2f}" if by == "rationale" else percent(fmean(values))
         say(f"{len(values)} of {len(scored)} scored, mean {mean} → {out}")
+        if references is not None:
+            say(f"{from_file} of {len(items)} against {references}")
         if calibrate:
             say(_told(scale))
 
@@ -145,6 +151,10 @@ def _row(each: Scored, by: str, scale: PairCalibration | None) -> dict[str, Any]
     if scale is not None:
         row["strength"] = None if each.score is None else round(scale.strength(each.score), 4)
     return row
+
+
+def _counted(references: int | None) -> dict[str, int]:
+    return {} if references is None else {"references": references}
 
 
 def _backend(model: str) -> Any:

@@ -36,6 +36,10 @@ def serve(
         float, typer.Option("--deadline", min=0.001, help="Longest time for a request, seconds.")
     ] = 120,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest body of a request.")] = 4 << 20,
+    end_token: Annotated[
+        list[str] | None,
+        typer.Option("--end-token", help="Text that ends OpenRLHF's completions, such as '<|im_end|>'; taken off."),
+    ] = None,
     votes: Votes = 1,
     orders: Orders = "both",
     temperature: Temperature = None,
@@ -54,6 +58,8 @@ def serve(
         )
     if token == "":
         raise ConfigError("the token is empty: set GRAMR2_TOKEN or --token to a secret, or leave both out")
+    if "" in (end_token or ()):
+        raise ConfigError("an --end-token is empty: give the text, such as '<|im_end|>', or leave it out")
     import uvicorn
 
     from gramr2.serving.app import Metrics, create_app
@@ -84,7 +90,7 @@ def serve(
 
     worker = Model(load, capacity=queue, batch=batch, on_batch=measured, on_failure=stop)
     limits = Limits(max_requests=requests, max_bytes=max_bytes, deadline=deadline)
-    app = create_app(worker, limits=limits, token=token, metrics=metrics)
+    app = create_app(worker, limits=limits, token=token, metrics=metrics, end_tokens=end_token or ())
     settings = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=round(deadline) + 1
     )

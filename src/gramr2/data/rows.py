@@ -38,8 +38,13 @@ def read_row(row: Row, where: str, *, default_id: str) -> list[LabeledComparison
 
 def shown_columns(row: Row) -> str:
     """What a row does have, for a message about what it lacks."""
-    names = ", ".join(str(name) for name, value in row.items() if value is not None) or "none"
-    return f"the columns here are {names[:200].encode('utf-8', 'backslashreplace').decode('utf-8')}"
+    names = [str(name) for name, value in row.items() if value is not None]
+    return f"the columns here are {shown_names(names) or 'none'}"
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Somebody's names for a message, never long."""
+    return ", ".join(names)[:200].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _responses(row: Row, default_id: str) -> list[LabeledComparison | Comparison]:

@@ -10,7 +10,7 @@ from gramr2.comparison import Message, ResponseSet, SingleResponse
 from gramr2.data.readers import read_rows
 from gramr2.data.rows import Row, read_id, shown_columns
 from gramr2.data.sources import LoadReport, OnBadRow
-from gramr2.data.turns import BadRowError, read_answer, read_prompt
+from gramr2.data.turns import BadRowError, read_answer, read_prompt, read_references
 from gramr2.errors import DataError
 
 T = TypeVar("T", ResponseSet, SingleResponse)
@@ -91,15 +91,17 @@ def _load(
 
 def _set(row: Row, default_id: str) -> list[ResponseSet]:
     prompt = _prompt(row)
-    return [ResponseSet(read_id(row, default_id), prompt, _texts(row, "responses", prompt))]
+    return [ResponseSet(read_id(row, default_id), prompt, _responses(row, prompt))]
 
 
 def _singles(row: Row, default_id: str) -> list[SingleResponse]:
     prompt, name = _prompt(row), read_id(row, default_id)
-    references = _references(row, prompt)
+    references = read_references(
+        row.get("reference"), row.get("references"), lambda value, name: read_answer(value, name, prompt)
+    )
     if row.get("response") is not None:
         return [SingleResponse(name, prompt, read_answer(row["response"], "response", prompt), references)]
-    texts = _texts(row, "responses", prompt)
+    texts = _responses(row, prompt)
     return [SingleResponse(f"{name}:{i}", prompt, text, references) for i, text in enumerate(texts)]
 
 
@@ -109,17 +111,8 @@ def _prompt(row: Row) -> tuple[Message, ...]:
     return read_prompt(row["prompt"])
 
 
-def _references(row: Row, prompt: tuple[Message, ...]) -> tuple[str, ...]:
-    one, several = row.get("reference"), row.get("references")
-    if one is not None and several is not None:
-        raise BadRowError("it has both reference and references: one of the two says what to score against")
-    if one is not None:
-        return (read_answer(one, "reference", prompt),)
-    return () if several is None else _texts(row, "references", prompt)
-
-
-def _texts(row: Row, name: str, prompt: tuple[Message, ...]) -> tuple[str, ...]:
-    values = row.get(name)
+def _responses(row: Row, prompt: tuple[Message, ...]) -> tuple[str, ...]:
+    values = row.get("responses")
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):
-        raise BadRowError(f"{name} must be a list of texts; {shown_columns(row)}")
-    return tuple(read_answer(value, f"{name}[{i}]", prompt) for i, value in enumerate(values))
+        raise BadRowError(f"responses must be a list of texts; {shown_columns(row)}")
+    return tuple(read_answer(value, f"responses[{i}]", prompt) for i, value in enumerate(values))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from gramr2.comparison import Message, Role
+from gramr2.comparison import MOST_RESPONSES, Message, Role
 
 _ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _TURN = re.compile(r"\n\n(Human|Assistant): ?")
@@ -73,6 +73,21 @@ def read_answer(value: object, name: str, prompt: tuple[Message, ...]) -> str:
         return read_text(value, name)
     turns = _messages(value, name)
     return _joined(turns[len(prompt) :] if turns[: len(prompt)] == prompt else turns, name)
+
+
+def read_references(one: object, several: object, read: Callable[[object, str], str]) -> tuple[str, ...]:
+    """What a response is scored against: a reference, or a list of up to 64, in which a text that stands there twice counts once.
+
+    Null and an empty list are none. ``read`` makes a text of a value and its name.
+    """
+    if several is not None and (not isinstance(several, Sequence) or isinstance(several, str | bytes)):
+        raise BadRowError(f"references must be a list of texts, not {shown(several)}")
+    if one is not None and several:
+        raise BadRowError("it has both reference and references: one of the two says what to score against")
+    if several and len(several) > MOST_RESPONSES:
+        raise BadRowError(f"there are {len(several)} references, and at most {MOST_RESPONSES} can be used")
+    texts = (read(value, f"references[{i}]") for i, value in enumerate(several or ()))
+    return tuple(dict.fromkeys(texts)) if one is None else (read(one, "reference"),)
 
 
 def _messages(value: object, name: str) -> tuple[Message, ...]:

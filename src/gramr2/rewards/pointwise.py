@@ -192,7 +192,10 @@ def greedy_references(
 def _bank(item: SingleResponse, references: Mapping[str, Sequence[str]]) -> Sequence[str]:
     bank = references.get(item.id) or item.references
     if not bank:
-        raise DataError(f"{item.id}: there is no reference to score the response against: give its row a reference")
+        raise DataError(
+            f"{item.id}: there is no reference to score the response against: give its row a reference, or "
+            "name references with --references or --policy"
+        )
     return bank
 
 

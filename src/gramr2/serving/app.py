@@ -24,14 +24,14 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.records import decision_row
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
-from gramr2.rewards.groups import Group, WinRateReward
 from gramr2.rewards.pointwise import against_references, comparisons_with_references, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.schemes import scheme as named
 from gramr2.serving.gate import Gate, Limits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
-from gramr2.serving.openrlhf import samples
+from gramr2.serving.openrlhf import UNDECIDED, EndTokens, comparisons_to_fit, rewards, samples
 from gramr2.serving.schemas import (
+    MOST_COMPARISONS,
     DecisionBody,
     JudgeId,
     JudgeRequest,
@@ -45,9 +45,6 @@ from gramr2.serving.schemas import (
     ScoreResponse,
     turns,
 )
-
-UNDECIDED = "the judge came to no decision"
-ALONE = "the label has no reference, and no other completion of this prompt is in the request"
 
 
 @dataclass
@@ -66,7 +63,12 @@ class Metrics:
 
 
 def create_app(
-    model: Model, *, limits: Limits | None = None, token: str | None = None, metrics: Metrics | None = None
+    model: Model,
+    *,
+    limits: Limits | None = None,
+    token: str | None = None,
+    metrics: Metrics | None = None,
+    end_tokens: Sequence[str] = (),
 ) -> FastAPI:
     """The server's application. It starts the model with its lifespan and lets it finish accepted work at the end.
 
@@ -75,7 +77,9 @@ def create_app(
         limits: what it puts up with.
         token: what requests must bear, if anything.
         metrics: those that the model reports to.
+        end_tokens: texts that end the completions of ``/get_reward`` and are taken off.
     """
+    ends = EndTokens(end_tokens)
     limits, metrics = limits or Limits(), metrics or Metrics()
     metrics.waiting.set_function(lambda: model.waiting)
     paths = {"/v1/judge", "/v1/rank", "/v1/score", "/get_reward", "/healthz", "/readyz", "/metrics"}
@@ -147,25 +151,10 @@ def create_app(
     def reward(body: RewardRequest) -> RewardResponse:
         """The chance that a completion beats its label's references; without any, its siblings in the request."""
         asked, who, _ = queued()
-        rewards: list[float | None] = [None] * len(body.query)
-        reasons: list[str | None] = [ALONE] * len(body.query)
-        asked_for = samples(body)
-        against = {place: each.item for place, each in enumerate(asked_for) if each.references}
-        siblings: dict[str, list[int]] = {}
-        for place, each in enumerate(asked_for):
-            siblings.setdefault(each.group, []).append(place)
-        shared = [places for places in siblings.values() if len(places) > 1 and not against.keys() & places]
-        groups = [Group(asked_for[p[0]].prompt, tuple(asked_for[i].completion for i in p)) for p in shared]
-        items = list({item.id: item for item in against.values()}.values())
-        pairs = [pair for item in items for pair in comparisons_with_references(item)]
-        _fits(asked, [*pairs, *(longest(ResponseSet(each.id, each.prompt, each.completions)) for each in groups)])
-        scored = {each.id: each for each in against_references(asked, items)}
-        for place, item in against.items():
-            rewards[place], reasons[place] = scored[item.id].score, scored[item.id].reason
-        for places, values in zip(shared, WinRateReward(asked)(groups), strict=True):
-            for place, value in zip(places, values, strict=True):
-                rewards[place], reasons[place] = value, UNDECIDED if value is None else None
-        return RewardResponse(judge=who, rewards=rewards, reasons=reasons)
+        found = samples(body, ends)
+        _fits(asked, comparisons_to_fit(found))
+        values, reasons = rewards(asked, found)
+        return RewardResponse(judge=who, rewards=values, reasons=reasons)
 
     @app.get("/healthz")
     def health() -> dict[str, str]:
@@ -211,6 +200,10 @@ def _errors(app: FastAPI, model: Model) -> None:
 
 
 def _fits(judge: Judge, comparisons: Sequence[Comparison]) -> None:
+    if len(comparisons) > MOST_COMPARISONS:
+        raise DataError(
+            f"the request asks for {len(comparisons)} comparisons, and {MOST_COMPARISONS} are the most: send fewer at a time"
+        )
     room = judge.sampling.max_new_tokens
     found = overlong(judge.backend, judge.template, [(each, "") for each in comparisons], new_tokens=room)
     refuse(found, len(comparisons), "the request")

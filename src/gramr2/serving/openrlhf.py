@@ -1,4 +1,4 @@
-"""OpenRLHF's request for remote rewards, read: completions without the prompt, and what each is compared with.
+"""OpenRLHF's request for remote rewards: what it asks about, and what each completion is compared with.
 
 OpenRLHF (0.11) asks for one completion at a time, so that its siblings are not there to compare it with. What it does send
 along is the row's label (``--data.label_key``), which here says the reference: a text, a list of texts, or an object with
@@ -7,30 +7,36 @@ along is the row's label (``--data.label_key``), which here says the reference: 
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gramr2.comparison import Message, SingleResponse, as_messages
-from gramr2.data.turns import BadRowError, read_prompt, read_text
+from gramr2.comparison import Comparison, Message, ResponseSet, SingleResponse, as_messages
+from gramr2.data.rows import shown_names
+from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
 from gramr2.errors import DataError
-from gramr2.rewards.groups import Group
+from gramr2.judging.judge import Judge
+from gramr2.rewards.groups import Group, WinRateReward
+from gramr2.rewards.pointwise import against_references, comparisons_with_references
+from gramr2.rewards.ranking import longest
 from gramr2.serving.schemas import RewardRequest
 
-# Queries are decoded with their special tokens. One that ends a turn would tell the judge which of two texts is the policy's.
-_END = re.compile(
-    r"(?:<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|user)\|>|<｜end▁of▁sentence｜>|<end_of_turn>|<turn\|>|<eos>|</s>)"
-    r"\s*\Z"
-)
+log = logging.getLogger(__name__)
+
+UNDECIDED = "the judge came to no decision"
+ALONE = "its label has no reference, and no other such completion of the prompt is in the request"
 _KEYS = {"prompt", "reference", "references"}
+_LIKE_AN_END = re.compile(r"(?:<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\])\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A completion, the prompt that the judge is shown, and the references, where its label has some.
 
-    ``group`` is the prompt as the policy was shown it: completions with the same one are siblings.
+    ``group`` is the prompt as the policy was shown it.
     """
 
     group: str
@@ -45,57 +51,124 @@ class Sample:
         return SingleResponse(name, self.prompt, self.completion, self.references)
 
 
-def samples(body: RewardRequest) -> list[Sample]:
+class EndTokens:
+    """Texts that end a policy's completions: taken off, or they would tell the judge which of two texts is the policy's.
+
+    Only those that are named are, because a response may end in such a text of its own; one that looks like an end token
+    nobody named is told once, in the log.
+    """
+
+    def __init__(self, tokens: Sequence[str] = ()) -> None:
+        self._tokens = sorted(filter(None, tokens), key=len, reverse=True)
+        self._told = False
+
+    def cut(self, completion: str) -> str:
+        """The completion without its end."""
+        for token in self._tokens:
+            if completion.endswith(token):
+                return completion.removesuffix(token)
+        found = _LIKE_AN_END.search(completion)
+        if found and not self._told:
+            self._told = True
+            log.warning(
+                "a completion ends in %s: if that is the policy's end token, give --end-token '%s', or the judge sees whose text "
+                "it is",
+                found[0],
+                found[0],
+            )
+        return completion
+
+
+def samples(body: RewardRequest, ends: EndTokens) -> list[Sample]:
     """What a request asks about, in its order.
 
     Raises:
         DataError: queries, prompts and labels do not fit together, or a label says nothing that can be used.
     """
-    counts = (len(body.query), len(body.prompts), len(body.query) if body.labels is None else len(body.labels))
-    if len(set(counts)) > 1:
-        raise DataError(
-            f"{counts[0]} queries, {counts[1]} prompts and {counts[2]} labels: there must be one of each for each query"
-        )
-    labels = body.labels or [None] * len(body.query)
-    return [_sample(place, *each) for place, each in enumerate(zip(body.query, body.prompts, labels, strict=True))]
+    n = len(body.query)
+    for name, values in (("prompts", body.prompts), ("labels", body.labels)):
+        if values is not None and len(values) != n:
+            raise DataError(f"there are {n} queries and {len(values)} {name}: there must be one for each query")
+    labels = body.labels or [None] * n
+    return [
+        _sample(place, ends, *each) for place, each in enumerate(zip(body.query, body.prompts, labels, strict=True))
+    ]
 
 
-def _sample(place: int, query: str, prompt: str, label: Any) -> Sample:
+def comparisons_to_fit(asked: Sequence[Sample]) -> list[Comparison]:
+    """Comparisons of which all must fit the judge's context: every one with a reference, and each group's longest."""
+    siblings = (ResponseSet(group.id, group.prompt, group.completions) for _, group in _groups(asked))
+    return [pair for item in _items(asked) for pair in comparisons_with_references(item)] + [*map(longest, siblings)]
+
+
+def rewards(judge: Judge, asked: Sequence[Sample]) -> tuple[list[float | None], list[str | None]]:
+    """The chance that each completion beats its references, or without any its siblings; and where there is none, the reason."""
+    values: list[float | None] = [None] * len(asked)
+    reasons: list[str | None] = [ALONE] * len(asked)
+    scored = {each.id: each for each in against_references(judge, _items(asked))}
+    for place, each in enumerate(asked):
+        if each.references:
+            found = scored[each.item.id]
+            values[place], reasons[place] = found.score, found.reason
+    groups = _groups(asked)
+    for (places, _), won in zip(groups, WinRateReward(judge)([group for _, group in groups]), strict=True):
+        for place, value in zip(places, won, strict=True):
+            values[place], reasons[place] = value, UNDECIDED if value is None else None
+    return values, reasons
+
+
+def _items(asked: Sequence[Sample]) -> list[SingleResponse]:
+    """What is scored against references, each once."""
+    return list({each.item.id: each.item for each in asked if each.references}.values())
+
+
+def _groups(asked: Sequence[Sample]) -> list[tuple[list[int], Group]]:
+    """The places of siblings without references, two or more of a prompt, and their group."""
+    members: dict[tuple[str, tuple[Message, ...]], list[int]] = {}
+    for place, each in enumerate(asked):
+        if not each.references:
+            members.setdefault((each.group, each.prompt), []).append(place)
+    return [
+        (places, Group(prompt, tuple(asked[place].completion for place in places)))
+        for (_, prompt), places in members.items()
+        if len(places) > 1
+    ]
+
+
+def _sample(place: int, ends: EndTokens, query: str, prompt: str, label: Any) -> Sample:
     completion = _after(query, prompt)
     if completion is None:
         raise DataError(f"query {place} does not begin with its prompt, so its completion cannot be told from it")
-    end = _END.search(completion)
-    said = label if isinstance(label, dict) else {"references" if isinstance(label, list) else "reference": label}
-    # A column of objects that some rows lack a key of has it there, and null.
-    said = {key: value for key, value in said.items() if value not in (None, "")}
     try:
-        shown = as_messages(prompt) if "prompt" not in said else read_prompt(said["prompt"])
-        references = tuple(_references(said))
+        shown, references = _read(label, prompt)
     except BadRowError as error:
         raise DataError(f"label {place}: {error}") from error
-    return Sample(prompt, shown, completion if end is None else completion[: end.start()], references)
+    return Sample(prompt, shown, ends.cut(completion), references)
 
 
-def _references(said: dict[str, Any]) -> Iterator[str]:
-    if unknown := said.keys() - _KEYS:
-        raise BadRowError(f"{', '.join(sorted(unknown))} is not known: an object may have {', '.join(sorted(_KEYS))}")
-    if {"reference", "references"} <= said.keys():
-        raise BadRowError("it has both reference and references: one of the two says what to score against")
-    texts = said.get("references", [said["reference"]] if "reference" in said else [])
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise BadRowError("a reference is a text, and references are a list of texts")
-    yield from (read_text(text, "reference") for text in texts)
+def _read(label: Any, prompt: str) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+    """The prompt for the judge and the references that a label says. OpenRLHF's label of a row without one is an empty text."""
+    if not isinstance(label, Mapping):
+        label = {"references" if isinstance(label, list) else "reference": None if label == "" else label}
+    if unknown := label.keys() - _KEYS:
+        raise BadRowError(f"an object may have {', '.join(sorted(_KEYS))}, and not {shown_names(sorted(unknown))}")
+    shown = label.get("prompt")
+    references = read_references(label.get("reference"), label.get("references"), read_text)
+    return as_messages(prompt) if shown is None else read_prompt(shown), references
 
 
 def _after(query: str, prompt: str) -> str | None:
-    """The query without the prompt; some tokenizers lose or add white space between encoding and decoding."""
+    """The query without the prompt, which some tokenizers give back with other white space, or with its accents composed."""
     if query.startswith(prompt):
         return query[len(prompt) :]
-    place = 0
-    for letter in "".join(prompt.split()):
-        while place < len(query) and query[place].isspace():
+    for form in (prompt, unicodedata.normalize("NFC", prompt)):
+        place = 0
+        for letter in "".join(form.split()):
+            while place < len(query) and query[place].isspace():
+                place += 1
+            if not query.startswith(letter, place):
+                break
             place += 1
-        if not query.startswith(letter, place):
-            return None
-        place += 1
-    return query[place:].removeprefix(prompt[len(prompt.rstrip()) :])
+        else:
+            return query[place:].removeprefix(form[len(form.rstrip()) :])
+    return None

@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gramr2.comparison import MOST_RESPONSES, Message, as_messages
+from gramr2.data.turns import BadRowError, read_references, read_text
 
 MOST_ITEMS = 256
 """comparisons or responses in one request"""
+MOST_COMPARISONS = 2048
+"""that a request may ask for by its references; 64 responses to rank, each with each, are 2016"""
 
 
 def _encodable(text: str) -> str:
@@ -81,18 +84,20 @@ class Item(_Body):
     prompt: Prompt
     response: Text
     reference: Text | None = None
-    references: list[Text] = Field(default=[], max_length=MOST_RESPONSES)
+    references: list[Text] | None = None
 
     @model_validator(mode="after")
-    def _either(self) -> Item:
-        if self.reference is not None and self.references:
-            raise ValueError("it has both reference and references: one of the two says what to score against")
+    def _readable(self) -> Item:
+        try:
+            _ = self.bank
+        except BadRowError as error:
+            raise ValueError(str(error)) from error
         return self
 
     @property
     def bank(self) -> tuple[str, ...]:
         """What it is scored against."""
-        return tuple(self.references) if self.reference is None else (self.reference,)
+        return read_references(self.reference, self.references, read_text)
 
 
 class ScoreRequest(_Request):
