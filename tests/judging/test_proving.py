@@ -12,7 +12,7 @@ from gramr2.judging.proving import PROOF_OPENING, ProvingTemplate, from_proof, p
 from gramr2.judging.template import complete
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(str.strip).filter(bool)
-bodies = texts.filter(lambda text: not text.startswith(("Conclusion:", "Thus,", "Feedback:")) and "<" not in text)
+bodies = texts.filter(lambda text: not text.startswith(("Conclusion:", "Feedback:")) and "<" not in text)
 
 
 @given(bodies, st.sampled_from(list(Label)))
@@ -25,17 +25,19 @@ def test_the_rule_reads_back_what_it_wrote(body: str, label: Label) -> None:
     ("proof", "expected"),
     [
         (
-            f"{PROOF_OPENING}A is fine.\nThus, Response A is better.",
+            f"{PROOF_OPENING}A is fine.\nConclusion: Response A is better.",
             "Feedback: A is fine.\nConclusion: Response A is better.",
         ),
         ("A is fine.", "Feedback: A is fine.\nConclusion: Response A is better."),
-        (f"{PROOF_OPENING}A is fine.\nThus, Response B is better.", None),
-        (f"{PROOF_OPENING}\nThus, Response A is better.", None),
+        (f"{PROOF_OPENING}A is fine.\nConclusion: Response B is better.", None),
+        (f"{PROOF_OPENING}\nConclusion: Response A is better.", None),
         (PROOF_OPENING, None),
     ],
 )
 def test_what_is_read_of_a_proof(proof: str, expected: str | None) -> None:
     assert from_proof(proof, Label.A) == expected
+    stated = "Conclusion:" in proof
+    assert from_proof(proof, Label.A, ending=True) == (expected if stated else None)
 
 
 def test_the_prompt_states_the_verdict_and_the_principles() -> None:
@@ -44,7 +46,7 @@ def test_the_prompt_states_the_verdict_and_the_principles() -> None:
     assert "1. Facts first." in text
     messages, pieces = ProvingTemplate().conversation(make(), Label.B, "B is right.\nConclusion: Response B is better.")
     assert messages[0].content.endswith("The verdict: Response B is better.")
-    assert "".join(pieces) == f"{PROOF_OPENING}B is right.\nThus, Response B is better."
+    assert "".join(pieces) == f"{PROOF_OPENING}B is right.\nConclusion: Response B is better."
     with pytest.raises(ValueError, match="needs a rationale"):
         ProvingTemplate().conversation(make(), Label.B, None)
 

@@ -38,7 +38,7 @@ def proof(request: GenerationRequest, seed: int) -> Completion:
     verdict = request.messages[0].content.rpartition("The verdict: ")[2]
     body = "Response A and Response B differ in length. " + "It says more about the prompt. " * (seed % 4)
     reason = FinishReason.LENGTH if seed % 5 == 0 else FinishReason.STOP
-    text = f"{PROOF_OPENING}{body}\nThus, {verdict}"
+    text = f"{PROOF_OPENING}{body}\nConclusion: {verdict}"
     return Completion(text, reason, completion_tokens=len(text.split()))
 
 

@@ -1,7 +1,7 @@
 """The preference-proving prompt: the label is given, the model writes why (GRAM-R², §3, the proving model π_ψ(ẑ|s,l)).
 
-A proof and a rationale are two spellings of one text, and a rule turns each into the other: the proof opens with a fixed
-sentence and ends in «Thus, …», the rationale ends in «Conclusion: …».
+A proof and a rationale are two spellings of one text, and a rule turns each into the other: they differ in how they open. Both
+end in the judge's «Conclusion: …», because a small model hardly learns another ending from a few examples.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from gramr2.judging.template import CONCLUSIONS, OPENING, complete, sections
 
 PROOF_OPENING = "Here is my justification.\n"
 VERDICTS = {label: sentence.removeprefix("Conclusion: ") for label, sentence in CONCLUSIONS.items()}
-_THUS = re.compile(r"\s*^Thus, (.*?)\s*\Z", re.MULTILINE)
+_CONCLUSION = re.compile(r"\s*^Conclusion: (.*?)\s*\Z", re.MULTILINE)
 
 TASK = (
     "Two responses to a prompt are shown with the verdict on them. Justify the verdict from what the responses say: "
-    "feedback on each response, then the comparison. End with the line «Thus, » and the verdict."
+    "feedback on each response, then the comparison. End with the line «Conclusion: » and the verdict."
 )
 
 
@@ -68,17 +68,18 @@ def proof_score(given: float, alone: float) -> float:
 def to_proof(rationale: str, label: Label) -> str:
     """The proof that says what a rationale says; the rationale is brought into the judge's form first."""
     body = complete(rationale, label).removesuffix(CONCLUSIONS[label]).rstrip()
-    return f"{PROOF_OPENING}{body.removeprefix(OPENING).strip()}\nThus, {VERDICTS[label]}"
+    return f"{PROOF_OPENING}{body.removeprefix(OPENING).strip()}\n{CONCLUSIONS[label]}"
 
 
-def from_proof(proof: str, label: Label) -> str | None:
+def from_proof(proof: str, label: Label, *, ending: bool = False) -> str | None:
     """The rationale that says what a proof says; None when the proof ends in another verdict, or says nothing.
 
-    A missing opening or ending is supplied, so that a model that was not trained on proofs can be asked for them.
+    A missing opening is supplied, and a missing ending too, unless it must have one (``ending``): a model that was not trained
+    on proofs can be asked for them, while one that was and does not come to its conclusion has lost its way.
     """
     text = proof.removeprefix(PROOF_OPENING)
-    found = _THUS.search(text)
-    if found and found[1] != VERDICTS[label]:
+    found = _CONCLUSION.search(text)
+    if found[1] != VERDICTS[label] if found else ending:
         return None
     body = (text[: found.start()] if found else text).strip()
     return f"{OPENING} {body}\n{CONCLUSIONS[label]}" if body else None

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from gramr2.backends.base import Backend, Decoding, GenerationRequest
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.data import derive_seed
-from gramr2.judging.proving import VERDICTS, ProvingTemplate, from_proof, proof_score
+from gramr2.judging.proving import ProvingTemplate, from_proof, proof_score
 from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judging.template import CONCLUSIONS
 from gramr2.judgment import FinishReason
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.engine import TrainingJob
@@ -62,7 +63,7 @@ class Prover:
         eligible: list[tuple[int, str, str]] = []
         for index, ((_, label), proofs) in enumerate(zip(items, written, strict=True)):
             for text, reason, tokens in proofs:
-                rationale = from_proof(text, label)
+                rationale = from_proof(text, label, ending=settings.train)
                 if rationale and reason is not FinishReason.LENGTH and tokens >= settings.min_tokens:
                     eligible.append((index, text, rationale))
         requests = [(items[i][0].id, self._template.render(*items[i]), text) for i, text, _ in eligible]
@@ -103,7 +104,7 @@ class Prover:
                 tuple(row),
                 decoding,
                 self._template.prefill,
-                stop=tuple(f"Thus, {verdict}" for verdict in VERDICTS.values()),
+                stop=tuple(CONCLUSIONS.values()),
             )
             for prompt, row in zip(prompts, seeds, strict=True)
         ]
