@@ -231,5 +231,5 @@ def test_an_adapter_that_does_not_fit_is_a_sentence(tmp_path: Path) -> None:
     save_file({"base_model.model.x.lora_A.weight": torch.zeros(4, 7)}, tmp_path / "adapter_model.safetensors")
     settings["target_modules"] = ["nowhere"]
     (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
-    with pytest.raises(ModelError, match="does not go with its model"):
+    with pytest.raises(ModelError, match=r"^the adapter in .* cannot be loaded: "):
         export(find(str(tmp_path)), tmp_path / "out", [make("1")])

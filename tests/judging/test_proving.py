@@ -40,6 +40,20 @@ def test_what_is_read_of_a_proof(proof: str, expected: str | None) -> None:
     assert from_proof(proof, Label.A, ending=True) == (expected if stated else None)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A says 5. Conclusion: Response B is better.",
+        "A says 5.\nConclusion:\nResponse B is better.",
+        "A says 5.\n**Conclusion:** Response B is better.",
+        "A says 5.\n  CONCLUSION: neither response is better.",
+        "Conclusion: Response B is better.\nNo, wait.\nConclusion: Response A is better.",
+    ],
+)
+def test_a_proof_that_comes_to_another_verdict_in_its_own_way_is_none(text: str) -> None:
+    assert from_proof(text, Label.A) is None
+
+
 def test_the_prompt_states_the_verdict_and_the_principles() -> None:
     text = ProvingTemplate(("Facts first.",)).render(make(), Label.TIE)[0].content
     assert text.endswith("The verdict: Neither response is better.")

@@ -16,6 +16,7 @@ from gramr2.comparison import Label
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
 from gramr2.evaluation.interventions import INTERVENTIONS
+from gramr2.judging.proving import PROOF_OPENING
 from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
@@ -169,6 +170,22 @@ def test_short_proofs_are_not_eligible_and_their_comparisons_are_dropped(tmp_pat
     assert any("nothing is trained" in note for note in notes)
     proven = {row["id"] for row in rows(tmp_path / "r/journal/proofs.jsonl")}
     assert proven == {row["id"] for row in rows(tmp_path / "r/rounds/1/dropped.jsonl") if row["filter"] == "unproven"}
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_only_a_model_that_nobody_taught_to_conclude_may_prove_without_a_conclusion(
+    tmp_path: Path, trained: bool
+) -> None:
+    def lost(request: GenerationRequest, seed: int) -> Completion:
+        found = longer(request, seed)
+        return (
+            replace(found, text=found.text.partition("\nConclusion:")[0]) if request.prefill == PROOF_OPENING else found
+        )
+
+    proving = {"source": "proving", "proving": {"min_tokens": 3, "train": trained}}
+    metrics, _ = run(tmp_path / "r", ScriptedEngine(lost), rationale=proving, filters=LENIENT)
+    kept = metrics[1]["pool"]["kept"]
+    assert (kept == 0 and metrics[1]["pool"]["dropped"]["unproven"] > 0) if trained else kept > 0
 
 
 @pytest.mark.parametrize("place", ["rationale", "final"])

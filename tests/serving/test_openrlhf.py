@@ -108,6 +108,16 @@ def test_what_cannot_be_read_is_a_sentence(client: TestClient, change: dict[str,
     assert len(answer.text) < 400
 
 
+def test_a_request_asks_for_so_many_comparisons_and_no_more(client: TestClient) -> None:
+    """Siblings count as the pairs that they make."""
+    texts = [f"p{i % 4}: {'x' * (i // 4)}" for i in range(256)]
+    body = {"query": texts, "prompts": [text[:4] for text in texts]}
+    answer = client.post("/get_reward", json=body)
+    assert (answer.status_code, "8064 comparisons, and 2048 are the most" in answer.text) == (422, True)
+    copies = {"query": ["p: x"] * 256, "prompts": ["p: "] * 256}
+    assert client.post("/get_reward", json=copies).json()["rewards"] == [0.5] * 256
+
+
 def test_the_judge_is_shown_neither_template_nor_end_token() -> None:
     seen: list[str] = []
 
@@ -136,7 +146,9 @@ def test_only_what_is_named_is_taken_off(caplog: pytest.LogCaptureFixture) -> No
             "b<|eot|>",
             "5 < 6",
         ]
-    assert [record.getMessage().count("--end-token '[|endofturn|]'") for record in caplog.records] == [1], "once"
+        ends.cut("see [1]"), ends.cut("again [|endofturn|]"), ends.cut("a<|im_end|>\n")
+    told = [record.getMessage().partition("--end-token ")[2].partition(",")[0] for record in caplog.records]
+    assert told == ["'[|endofturn|]'", "'<|eot|>'", "'[1]'", "'<|im_end|>'"], "each once"
 
 
 @pytest.mark.parametrize(
@@ -169,13 +181,13 @@ json_values = st.recursive(
 @given(json_values, st.text(max_size=8), st.text(max_size=8))
 def test_any_label_is_a_sample_or_a_sentence(label: Any, prompt: str, completion: str) -> None:
     try:
-        found = asked(prompt + completion, prompt, label)
+        found = asked(prompt + completion, prompt, label, ends=())
     except DataError as error:
         error_text = str(error)
         assert error_text.startswith("label 0: ") and len(error_text) < 400
         error_text.encode("utf-8")
     else:
-        assert (prompt + completion).startswith(prompt + found.completion)
+        assert found.completion == completion
         assert all(isinstance(text, str) for text in found.references)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import Cache
 
@@ -20,6 +19,7 @@ from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequ
 from gramr2.backends.cache import can_grow, new_cache, seeded_with
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
+from gramr2.backends.loading import loading
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.scoring import Limits, score_all
@@ -53,11 +53,8 @@ def with_adapter(model: Any, adapter: Path) -> Any:
 
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"{adapter} has no adapter_model.safetensors: save the adapter again with save_pretrained")
-    try:
+    with loading("the adapter", adapter):
         return PeftModel.from_pretrained(model, adapter)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"the adapter in {adapter} does not go with its model: {reason}") from error
 
 
 class TransformersBackend:
@@ -94,17 +91,13 @@ class TransformersBackend:
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.batching = batching or Batching()
-        try:
+        with loading("the model", folder):
             tokenizer = AutoTokenizer.from_pretrained(speaks, trust_remote_code=trust_remote_code)
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=self.dtype, trust_remote_code=trust_remote_code, use_safetensors=True
             )
             loaded = loaded if adapter is None else with_adapter(loaded, adapter)
             self.model = loaded.to(self.device).eval()
-        # A file cut short and a full GPU are no more than the user's to know, too.
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"the model in {folder} cannot be loaded: {reason}") from error
         self.config = self.model.config.get_text_config(decoder=True)
         self.encoder = Encoder(tokenizer, chat_template_options)
         self._id = fingerprint(folder)

@@ -38,7 +38,9 @@ def serve(
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest body of a request.")] = 4 << 20,
     end_token: Annotated[
         list[str] | None,
-        typer.Option("--end-token", help="Text that ends OpenRLHF's completions, such as '<|im_end|>'; taken off."),
+        typer.Option(
+            "--end-token", help="Text that ends OpenRLHF's completions, such as '<|im_end|>', taken off; repeatable."
+        ),
     ] = None,
     votes: Votes = 1,
     orders: Orders = "both",

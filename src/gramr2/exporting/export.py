@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from gramr2.backends.loading import loading
 from gramr2.backends.transformers import TransformersBackend, with_adapter
 from gramr2.comparison import Comparison, Label
 from gramr2.errors import ConfigError, RunError
@@ -95,9 +96,10 @@ def _save(source: Source, into: Path, dtype: str) -> None:
 
     kept: Any = "auto" if dtype == "keep" else getattr(torch, dtype)
     # Adapters are merged in fp32: in 16 bits the small update would be rounded away in part.
-    model = AutoModelForCausalLM.from_pretrained(
-        source.weights, dtype=torch.float32 if source.adapter else kept, use_safetensors=True
-    )
+    with loading("the model", source.weights):
+        model = AutoModelForCausalLM.from_pretrained(
+            source.weights, dtype=torch.float32 if source.adapter else kept, use_safetensors=True
+        )
     if source.adapter:
         model = with_adapter(model, source.adapter).merge_and_unload()
         if dtype != "keep":

@@ -15,6 +15,7 @@ from gramr2.judging.template import CONCLUSIONS, OPENING, complete, sections
 PROOF_OPENING = "Here is my justification.\n"
 VERDICTS = {label: sentence.removeprefix("Conclusion: ") for label, sentence in CONCLUSIONS.items()}
 _CONCLUSION = re.compile(r"\s*^Conclusion: (.*?)\s*\Z", re.MULTILINE)
+_SAID = re.compile(rf"conclusion\W{{1,20}}({'|'.join(map(re.escape, VERDICTS.values()))})", re.IGNORECASE)
 
 TASK = (
     "Two responses to a prompt are shown with the verdict on them. Justify the verdict from what the responses say: "
@@ -72,7 +73,7 @@ def to_proof(rationale: str, label: Label) -> str:
 
 
 def from_proof(proof: str, label: Label, *, ending: bool = False) -> str | None:
-    """The rationale that says what a proof says; None when the proof ends in another verdict, or says nothing.
+    """The rationale that says what a proof says; None when the proof comes to another verdict, or says nothing.
 
     A missing opening is supplied, and a missing ending too, unless it must have one (``ending``): a model that was not trained
     on proofs can be asked for them, while one that was and does not come to its conclusion has lost its way.
@@ -80,6 +81,9 @@ def from_proof(proof: str, label: Label, *, ending: bool = False) -> str | None:
     text = proof.removeprefix(PROOF_OPENING)
     found = _CONCLUSION.search(text)
     if found[1] != VERDICTS[label] if found else ending:
+        return None
+    # A model that is prompted writes its conclusion in its own way, in bold or inside a line.
+    if any(said.lower() != VERDICTS[label].lower() for said in _SAID.findall(text)):
         return None
     body = (text[: found.start()] if found else text).strip()
     return f"{OPENING} {body}\n{CONCLUSIONS[label]}" if body else None

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gramr2.comparison import Comparison, ResponseSet, SingleResponse
-from gramr2.errors import ConfigError, DataError, GramrError
+from gramr2.errors import ConfigError, DataError, GramrError, PromptTooLongError
 from gramr2.judging.budget import overlong, refuse
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import decision_row
@@ -29,7 +29,7 @@ from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.schemes import scheme as named
 from gramr2.serving.gate import Gate, Limits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
-from gramr2.serving.openrlhf import UNDECIDED, EndTokens, comparisons_to_fit, rewards, samples
+from gramr2.serving.openrlhf import UNDECIDED, EndTokens, comparisons_to_fit, count, rewards, samples
 from gramr2.serving.schemas import (
     MOST_COMPARISONS,
     DecisionBody,
@@ -136,7 +136,9 @@ def create_app(
             for place, each in enumerate(body.items)
         ]
         if body.by == "reference":
-            _fits(asked, [pair for item in items for pair in comparisons_with_references(item)])
+            pairs = [pair for item in items for pair in comparisons_with_references(item)]
+            _few(len(pairs))
+            _fits(asked, pairs)
             found = against_references(asked, items, seed=body.seed)
         else:
             found = model.alone(
@@ -152,6 +154,7 @@ def create_app(
         """The chance that a completion beats its label's references; without any, its siblings in the request."""
         asked, who, _ = queued()
         found = samples(body, ends)
+        _few(count(found))
         _fits(asked, comparisons_to_fit(found))
         values, reasons = rewards(asked, found)
         return RewardResponse(judge=who, rewards=values, reasons=reasons)
@@ -187,7 +190,8 @@ def _errors(app: FastAPI, model: Model) -> None:
             if model.failure:
                 return JSONResponse({"detail": str(error), "retry": False}, 503)
             return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})
-        status = 504 if isinstance(error, LateError) else 422 if isinstance(error, DataError | ConfigError) else 500
+        kinds = ((LateError, 504), (PromptTooLongError, 413), (DataError, 422), (ConfigError, 422), (GramrError, 500))
+        status = next(status for kind, status in kinds if isinstance(error, kind))
         return JSONResponse({"detail": str(error)}, status)
 
     def malformed(request: Request, error: Exception) -> JSONResponse:
@@ -199,11 +203,14 @@ def _errors(app: FastAPI, model: Model) -> None:
     app.add_exception_handler(RequestValidationError, malformed)
 
 
-def _fits(judge: Judge, comparisons: Sequence[Comparison]) -> None:
-    if len(comparisons) > MOST_COMPARISONS:
+def _few(comparisons: int) -> None:
+    if comparisons > MOST_COMPARISONS:
         raise DataError(
-            f"the request asks for {len(comparisons)} comparisons, and {MOST_COMPARISONS} are the most: send fewer at a time"
+            f"the request asks for {comparisons} comparisons, and {MOST_COMPARISONS} are the most: send fewer at a time"
         )
+
+
+def _fits(judge: Judge, comparisons: Sequence[Comparison]) -> None:
     room = judge.sampling.max_new_tokens
     found = overlong(judge.backend, judge.template, [(each, "") for each in comparisons], new_tokens=room)
     refuse(found, len(comparisons), "the request")

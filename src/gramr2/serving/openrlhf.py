@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gramr2.comparison import Comparison, Message, ResponseSet, SingleResponse, as_messages
+from gramr2.comparison import Comparison, Message, SingleResponse, as_messages
 from gramr2.data.rows import shown_names
 from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
 from gramr2.errors import DataError
 from gramr2.judging.judge import Judge
 from gramr2.rewards.groups import Group, WinRateReward
 from gramr2.rewards.pointwise import against_references, comparisons_with_references
-from gramr2.rewards.ranking import longest
 from gramr2.serving.schemas import RewardRequest
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,8 @@ log = logging.getLogger(__name__)
 UNDECIDED = "the judge came to no decision"
 ALONE = "its label has no reference, and no other such completion of the prompt is in the request"
 _KEYS = {"prompt", "reference", "references"}
-_LIKE_AN_END = re.compile(r"(?:<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\])\Z")
+_LIKE_AN_END = re.compile(r"(?:<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\])(?=\s*\Z)")
+_MOST_TOLD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class EndTokens:
     """Texts that end a policy's completions: taken off, or they would tell the judge which of two texts is the policy's.
 
     Only those that are named are, because a response may end in such a text of its own; one that looks like an end token
-    nobody named is told once, in the log.
+    nobody named is told once, in the log, up to eight of them.
     """
 
     def __init__(self, tokens: Sequence[str] = ()) -> None:
         self._tokens = sorted(filter(None, tokens), key=len, reverse=True)
-        self._told = False
+        self._told: set[str] = set()
 
     def cut(self, completion: str) -> str:
         """The completion without its end."""
@@ -68,8 +68,8 @@ class EndTokens:
             if completion.endswith(token):
                 return completion.removesuffix(token)
         found = _LIKE_AN_END.search(completion)
-        if found and not self._told:
-            self._told = True
+        if found and found[0] not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(found[0])
             log.warning(
                 "a completion ends in %s: if that is the policy's end token, give --end-token '%s', or the judge sees whose text "
                 "it is",
@@ -97,8 +97,17 @@ def samples(body: RewardRequest, ends: EndTokens) -> list[Sample]:
 
 def comparisons_to_fit(asked: Sequence[Sample]) -> list[Comparison]:
     """Comparisons of which all must fit the judge's context: every one with a reference, and each group's longest."""
-    siblings = (ResponseSet(group.id, group.prompt, group.completions) for _, group in _groups(asked))
-    return [pair for item in _items(asked) for pair in comparisons_with_references(item)] + [*map(longest, siblings)]
+    pairs = [pair for item in _items(asked) for pair in comparisons_with_references(item)]
+    for _, group in _groups(asked):
+        texts = sorted(set(group.completions), key=lambda text: (len(text), text))[-2:]
+        pairs += [Comparison(group.id, group.prompt, (texts[0], texts[-1]))]
+    return pairs
+
+
+def count(asked: Sequence[Sample]) -> int:
+    """Comparisons that ``rewards`` makes: one for each reference, and every pair of siblings that say something else."""
+    distinct = (len(set(group.completions)) for _, group in _groups(asked))
+    return sum(len(item.references) for item in _items(asked)) + sum(n * (n - 1) // 2 for n in distinct)
 
 
 def rewards(judge: Judge, asked: Sequence[Sample]) -> tuple[list[float | None], list[str | None]]:

@@ -12,7 +12,7 @@ from gramr2.data.turns import BadRowError, read_references, read_text
 MOST_ITEMS = 256
 """comparisons or responses in one request"""
 MOST_COMPARISONS = 2048
-"""that a request may ask for by its references; 64 responses to rank, each with each, are 2016"""
+"""that a request may ask for; 64 responses to rank, each with each, are 2016"""
 
 
 def _encodable(text: str) -> str:

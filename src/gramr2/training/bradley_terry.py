@@ -18,6 +18,7 @@ from trl import RewardConfig, RewardTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory
+from gramr2.backends.loading import loading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
@@ -98,13 +99,15 @@ def train_reward_model(
     set_seed(seed % (1 << 31))
     keep_freed_memory()
     device = choose_device(model_config.device)
-    tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
+    with loading("the model", start):
+        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     encoder = Encoder(tokenizer, model_config.chat_template_options)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        start, num_labels=1, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code
-    )
+    with loading("the model", start):
+        model = AutoModelForSequenceClassification.from_pretrained(
+            start, num_labels=1, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code
+        )
     model.config.pad_token_id = tokenizer.pad_token_id
     rows = [
         {

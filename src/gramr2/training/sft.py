@@ -25,6 +25,7 @@ from trl import SFTConfig, SFTTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
+from gramr2.backends.loading import loading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.data.level import is_fixed, swaps_to_level
@@ -159,16 +160,18 @@ def fine_tune(
     set_seed(seed % (1 << 31))
     keep_freed_memory()
     device = choose_device(model_config.device)
-    tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
+    with loading("the model", start):
+        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     encoder = Encoder(tokenizer, model_config.chat_template_options)
     rows = [encode(example, encoder, template) for example in examples]
     held_rows = [encode(example, encoder, template) for example in held_out] if config.early_stop else []
     # Master weights stay in fp32: at 1e-5 most bf16 updates would round to nothing.
-    model = AutoModelForCausalLM.from_pretrained(
-        start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
-    )
+    with loading("the model", start):
+        model = AutoModelForCausalLM.from_pretrained(
+            start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
+        )
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

@@ -84,7 +84,7 @@ def test_what_is_not_decided_is_no_number_unless_one_is_named(server: list[Any])
     assert compute_score("d", "...", None, ROW, undecided=0.5) == {"score": 0.5, "decided": 0.0}
 
 
-@pytest.mark.parametrize("status", [422, 504])
+@pytest.mark.parametrize("status", [413, 504])
 def test_a_completion_that_is_too_long_or_too_late_is_not_decided(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, json={"detail": "the request: 1 of 1 comparisons exceed the budget"})
@@ -100,6 +100,8 @@ def test_rows_that_lack_something_are_named() -> None:
         compute_score("d", "x", "ref", {})
     with pytest.raises(DataError, match=r"no reference: put one into extra_info.reference"):
         compute_score("d", "x", None, {"prompt": "p"})
+    with pytest.raises(DataError, match=r"no reference: put one into extra_info.reference"):
+        compute_score("d", "x", " ", {"prompt": "p"}, undecided=0.5)
     with pytest.raises(DataError, match=r"extra_info.prompt: "):
         compute_score("d", "x", "ref", {"prompt": 7})
 

@@ -31,7 +31,7 @@ TOKEN = "GRAMR2_TOKEN"
 """environment variable with the server's token; a reward_kwarg would be written to verl's logs"""
 RETRIES = 60
 """a whole batch of completions arrives at once, and waits its turn at the server's door"""
-UNANSWERABLE = frozenset({422, 504})
+UNANSWERABLE = frozenset({413, 504})
 """statuses of a completion that is too long for the judge, or not judged in time"""
 
 
@@ -89,7 +89,7 @@ def compute_score(
 def _item(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> SingleResponse:
     # In Parquet a column that some rows lack is there and null.
     reference = extra.get("reference") or ground_truth
-    if not isinstance(reference, str):
+    if not isinstance(reference, str) or not reference.strip():
         raise DataError("a row has no reference: put one into extra_info.reference or reward_model.ground_truth")
     if extra.get("prompt") is None:
         raise DataError(

@@ -1,0 +1,39 @@
+"""What goes wrong when a model is loaded, in one sentence that names its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from gramr2.errors import ModelError
+
+
+@contextmanager
+def loading(what: str, folder: Path | str) -> Iterator[None]:
+    """Turn what libraries raise over a model's files, or a full GPU, into a ``ModelError``.
+
+    Args:
+        what: what is loaded, such as «the model».
+        folder: where it is.
+
+    Raises:
+        ModelError: the body failed; one that it raised itself stays as it is.
+    """
+    try:
+        yield
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{what} in {folder} cannot be loaded: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    # transformers sends the reader to a report in the log.
+    if "ignore_mismatched_sizes" in text:
+        return "its weights do not have the shapes that its config.json says"
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
