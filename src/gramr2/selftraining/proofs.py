@@ -50,8 +50,8 @@ class Prover:
     def prove(self, items: Sequence[tuple[Comparison, Label]]) -> list[Proof | None]:
         """The best proof for each label; None where none of the k proofs is eligible.
 
-        A proof is eligible when it ended by itself, has ``min_tokens`` tokens or more, and comes to its label; or, of a model that
-        was not trained on proofs, to none.
+        A proof is eligible when it ended by itself, has ``min_tokens`` tokens or more, and comes to its label, or of a model
+        that was not trained on proofs to none.
         """
         if not items:
             return []
