@@ -56,6 +56,11 @@ class RunError(GramrError, RuntimeError):
     """A run folder cannot be continued as asked."""
 
 
+def reason_of(error: Exception) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Name the file in an ``OSError`` that does not: a write to a full disk fails without saying where.

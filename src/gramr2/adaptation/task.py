@@ -127,7 +127,7 @@ def run_config(
         data["part"], gold["part"] = [0.0, 1 - task.held_out], [1 - task.held_out, 1.0]
     seed = [data]
     if task.replay:
-        seed.append({"path": task.replay, "limit": task.replay_limit or size or len(learnt)})
+        seed.append({"path": task.replay, "limit": _most_replayed(task, learnt, size)})
     sampling = {"max_new_tokens": task.max_new_tokens, "close_on_budget": task.close_on_budget}
     mode, rationale = template.mode.value, _rationale(task, template, learnt, replayed, size)
     if rationale["source"] == "none":
@@ -149,9 +149,12 @@ def drawn(
     task: Task, learnt: Sequence[LabeledComparison], replayed: Sequence[LabeledComparison], size: int | None
 ) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
     """What a run of ``size`` learns, of the task and of the replay: the subsets that its config's limits draw."""
-    most = task.replay_limit or size or len(learnt)
     of_task = learnt if size is None else subset(learnt, size, task.seed, key=_id)
-    return of_task, subset(replayed, most, task.seed, key=_id)
+    return of_task, subset(replayed, _most_replayed(task, learnt, size), task.seed, key=_id)
+
+
+def _most_replayed(task: Task, learnt: Sequence[LabeledComparison], size: int | None) -> int:
+    return task.replay_limit or size or len(learnt)
 
 
 def _id(item: LabeledComparison) -> str:

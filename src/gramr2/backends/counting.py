@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.backends.encoding import Encoder
+from gramr2.backends.loading import loading
 from gramr2.comparison import Message
-from gramr2.errors import ModelError
 
 
 class TokenizerCounter:
@@ -16,11 +16,9 @@ class TokenizerCounter:
     def __init__(self, folder: Path, options: dict[str, Any] | None = None, trust_remote_code: bool = False) -> None:
         from transformers import AutoConfig, AutoTokenizer
 
-        try:
+        with loading("the tokenizer", folder):
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
             config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"the tokenizer in {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
         self.encoder = Encoder(tokenizer, options)
         self.context_length = int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", 1 << 20))
 

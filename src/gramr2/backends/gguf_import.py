@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gramr2.errors import ModelError
+from gramr2.errors import ModelError, reason_of
 
 log = logging.getLogger("gramr2")
 
@@ -48,8 +48,7 @@ def convert(gguf: Path, into: Path) -> None:
             plain.save_pretrained(into)
             tokenizer.save_pretrained(into)
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{gguf} cannot be read as a language model: {reason}") from error
+        raise ModelError(f"{gguf} cannot be read as a language model: {reason_of(error)}") from error
     log.info("converted %s: %d tensors, fp32", gguf.name, len(plain.state_dict()))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from gramr2.errors import ModelError
+from gramr2.errors import ModelError, reason_of
 
 
 @contextmanager
@@ -31,9 +31,10 @@ def loading(what: str, folder: Path | str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip()
+    text = str(error)
     # transformers sends the reader to a report in the log.
     if "ignore_mismatched_sizes" in text:
         return "its weights do not have the shapes that its config.json says"
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    first = reason_of(error)
+    second = text.strip().removeprefix(first).strip().partition("\n")[0]
+    return f"{first} {second}" if first.endswith(":") else first

@@ -13,7 +13,7 @@ import typer
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.judge import Tokens
 from gramr2.cli.opening import require
-from gramr2.errors import ConfigError, RunError
+from gramr2.errors import ConfigError, RunError, reason_of
 
 if TYPE_CHECKING:
     from gramr2.comparison import Comparison
@@ -97,9 +97,8 @@ def _push(folder: Path, repository: str, private: bool) -> str:
             raise RunError(f"{repository} is there already and public, so nothing was uploaded; {folder} is complete")
         done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Add the judge")
     except (client_error, errors.LocalTokenNotFoundError, errors.HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RunError(
-            f"{folder} is complete, but the hub did not take it as {repository} ({reason}): log in with  hf auth login  and "
-            f"upload it with  hf upload {repository} {folder}"
+            f"{folder} is complete, but the hub did not take it as {repository} ({reason_of(error)}): log in with  hf auth "
+            f"login  and upload it with  hf upload {repository} {folder}"
         ) from error
     return str(done.commit_url)

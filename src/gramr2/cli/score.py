@@ -75,7 +75,8 @@ def score(
     if by == "rationale" and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
     items, report = load_responses(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    skipped, banks = [*report.skipped], dict[str, tuple[str, ...]]()
+    skipped = [*report.skipped]
+    banks: dict[str, tuple[str, ...]] = {}
     if references is not None:
         bank, of_bank = load_responses(references, on_bad_row=OnBadRow(on_bad_row))
         banks = references_from(bank, items, references)
@@ -101,8 +102,8 @@ def score(
         else:
             scored = against_references(judge, items, banks, seed=seed, progress=progress)
     scale = _scale(judge, items, scored, calibrate, seed, bars) if calibrate else None
-    opponents = {item.id: len(banks.get(item.id, item.references)) for item in items} if by == "reference" else {}
-    write_jsonl(out, (_row(each, by, scale) | _counted(opponents.get(each.id)) for each in scored))
+    opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
+    write_jsonl(out, (_row(each, by, opponents[each.id], scale) for each in scored))
     values = [each.score for each in scored if each.score is not None]
     summary: dict[str, Any] = {
         "scored": len(values),
@@ -146,15 +147,11 @@ def _told(scale: PairCalibration | None) -> str:
     )
 
 
-def _row(each: Scored, by: str, scale: PairCalibration | None) -> dict[str, Any]:
+def _row(each: Scored, by: str, references: int, scale: PairCalibration | None) -> dict[str, Any]:
     row = {"by": by} | _rounded(asdict(each))
     if scale is not None:
         row["strength"] = None if each.score is None else round(scale.strength(each.score), 4)
-    return row
-
-
-def _counted(references: int | None) -> dict[str, int]:
-    return {} if references is None else {"references": references}
+    return row | ({"references": references} if by == "reference" else {})
 
 
 def _backend(model: str) -> Any:

@@ -124,7 +124,7 @@ def against_references(
         DataError: a response has no reference.
     """
     banks = [_bank(item, references or {}) for item in items]
-    comparisons = [pair for item, bank in zip(items, banks, strict=True) for pair in _pairs(item, bank)]
+    comparisons = [pair for item, bank in zip(items, banks, strict=True) for pair in comparisons_against(item, bank)]
     decisions = iter(judge.judge(comparisons, seed=seed, store=store, progress=progress))
     scored = []
     for item, bank in zip(items, banks, strict=True):
@@ -144,9 +144,12 @@ def against_references(
     return scored
 
 
-def comparisons_with_references(item: SingleResponse) -> list[Comparison]:
-    """The comparisons by which ``against_references`` scores a response against its own references."""
-    return _pairs(item, item.references)
+def comparisons_against(item: SingleResponse, references: Sequence[str]) -> list[Comparison]:
+    """The comparisons by which ``against_references`` scores a response."""
+    return [
+        Comparison(f"{item.id}/reference-{i}", item.prompt, (item.response, reference), group=item.id)
+        for i, reference in enumerate(references)
+    ]
 
 
 def references_from(
@@ -197,13 +200,6 @@ def _bank(item: SingleResponse, references: Mapping[str, Sequence[str]]) -> Sequ
             "name references with --references or --policy"
         )
     return bank
-
-
-def _pairs(item: SingleResponse, bank: Sequence[str]) -> list[Comparison]:
-    return [
-        Comparison(f"{item.id}/reference-{i}", item.prompt, (item.response, reference), group=item.id)
-        for i, reference in enumerate(bank)
-    ]
 
 
 def _graded(name: str, completions: Sequence[Completion]) -> Scored:

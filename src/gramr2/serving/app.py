@@ -24,12 +24,12 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.records import decision_row
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
-from gramr2.rewards.pointwise import against_references, comparisons_with_references, grade
+from gramr2.rewards.pointwise import against_references, comparisons_against, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.schemes import scheme as named
 from gramr2.serving.gate import Gate, Limits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
-from gramr2.serving.openrlhf import UNDECIDED, EndTokens, comparisons_to_fit, count, rewards, samples
+from gramr2.serving.openrlhf import UNDECIDED, EndTokens, Plan, samples
 from gramr2.serving.schemas import (
     MOST_COMPARISONS,
     DecisionBody,
@@ -136,7 +136,7 @@ def create_app(
             for place, each in enumerate(body.items)
         ]
         if body.by == "reference":
-            pairs = [pair for item in items for pair in comparisons_with_references(item)]
+            pairs = [pair for item in items for pair in comparisons_against(item, item.references)]
             _few(len(pairs))
             _fits(asked, pairs)
             found = against_references(asked, items, seed=body.seed)
@@ -153,10 +153,10 @@ def create_app(
     def reward(body: RewardRequest) -> RewardResponse:
         """The chance that a completion beats its label's references; without any, its siblings in the request."""
         asked, who, _ = queued()
-        found = samples(body, ends)
-        _few(count(found))
-        _fits(asked, comparisons_to_fit(found))
-        values, reasons = rewards(asked, found)
+        plan = Plan.of(samples(body, ends))
+        _few(plan.comparisons)
+        _fits(asked, plan.longest())
+        values, reasons = plan.rewards(asked)
         return RewardResponse(judge=who, rewards=values, reasons=reasons)
 
     @app.get("/healthz")

@@ -20,7 +20,7 @@ from gramr2.data.turns import BadRowError, read_prompt, read_references, read_te
 from gramr2.errors import DataError
 from gramr2.judging.judge import Judge
 from gramr2.rewards.groups import Group, WinRateReward
-from gramr2.rewards.pointwise import against_references, comparisons_with_references
+from gramr2.rewards.pointwise import against_references, comparisons_against
 from gramr2.serving.schemas import RewardRequest
 
 log = logging.getLogger(__name__)
@@ -95,53 +95,64 @@ def samples(body: RewardRequest, ends: EndTokens) -> list[Sample]:
     ]
 
 
-def comparisons_to_fit(asked: Sequence[Sample]) -> list[Comparison]:
-    """Comparisons of which all must fit the judge's context: every one with a reference, and each group's longest."""
-    pairs = [pair for item in _items(asked) for pair in comparisons_with_references(item)]
-    for _, group in _groups(asked):
-        texts = sorted(set(group.completions), key=lambda text: (len(text), text))[-2:]
-        pairs += [Comparison(group.id, group.prompt, (texts[0], texts[-1]))]
-    return pairs
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the samples of a request are rewarded.
 
+    ``against`` are the items that are scored against references, by the place of their sample; ``groups`` the places of siblings
+    without references, two or more of a prompt, and their group.
+    """
 
-def count(asked: Sequence[Sample]) -> int:
-    """Comparisons that ``rewards`` makes: one for each reference, and every pair of siblings that say something else."""
-    distinct = (len(set(group.completions)) for _, group in _groups(asked))
-    return sum(len(item.references) for item in _items(asked)) + sum(n * (n - 1) // 2 for n in distinct)
+    size: int
+    against: dict[int, SingleResponse]
+    groups: list[tuple[list[int], Group]]
 
+    @classmethod
+    def of(cls, asked: Sequence[Sample]) -> Plan:
+        """The plan for a request's samples."""
+        against = {place: each.item for place, each in enumerate(asked) if each.references}
+        members: dict[tuple[str, tuple[Message, ...]], list[int]] = {}
+        for place, each in enumerate(asked):
+            if place not in against:
+                members.setdefault((each.group, each.prompt), []).append(place)
+        groups = [
+            (places, Group(prompt, tuple(asked[place].completion for place in places)))
+            for (_, prompt), places in members.items()
+            if len(places) > 1
+        ]
+        return cls(len(asked), against, groups)
 
-def rewards(judge: Judge, asked: Sequence[Sample]) -> tuple[list[float | None], list[str | None]]:
-    """The chance that each completion beats its references, or without any its siblings; and where there is none, the reason."""
-    values: list[float | None] = [None] * len(asked)
-    reasons: list[str | None] = [ALONE] * len(asked)
-    scored = {each.id: each for each in against_references(judge, _items(asked))}
-    for place, each in enumerate(asked):
-        if each.references:
-            found = scored[each.item.id]
-            values[place], reasons[place] = found.score, found.reason
-    groups = _groups(asked)
-    for (places, _), won in zip(groups, WinRateReward(judge)([group for _, group in groups]), strict=True):
-        for place, value in zip(places, won, strict=True):
-            values[place], reasons[place] = value, UNDECIDED if value is None else None
-    return values, reasons
+    @property
+    def items(self) -> list[SingleResponse]:
+        """What is scored against references, each once."""
+        return list({item.id: item for item in self.against.values()}.values())
 
+    @property
+    def comparisons(self) -> int:
+        """Comparisons that it takes: one for each reference, and every pair of siblings that say something else."""
+        distinct = (len(set(group.completions)) for _, group in self.groups)
+        return sum(len(item.references) for item in self.items) + sum(n * (n - 1) // 2 for n in distinct)
 
-def _items(asked: Sequence[Sample]) -> list[SingleResponse]:
-    """What is scored against references, each once."""
-    return list({each.item.id: each.item for each in asked if each.references}.values())
+    def longest(self) -> list[Comparison]:
+        """Comparisons of which all must fit the judge's context: every one with a reference, and each group's longest."""
+        pairs = [pair for item in self.items for pair in comparisons_against(item, item.references)]
+        for _, group in self.groups:
+            texts = sorted(set(group.completions), key=lambda text: (len(text), text))[-2:]
+            pairs += [Comparison(group.id, group.prompt, (texts[0], texts[-1]))]
+        return pairs
 
-
-def _groups(asked: Sequence[Sample]) -> list[tuple[list[int], Group]]:
-    """The places of siblings without references, two or more of a prompt, and their group."""
-    members: dict[tuple[str, tuple[Message, ...]], list[int]] = {}
-    for place, each in enumerate(asked):
-        if not each.references:
-            members.setdefault((each.group, each.prompt), []).append(place)
-    return [
-        (places, Group(prompt, tuple(asked[place].completion for place in places)))
-        for (_, prompt), places in members.items()
-        if len(places) > 1
-    ]
+    def rewards(self, judge: Judge) -> tuple[list[float | None], list[str | None]]:
+        """The chance that each completion beats its references, or without any its siblings; where there is none, the reason."""
+        values: list[float | None] = [None] * self.size
+        reasons: list[str | None] = [ALONE] * self.size
+        scored = {each.id: each for each in against_references(judge, self.items)}
+        for place, item in self.against.items():
+            values[place], reasons[place] = scored[item.id].score, scored[item.id].reason
+        won = WinRateReward(judge)([group for _, group in self.groups])
+        for (places, _), shares in zip(self.groups, won, strict=True):
+            for place, value in zip(places, shares, strict=True):
+                values[place], reasons[place] = value, UNDECIDED if value is None else None
+        return values, reasons
 
 
 def _sample(place: int, ends: EndTokens, query: str, prompt: str, label: Any) -> Sample:
