@@ -79,16 +79,21 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class LabeledComparison:
-    """A comparison with its label and, where somebody wrote one, the rationale for it."""
+    """A comparison with its label and, where somebody wrote one, the rationale for it.
+
+    ``target`` is how sure the label is, as P(A), P(B), P(tie), where a judge gave it and may learn it as such.
+    """
 
     comparison: Comparison
     label: Label
     rationale: str | None = None
+    target: tuple[float, float, float] | None = None
 
     def swap(self) -> LabeledComparison:
-        """Exchange the responses, the label and the rationale's references to them, all in one step."""
+        """Exchange the responses, the label, its certainty and the rationale's references to them, all in one step."""
         rationale = None if self.rationale is None else swap_mentions(self.rationale)
-        return LabeledComparison(self.comparison.swap(), self.label.swap(), rationale)
+        target = None if self.target is None else (self.target[1], self.target[0], self.target[2])
+        return LabeledComparison(self.comparison.swap(), self.label.swap(), rationale, target)
 
 
 MOST_RESPONSES = 64

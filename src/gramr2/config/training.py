@@ -53,8 +53,28 @@ class EarlyStopConfig(Section):
     """with fewer held out, their loss says too little: then all are trained on for all ``epochs``"""
 
 
+class VerdictConfig(Section):
+    """The verdict's own objective, beside the language-model loss on the answer.
+
+    In the answer the verdict is one token among fifty, and after a rationale it copies a conclusion, so that its probabilities
+    are 0 or 1. Here the label's distribution is trained for itself, in both orders of a comparison at once, and also *direct*,
+    at the end of a prompt that asks for no rationale.
+    """
+
+    weight: float = Field(default=1.0, ge=0)
+    """of this loss beside the answer's, which counts 1; 0 trains the verdict as any other token, and no direct form beside a
+    rationale"""
+    symmetric: bool = True
+    """one loss on the two orders together (A and B of the second exchanged, averaged in log space), which cannot be lowered by
+    following the position, plus half of each order's own; false: each order's own alone"""
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """share of the target spread evenly over the three labels"""
+    soft: bool = False
+    """train pseudo-labels towards their calibrated probabilities in place of the label alone"""
+
+
 class TrainingConfig(Section):
-    """Supervised fine-tuning on rationale + verdict, through TRL's SFTTrainer."""
+    """Supervised fine-tuning on rationale + verdict, through the trainer of transformers."""
 
     method: Literal["full", "lora"] = "full"
     """train all weights, or low-rank adapters on every linear layer"""
@@ -67,25 +87,30 @@ class TrainingConfig(Section):
     learning_rate: float = Field(default=1e-5, gt=0)
     """1e-5 in MSRL; small models and LoRA want more"""
     batch_size: int = Field(default=8, gt=0)
-    """examples per optimiser step"""
+    """comparisons per optimiser step, each with all of its orders and forms"""
     micro_batch_size: int | None = Field(default=None, gt=0)
-    """examples per forward pass; the default is batch_size"""
+    """comparisons per forward pass; the default is batch_size"""
+    verdict: VerdictConfig = Field(default_factory=VerdictConfig)
+    """the verdict's own loss"""
+    rationale_weight: float = Field(default=1.0, ge=0)
+    """of the language-model loss on answers with a rationale; 0 trains the verdict alone"""
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     """share of the steps with rising learning rate (0.05 in MSRL)"""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW weight decay"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the matrix products; auto is bf16 on a GPU that has it, fp32 on a CPU, where bf16 is faster on some and slower on
-    others (the log of any command that loads a model says what this one measured)"""
+    """of the matrix products, the weights stay in fp32; auto is bf16 on a GPU that has it, and on a CPU where a
+    probe, made once for each machine, finds it faster, the model is large enough to gain, and the first batch has
+    the same loss in both (logged)"""
     orders: Literal["both", "hashed"] = "both"
-    """show each example in both orders, or in one drawn by hash (half the cost)"""
+    """write each rationale in both orders, or in one drawn by hash (half the cost); direct verdicts always have both"""
     early_stop: EarlyStopConfig | None = None
     """none unless named: then ``epochs`` is the most there can be"""
     report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
     """trackers of the trainer; TensorBoard's files go to ``rounds/N/tracking``"""
 
     def epochs_for(self, examples: int) -> float:
-        """Passes over this many examples: ``epochs``, or as many as ``min_steps`` asks for."""
+        """Passes over this many comparisons: ``epochs``, or as many as ``min_steps`` asks for."""
         return max(self.epochs, self.min_steps * self.batch_size / examples)
 
     @model_validator(mode="after")

@@ -91,19 +91,21 @@ class LocalEngine:
     ) -> TrainingReport:
         """Free the loaded model, then train, on all items but those that stop it early."""
         from gramr2.data.split import derive_seed
-        from gramr2.training.sft import examples_from, fine_tune, held_out_of
+        from gramr2.training.examples import held_out_of, lessons_from
+        from gramr2.training.sft import fine_tune
 
         self._opened = None
         seed, orders = self._config.seed, job.training.orders
         items, held_out = held_out_of(job.items, job.training.early_stop, seed)
+        direct = isinstance(job.template, JudgeTemplate) and job.training.verdict.weight > 0
         return fine_tune(
             start,
             into,
-            examples_from(items, orders, seed),
+            lessons_from(items, orders, seed, direct=direct),
             job.template,
             job.training,
             model,
             seed=derive_seed(seed, "train", job.stage),
-            held_out=examples_from(held_out, orders, seed),
+            held_out=lessons_from(held_out, orders, seed, direct=direct),
             on_step=lambda done, total, loss: progress(done, total),
         )

@@ -1,7 +1,8 @@
-"""Fine-tuning a judge or a proving model: next-token cross-entropy on y = rationale ⊕ verdict, none on the prompt (GRAM-R², §3).
+"""Fine-tuning a judge or a proving model: next-token cross-entropy on y = rationale ⊕ verdict, none on the prompt
+(GRAM-R², §3), and the verdict's own loss beside it (``gramr2.training.verdict``).
 
-The trainer is TRL's. It gets token ids rather than text, from the encoder that inference uses, so that special-token text
-in a response stays text here too and both sides see the same boundaries.
+The trainer gets token ids rather than text, from the encoder that inference uses, so that special-token text in a
+response stays text here too and both sides see the same boundaries.
 """
 
 from __future__ import annotations
@@ -13,59 +14,56 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from statistics import fmean
+from typing import Any
 
 import torch
-from datasets import Dataset
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, EarlyStoppingCallback, TrainerCallback, set_seed
-from trl import SFTConfig, SFTTrainer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
 
+from gramr2.backends.base import VerdictReading
+from gramr2.backends.cache import can_grow
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
 from gramr2.backends.loading import loading
-from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
-from gramr2.data.level import is_fixed, swaps_to_level
-from gramr2.data.split import fraction, split_by_prompt
+from gramr2.backends.probing import prefers_bf16
+from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError, MissingDependencyError, RunError
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
+from gramr2.training.batches import Collator, Row, Rows
+from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
+from gramr2.training.objective import Objective
+from gramr2.training.trainer import JudgeTrainer
 
 log = logging.getLogger("gramr2")
+
+WORTH_BF16 = 20_000_000
+"""parameters below which matrices are too small to gain by bf16"""
+AGREES = 0.02
+"""largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
 
 StepCallback = Callable[[int, int, float | None], None]
 """Called with (optimiser steps done, steps in all, latest loss)."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingExample:
-    """A comparison as shown, with the label and rationale to be written for it."""
-
-    comparison: Comparison
-    label: Label
-    rationale: str | None
-
-
-class AnswerTemplate(Protocol):
-    """Says what is asked and what is to be answered: ``JudgeTemplate`` or ``ProvingTemplate``."""
-
-    def conversation(
-        self, comparison: Comparison, label: Label, rationale: str | None
-    ) -> tuple[tuple[Message, ...], tuple[str, ...]]:
-        """The prompt's messages, and the answer in pieces whose ends are token boundaries."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What a training did: ``loss`` is the mean over completion tokens and all steps.
+    """What a training did: ``examples`` comparisons, and the mean ``loss`` of all steps.
 
-    ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights
-    are those of the lowest.
+    ``parts`` are the loss's parts in the last logged step: ``{direct,reasoned}_answer_loss`` in nats per answer token,
+    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together. ``held_out`` comparisons stopped it early;
+    ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights are those of the lowest.
     """
 
     examples: int
@@ -76,83 +74,36 @@ class TrainingReport:
     seconds: float
     held_out: int = 0
     held_out_losses: tuple[float, ...] = ()
-
-
-def examples_from(labeled: Sequence[LabeledComparison], orders: str, seed: int) -> list[TrainingExample]:
-    """The examples that labelled comparisons give: ``both`` orders, or (``hashed``) one each, drawn from (seed, id).
-
-    Of one order each, A and B are equally often right, or differ by one. A rationale that speaks of a bare «A» or «B» cannot
-    be swapped by rule, so such an item stays in its stored order.
-    """
-    if orders == "both":
-        shown = [each for item in labeled for each in ([item] if is_fixed(item) else [item, item.swap()])]
-    else:
-        swaps = swaps_to_level(labeled, seed)
-        shown = [
-            item.swap() if swap or (item.label is Label.TIE and _tie_swapped(item, seed)) else item
-            for item, swap in zip(labeled, swaps, strict=True)
-        ]
-    return [TrainingExample(each.comparison, each.label, each.rationale) for each in shown]
-
-
-def _tie_swapped(item: LabeledComparison, seed: int) -> bool:
-    return not is_fixed(item) and fraction(seed, "order", item.comparison.id) < 0.5
-
-
-def held_out_of(
-    items: Sequence[LabeledComparison], settings: EarlyStopConfig | None, seed: int
-) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
-    """What to train on, and what stops the training: nothing without settings, or where it would be too little."""
-    if settings is None:
-        return items, ()
-    rest, held_out = split_by_prompt(items, settings.share, seed)
-    if len(held_out) < settings.min_comparisons:
-        log.warning(
-            "no early stop: %d of %d comparisons would be held out, and it takes %d (early_stop.min_comparisons)",
-            len(held_out),
-            len(items),
-            settings.min_comparisons,
-        )
-        return items, ()
-    return rest, held_out
-
-
-def encode(example: TrainingExample, encoder: Encoder, template: AnswerTemplate) -> dict[str, list[int]]:
-    """Token ids of prompt and answer, with a mask that is 1 on the answer (and on the end-of-turn token)."""
-    messages, pieces = template.conversation(example.comparison, example.label, example.rationale)
-    answer = [i for piece in pieces for i in encoder.fragment(piece)]
-    end = encoder.tokenizer.eos_token_id
-    answer += [] if end is None else [end]
-    prompt = encoder.prompt(messages)
-    return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
+    parts: dict[str, float] = field(default_factory=dict)
+    precision: str = "float32"
 
 
 def fine_tune(
     start: Path,
     into: Path,
-    examples: Sequence[TrainingExample],
+    lessons: Sequence[Lesson],
     template: AnswerTemplate,
     config: TrainingConfig,
     model_config: ModelConfig,
     *,
     seed: int,
     on_step: StepCallback | None = None,
-    held_out: Sequence[TrainingExample] = (),
+    held_out: Sequence[Lesson] = (),
 ) -> TrainingReport:
     """Fine-tune the model in ``start`` and save a complete, merged model with its tokenizer in ``into``.
 
-    With ``held_out`` examples, and ``early_stop`` in the config, training ends when their loss has not fallen for ``patience``
+    With ``held_out`` lessons, and ``early_stop`` in the config, training ends when their loss has not fallen for ``patience``
     epochs, and the weights of the best epoch are saved.
 
-    With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model: the loss
-    −log π(answer | prompt) is the same. ``into`` appears only when finished.
+    With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
+    −log π(answer | prompt) alone. ``into`` appears only when finished.
 
     Raises:
         DataError: there is nothing to train on.
         MissingDependencyError: a tracker is not installed.
         RunError: the model cannot be written, as when the disk is full.
     """
-    if not examples:
+    if not lessons:
         raise DataError("there is no example to train on")
     for tracker in config.report_to:
         if importlib.util.find_spec(tracker) is None:
@@ -165,8 +116,12 @@ def fine_tune(
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     encoder = Encoder(tokenizer, model_config.chat_template_options)
-    rows = [encode(example, encoder, template) for example in examples]
-    held_rows = [encode(example, encoder, template) for example in held_out] if config.early_stop else []
+    judges = isinstance(template, JudgeTemplate)
+    label_ids = list(encoder.label_ids(VerdictReading()).values()) if judges else None
+    rows, held_rows = (
+        [Row(tuple(encode(each, encoder, template, verdict=judges) for each in lesson)) for lesson in some]
+        for some in (lessons, held_out if config.early_stop else ())
+    )
     # Master weights stay in fp32: at 1e-5 most bf16 updates would round to nothing.
     with loading("the model", start):
         model = AutoModelForCausalLM.from_pretrained(
@@ -175,16 +130,29 @@ def fine_tune(
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    if peft_config := adapters(config, "CAUSAL_LM"):
+        from peft import get_peft_model
+
+        model = get_peft_model(model, peft_config)
+    tokens = [sum(len(each.answer) for each in row.sequences) for row in rows]
+    arguments = _arguments(
+        config, scratch, len(rows), device, seed, "-".join(into.absolute().parts[-4:-1]), stops=bool(held_rows)
+    )
+    # Shared beginnings are kept for the backward pass, which neither recomputed activations nor a wrapped model allows.
+    collate = Collator(device.type == "cpu" and arguments.world_size == 1 and can_grow(model.config))
+    objective = Objective(config, label_ids, fmean(tokens))
+    data = Rows(rows)
+    first = collate([data[i] for i in range(min(arguments.per_device_train_batch_size, len(data)))])
+    arguments.bf16 = _bf16(config.precision, device, model, objective, first)
     with _tracking_in(into.with_name("tracking")):
-        trainer = SFTTrainer(
+        trainer = JudgeTrainer(
+            objective,
             model=model,
-            args=_arguments(
-                config, scratch, len(rows), device, seed, "-".join(into.absolute().parts[-4:-1]), stops=bool(held_rows)
-            ),
-            train_dataset=Dataset.from_list(rows),
-            eval_dataset=Dataset.from_list(held_rows) if held_rows else None,
+            args=arguments,
+            data_collator=collate,
+            train_dataset=data,
+            eval_dataset=Rows(held_rows) if held_rows else None,
             processing_class=tokenizer,
-            peft_config=adapters(config, "CAUSAL_LM"),
             callbacks=[
                 *([_Steps(on_step)] if on_step else []),
                 *([EarlyStoppingCallback(config.early_stop.patience)] if held_rows and config.early_stop else []),
@@ -206,16 +174,18 @@ def fine_tune(
     report = TrainingReport(
         examples=len(rows),
         steps=int(outcome.global_step),
-        prompt_tokens=sum(row["completion_mask"].count(0) for row in rows),
-        completion_tokens=sum(sum(row["completion_mask"]) for row in rows),
+        prompt_tokens=sum(len(each.prompt) for row in rows for each in row.sequences),
+        completion_tokens=sum(tokens),
         loss=float(outcome.training_loss),
         seconds=float(outcome.metrics["train_runtime"]),
         held_out=len(held_rows),
         held_out_losses=tuple(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry),
+        parts=trainer.part_losses,
+        precision="bfloat16" if arguments.bf16 else "float32",
     )
     for leftover in scratch.glob("checkpoint-*"):
         shutil.rmtree(leftover)
-    # A checkpoint brings a card of TRL's along, which names the scratch folder.
+    # A checkpoint brings a card of peft's along, which names the scratch folder.
     for name in ("training_args.bin", "README.md"):
         (scratch / name).unlink(missing_ok=True)
     (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
@@ -246,11 +216,11 @@ def _tracking_in(folder: Path) -> Iterator[None]:
 
 def _arguments(
     config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, name: str, stops: bool
-) -> SFTConfig:
+) -> TrainingArguments:
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
     epochs = config.epochs_for(examples)
     steps = max(1, round(epochs * examples / config.batch_size))
-    return SFTConfig(
+    return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=epochs,
         per_device_train_batch_size=micro,
@@ -259,12 +229,10 @@ def _arguments(
         warmup_steps=round(config.warmup_ratio * steps),
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
-        bf16=_bf16(config.precision, device),
         use_cpu=device.type == "cpu",
-        completion_only_loss=True,
-        max_length=None,
-        packing=False,
-        activation_checkpointing=device.type != "cpu",
+        gradient_checkpointing=device.type != "cpu",
+        gradient_checkpointing_kwargs={"use_reentrant": False} if device.type != "cpu" else None,
+        remove_unused_columns=False,
         # Padding is pure waste on a CPU: neighbours in length share a batch.
         train_sampling_strategy="group_by_length",
         logging_steps=1,
@@ -285,11 +253,22 @@ def _arguments(
     )
 
 
-def _bf16(precision: str, device: torch.device) -> bool:
+def _bf16(precision: str, device: torch.device, model: Any, objective: Objective, batch: dict[str, Any]) -> bool:
     """Whether products are computed in bf16; the weights stay in fp32 either way."""
     if precision != "auto":
         return precision == "bfloat16"
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type != "cpu" or model.num_parameters() < WORTH_BF16 or not prefers_bf16():
+        return False
+    losses = []
+    for bf16 in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            losses.append(float(objective(model, batch)[0]))
+    agrees = abs(losses[1] - losses[0]) <= AGREES * abs(losses[0])
+    taken = "bf16 products, weights in fp32" if agrees else "fp32, because the loss in bf16 differs"
+    log.info("training precision: %s (loss of the first batch: fp32 %.4f, bf16 %.4f)", taken, *losses)
+    return agrees
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]
@@ -304,7 +283,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
         self._on_step(state.global_step, state.max_steps, self._loss)
 
 
-def _remove(trainer: SFTTrainer, name: str) -> None:
+def _remove(trainer: JudgeTrainer, name: str) -> None:
     """Library progress output is ours to show."""
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ == name:

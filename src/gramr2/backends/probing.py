@@ -1,0 +1,38 @@
+"""What a machine is good at, measured once and kept, so that a resumed run does what it did before."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import torch
+
+from gramr2.backends.hardware import bf16_speedup, processor
+from gramr2.backends.registry import cache_dir
+
+log = logging.getLogger("gramr2")
+
+FASTER = 1.5
+"""bf16 products must be this much faster: casting weights and sums costs some of it"""
+
+
+def prefers_bf16() -> bool:
+    """Whether this CPU multiplies matrices clearly faster in bf16; the first answer on a machine is kept in gramr2's cache."""
+    file = cache_dir() / "bf16.json"
+    machine = f"{processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    known: dict[str, float] = {}
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        log.debug("%s holds no earlier probe", file)
+    if machine not in known:
+        known[machine] = round(bf16_speedup(), 2)
+        scratch = file.with_name(f"{file.name}.tmp")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            scratch.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+            scratch.replace(file)
+        except OSError:
+            log.debug("the probe cannot be kept in %s", file)
+    log.info("bf16 products measured at %.2gx the speed of fp32 (%s)", known[machine], file)
+    return known[machine] > FASTER

@@ -1,0 +1,126 @@
+"""Token sequences of a few lessons as tensors for one forward pass, what they have in common first.
+
+Every prompt of a form begins with the same rules, half of a short prompt. One row of them is computed and its keys
+and values are shared by all rows, with their gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gramr2.training.examples import TokenSequence
+
+IGNORED = -100
+"""no loss on this token, as everywhere in transformers"""
+MIN_SHARED = 16
+"""shorter common beginnings are not worth a pass of their own"""
+FORMS = ("direct", "reasoned")
+
+
+class Form(TypedDict):
+    """The sequences of one form: n rows, padded on the left so that all answers end where the logits do.
+
+    ``prefix`` (p,) are the ids that all rows begin with; ``ids``, ``positions`` (n, w) what follows; ``mask`` (n, p
+    + w). ``answers`` (n, k) are the answers' ids at the end of the rows, ``IGNORED`` elsewhere; ``label_at`` (n,)
+    the column of ``answers`` where the label begins (−1 without one); ``swapped``, ``unit`` (n,) and ``target`` (n,
+    3) are those of ``TokenSequence``, the target in the stored order.
+    """
+
+    prefix: Tensor
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    answers: Tensor
+    label_at: Tensor
+    swapped: Tensor
+    unit: Tensor
+    target: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A lesson as token sequences."""
+
+    sequences: tuple[TokenSequence, ...]
+
+
+class Rows(Dataset[dict[str, object]]):
+    """Lessons for the trainer; ``input_ids`` is the longest sequence, by which the sampler puts neighbours in length
+    together."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, object]:
+        row = self.rows[index]
+        longest = max(row.sequences, key=lambda each: each.length)
+        return {"row": row, "input_ids": longest.prompt + longest.answer}
+
+
+@dataclass(frozen=True, slots=True)
+class Collator:
+    """Turns rows of the data set into tensors, a group per form; ``share`` computes common beginnings once."""
+
+    share: bool
+
+    def __call__(self, items: Sequence[dict[str, object]]) -> dict[str, object]:
+        rows = [item["row"] for item in items]
+        groups: dict[str, list[tuple[int, TokenSequence]]] = {name: [] for name in FORMS}
+        for unit, row in enumerate(rows):
+            assert isinstance(row, Row)
+            for each in row.sequences:
+                groups[FORMS[each.reasoned]].append((unit, each))
+        found: dict[str, object] = {name: _form(group, self.share) for name, group in groups.items() if group}
+        return found | {"count": torch.tensor(len(rows))}
+
+
+def _form(group: Sequence[tuple[int, TokenSequence]], share: bool) -> Form:
+    sequences = [each for _, each in group]
+    shared = _shared([each.prompt for each in sequences]) if share else 0
+    n, width = len(sequences), max(each.length for each in sequences) - shared
+    longest = max(len(each.answer) for each in sequences)
+    ids, positions = torch.zeros((n, width), dtype=torch.long), torch.zeros((n, width), dtype=torch.long)
+    mask = torch.ones((n, shared + width), dtype=torch.long)
+    answers = torch.full((n, longest), IGNORED)
+    for i, each in enumerate(sequences):
+        gap = width - (each.length - shared)
+        ids[i, gap:] = torch.tensor((each.prompt + each.answer)[shared:])
+        positions[i, gap:] = torch.arange(shared, each.length)
+        mask[i, shared : shared + gap] = 0
+        answers[i, longest - len(each.answer) :] = torch.tensor(each.answer)
+    labels = [-1 if s.label_at is None else longest - len(s.answer) + s.label_at for s in sequences]
+    return Form(
+        prefix=torch.tensor(sequences[0].prompt[:shared], dtype=torch.long),
+        ids=ids,
+        positions=positions,
+        mask=mask,
+        answers=answers,
+        label_at=torch.tensor(labels),
+        swapped=torch.tensor([each.swapped for each in sequences]),
+        unit=torch.tensor([unit for unit, _ in group]),
+        target=torch.tensor([_stored(each) for each in sequences]),
+    )
+
+
+def _stored(each: TokenSequence) -> tuple[float, float, float]:
+    a, b, tie = each.target
+    return (b, a, tie) if each.swapped else (a, b, tie)
+
+
+def _shared(prompts: Sequence[tuple[int, ...]]) -> int:
+    """Tokens that all prompts begin with; each keeps at least one of its own."""
+    if len(prompts) < 2:
+        return 0
+    limit = min(map(len, prompts)) - 1
+    first, last = min(prompts), max(prompts)
+    common = next((i for i in range(limit) if first[i] != last[i]), limit)
+    return common if common >= MIN_SHARED else 0

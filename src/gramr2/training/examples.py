@@ -1,0 +1,146 @@
+"""From labelled comparisons to what a training shows: orders, forms, and token ids that inference would meet.
+
+A lesson is one comparison with everything that is learnt of it in one step: the reasoned form (rationale, then verdict) in one
+order or both, and the direct form (verdict alone) in both, because the verdict's loss needs both orders side by side.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gramr2.backends.encoding import Encoder
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
+from gramr2.config.training import EarlyStopConfig
+from gramr2.data.level import is_fixed, swaps_to_level
+from gramr2.data.split import fraction, split_by_prompt
+
+log = logging.getLogger("gramr2")
+
+LABELS = (Label.A, Label.B, Label.TIE)
+"""the order of label logits and targets"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """A comparison as shown, with the label and rationale to be written for it; ``order`` is that of the lesson's
+    comparison."""
+
+    comparison: Comparison
+    label: Label
+    rationale: str | None
+    order: Order = Order.AB
+    target: tuple[float, float, float] | None = None
+
+
+Lesson = tuple[TrainingExample, ...]
+"""all examples of one comparison"""
+
+
+class AnswerTemplate(Protocol):
+    """Says what is asked and what is to be answered: ``JudgeTemplate`` or ``ProvingTemplate``."""
+
+    def conversation(
+        self, comparison: Comparison, label: Label, rationale: str | None
+    ) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+        """The prompt's messages, and the answer in pieces whose ends are token boundaries."""
+        ...
+
+
+def lessons_from(labeled: Sequence[LabeledComparison], orders: str, seed: int, *, direct: bool) -> list[Lesson]:
+    """The lessons that labelled comparisons give.
+
+    A rationale is written in ``both`` orders, or (``hashed``) in one drawn from (seed, id), where A and B are
+    equally often right, or differ by one. A rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so
+    it stays in its stored order.
+
+    Args:
+        direct: whether the verdict alone is taught too, in both orders; without it, only what has no rationale takes that form.
+    """
+    swaps = swaps_to_level(labeled, seed)
+    lessons: list[Lesson] = []
+    for item, swap in zip(labeled, swaps, strict=True):
+        swap = swap or (item.label is Label.TIE and _tie_swapped(item, seed))
+        one = [Order.BA if swap else Order.AB]
+        written = one if orders == "hashed" else [Order.AB] if is_fixed(item) else [*Order]
+        shown = [_shown(item, order) for order in written] if item.rationale is not None else []
+        bare = LabeledComparison(item.comparison, item.label, None, item.target)
+        if direct:
+            shown += [_shown(bare, order) for order in Order]
+        elif not shown:
+            shown = [_shown(bare, order) for order in written]
+        lessons.append(tuple(shown))
+    return lessons
+
+
+def _shown(item: LabeledComparison, order: Order) -> TrainingExample:
+    each = item if order is Order.AB else item.swap()
+    return TrainingExample(each.comparison, each.label, each.rationale, order, each.target)
+
+
+def _tie_swapped(item: LabeledComparison, seed: int) -> bool:
+    return not is_fixed(item) and fraction(seed, "order", item.comparison.id) < 0.5
+
+
+def held_out_of(
+    items: Sequence[LabeledComparison], settings: EarlyStopConfig | None, seed: int
+) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
+    """What to train on, and what stops the training: nothing without settings, or where it would be too little."""
+    if settings is None:
+        return items, ()
+    rest, held_out = split_by_prompt(items, settings.share, seed)
+    if len(held_out) < settings.min_comparisons:
+        log.warning(
+            "no early stop: %d of %d comparisons would be held out, and it takes %d (early_stop.min_comparisons)",
+            len(held_out),
+            len(items),
+            settings.min_comparisons,
+        )
+        return items, ()
+    return rest, held_out
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSequence:
+    """Token ids of one example.
+
+    ``label_at`` is the place of the label's first token in ``answer`` (None for a proof), ``target`` the
+    distribution over A, B, tie for the order in which it is shown.
+    """
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    reasoned: bool
+    swapped: bool
+    label_at: int | None
+    target: tuple[float, float, float]
+
+    @property
+    def length(self) -> int:
+        """Tokens in all."""
+        return len(self.prompt) + len(self.answer)
+
+
+def encode(
+    example: TrainingExample, encoder: Encoder, template: AnswerTemplate, *, verdict: bool = True
+) -> TokenSequence:
+    """Token ids of prompt and answer, the answer with the end-of-turn token.
+
+    Args:
+        verdict: whether the answer's last piece but one is a label, as a judge's is and a proof's is not.
+    """
+    messages, pieces = template.conversation(example.comparison, example.label, example.rationale)
+    parts = [encoder.fragment(piece) for piece in pieces]
+    end = encoder.tokenizer.eos_token_id
+    answer = [i for part in parts for i in part] + ([] if end is None else [end])
+    certain = tuple(float(example.label is label) for label in LABELS)
+    return TokenSequence(
+        prompt=tuple(encoder.prompt(messages)),
+        answer=tuple(answer),
+        reasoned=example.rationale is not None,
+        swapped=example.order is Order.BA,
+        label_at=sum(map(len, parts[:-2])) if verdict else None,
+        target=example.target or (certain[0], certain[1], certain[2]),
+    )

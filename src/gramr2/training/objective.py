@@ -1,0 +1,80 @@
+"""The loss of a judge: the answer's next tokens, and the verdict for itself.
+
+Per comparison, L = (answer tokens' cross-entropy) / N̄ + weight · (verdict loss of each form), averaged over the
+comparisons of a step. N̄, the mean number of answer tokens of a comparison in this training, is a constant, so that
+the loss of a batch is the mean of those of its parts whatever the gradient accumulation or the number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers.cache_utils import DynamicCache
+
+from gramr2.config.training import TrainingConfig
+from gramr2.training.batches import FORMS, IGNORED, Form
+from gramr2.training.verdict import stored_order, verdict_losses
+
+Parts = dict[str, tuple[float, float]]
+"""name → (sum, count)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The loss of a batch that ``Collator`` made.
+
+    Args:
+        settings: weights of the parts.
+        label_ids: first tokens of A, B and tie; None for answers without a verdict.
+        answer_tokens: N̄.
+    """
+
+    settings: TrainingConfig
+    label_ids: Sequence[int] | None
+    answer_tokens: float
+
+    def __call__(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Parts]:
+        """The loss, a scalar, and its parts: ``{form}_answer_loss`` over tokens, ``{form}_verdict_loss`` over comparisons."""
+        losses: list[Tensor] = []
+        parts: Parts = {}
+        for name in FORMS:
+            if name not in batch:
+                continue
+            form = cast(Form, batch[name])
+            logits = forward(model, form)
+            told = cross_entropy(
+                logits[:, :-1].flatten(0, 1).float(), form["answers"].flatten(), ignore_index=IGNORED, reduction="sum"
+            )
+            parts[f"{name}_answer_loss"] = float(told.detach()), float((form["answers"] != IGNORED).sum())
+            losses.append((self.settings.rationale_weight if name == "reasoned" else 1.0) * told / self.answer_tokens)
+            if self.label_ids is not None and self.settings.verdict.weight:
+                verdict, together = self._verdict(form, logits)
+                parts[f"{name}_verdict_loss"] = float(together), float(len(torch.unique(form["unit"])))
+                losses.append(self.settings.verdict.weight * verdict)
+        return torch.stack(losses).sum() / float(batch["count"]), parts
+
+    def _verdict(self, form: Form, logits: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(logits), device=logits.device)
+        at = logits[rows, form["label_at"]][:, list(self.label_ids or ())].float()
+        target = form["target"].to(at)
+        return verdict_losses(stored_order(at, form["swapped"]), target, form["unit"], self.settings.verdict)
+
+
+def forward(model: Any, form: Form) -> Tensor:
+    """Logits (n, k + 1, vocabulary) of a form's last tokens: those that predict its answers, and one after."""
+    keep = form["answers"].shape[1] + 1
+    rest = {"input_ids": form["ids"], "attention_mask": form["mask"], "position_ids": form["positions"]}
+    if not len(form["prefix"]):
+        return cast(Tensor, model(**rest, logits_to_keep=keep, use_cache=False).logits)
+    cache = DynamicCache(config=model.config)
+    model(input_ids=form["prefix"][None], past_key_values=cache, use_cache=True, logits_to_keep=1)
+    rows = len(form["ids"])
+    for layer in cache.layers:
+        layer.keys = layer.keys.expand(rows, -1, -1, -1)
+        layer.values = layer.values.expand(rows, -1, -1, -1)
+    return cast(Tensor, model(**rest, past_key_values=cache, use_cache=True, logits_to_keep=keep).logits)

@@ -1,0 +1,63 @@
+"""The verdict's own loss: one distribution over A, B and tie from both orders of a comparison.
+
+With z⁽¹⁾ the label logits in the stored order and z⁽²⁾ those in the other with A and B exchanged back, the two are
+combined in log space, ½(log softmax z⁽¹⁾ + log softmax z⁽²⁾), normalised, and held against the label by
+cross-entropy. An opinion that follows the position cancels there, so it cannot lower this loss. For two labels it is
+−log σ(y·m) with m = ½[(z_A − z_B)(a, b) − (z_A − z_B)(b, a)].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gramr2.config.training import VerdictConfig
+
+EXCHANGE = (1, 0, 2)
+"""where A, B and tie stand after the responses have changed places"""
+OWN = 0.5
+"""weight of each order's own cross-entropy beside that of both orders together"""
+
+
+def stored_order(logits: Tensor, swapped: Tensor) -> Tensor:
+    """Label logits (n, 3) as seen, A and B exchanged back in the rows where ``swapped`` (n,) is true."""
+    return torch.where(swapped[:, None], logits[:, list(EXCHANGE)], logits)
+
+
+def combined(first: Tensor, second: Tensor) -> Tensor:
+    """Log-probabilities (n, 3) of both orders together, from the label logits (n, 3) of each in the stored order."""
+    return ((first.log_softmax(-1) + second.log_softmax(-1)) / 2).log_softmax(-1)
+
+
+def cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy (n,) of label logits against a distribution (n, 3), with ``smoothing`` of it spread evenly."""
+    target = (1 - smoothing) * target + smoothing / target.shape[-1]
+    return -(target * logits.log_softmax(-1)).sum(-1)
+
+
+def verdict_losses(logits: Tensor, target: Tensor, units: Tensor, config: VerdictConfig) -> tuple[Tensor, Tensor]:
+    """The summed loss of verdicts, and the summed cross-entropy of both orders together (for the log).
+
+    Args:
+        logits: (n, 3), in the stored order: see ``stored_order``.
+        target: (n, 3), P(A), P(B), P(tie) in the stored order.
+        units: (n,), equal for the two orders of one comparison in one form; a unit of one order has its own loss alone.
+        config: whether orders are combined, and the smoothing.
+
+    Returns:
+        Two scalars. The first is, per unit, the combined cross-entropy plus half of each order's own where there are
+        two orders and ``symmetric`` is on, else the mean of the orders' own.
+    """
+    own = cross_entropy(logits, target, config.smoothing)
+    _, place, sizes = torch.unique(units, return_inverse=True, return_counts=True)
+    pairs = torch.nonzero(sizes == 2)[:, 0]
+    rows = [torch.nonzero(place == pair)[:, 0] for pair in pairs]
+    if not rows:
+        return (own / sizes[place]).sum(), own.new_zeros(())
+    first, second = torch.stack(rows).unbind(-1)
+    together = cross_entropy(combined(logits[first], logits[second]), target[first], config.smoothing)
+    if not config.symmetric:
+        return (own / sizes[place]).sum(), together.sum().detach()
+    single = sizes[place] == 1
+    loss = together.sum() + OWN * own[~single].sum() + own[single].sum()
+    return loss, together.sum().detach()
