@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gramr2.comparison import Label, Order
@@ -50,6 +51,15 @@ class FinishReason(StrEnum):
     """the backend failed; ``error`` says how"""
 
 
+class Reading(StrEnum):
+    """Where a verdict is read."""
+
+    DIRECT = "direct"
+    """at the end of a prompt that asks for the verdict alone: one prefill, nothing sampled"""
+    REASONED = "reasoned"
+    """after a rationale that the judge has written"""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelProbabilities:
     """A distribution over the three labels; the entries sum to 1."""
@@ -81,7 +91,8 @@ class Judgment:
 
     ``outcome`` and ``probabilities`` speak of the comparison as it is stored, whatever ``order`` it was shown in.
     ``rationale`` is left as it was written, so in order BA its «Response A» is the comparison's second response.
-    ``probabilities`` is P(label | rationale), read from the logits at the verdict; None where the backend has none.
+    ``probabilities`` is P(label | rationale), or P(label) of a direct reading, read from the logits at the verdict;
+    None where the backend has none.
     """
 
     order: Order
@@ -94,6 +105,7 @@ class Judgment:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     error: str | None = None
+    reading: Reading = Reading.REASONED
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,8 @@ class Decision:
 
     ``label``, ``probabilities`` and ``confidence`` (the label's averaged probability) are None when the judge abstains.
     ``agreement`` is the share of valid votes that state the label; ``order_flip`` whether the two orders, each decided on
-    its own, name different labels; ``coverage`` the share of votes that were verdicts at all.
+    its own, name different labels; ``coverage`` the share of votes that were verdicts at all. ``readings`` is what
+    each reading says by itself, both orders combined.
     """
 
     id: str
@@ -113,6 +126,7 @@ class Decision:
     agreement: float | None
     order_flip: bool | None
     coverage: float
+    readings: Mapping[Reading, LabelProbabilities] = field(default_factory=dict)
 
     @property
     def rationale(self) -> str | None:
@@ -125,14 +139,15 @@ class Decision:
 
     @property
     def best(self) -> Judgment | None:
-        """The vote that states the label with the highest probability for it; None when the judge abstains."""
+        """The vote that states the label with the highest probability for it, one with a rationale if there is one;
+        None when the judge abstains."""
         label = self.label
         if label is None:
             return None
         backing = [vote for vote in self.judgments if vote.outcome.label is label]
 
-        def strength(vote: Judgment) -> tuple[float, bool, int]:
+        def strength(vote: Judgment) -> tuple[bool, float, bool, int]:
             belief = 1.0 if vote.probabilities is None else vote.probabilities[label]
-            return belief, vote.order is Order.AB, -vote.sample
+            return vote.reading is Reading.REASONED, belief, vote.order is Order.AB, -vote.sample
 
         return max(backing, key=strength, default=None)

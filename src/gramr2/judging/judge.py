@@ -16,8 +16,8 @@ from gramr2.data.split import derive_seed
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judging.voting import decide, is_settled
-from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Outcome
+from gramr2.judging.voting import REASONED, ReadingWeights, decide, is_settled
+from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Outcome, Reading
 
 
 class Orders(StrEnum):
@@ -78,16 +78,28 @@ class Judge:
 
     Args:
         backend: the model.
-        template: the prompt and the answer's form.
-        sampling: votes, orders and decoding.
+        template: the prompt and the answer's form. One of mode ``label`` knows the direct reading only.
+        sampling: votes, orders and decoding; of a direct reading the orders alone matter.
+        readings: which verdicts are read, and what each counts.
     """
 
     def __init__(
-        self, backend: Backend, template: JudgeTemplate | None = None, sampling: Sampling | None = None
+        self,
+        backend: Backend,
+        template: JudgeTemplate | None = None,
+        sampling: Sampling | None = None,
+        readings: ReadingWeights = REASONED,
     ) -> None:
         self.backend = backend
         self.template = template or JudgeTemplate()
         self.sampling = sampling or Sampling()
+        self.readings = readings
+
+    @property
+    def direct(self) -> Judge:
+        """This judge asked for its verdict alone, once in each order: a prefill, no sampling."""
+        sampling = Sampling(votes=1, orders=self.sampling.orders, temperature=0.0, max_new_tokens=1)
+        return Judge(self.backend, replace(self.template, mode=JudgeMode.LABEL), sampling)
 
     def judge(
         self,
@@ -108,6 +120,8 @@ class Judge:
         Raises:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
         """
+        if self.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
+            return judge_twice(self, comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision)
         if self.sampling.settled is not None:
             return judge_adaptively(
                 self, comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision
@@ -203,7 +217,12 @@ class Judge:
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             error=completion.error,
+            reading=self._reading,
         )
+
+    @property
+    def _reading(self) -> Reading:
+        return Reading.REASONED if self.template.mode is JudgeMode.REASON else Reading.DIRECT
 
     def _key(self, job: _Job, sample: int, seed: int) -> str:
         """Content hash of everything that decides this judgment."""
@@ -212,6 +231,33 @@ class Judge:
         content = [job.comparison.prompt_text, *job.comparison.responses, job.comparison.id]
         parts = [self.backend.id, self.template.hash, content, job.order, sample, seed, sampling]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def judge_twice(
+    judge: Judge,
+    comparisons: Sequence[Comparison],
+    *,
+    seed: int,
+    store: JudgmentStore | None,
+    progress: Progress | None,
+    on_decision: Callable[[int, Decision], None] | None,
+) -> list[Decision]:
+    """The direct reading of every comparison, then the reasoned one where it counts, combined with the judge's weights."""
+    weights = judge.readings
+    if not weights.reasoned:
+        return judge.direct.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision)
+    direct = judge.direct.judge(comparisons, seed=seed, store=store)
+    found: dict[int, Decision] = {}
+
+    def combine(index: int, reasoned: Decision) -> None:
+        votes = (*direct[index].judgments, *reasoned.judgments)
+        found[index] = decide(comparisons[index].id, votes, weights)
+        if on_decision:
+            on_decision(index, found[index])
+
+    reasoning = Judge(judge.backend, judge.template, judge.sampling)
+    reasoning.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=combine)
+    return [found[index] for index in range(len(comparisons))]
 
 
 def judge_adaptively(

@@ -50,6 +50,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "rationale": best.rationale if best else None,
         "rationale_order": best.order.value if best else None,
         "probabilities": _rounded(decision.probabilities.as_dict()) if decision.probabilities else None,
+        "readings": {name.value: _rounded(belief.as_dict()) for name, belief in decision.readings.items()},
         "votes": [_vote(vote) for vote in decision.judgments],
     }
 
@@ -80,6 +81,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def _vote(vote: Judgment) -> dict[str, Any]:
     return {
         "order": vote.order.value,
+        "reading": vote.reading.value,
         "outcome": vote.outcome.value,
         "rationale": vote.rationale,
         "probabilities": _rounded(vote.probabilities.as_dict()) if vote.probabilities else None,

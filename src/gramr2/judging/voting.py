@@ -1,18 +1,45 @@
-"""From sampled judgments of both orders to one decision.
+"""From judgments of both orders, of one reading or of two, to one decision.
 
 Beliefs are averaged, not counted: first over the votes of an order, then over the orders, so that an order with more
-failures does not weigh less. An opinion that merely follows the position cancels out (GenRM; TrustJudge).
+failures does not weigh less. An opinion that merely follows the position cancels out (GenRM; TrustJudge). Orders of
+a direct reading are averaged in log space, as its loss does (``gramr2.training.verdict``): its probabilities are not
+averages of anything yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from scipy.stats import beta
 
 from gramr2.comparison import Label, Order
-from gramr2.judgment import Decision, Judgment, LabelProbabilities
+from gramr2.judgment import Decision, Judgment, LabelProbabilities, Reading
+
+_FLOOR = 1e-6
+"""of a probability whose logarithm is taken"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingWeights:
+    """What each reading counts: the decision's log P(label) is Σ weight · log P(label | reading), normalised. 0 does
+    not ask for it."""
+
+    direct: float = 0.0
+    reasoned: float = 1.0
+
+    @property
+    def asked(self) -> tuple[Reading, ...]:
+        """The readings that count."""
+        return tuple(each for each in Reading if self[each] > 0)
+
+    def __getitem__(self, reading: Reading) -> float:
+        return self.direct if reading is Reading.DIRECT else self.reasoned
+
+
+DIRECT, REASONED, BOTH = ReadingWeights(1.0, 0.0), ReadingWeights(0.0, 1.0), ReadingWeights(1.0, 1.0)
 
 
 def belief(judgment: Judgment) -> LabelProbabilities | None:
@@ -28,6 +55,14 @@ def average(beliefs: Sequence[LabelProbabilities]) -> LabelProbabilities:
     return LabelProbabilities(fmean(b.a for b in beliefs), fmean(b.b for b in beliefs), fmean(b.tie for b in beliefs))
 
 
+def weighted(beliefs: Sequence[tuple[LabelProbabilities, float]]) -> LabelProbabilities:
+    """Distributions combined in log space with a weight each."""
+    logs = [sum(weight * math.log(max(belief[label], _FLOOR)) for belief, weight in beliefs) for label in Label]
+    top = max(logs)
+    shares = [math.exp(value - top) for value in logs]
+    return LabelProbabilities(*(share / sum(shares) for share in shares))
+
+
 def top_label(probabilities: LabelProbabilities) -> Label:
     """The most probable label. A and B exactly level, as when a judge follows the position only, is a tie."""
     if probabilities.tie >= max(probabilities.a, probabilities.b) or abs(probabilities.a - probabilities.b) < 1e-12:
@@ -35,31 +70,57 @@ def top_label(probabilities: LabelProbabilities) -> Label:
     return Label.A if probabilities.a > probabilities.b else Label.B
 
 
-def decide(comparison_id: str, judgments: Sequence[Judgment]) -> Decision:
+def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWeights = BOTH) -> Decision:
     """Aggregate all judgments of one comparison.
 
-    Every order that was asked for must have given a verdict: one order alone carries the position bias that asking both is
-    there to remove, so the judge abstains otherwise.
+    In a reading, every order that was asked for must have given a verdict: one order alone carries the position bias
+    that asking both is there to remove. The judge abstains where no reading is left; where one is, it decides alone.
     """
-    asked = sorted({vote.order for vote in judgments})
-    by_order = {order: [b for vote in judgments if vote.order is order and (b := belief(vote))] for order in asked}
     valid = [vote for vote in judgments if vote.outcome.label is not None]
     coverage = len(valid) / len(judgments) if judgments else 0.0
-    if not judgments or not all(by_order.values()):
+    found = {reading: _by_order([v for v in judgments if v.reading is reading]) for reading in Reading}
+    orders = {reading: each for reading, each in found.items() if each and weights[reading] > 0}
+    if not orders:
         return Decision(comparison_id, tuple(judgments), None, None, None, None, None, coverage)
-    per_order = {order: average(beliefs) for order, beliefs in by_order.items()}
-    combined = average(list(per_order.values()))
+    readings = {reading: _orders_combined(each, reading) for reading, each in orders.items()}
+    combined = _readings_combined(readings, weights)
     label = top_label(combined)
+    asked = sorted(next(iter(orders.values())))
+    per_order = [_readings_combined({r: each[order] for r, each in orders.items()}, weights) for order in asked]
+    # A direct reading has one vote in each order: where others were cast they tell better how far the judge agrees with itself.
+    cast = [vote for vote in valid if vote.reading is Reading.REASONED] or valid
     return Decision(
         id=comparison_id,
         judgments=tuple(judgments),
         label=label,
         probabilities=combined,
         confidence=combined[label],
-        agreement=sum(vote.outcome.label is label for vote in valid) / len(valid),
-        order_flip=None if len(asked) < len(Order) else len({top_label(p) for p in per_order.values()}) > 1,
+        agreement=sum(vote.outcome.label is label for vote in cast) / len(cast),
+        order_flip=None if len(asked) < len(Order) else len({top_label(each) for each in per_order}) > 1,
         coverage=coverage,
+        readings=readings,
     )
+
+
+def _by_order(votes: Sequence[Judgment]) -> dict[Order, LabelProbabilities] | None:
+    """What a reading says in each order it was asked in; None where an order has no verdict."""
+    beliefs = {
+        order: [b for vote in votes if vote.order is order and (b := belief(vote))]
+        for order in {v.order for v in votes}
+    }
+    return {order: average(each) for order, each in beliefs.items()} if votes and all(beliefs.values()) else None
+
+
+def _orders_combined(orders: Mapping[Order, LabelProbabilities], reading: Reading) -> LabelProbabilities:
+    each = [orders[order] for order in sorted(orders)]
+    return weighted([(b, 1 / len(each)) for b in each]) if reading is Reading.DIRECT else average(each)
+
+
+def _readings_combined(found: Mapping[Reading, LabelProbabilities], weights: ReadingWeights) -> LabelProbabilities:
+    # One reading alone keeps its own probabilities, to the last digit.
+    if len(found) == 1 and weights[next(iter(found))] == 1:
+        return next(iter(found.values()))
+    return weighted([(belief, weights[reading]) for reading, belief in found.items()])
 
 
 def is_settled(decision: Decision, certainty: float) -> bool:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from gramr2.comparison import Order
 from gramr2.errors import writing
-from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
+from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome, Reading
 
 
 def address(*parts: Any) -> str:
@@ -117,4 +117,5 @@ def judgment_from(record: dict[str, Any]) -> Judgment:
         prompt_tokens=record["prompt_tokens"],
         completion_tokens=record["completion_tokens"],
         error=record["error"],
+        reading=Reading(record.get("reading", Reading.REASONED)),
     )
