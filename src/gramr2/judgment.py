@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gramr2.comparison import Label, Order
@@ -48,6 +49,15 @@ class FinishReason(StrEnum):
     """the token budget ran out before a verdict"""
     ERROR = "error"
     """the backend failed; ``error`` says how"""
+
+
+class Reading(StrEnum):
+    """Where in a completion a verdict is read."""
+
+    DIRECT = "direct"
+    """at the prompt's end, with no rationale"""
+    REASONED = "reasoned"
+    """after the rationale"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,8 @@ class Decision:
 
     ``label``, ``probabilities`` and ``confidence`` (the label's averaged probability) are None when the judge abstains.
     ``agreement`` is the share of valid votes that state the label; ``order_flip`` whether the two orders, each decided on
-    its own, name different labels; ``coverage`` the share of votes that were verdicts at all.
+    its own, name different labels; ``coverage`` the share of votes that were verdicts at all. ``readings`` is what each reading
+    says by itself, both orders combined, for the stored order of responses; empty where none was kept apart.
     """
 
     id: str
@@ -113,6 +124,7 @@ class Decision:
     agreement: float | None
     order_flip: bool | None
     coverage: float
+    readings: Mapping[Reading, LabelProbabilities] = field(default_factory=dict)
 
     @property
     def rationale(self) -> str | None:
