@@ -5,6 +5,7 @@ Every threshold may be a schedule, see ``gramr2.config.schedules``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -112,6 +113,14 @@ FilterConfig = Annotated[
     | BalanceFilter,
     Field(discriminator="kind"),
 ]
+
+
+_OF_DECISIONS = ("confidence", "consistency")
+
+
+def place_of_rationales(kinds: Sequence[str]) -> int:
+    """Where in a stack the rationales are found: before the first filter that looks at more than decisions."""
+    return next((i for i, kind in enumerate(kinds) if kind not in _OF_DECISIONS), len(kinds))
 
 
 def default_stack() -> tuple[FilterConfig, ...]:

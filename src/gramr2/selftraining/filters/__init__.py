@@ -17,6 +17,7 @@ from gramr2.config.filters import (
     RationaleFilter,
     SpecificFilter,
     SupportFilter,
+    place_of_rationales,
 )
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.abstention import Abstention
@@ -32,13 +33,9 @@ from gramr2.selftraining.filters.support import Support
 __all__ = ["Filter", "Objection", "Stage", "build", "sift"]
 
 
-_OF_DECISIONS = ("confidence", "consistency")
-
-
 def build(configs: Sequence[FilterConfig], lessons: Filter | None = None) -> list[Filter]:
     """The stack for a config: ``Abstention`` in front, ``lessons`` before the first filter that looks at more than decisions."""
-    kinds = [config.kind for config in configs]
-    place = next((i for i, kind in enumerate(kinds) if kind not in _OF_DECISIONS), len(kinds))
+    place = place_of_rationales([config.kind for config in configs])
     stack = [_filter(config) for config in configs]
     return [Abstention(), *stack[:place], *([lessons] if lessons else []), *stack[place:]]
 
