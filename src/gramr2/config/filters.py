@@ -39,6 +39,15 @@ class ConsistencyFilter(Section):
     """least share of votes that were verdicts at all"""
 
 
+class ReadingsFilter(Section):
+    """Keep a pseudo-label that both readings of the verdict name, the one before the rationale and the one after it."""
+
+    kind: Literal["readings"] = "readings"
+    """names the filter; a judge with one reading has nothing to compare, so its labels pass"""
+    min_margin: Share = 0.0
+    """least lead of the label's probability over the next label's, in each reading"""
+
+
 class RationaleFilter(Section):
     """Keep a rationale that is well formed and supports its conclusion (rule checks of GRAM-R², §3)."""
 
@@ -106,6 +115,7 @@ class BalanceFilter(Section):
 FilterConfig = Annotated[
     ConfidenceFilter
     | ConsistencyFilter
+    | ReadingsFilter
     | RationaleFilter
     | SupportFilter
     | SpecificFilter
@@ -115,7 +125,7 @@ FilterConfig = Annotated[
 ]
 
 
-_OF_DECISIONS = ("confidence", "consistency")
+_OF_DECISIONS = ("confidence", "consistency", "readings")
 
 
 def place_of_rationales(kinds: Sequence[str]) -> int:

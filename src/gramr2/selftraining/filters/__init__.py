@@ -15,6 +15,7 @@ from gramr2.config.filters import (
     DuplicatesFilter,
     FilterConfig,
     RationaleFilter,
+    ReadingsFilter,
     SpecificFilter,
     SupportFilter,
     place_of_rationales,
@@ -27,6 +28,7 @@ from gramr2.selftraining.filters.confidence import Confidence
 from gramr2.selftraining.filters.consistency import Consistency
 from gramr2.selftraining.filters.duplicates import Duplicates
 from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.readings import Readings
 from gramr2.selftraining.filters.specific import Specific
 from gramr2.selftraining.filters.support import Support
 
@@ -46,6 +48,8 @@ def _filter(config: FilterConfig) -> Filter:
             return Confidence(config)
         case ConsistencyFilter():
             return Consistency(config)
+        case ReadingsFilter():
+            return Readings(config)
         case RationaleFilter():
             return Rationale(config)
         case SupportFilter():
