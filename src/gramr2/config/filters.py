@@ -48,6 +48,19 @@ class ReadingsFilter(Section):
     """least lead of the label's probability over the next label's, in each reading"""
 
 
+class SecondViewFilter(Section):
+    """Keep a pseudo-label that a second, cheaper model trained on the same seed finds likely as well."""
+
+    kind: Literal["second_view"] = "second_view"
+    """names the filter; what the second view knows nothing of is dropped"""
+    view: Literal["bag-of-words", "frozen-features"] = "frozen-features"
+    """the second model"""
+    min_probability: Share = 0.5
+    """least probability of A or B under the second view, shared out between those two, as it may know no ties"""
+    max_tie_gap: Share = 0.2
+    """a tie passes if the second view's P(A) and P(B) are at most this far apart"""
+
+
 class RationaleFilter(Section):
     """Keep a rationale that is well formed and supports its conclusion (rule checks of GRAM-R², §3)."""
 
@@ -116,6 +129,7 @@ FilterConfig = Annotated[
     ConfidenceFilter
     | ConsistencyFilter
     | ReadingsFilter
+    | SecondViewFilter
     | RationaleFilter
     | SupportFilter
     | SpecificFilter
@@ -125,7 +139,7 @@ FilterConfig = Annotated[
 ]
 
 
-_OF_DECISIONS = ("confidence", "consistency", "readings")
+_OF_DECISIONS = ("confidence", "consistency", "readings", "second_view")
 
 
 def place_of_rationales(kinds: Sequence[str]) -> int:

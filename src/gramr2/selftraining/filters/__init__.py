@@ -16,6 +16,7 @@ from gramr2.config.filters import (
     FilterConfig,
     RationaleFilter,
     ReadingsFilter,
+    SecondViewFilter,
     SpecificFilter,
     SupportFilter,
     place_of_rationales,
@@ -29,6 +30,7 @@ from gramr2.selftraining.filters.consistency import Consistency
 from gramr2.selftraining.filters.duplicates import Duplicates
 from gramr2.selftraining.filters.rationale import Rationale
 from gramr2.selftraining.filters.readings import Readings
+from gramr2.selftraining.filters.second_view import SecondView
 from gramr2.selftraining.filters.specific import Specific
 from gramr2.selftraining.filters.support import Support
 
@@ -50,6 +52,8 @@ def _filter(config: FilterConfig) -> Filter:
             return Consistency(config)
         case ReadingsFilter():
             return Readings(config)
+        case SecondViewFilter():
+            return SecondView(config)
         case RationaleFilter():
             return Rationale(config)
         case SupportFilter():
