@@ -61,6 +61,15 @@ class SecondViewFilter(Section):
     """a tie passes if the second view's P(A) and P(B) are at most this far apart"""
 
 
+class TransitivityFilter(Section):
+    """Keep pseudo-labels that put the responses to a prompt in an order: of each circle A > B > C > A the least sure goes."""
+
+    kind: Literal["transitivity"] = "transitivity"
+    """names the filter; it does something where pairs of one prompt (``group``, or the same text) share responses"""
+    ties: bool = True
+    """read on through ties: A = B and B > C exclude C > A; otherwise ties are left out of it"""
+
+
 class RationaleFilter(Section):
     """Keep a rationale that is well formed and supports its conclusion (rule checks of GRAM-R², §3)."""
 
@@ -130,6 +139,7 @@ FilterConfig = Annotated[
     | ConsistencyFilter
     | ReadingsFilter
     | SecondViewFilter
+    | TransitivityFilter
     | RationaleFilter
     | SupportFilter
     | SpecificFilter
@@ -139,7 +149,7 @@ FilterConfig = Annotated[
 ]
 
 
-_OF_DECISIONS = ("confidence", "consistency", "readings", "second_view")
+_OF_DECISIONS = ("confidence", "consistency", "readings", "second_view", "transitivity")
 
 
 def place_of_rationales(kinds: Sequence[str]) -> int:

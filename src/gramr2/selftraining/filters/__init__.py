@@ -19,6 +19,7 @@ from gramr2.config.filters import (
     SecondViewFilter,
     SpecificFilter,
     SupportFilter,
+    TransitivityFilter,
     place_of_rationales,
 )
 from gramr2.selftraining.candidate import Candidate
@@ -33,6 +34,7 @@ from gramr2.selftraining.filters.readings import Readings
 from gramr2.selftraining.filters.second_view import SecondView
 from gramr2.selftraining.filters.specific import Specific
 from gramr2.selftraining.filters.support import Support
+from gramr2.selftraining.filters.transitivity import Transitivity
 
 __all__ = ["Filter", "Objection", "Stage", "build", "sift"]
 
@@ -54,6 +56,8 @@ def _filter(config: FilterConfig) -> Filter:
             return Readings(config)
         case SecondViewFilter():
             return SecondView(config)
+        case TransitivityFilter():
+            return Transitivity(config)
         case RationaleFilter():
             return Rationale(config)
         case SupportFilter():
