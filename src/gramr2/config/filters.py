@@ -70,6 +70,15 @@ class TransitivityFilter(Section):
     """read on through ties: A = B and B > C exclude C > A; otherwise ties are left out of it"""
 
 
+class HistoryFilter(Section):
+    """Keep a pseudo-label that is still what the judge of the last round said."""
+
+    kind: Literal["history"] = "history"
+    """names the filter"""
+    require_earlier: bool = False
+    """drop what was not judged in the last round, which in the first round, and with fresh slices of the pool, is everything"""
+
+
 class RationaleFilter(Section):
     """Keep a rationale that is well formed and supports its conclusion (rule checks of GRAM-R², §3)."""
 
@@ -140,6 +149,7 @@ FilterConfig = Annotated[
     | ReadingsFilter
     | SecondViewFilter
     | TransitivityFilter
+    | HistoryFilter
     | RationaleFilter
     | SupportFilter
     | SpecificFilter
@@ -149,7 +159,7 @@ FilterConfig = Annotated[
 ]
 
 
-_OF_DECISIONS = ("confidence", "consistency", "readings", "second_view", "transitivity")
+_OF_DECISIONS = ("confidence", "consistency", "readings", "second_view", "transitivity", "history")
 
 
 def place_of_rationales(kinds: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from gramr2.config.filters import (
     ConsistencyFilter,
     DuplicatesFilter,
     FilterConfig,
+    HistoryFilter,
     RationaleFilter,
     ReadingsFilter,
     SecondViewFilter,
@@ -29,6 +30,7 @@ from gramr2.selftraining.filters.base import Filter, Objection, Stage
 from gramr2.selftraining.filters.confidence import Confidence
 from gramr2.selftraining.filters.consistency import Consistency
 from gramr2.selftraining.filters.duplicates import Duplicates
+from gramr2.selftraining.filters.history import History
 from gramr2.selftraining.filters.rationale import Rationale
 from gramr2.selftraining.filters.readings import Readings
 from gramr2.selftraining.filters.second_view import SecondView
@@ -58,6 +60,8 @@ def _filter(config: FilterConfig) -> Filter:
             return SecondView(config)
         case TransitivityFilter():
             return Transitivity(config)
+        case HistoryFilter():
+            return History(config)
         case RationaleFilter():
             return Rationale(config)
         case SupportFilter():
