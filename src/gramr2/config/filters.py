@@ -5,6 +5,7 @@ Every threshold may be a schedule, see ``gramr2.config.schedules``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -36,6 +37,46 @@ class ConsistencyFilter(Section):
     """keep labels on which the two orders, each by itself, disagree"""
     min_coverage: Share = 0.5
     """least share of votes that were verdicts at all"""
+
+
+class ReadingsFilter(Section):
+    """Keep a pseudo-label that both readings of the verdict name, the one before the rationale and the one after it."""
+
+    kind: Literal["readings"] = "readings"
+    """names the filter; a judge with one reading has nothing to compare, so its labels pass"""
+    min_margin: Share = 0.0
+    """least lead of the label's probability over the next label's, in each reading"""
+
+
+class SecondViewFilter(Section):
+    """Keep a pseudo-label that a second, cheaper model trained on the same seed finds likely as well."""
+
+    kind: Literal["second_view"] = "second_view"
+    """names the filter; what the second view knows nothing of is dropped"""
+    view: Literal["bag-of-words", "frozen-features"] = "frozen-features"
+    """the second model"""
+    min_probability: Share = 0.5
+    """least probability of A or B under the second view, shared out between those two, as it may know no ties"""
+    max_tie_gap: Share = 0.2
+    """a tie passes if the second view's P(A) and P(B) are at most this far apart"""
+
+
+class TransitivityFilter(Section):
+    """Keep pseudo-labels that put the responses to a prompt in an order: of each circle A > B > C > A the least sure goes."""
+
+    kind: Literal["transitivity"] = "transitivity"
+    """names the filter; it does something where pairs of one prompt (``group``, or the same text) share responses"""
+    ties: bool = True
+    """read on through ties: A = B and B > C exclude C > A; otherwise ties are left out of it"""
+
+
+class HistoryFilter(Section):
+    """Keep a pseudo-label that is still what the judge of the last round said."""
+
+    kind: Literal["history"] = "history"
+    """names the filter"""
+    require_earlier: bool = False
+    """drop what was not judged in the last round, which in the first round, and with fresh slices of the pool, is everything"""
 
 
 class RationaleFilter(Section):
@@ -105,6 +146,10 @@ class BalanceFilter(Section):
 FilterConfig = Annotated[
     ConfidenceFilter
     | ConsistencyFilter
+    | ReadingsFilter
+    | SecondViewFilter
+    | TransitivityFilter
+    | HistoryFilter
     | RationaleFilter
     | SupportFilter
     | SpecificFilter
@@ -112,6 +157,14 @@ FilterConfig = Annotated[
     | BalanceFilter,
     Field(discriminator="kind"),
 ]
+
+
+_OF_DECISIONS = ("confidence", "consistency", "readings", "second_view", "transitivity", "history")
+
+
+def place_of_rationales(kinds: Sequence[str]) -> int:
+    """Where in a stack the rationales are found: before the first filter that looks at more than decisions."""
+    return next((i for i, kind in enumerate(kinds) if kind not in _OF_DECISIONS), len(kinds))
 
 
 def default_stack() -> tuple[FilterConfig, ...]:

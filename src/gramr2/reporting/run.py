@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from gramr2.config.filters import place_of_rationales
 from gramr2.errors import RunError
 from gramr2.judging.records import read_jsonl
 
@@ -55,7 +56,7 @@ class RunView:
     def stack(self) -> tuple[str, ...]:
         """What may drop a comparison, in the order in which it looks: see ``gramr2.selftraining.filters.build``."""
         kinds = [each["kind"] for each in self.config.get("filters", ())]
-        place = next((i for i, kind in enumerate(kinds) if kind not in ("confidence", "consistency")), len(kinds))
+        place = place_of_rationales(kinds)
         return ("abstained", *kinds[:place], "unproven", *kinds[place:])
 
     @property

@@ -14,9 +14,14 @@ from gramr2.config.filters import (
     ConsistencyFilter,
     DuplicatesFilter,
     FilterConfig,
+    HistoryFilter,
     RationaleFilter,
+    ReadingsFilter,
+    SecondViewFilter,
     SpecificFilter,
     SupportFilter,
+    TransitivityFilter,
+    place_of_rationales,
 )
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.abstention import Abstention
@@ -25,20 +30,20 @@ from gramr2.selftraining.filters.base import Filter, Objection, Stage
 from gramr2.selftraining.filters.confidence import Confidence
 from gramr2.selftraining.filters.consistency import Consistency
 from gramr2.selftraining.filters.duplicates import Duplicates
+from gramr2.selftraining.filters.history import History
 from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.readings import Readings
+from gramr2.selftraining.filters.second_view import SecondView
 from gramr2.selftraining.filters.specific import Specific
 from gramr2.selftraining.filters.support import Support
+from gramr2.selftraining.filters.transitivity import Transitivity
 
 __all__ = ["Filter", "Objection", "Stage", "build", "sift"]
 
 
-_OF_DECISIONS = ("confidence", "consistency")
-
-
 def build(configs: Sequence[FilterConfig], lessons: Filter | None = None) -> list[Filter]:
     """The stack for a config: ``Abstention`` in front, ``lessons`` before the first filter that looks at more than decisions."""
-    kinds = [config.kind for config in configs]
-    place = next((i for i, kind in enumerate(kinds) if kind not in _OF_DECISIONS), len(kinds))
+    place = place_of_rationales([config.kind for config in configs])
     stack = [_filter(config) for config in configs]
     return [Abstention(), *stack[:place], *([lessons] if lessons else []), *stack[place:]]
 
@@ -49,6 +54,14 @@ def _filter(config: FilterConfig) -> Filter:
             return Confidence(config)
         case ConsistencyFilter():
             return Consistency(config)
+        case ReadingsFilter():
+            return Readings(config)
+        case SecondViewFilter():
+            return SecondView(config)
+        case TransitivityFilter():
+            return Transitivity(config)
+        case HistoryFilter():
+            return History(config)
         case RationaleFilter():
             return Rationale(config)
         case SupportFilter():

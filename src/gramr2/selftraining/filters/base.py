@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gramr2.comparison import LabeledComparison
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.schedules import Linear, Quantile, Steps
 from gramr2.judgment import LabelProbabilities
 from gramr2.selftraining.candidate import Candidate
@@ -42,7 +42,9 @@ class Stage:
     """Where in the run a filter works, and what it may look at besides the candidates.
 
     ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` are texts
-    that must not be learnt again, by id. ``thresholds`` collects what was in force.
+    that must not be learnt again, by id. ``thresholds`` collects what was in force. By comparison id, ``second_view`` is what a
+    second, cheaper model trained on the same seed says of the stored order, and ``earlier`` the label that the judge of the last
+    round gave, whether it was kept or not.
     """
 
     number: int = 1
@@ -54,6 +56,8 @@ class Stage:
     known: dict[str, str] = field(default_factory=dict)
     readers: Readers | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
+    second_view: Mapping[str, LabelProbabilities] = field(default_factory=dict)
+    earlier: Mapping[str, Label] = field(default_factory=dict)
 
     def limit(
         self,
@@ -103,7 +107,7 @@ def bounded(
     stage: Stage,
     place: str,
     schedule: float | Linear | Steps | Quantile,
-    measure: Callable[[Candidate], float],
+    measure: Callable[[Candidate], float | None],
     reason: str,
     *,
     at_least: bool = True,
@@ -113,6 +117,7 @@ def bounded(
 
     Args:
         place: «filter.field», under which the threshold is recorded; the part before the dot is the filter's name.
+        measure: None for a candidate that has nothing to measure; it passes, and no quantile counts it.
     """
     values = [None if isinstance(each, Objection) else measure(each) for each in candidates]
     scores = [value for value in values if value is not None]
