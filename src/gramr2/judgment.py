@@ -61,6 +61,26 @@ class Reading(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingWeights:
+    """What each reading counts: the decision's log P(label) is Σ weight · log P(label | reading), normalised. 0 does
+    not ask for it."""
+
+    direct: float = 0.0
+    reasoned: float = 1.0
+
+    @property
+    def asked(self) -> tuple[Reading, ...]:
+        """The readings that count."""
+        return tuple(each for each in Reading if self[each] > 0)
+
+    def __getitem__(self, reading: Reading) -> float:
+        return self.direct if reading is Reading.DIRECT else self.reasoned
+
+
+DIRECT, REASONED, BOTH = ReadingWeights(1.0, 0.0), ReadingWeights(0.0, 1.0), ReadingWeights(1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class LabelProbabilities:
     """A distribution over the three labels; the entries sum to 1."""
 

@@ -79,6 +79,10 @@ class HistoryFilter(Section):
     """drop what was not judged in the last round, which in the first round, and with fresh slices of the pool, is everything"""
 
 
+Failed = Literal["auto", "drop", "strip"]
+"""what a bad rationale does: see ``RationaleFilter.failed``"""
+
+
 class RationaleFilter(Section):
     """Keep a rationale that is well formed and supports its conclusion (rule checks of GRAM-R², §3)."""
 
@@ -98,6 +102,9 @@ class RationaleFilter(Section):
     """least share of its quotations that really occur in the prompt or a response; without quotations it counts as 1"""
     min_principles: Share = 1.0
     """least share of ``judge.principles`` that it addresses; without principles it counts as 1"""
+    failed: Failed = "auto"
+    """drop a comparison whose rationale fails, strip the rationale and learn the label, or auto: strip where the label was read
+    directly and does not rest on the rationale"""
 
     @model_validator(mode="after")
     def _bounds(self) -> RationaleFilter:
@@ -114,6 +121,8 @@ class SupportFilter(Section):
     """names the filter; it costs one prefill for each comparison that reaches it"""
     min_probability: Share = 0.5
     """least P(label | rationale alone) under the judge"""
+    failed: Failed = "auto"
+    """as in the rationale filter"""
 
 
 class SpecificFilter(Section):
@@ -123,6 +132,8 @@ class SpecificFilter(Section):
     """names the filter; it costs two prefills for each comparison that reaches it"""
     min_pmi: Pmi = 0.0
     """least normalised pointwise mutual information 1 − log π(z|s) / log π(z), which is the proof score of GRAM-R² plus 1"""
+    failed: Failed = "auto"
+    """as in the rationale filter"""
 
 
 class DuplicatesFilter(Section):

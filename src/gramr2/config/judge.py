@@ -55,6 +55,11 @@ class JudgeConfig(Section):
 
     mode: Literal["reason", "label"] = "reason"
     """a rationale and then the verdict, or the verdict alone (the label-only baseline)"""
+    verdict: Literal["direct", "reasoned", "both", "auto"] = "auto"
+    """where the verdict is read: direct, at the end of a prompt that asks for no rationale (a prefill in each order, nothing
+    sampled) · reasoned, after the rationale · both, in log-odds, with weights fitted on held-out seed comparisons ·
+    auto, what the seed judge's held-out comparisons favour, or where there are fewer than 16, the reading whose two
+    orders agree better on the pool"""
     principles: list[str] = Field(default_factory=list)
     """criteria, a sentence each, that go into the prompt"""
     pool: SamplingConfig = Field(default_factory=SamplingConfig)

@@ -20,8 +20,8 @@ def read_row(row: Row, where: str, *, default_id: str) -> list[LabeledComparison
     Recognised: ``prompt`` + ``responses`` with an optional ``label`` (A, B or tie: responses[0] is A); TRL's ``prompt`` /
     ``chosen`` / ``rejected``, as strings or messages, the prompt also implicit in a common beginning; ``prompt`` with two
     or more unlabelled ``responses`` (all pairs of up to six, neighbours of more). ``id``, ``category``, ``source``,
-    ``group`` and ``rationale`` are optional. Chosen stands first or second by a hash of the id. A column that is null counts
-    as absent; texts are kept as they are.
+    ``group``, ``rationale`` and ``target`` (P(A), P(B), P(tie) of the label) are optional. Chosen stands first or
+    second by a hash of the id. A column that is null counts as absent; texts are kept as they are.
 
     Raises:
         DataError: ``where: reason``.
@@ -60,9 +60,8 @@ def _responses(row: Row, default_id: str) -> list[LabeledComparison | Comparison
     if label is not None:
         if len(texts) != 2:
             raise BadRowError(f"a labelled row has exactly two responses, this one has {len(texts)}")
-        return [
-            LabeledComparison(_comparison(row, name, prompt, texts[0], texts[1]), label, _optional(row, "rationale"))
-        ]
+        comparison = _comparison(row, name, prompt, texts[0], texts[1])
+        return [LabeledComparison(comparison, label, _optional(row, "rationale"), _target(row.get("target")))]
     if len(texts) == 2:
         return [_comparison(row, name, prompt, texts[0], texts[1])]
     indices = combinations(range(len(texts)), 2) if len(texts) <= ALL_PAIRS_UP_TO else pairwise(range(len(texts)))
@@ -104,6 +103,17 @@ def read_id(row: Row, default_id: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return default_id if value is None else read_text(value, "id")
+
+
+def _target(value: object) -> tuple[float, float, float] | None:
+    """How sure a label is: P(A), P(B), P(tie)."""
+    if value is None:
+        return None
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 3:
+        shares = [float(v) for v in value if isinstance(v, int | float) and 0 <= v <= 1]
+        if len(shares) == 3 and abs(sum(shares) - 1) < 1e-3:
+            return shares[0], shares[1], shares[2]
+    raise BadRowError(f"target {shown(value)} is not three probabilities, of A, B and tie, that sum to 1")
 
 
 def _label(value: object) -> Label | None:

@@ -16,8 +16,8 @@ from gramr2.data.split import derive_seed
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judging.voting import REASONED, ReadingWeights, decide, is_settled
-from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Outcome, Reading
+from gramr2.judging.voting import decide, is_settled
+from gramr2.judgment import REASONED, Decision, FinishReason, Judgment, LabelProbabilities, Outcome, Reading
 
 
 class Orders(StrEnum):
@@ -78,9 +78,8 @@ class Judge:
 
     Args:
         backend: the model.
-        template: the prompt and the answer's form. One of mode ``label`` knows the direct reading only.
-        sampling: votes, orders and decoding; of a direct reading the orders alone matter.
-        readings: which verdicts are read, and what each counts.
+        template: the prompt, the answer's form, and which verdicts are read. One of mode ``label`` knows the direct
+        reading only. sampling: votes, orders and decoding; of a direct reading the orders alone matter.
     """
 
     def __init__(
@@ -88,12 +87,10 @@ class Judge:
         backend: Backend,
         template: JudgeTemplate | None = None,
         sampling: Sampling | None = None,
-        readings: ReadingWeights = REASONED,
     ) -> None:
         self.backend = backend
         self.template = template or JudgeTemplate()
         self.sampling = sampling or Sampling()
-        self.readings = readings
 
     @property
     def direct(self) -> Judge:
@@ -120,7 +117,7 @@ class Judge:
         Raises:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
         """
-        if self.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
+        if self.template.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
             return judge_twice(self, comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision)
         if self.sampling.settled is not None:
             return judge_adaptively(
@@ -243,7 +240,7 @@ def judge_twice(
     on_decision: Callable[[int, Decision], None] | None,
 ) -> list[Decision]:
     """The direct reading of every comparison, then the reasoned one where it counts, combined with the judge's weights."""
-    weights = judge.readings
+    weights = judge.template.readings
     if not weights.reasoned:
         return judge.direct.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision)
     direct = judge.direct.judge(comparisons, seed=seed, store=store)
@@ -255,7 +252,7 @@ def judge_twice(
         if on_decision:
             on_decision(index, found[index])
 
-    reasoning = Judge(judge.backend, judge.template, judge.sampling)
+    reasoning = Judge(judge.backend, replace(judge.template, readings=REASONED), judge.sampling)
     reasoning.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=combine)
     return [found[index] for index in range(len(comparisons))]
 

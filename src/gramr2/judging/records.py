@@ -29,8 +29,9 @@ def comparison_row(comparison: Comparison) -> dict[str, Any]:
 
 
 def labeled_row(item: LabeledComparison) -> dict[str, Any]:
-    """A labelled comparison as a row."""
-    return comparison_row(item.comparison) | {"label": item.label.value, "rationale": item.rationale}
+    """A labelled comparison as a row; its target, where it has one, as [P(A), P(B), P(tie)]."""
+    row = comparison_row(item.comparison) | {"label": item.label.value, "rationale": item.rationale}
+    return row if item.target is None else row | {"target": list(item.target)}
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from gramr2.comparison import LabeledComparison
@@ -10,9 +11,10 @@ from gramr2.data.rows import read_row
 from gramr2.errors import DataError, ModelError
 from gramr2.judging.records import labeled_row
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import REASONED, ReadingWeights
 
 PROMPT_FILE = "gramr2_judge.json"
-"""mode, principles and examples of a judge's prompt"""
+"""mode, principles and examples of a judge's prompt, and what each reading of its verdict counts"""
 
 
 def save_template(template: JudgeTemplate, folder: Path) -> None:
@@ -21,8 +23,12 @@ def save_template(template: JudgeTemplate, folder: Path) -> None:
         "mode": template.mode.value,
         "principles": list(template.principles),
         "shots": [labeled_row(shot) for shot in template.shots],
+        "readings": asdict(template.readings),
     }
-    (folder / PROMPT_FILE).write_text(json.dumps(settings, ensure_ascii=False) + "\n", encoding="utf-8")
+    # The file there may be a hard link that other runs share, so it is replaced, never written into.
+    scratch = folder / f"{PROMPT_FILE}.tmp"
+    scratch.write_text(json.dumps(settings, ensure_ascii=False) + "\n", encoding="utf-8")
+    scratch.replace(folder / PROMPT_FILE)
 
 
 def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate:
@@ -40,6 +46,7 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
             JudgeMode(mode or settings.get("mode", JudgeMode.REASON)),
             tuple(settings.get("principles", ())),
             tuple(_shot(row, index, file) for index, row in enumerate(settings.get("shots", ()))),
+            ReadingWeights(**settings["readings"]) if "readings" in settings else REASONED,
         )
     except (ValueError, AttributeError, TypeError, DataError) as error:
         raise ModelError(

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.judgment import REASONED, ReadingWeights
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
 _HEADER = r"\[(?:Prompt|Response|Response A|Response B|End)\]\s*"
@@ -52,12 +53,14 @@ class JudgeTemplate:
     """Renders comparisons, and the answers a judge is trained to give.
 
     ``principles`` are one-sentence criteria that the judge is asked to address; ``shots`` are examples shown as earlier turns
-    of the conversation, for a judge that is prompted instead of trained.
+    of the conversation, for a judge that is prompted instead of trained. ``readings`` says which verdicts of a judge
+    that reasons are read, and what each counts; it does not change the prompt.
     """
 
     mode: JudgeMode = JudgeMode.REASON
     principles: tuple[str, ...] = ()
     shots: tuple[LabeledComparison, ...] = ()
+    readings: ReadingWeights = REASONED
 
     @property
     def rules(self) -> str:

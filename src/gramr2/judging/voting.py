@@ -10,36 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from scipy.stats import beta
 
 from gramr2.comparison import Label, Order
-from gramr2.judgment import Decision, Judgment, LabelProbabilities, Reading
+from gramr2.judgment import BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
 
 _FLOOR = 1e-6
 """of a probability whose logarithm is taken"""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingWeights:
-    """What each reading counts: the decision's log P(label) is Σ weight · log P(label | reading), normalised. 0 does
-    not ask for it."""
-
-    direct: float = 0.0
-    reasoned: float = 1.0
-
-    @property
-    def asked(self) -> tuple[Reading, ...]:
-        """The readings that count."""
-        return tuple(each for each in Reading if self[each] > 0)
-
-    def __getitem__(self, reading: Reading) -> float:
-        return self.direct if reading is Reading.DIRECT else self.reasoned
-
-
-DIRECT, REASONED, BOTH = ReadingWeights(1.0, 0.0), ReadingWeights(0.0, 1.0), ReadingWeights(1.0, 1.0)
 
 
 def belief(judgment: Judgment) -> LabelProbabilities | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gramr2.comparison import Comparison, LabeledComparison
-from gramr2.judgment import Decision
+from gramr2.judgment import Decision, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ class Candidate:
         """The same lesson with its responses exchanged."""
         lesson = None if self.lesson is None else self.lesson.swap()
         return replace(self, lesson=lesson, swapped=not self.swapped)
+
+    @property
+    def decided_directly(self) -> bool:
+        """Whether the label has grounds beside the rationale: the direct reading spoke, so a bad rationale is no
+        reason to lose it."""
+        return Reading.DIRECT in self.decision.readings
+
+    def bare(self) -> Candidate:
+        """The same lesson without its rationale."""
+        lesson = None if self.lesson is None else replace(self.lesson, rationale=None)
+        return replace(self, lesson=lesson)
 
     @property
     def rationale(self) -> str | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gramr2.comparison import Comparison
 from gramr2.config import RunConfig
 from gramr2.config.judge import SamplingConfig
 from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeTemplate
-from gramr2.judgment import Decision
+from gramr2.judgment import Decision, ReadingWeights
 from gramr2.selftraining.data import RunData
 from gramr2.selftraining.engine import Engine
 from gramr2.selftraining.folder import RunFolder
@@ -66,10 +67,13 @@ class RunContext:
         comparisons: Sequence[Comparison],
         sampling: SamplingConfig,
         template: JudgeTemplate | None = None,
+        readings: ReadingWeights | None = None,
     ) -> list[Decision]:
-        """Decisions of a model on comparisons, journaled."""
+        """Decisions of a model on comparisons, journaled; the verdicts are read as the model's own file says unless
+        told otherwise."""
         asked = sampling_of(sampling)
         with self.observer.task(title) as progress:
-            judge = Judge(self.engine.open(model, self.config.model), template or self.template, asked)
+            shown = replace(template or self.template, readings=readings or load_template(model).readings)
+            judge = Judge(self.engine.open(model, self.config.model), shown, asked)
             store = Judgments(self.journals.judgments)
             return judge.judge(comparisons, seed=self.config.seed, store=store, progress=progress)

@@ -1,15 +1,17 @@
 """From a decision to what it would teach: the label, with a rationale from the configured source.
 
-In the stack it stands where the first filter looks at rationales, so that none is written for what is dropped before.
+In the stack it stands where the first filter looks at rationales, so that none is written for what is dropped
+before. A label that was read directly has no rationale yet: votes are cast for it here, and one that reaches the
+label gives its rationale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gramr2.comparison import Comparison, LabeledComparison, Order
-from gramr2.judgment import Judgment
+from gramr2.judgment import Decision, Judgment, Reading
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.base import Objection, Stage
 from gramr2.selftraining.proofs import Prover
@@ -30,7 +32,8 @@ def joint(candidate: Candidate, principles: Sequence[str]) -> Candidate:
         belief = 1.0 if vote.probabilities is None else vote.probabilities[label]
         return score, belief, vote.order is Order.AB, -vote.sample
 
-    backing = [vote for vote in candidate.decision.judgments if vote.outcome.label is label]
+    votes = candidate.decision.judgments
+    backing = [v for v in votes if v.outcome.label is label and v.reading is Reading.REASONED]
     best = max(backing, key=strength, default=None)
     if best is None:
         return candidate
@@ -58,19 +61,37 @@ def label_only(candidate: Candidate) -> Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """The judge's own rationales as a step of the stack; drops labels that no single vote states."""
+    """The judge's own rationales as a step of the stack.
 
+    ``vote`` casts reasoned votes, for decisions that have none. A label that no single vote states is dropped,
+    unless it was read directly: then it is learnt without a rationale.
+    """
+
+    vote: Callable[[Sequence[Comparison]], Sequence[Decision]] | None = None
     name: str = "abstained"
 
     def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         """See ``Filter``."""
-        found = [joint(candidate, stage.principles) for candidate in candidates]
-        return [
-            Objection(self.name, "no single vote states the averaged label", each.decision.label, None)
-            if each.lesson is None
-            else each
-            for each in found
-        ]
+        return [self._lesson(each, stage) for each in self._with_votes(candidates)]
+
+    def _lesson(self, candidate: Candidate, stage: Stage) -> Candidate | Objection:
+        found = joint(candidate, stage.principles)
+        if found.lesson is None and candidate.decided_directly:
+            found = label_only(candidate)
+        if found.lesson is None:
+            return Objection(self.name, "no single vote states the averaged label", found.decision.label, None)
+        return found
+
+    def _with_votes(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates, with reasoned votes beside direct ones."""
+        silent = [c for c in candidates if all(v.reading is Reading.DIRECT for v in c.decision.judgments)]
+        cast = self.vote([c.comparison for c in silent]) if self.vote and silent else ()
+        votes = {decision.id: decision.judgments for decision in cast}
+
+        def joined(decision: Decision) -> Decision:
+            return replace(decision, judgments=(*decision.judgments, *votes.get(decision.id, ())))
+
+        return [replace(c, decision=joined(c.decision)) for c in candidates]
 
 
 @dataclass(frozen=True, slots=True)

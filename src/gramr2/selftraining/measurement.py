@@ -17,6 +17,7 @@ from gramr2.judging.template import JudgeMode
 from gramr2.judgment import Decision
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import RunFolder
+from gramr2.selftraining.readings import readings_of
 
 log = logging.getLogger("gramr2")
 
@@ -34,8 +35,9 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     """Judge gold with a round's model and write ``gold.jsonl``."""
     gold = context.data.gold
     comparisons = [item.comparison for item in gold]
+    readings = readings_of(context, number, model)
     title = f"round {number} · measure on {len(gold)} gold comparisons"
-    decisions = context.judge(title, model, comparisons, context.config.judge.gold)
+    decisions = context.judge(title, model, comparisons, context.config.judge.gold, readings=readings)
     rows = [
         comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}
         for item, decision in zip(gold, decisions, strict=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gramr2.backends.registry import fingerprint
 from gramr2.comparison import LabeledComparison
-from gramr2.judging.records import digest_of, labeled_row
+from gramr2.judging.records import comparison_row, digest_of, labeled_row
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import link_tree
 
@@ -33,6 +33,11 @@ class SeedJudges:
             "training": config.training.model_dump(mode="json"),
             "template": context.template.hash,
             "judging": config.judge.gold.model_dump(mode="json"),
+            "verdict": config.judge.verdict,
+            "unlabelled": [comparison_row(item) for item in context.data.pool]
+            if config.judge.verdict == "auto"
+            else [],
+            "held_out": [labeled_row(item) for item in context.data.held_out],
             "probed": config.guards.faithfulness,
             "learnt": [labeled_row(item) for item in seed],
             "gold": [labeled_row(item) for item in context.data.gold],

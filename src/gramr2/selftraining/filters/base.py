@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.schedules import Linear, Quantile, Steps
@@ -43,8 +43,8 @@ class Stage:
 
     ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` are texts
     that must not be learnt again, by id. ``thresholds`` collects what was in force. By comparison id, ``second_view`` is what a
-    second, cheaper model trained on the same seed says of the stored order, and ``earlier`` the label that the judge of the last
-    round gave, whether it was kept or not.
+    second, cheaper model trained on the same seed says of the stored order, and ``earlier`` the label that the judge
+    of the last round gave, whether it was kept or not.
     """
 
     number: int = 1
@@ -135,3 +135,25 @@ def ruled(
 ) -> list[Candidate | Objection]:
     """Apply a rule without a threshold; earlier objections stay."""
     return [each if isinstance(each, Objection) else check(each) or each for each in candidates]
+
+
+def of_rationales(
+    candidates: Sequence[Candidate],
+    failed: Literal["auto", "drop", "strip"],
+    review: Callable[[Sequence[Candidate]], Sequence[Candidate | Objection]],
+) -> list[Candidate | Objection]:
+    """Review the candidates that have a rationale; one without passes if its label was read directly.
+
+    Args:
+        failed: what an objection to the rationale does: see ``gramr2.config.filters.Failed``.
+    """
+    asked = [c for c in candidates if c.rationale or not (c.decided_directly or failed == "strip")]
+    reviewed = dict(zip((c.comparison.id for c in asked), review(asked), strict=True))
+    result: list[Candidate | Objection] = []
+    for candidate in candidates:
+        verdict = reviewed.get(candidate.comparison.id, candidate)
+        strips = failed == "strip" or (failed == "auto" and candidate.decided_directly)
+        if isinstance(verdict, Objection) and strips:
+            verdict = candidate.bare().measured(f"stripped_by_{verdict.filter}", 1.0)
+        result.append(verdict)
+    return result

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gramr2.config.filters import RationaleFilter
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, ruled
+from gramr2.selftraining.filters.base import Objection, Stage, bounded, of_rationales, ruled
 from gramr2.selftraining.quality import Conclusion, Quality, assess
 
 
@@ -21,6 +21,9 @@ class Rationale:
 
     def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         """See ``Filter``."""
+        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, stage))
+
+    def _review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         qualities = {c.comparison.id: assess(c.lesson, stage.principles) for c in candidates if c.lesson is not None}
 
         def of(candidate: Candidate) -> Quality:

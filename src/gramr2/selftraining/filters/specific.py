@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import SpecificFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded
+from gramr2.selftraining.filters.base import Objection, Stage, bounded, of_rationales
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,9 @@ class Specific:
 
     def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         """See ``Filter``."""
+        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, stage))
+
+    def _review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         if stage.readers is None:
             raise RuntimeError("the specific filter needs readers")
         unscored = [c.lesson for c in candidates if "proof_score" not in c.measures and c.lesson is not None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import SupportFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, ruled
+from gramr2.selftraining.filters.base import Objection, Stage, bounded, of_rationales, ruled
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,9 @@ class Support:
 
     def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         """See ``Filter``."""
+        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, stage))
+
+    def _review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         if stage.readers is None:
             raise RuntimeError("the support filter needs readers")
         lessons = [c.lesson for c in candidates if c.lesson is not None]

@@ -1,0 +1,114 @@
+"""Where a run's judges read their verdicts: as the config says, or what the seed judge's own readings favour."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from gramr2.data import derive_seed, subset
+from gramr2.evaluation.calibration import MIN_ITEMS
+from gramr2.evaluation.readings import Fit, fit_weights, order_agreement
+from gramr2.judging.saved import save_template
+from gramr2.judging.template import JudgeMode
+from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, Reading, ReadingWeights
+from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.folder import write_json
+
+FILE = "readings.json"
+ASKED = 40
+"""unlabelled comparisons on which orders are compared where there are too few labels: κ within some ±0.15"""
+MARGIN = 0.02
+"""nats by which a dearer reading must beat a cheaper one on held-out comparisons"""
+
+
+def readings_of(context: RunContext, number: int, model: Path) -> ReadingWeights:
+    """The weights for the judge of a round; written to ``rounds/N/readings.json`` with why, once they are found.
+
+    ``auto`` is decided for the seed judge and holds for the run. Weights are fitted anew for each judge where there
+    are held-out seed comparisons; without them a reading that counts counts 1.
+    """
+    file = context.folder.round(number) / FILE
+    if file.exists():
+        found = json.loads(file.read_text(encoding="utf-8"))["weights"]
+        return ReadingWeights(found["direct"], found["reasoned"])
+    record = _found(context, number, model)
+    # The judge takes its weights along, so that whatever loads the folder reads its verdicts as the run did.
+    save_template(replace(context.template, readings=ReadingWeights(**record["weights"])), model)
+    write_json(file, record)
+    if number == 0:
+        context.observer.note(f"verdicts are read {_name(record)}: {record['why']}")
+    return ReadingWeights(record["weights"]["direct"], record["weights"]["reasoned"])
+
+
+def _name(record: dict[str, Any]) -> str:
+    weights = record["weights"]
+    both = weights["direct"] > 0 and weights["reasoned"] > 0
+    return "both ways" if both else "directly" if weights["direct"] > 0 else "after the rationale"
+
+
+def _found(context: RunContext, number: int, model: Path) -> dict[str, Any]:
+    wanted = context.config.judge.verdict
+    if context.template.mode is JudgeMode.LABEL:
+        return _record(DIRECT, "the judge writes no rationales")
+    if wanted == "auto" and not context.config.training.verdict.weight:
+        return _record(REASONED, "the direct reading is not trained (training.verdict.weight: 0)")
+    if wanted == "auto" and number > 0:
+        before = readings_of(context, 0, context.folder.round(0) / "model")
+        if len(before.asked) == 1:
+            return _record(ReadingWeights(*(float(r in before.asked) for r in Reading)), "as for the seed judge")
+        wanted = "both"
+    if wanted in ("direct", "reasoned"):
+        return _record(DIRECT if wanted == "direct" else REASONED, f"judge.verdict: {wanted}")
+    if len(context.data.held_out) >= MIN_ITEMS:
+        return _by_labels(context, number, model, wanted)
+    if wanted == "both":
+        return _record(
+            BOTH, f"weights need {MIN_ITEMS} held-out seed comparisons (data.held_out_share), so each counts 1"
+        )
+    return _by_orders(context, number, model)
+
+
+def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> dict[str, Any]:
+    items = context.data.held_out
+    decisions = _judged(context, number, model, [item.comparison for item in items])
+    readings, labels = [d.readings for d in decisions], [item.label for item in items]
+    uses: dict[str, Sequence[Reading]] = {
+        "direct": [Reading.DIRECT],
+        "reasoned": [Reading.REASONED],
+        "both": [*Reading],
+    }
+    fits = {name: fit_weights(readings, labels, use) for name, use in uses.items()}
+    best = "both" if wanted == "both" else _cheapest(fits)
+    told = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
+    why = f"on {len(items)} held-out seed comparisons {told}"
+    return _record(fits[best].weights, why) | {"fits": {name: asdict(fit) for name, fit in fits.items()}}
+
+
+def _cheapest(fits: dict[str, Fit]) -> str:
+    """The best by loss, unless a cheaper one is as good within ``MARGIN``: a direct verdict costs a prefill, a
+    rationale is written."""
+    least = min(fit.loss for fit in fits.values())
+    return next(name for name in ("direct", "reasoned", "both") if fits[name].loss <= least + MARGIN)
+
+
+def _by_orders(context: RunContext, number: int, model: Path) -> dict[str, Any]:
+    pool = context.data.pool or tuple(item.comparison for item in context.data.seed)
+    asked = subset(pool, ASKED, derive_seed(context.config.seed, "readings"))
+    decisions = _judged(context, number, model, asked)
+    kappas = {reading: order_agreement(decisions, reading) for reading in Reading}
+    direct, reasoned = (-1.0 if kappas[r] is None else float(kappas[r] or 0.0) for r in Reading)
+    told = f"agreement of the two orders on {len(asked)} unlabelled comparisons, κ: direct {direct:.2f}, reasoned {reasoned:.2f}"
+    why = f"{told} (fewer than {MIN_ITEMS} held-out seed comparisons)"
+    return _record(REASONED if reasoned > direct else DIRECT, why) | {"kappa": {r.value: kappas[r] for r in Reading}}
+
+
+def _judged(context: RunContext, number: int, model: Path, comparisons: Sequence[Any]) -> list[Decision]:
+    title = f"round {number} · read {len(comparisons)} verdicts directly and after a rationale"
+    return context.judge(title, model, comparisons, context.config.judge.gold, readings=BOTH)
+
+
+def _record(weights: ReadingWeights, why: str) -> dict[str, Any]:
+    return {"weights": asdict(weights), "why": why}
