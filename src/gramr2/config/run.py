@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from gramr2.config.data import DataConfig
 from gramr2.config.filters import FilterConfig, default_stack
 from gramr2.config.judge import JudgeConfig
-from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig
+from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig, SecondViewConfig
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig, TrainingConfig
 
@@ -39,6 +39,8 @@ class RunConfig(Section):
     """where each round's training starts"""
     rationale: RationaleConfig = Field(default_factory=RationaleConfig)
     """who writes the rationales"""
+    second_view: SecondViewConfig | None = None
+    """a cheap model fitted on the seed that helps to label the pool; none unless named"""
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     """which part of the pool a round judges"""
     filters: tuple[FilterConfig, ...] = Field(default_factory=default_stack)
