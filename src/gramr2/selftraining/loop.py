@@ -1,4 +1,5 @@
-"""The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain, measure and gate.
+"""The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain, measure and
+gate.
 
 Every stage reads its inputs from the run folder and leaves its result there under its final name or not at all, so the
 same call continues an interrupted run: a stage whose result exists is not repeated. ``metrics.json`` ends a round.
@@ -33,6 +34,7 @@ from gramr2.selftraining.observer import Observer, Silent
 from gramr2.selftraining.own import with_own_rationales
 from gramr2.selftraining.pool import slice_of
 from gramr2.selftraining.proofs import Prover, with_rationales
+from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.sharing import SeedJudges
 
 
@@ -223,6 +225,9 @@ class _Rounds:
         metrics = {"round": number, "stage": stage, "gold": gold.metrics, **rest}
         if gold.faithfulness:
             metrics["faithfulness"] = gold.faithfulness
+        found = self.folder.round(number) / READINGS
+        if found.exists():
+            metrics["verdict_read"] = json.loads(found.read_text(encoding="utf-8"))
         write_json(self.folder.round(number) / "metrics.json", metrics)
 
     def _after(self, number: int, standing: Standing) -> Standing:
