@@ -79,7 +79,8 @@ def run_cell(folder: Path) -> dict[str, Any]:
     }
     write_json(folder / RESULT, result)
     if not spec["keep"]:
-        for model in [*folder.glob("run/rounds/*/model"), folder / "run" / "proving", folder / "run" / "judge"]:
+        models = (folder / "run" / name for name in ("proving", "warmup/model", "judge"))
+        for model in [*folder.glob("run/rounds/*/model"), *models]:
             shutil.rmtree(model, ignore_errors=True)
     return result
 

@@ -40,12 +40,14 @@ class RoundView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as it stands: its resolved config, its rounds in order, and what always choosing the longer response would get."""
+    """A run as it stands: its resolved config, its rounds in order, what always choosing the longer response would get, and
+    what a warm-up did."""
 
     path: Path
     config: Row
     rounds: tuple[RoundView, ...]
     longer: float | None = None
+    warmup: Row | None = None
 
     @property
     def finished(self) -> bool:
@@ -83,9 +85,11 @@ def read_run(path: Path) -> RunView:
         rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
         data = path / "data.json"
         summary = json.loads(data.read_text(encoding="utf-8")) if data.is_file() else {}
+        report = path / "warmup" / "report.json"
+        warmup = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None
     except (ValueError, yaml.YAMLError) as error:
         raise RunError(f"{path}: a file of this run cannot be read: {error}") from error
-    return RunView(path, config, rounds, summary.get("gold", {}).get("longer_response_accuracy"))
+    return RunView(path, config, rounds, summary.get("gold", {}).get("longer_response_accuracy"), warmup)
 
 
 def _round(folder: Path, number: int) -> RoundView:

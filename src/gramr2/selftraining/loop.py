@@ -36,6 +36,7 @@ from gramr2.selftraining.pool import slice_of
 from gramr2.selftraining.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.sharing import SeedJudges
+from gramr2.selftraining.warmup import start_of, warm_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class _Rounds:
         self.metrics: list[dict[str, Any]] = []
 
     def run(self) -> list[dict[str, Any]]:
+        warm_up(self.context, self.seed_judges)
         standing = self._seed_judge()
         for number in range(1, self.config.rounds + 1):
             if standing.stopped:
@@ -273,7 +275,7 @@ class _Rounds:
         return next((words for words in found if words), None)
 
     def _backbone(self) -> Path:
-        return self.context.engine.backbone(self.config.model)
+        return start_of(self.context, self.config.model)
 
     def _train(
         self,
