@@ -21,7 +21,11 @@ from gramr2.training.objective import Objective
 
 def reason(label: Label, words: str) -> str:
     """A rationale in the judge's form."""
-    ends = {Label.A: "Response A is better.", Label.B: "Response B is better.", Label.TIE: "Neither response is better."}
+    ends = {
+        Label.A: "Response A is better.",
+        Label.B: "Response B is better.",
+        Label.TIE: "Neither response is better.",
+    }
     return f"Feedback: {words}\nConclusion: {ends[label]}"
 
 
@@ -29,7 +33,9 @@ ITEMS = [
     LabeledComparison(make("one", "4", "5, I think"), Label.A, reason(Label.A, "Response A is right.")),
     LabeledComparison(make("two", "no", "yes"), Label.B, reason(Label.B, "Response B says so, Response A does not.")),
     LabeledComparison(make("three", "a", "b"), Label.TIE),
-    LabeledComparison(make("four", "long " * 9, "x"), Label.A, reason(Label.A, "Response B is short."), (0.7, 0.1, 0.2)),
+    LabeledComparison(
+        make("four", "long " * 9, "x"), Label.A, reason(Label.A, "Response B is short."), (0.7, 0.1, 0.2)
+    ),
     LabeledComparison(make("five", "x", "y"), Label.A, "A is better, says nobody."),
 ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from teaching import ITEMS, encoder_of
 
 from conftest import labeled, make
 from gramr2.backends.encoding import Encoder
@@ -14,7 +15,6 @@ from gramr2.comparison import Label, LabeledComparison, Order
 from gramr2.config.training import EarlyStopConfig
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.training.examples import Lesson, TrainingExample, encode, held_out_of, lessons_from
-from teaching import ITEMS, encoder_of
 
 
 @pytest.fixture(scope="module")

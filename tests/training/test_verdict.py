@@ -24,9 +24,7 @@ def as_tensor(*rows: tuple[float, ...]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def loss_of(
-    logits: Tensor, target: Tensor, units: list[int], config: VerdictConfig = PLAIN
-) -> tuple[float, float]:
+def loss_of(logits: Tensor, target: Tensor, units: list[int], config: VerdictConfig = PLAIN) -> tuple[float, float]:
     loss, read = verdict_losses(logits, target.to(logits), torch.tensor(units), config)
     return float(loss), float(read)
 
