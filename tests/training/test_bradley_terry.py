@@ -37,9 +37,10 @@ def trained(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: 
 @pytest.mark.slow
 def test_it_learns_what_makes_a_response_better(trained: RewardModel) -> None:
     test = _pairs(40, 1)
-    decisions = trained.decide([item.comparison for item in test])
+    decisions = trained.compare([item.comparison for item in test])
     assert sum(d.label == item.label for d, item in zip(decisions, test, strict=True)) >= 36
     assert all(d.coverage == 1.0 and d.order_flip is False and d.judgments == () for d in decisions)
+    assert all(d.agreement is None and d.confidence == max(d.probabilities.a, d.probabilities.b) for d in decisions)
 
 
 @pytest.mark.slow
@@ -55,7 +56,7 @@ def test_the_order_of_the_responses_changes_nothing_but_the_sign(trained: Reward
 def test_as_many_tie_as_the_margin_was_set_for(trained: RewardModel, share: float) -> None:
     pool = [item.comparison for item in _pairs(40, 3)]
     trained.tie_share(pool, share)
-    assert sum(d.label is Label.TIE for d in trained.decide(pool)) == round(share * 40)
+    assert sum(d.label is Label.TIE for d in trained.compare(pool)) == round(share * 40)
 
 
 def test_ties_alone_teach_it_nothing(tiny_model: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def _bradley_terry(folder: Path, config: RunConfig, test: Sequence[LabeledCompar
     # Of gold, which is drawn as the test set is; a seed may have been chosen to hold more ties.
     ties = sum(item.label == "tie" for item in data.gold) / len(data.gold)
     model.tie_share(data.pool, ties)
-    return model.decide([item.comparison for item in test])
+    return model.compare([item.comparison for item in test])
 
 
 def _pseudo_labels(run: Path) -> dict[str, Any]:

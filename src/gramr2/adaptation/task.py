@@ -141,6 +141,7 @@ def run_config(
         "rationale": rationale,
         "rounds": 0,
         "filters": [],
+        "baselines": [],
     }
     return parse_config(raw, "adapt")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
-from gramr2.cli.opening import open_judge
+from gramr2.cli.judge import Close, Mode, Model, Orders, Temperature, Tokens, Verdict, Votes
+from gramr2.cli.opening import given, open_baseline, open_judge
 from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
@@ -27,9 +27,7 @@ VERSION = "1"
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
-    ],
+    model: Model,
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Labelled comparisons: a file, or starter:gold.")],
     votes: Votes = 1,
     orders: Orders = "both",
@@ -56,23 +54,29 @@ def evaluate(
     items, _ = load_labeled(benchmark)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
-    judge = open_judge(
-        model,
-        votes=votes,
-        orders=orders,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        close=close,
-        mode=mode,
-        verdict=verdict,
-    )
+    how: dict[str, Any] = {
+        "votes": votes,
+        "orders": orders,
+        "temperature": temperature,
+        "max_new_tokens": max_new_tokens,
+        "close": close,
+        "mode": mode,
+        "verdict": verdict,
+    }
+    baseline = open_baseline(model, given(**how) | {"--probe": probes})
     comparisons = [item.comparison for item in items]
-    too_long = overlong(judge.backend, judge.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
-    refuse(too_long, len(comparisons), benchmark)
-    with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
-        decisions = judge.judge(comparisons, seed=seed, progress=progress)
+    found = None
+    if baseline is not None:
+        name, decisions = baseline.id, baseline.compare(comparisons, seed)
+    else:
+        judge = open_judge(model, **how)
+        too_long = overlong(judge.backend, judge.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
+        refuse(too_long, len(comparisons), benchmark)
+        with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
+            decisions = judge.judge(comparisons, seed=seed, progress=progress)
+        name = judge.id
+        found = _probed(judge, items, decisions, quiet or as_json) if probes else None
     result = measure(items, decisions, seed)
-    found = _probed(judge, items, decisions, quiet or as_json) if probes else None
     checked = _checked(items, decisions) if probes else None
     if as_json:
         values = asdict(result)
@@ -80,12 +84,12 @@ def evaluate(
             values["probes"] = {name: asdict(each) for name, each in found.items()}
             values["derivations"] = checked.shares() if checked else None
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
-        extra = {"model": judge.backend.id, "longer_response_accuracy": length_baseline(items)}
+        extra = {"model": name, "longer_response_accuracy": length_baseline(items)}
         say(json.dumps(first | values | extra))
         return
-    grid = Table(title=f"{benchmark}: {judge.backend.id}")
-    for name in ("category", "n", "accuracy", "95 % interval"):
-        grid.add_column(name, justify="left" if name == "category" else "right")
+    grid = Table(title=f"{benchmark}: {name}")
+    for column in ("category", "n", "accuracy", "95 % interval"):
+        grid.add_column(column, justify="left" if column == "category" else "right")
     for category, row in result.by_category.items():
         grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
     grid.add_row("all", str(result.n), percent(result.accuracy), interval(result.low, result.high), style="bold")

@@ -6,15 +6,23 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import open_judge, require
+from gramr2.cli.opening import given, open_baseline, open_judge, require
 from gramr2.judgment import Decision, Outcome
 from gramr2.reporting.text import percent
 
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Run or model folder, hub id, .gguf, named or scripted model; longer, or a baseline NAME:RUN.",
+    ),
+]
 Votes = Annotated[
     int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
 ]
@@ -51,9 +59,7 @@ def failures(decisions: Sequence[Decision]) -> str:
 
 
 def judge(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
-    ],
+    model: Model,
     data: Annotated[str, typer.Option("--data", "-d", help="Comparisons: a file, a folder or a hub data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     votes: Votes = 1,
@@ -79,23 +85,28 @@ def judge(
     from gramr2.judging.records import decision_row, write_jsonl
 
     comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    judge_ = open_judge(
-        model,
-        votes=votes,
-        orders=orders,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        close=close,
-        mode=mode,
-        verdict=verdict,
-    )
-    too_long = overlong(judge_.backend, judge_.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
-    if on_overlong == "refuse":
-        refuse(too_long, len(comparisons), data)
-    names = {each.id for each in too_long}
-    kept = [c for c in comparisons if c.id not in names]
-    with Bars(quiet or as_json).task(f"judge {len(kept)} comparisons") as progress:
-        decisions = judge_.judge(kept, seed=seed, progress=progress)
+    how: dict[str, Any] = {
+        "votes": votes,
+        "orders": orders,
+        "temperature": temperature,
+        "max_new_tokens": max_new_tokens,
+        "close": close,
+        "mode": mode,
+        "verdict": verdict,
+    }
+    baseline = open_baseline(model, given(**how) | {"--on-overlong": on_overlong != "refuse"})
+    names: set[str] = set()
+    if baseline is not None:
+        decisions = baseline.compare(comparisons, seed)
+    else:
+        judge_ = open_judge(model, **how)
+        too_long = overlong(judge_.backend, judge_.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
+        if on_overlong == "refuse":
+            refuse(too_long, len(comparisons), data)
+        names = {each.id for each in too_long}
+        kept = [c for c in comparisons if c.id not in names]
+        with Bars(quiet or as_json).task(f"judge {len(kept)} comparisons") as progress:
+            decisions = judge_.judge(kept, seed=seed, progress=progress)
     write_jsonl(out, map(decision_row, decisions))
     decided = [d for d in decisions if d.label is not None]
     flips = [d.order_flip for d in decided if d.order_flip is not None]

@@ -1,9 +1,11 @@
-"""A judge from what the user typed after ``--model``."""
+"""A judge, or a baseline, from what the user typed after ``--model``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from gramr2.baselines import BASELINES, Baseline
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.saved import PROMPT_FILE, load_template
@@ -46,6 +48,10 @@ def open_judge(
     )
     if verdict is not None:
         require(verdict, ("direct", "reasoned", "both"), "--verdict")
+    if _names_baseline(model):
+        raise ConfigError(
+            f"{model} is a baseline, which gramr2 judge and gramr2 eval take: give a model that judges here"
+        )
     if model.startswith("scripted:"):
         return Judge(scripted(model.removeprefix("scripted:")), _read(load_template(None, mode), verdict), sampling)
     if model.startswith("openai:"):
@@ -68,6 +74,53 @@ def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
     weights = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}.get(verdict or "")
     fits = weights is None or weights.asked == template.readings.asked
     return template if fits or weights is None else replace(template, readings=weights)
+
+
+def open_baseline(model: str, given: Mapping[str, bool]) -> Baseline | None:
+    """The baseline that ``--model`` names, ``longer`` or NAME:RUN; None if it names none.
+
+    Args:
+        given: flags that a baseline has no use for, and whether the user gave them another value than the default.
+
+    Raises:
+        ConfigError: one of those flags is given, or the name and the run do not go together.
+        RunError: there is no such run.
+    """
+    if not _names_baseline(model):
+        return None
+    vain = next((flag for flag, is_given in given.items() if is_given), None)
+    if vain:
+        raise ConfigError(f"{vain} means nothing to the baseline {model}: leave it out")
+    from gramr2.selftraining.baselines import from_run
+
+    name, _, run = model.partition(":")
+    return from_run(name, run)
+
+
+def given(
+    *,
+    votes: int,
+    orders: str,
+    temperature: float | None,
+    max_new_tokens: int,
+    close: bool,
+    mode: str | None,
+    verdict: str | None,
+) -> dict[str, bool]:
+    """Which of the flags that say how a judge judges have another value than the default."""
+    return {
+        "--votes": votes != 1,
+        "--orders": orders != "both",
+        "--temperature": temperature is not None,
+        "--max-new-tokens": max_new_tokens != 256,
+        "--close": close,
+        "--mode": mode is not None,
+        "--verdict": verdict is not None,
+    }
+
+
+def _names_baseline(model: str) -> bool:
+    return model.partition(":")[0] in BASELINES
 
 
 def require(value: str, allowed: tuple[str, ...], flag: str) -> None:

@@ -31,27 +31,31 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
     """Run or resume, write the report, and print what came out."""
     set_up_logging(quiet or as_json)
     from gramr2.reporting.report import write_report
+    from gramr2.reporting.run import read_run
     from gramr2.selftraining.loop import SelfTraining
 
     metrics = SelfTraining(config, folder, observer=Bars(quiet or as_json)).run()
     report = write_report(folder)
+    baselines = read_run(folder).baselines
     if as_json:
         paths = {"run": str(folder), "judge": str(folder / "judge"), "report": str(report)}
-        stdout.print_json(data=paths | {"rounds": metrics})
+        stdout.print_json(data=paths | {"rounds": metrics, "baselines": baselines})
         return
     if not quiet:
-        show(table(metrics))
+        show(table(metrics, baselines))
     last = metrics[-1].get("since_seed")
     if last and not quiet:
         say(
             f"The last judge against the seed judge: {100 * last['difference']:+.1f} points "
             f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar {p_value(last['p_value'])})."
         )
+    for warning in () if quiet else metrics[-1]["warnings"]:
+        say(f"Warning: {warning}")
     say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")
 
 
-def table(metrics: list[dict[str, Any]]) -> Table:
-    """One line a round: how the judge did on gold, and what it kept of the pool."""
+def table(metrics: list[dict[str, Any]], baselines: dict[str, Any] | None = None) -> Table:
+    """One line a round: how the judge did on gold, and what it kept of the pool; and below, one for each baseline."""
     title = f"Accuracy on {metrics[0]['gold']['n']} gold comparisons, 95 % intervals"
     grid = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("round", "accuracy", "interval", "flips", "coverage", "kept", "verdict"):
@@ -67,4 +71,10 @@ def table(metrics: list[dict[str, Any]]) -> Table:
             f"{pool['kept']} of {pool['judged']}" if pool["judged"] else "–",
             row.get("verdict", "–"),
         )
+    grid.add_section()
+    for name, record in (baselines or {}).items():
+        if "gold" in record:
+            gold = record["gold"]
+            bounds, flips = interval(gold["low"], gold["high"]), percent(gold["order_flip_rate"])
+            grid.add_row(name, percent(gold["accuracy"]), bounds, flips, percent(gold["coverage"]), "–", "baseline")
     return grid

@@ -21,6 +21,9 @@ from gramr2.config.warmup import WarmupConfig
 _NEEDS_RATIONALES = ("rationale", "support", "specific")
 
 
+BaselineName = Literal["longer", "bag-of-words", "frozen-features", "bradley-terry"]
+
+
 class RunConfig(Section):
     """A whole run."""
 
@@ -50,6 +53,9 @@ class RunConfig(Section):
     """applied in this order; the first that objects drops the comparison"""
     guards: GuardsConfig = Field(default_factory=GuardsConfig)
     """the gold gate and the alarms"""
+    baselines: list[BaselineName] = Field(default=["longer", "bag-of-words", "frozen-features"])
+    """cheap models fitted on the whole labelled seed, which the final judge is held against on gold; bradley-terry, a scalar
+    reward model on the same backbone, costs a training"""
     final: FinalConfig | None = None
     """a last fine-tuning on people's rationales; none unless named"""
     out: str | None = None
@@ -82,6 +88,8 @@ class RunConfig(Section):
         kinds = [f.kind for f in self.filters]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"filters: each kind may stand once, got {', '.join(kinds)}")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError(f"baselines: each may stand once, got {', '.join(self.baselines)}")
         if self.rationale.own_for_seed > 1 and self.judge.pool.temperature == 0:
             raise ValueError(
                 f"rationale.own_for_seed: {self.rationale.own_for_seed} votes at judge.pool.temperature 0 would be copies: "

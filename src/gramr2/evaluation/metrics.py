@@ -43,7 +43,7 @@ class Accuracy:
     interval: str
     accuracy_strict: float
     coverage: float
-    vote_coverage: float
+    vote_coverage: float | None
     order_flip_rate: float | None
     tie_rate: float | None
     first_position_rate: float | None
@@ -106,7 +106,7 @@ def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], 
         interval=interval.method if interval else "none",
         accuracy_strict=sum(correct) / len(pairs) if pairs else 0.0,
         coverage=len(decided) / len(pairs) if pairs else 0.0,
-        vote_coverage=fmean(vote.outcome.label is not None for vote in votes) if votes else 0.0,
+        vote_coverage=fmean(vote.outcome.label is not None for vote in votes) if votes else None,
         order_flip_rate=fmean(flips) if flips else None,
         tie_rate=fmean(decision.label is Label.TIE for _, decision in decided) if decided else None,
         first_position_rate=fmean(shown_first) if shown_first else None,

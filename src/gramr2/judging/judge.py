@@ -93,6 +93,15 @@ class Judge:
         self.sampling = sampling or Sampling()
 
     @property
+    def id(self) -> str:
+        """The backend's: see ``PreferenceModel``."""
+        return self.backend.id
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        """``judge`` without a store: see ``PreferenceModel``."""
+        return self.judge(comparisons, seed=seed)
+
+    @property
     def direct(self) -> Judge:
         """This judge asked for its verdict alone, once in each order: a prefill, no sampling."""
         sampling = Sampling(votes=1, orders=self.sampling.orders, temperature=0.0, max_new_tokens=1)

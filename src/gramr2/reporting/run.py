@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,25 @@ class RoundView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as it stands: its resolved config, its rounds in order, what always choosing the longer response would get, and
-    what a warm-up did."""
+    """A run as it stands: its resolved config, its rounds in order, and what always choosing the longer response
+    would get.
+
+    ``warmup`` is what a warm-up did; ``baselines`` are the records of ``baselines.json``; ``last`` is what a
+    finished run says of itself as a whole.
+    """
 
     path: Path
     config: Row
     rounds: tuple[RoundView, ...]
     longer: float | None = None
     warmup: Row | None = None
+    baselines: Row = field(default_factory=dict)
+    last: Row = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader should know first; none before the run is finished."""
+        return tuple(self.last.get("warnings", ()))
 
     @property
     def finished(self) -> bool:
@@ -83,13 +94,16 @@ def read_run(path: Path) -> RunView:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
         numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if each.name.isdigit())
         rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
-        data = path / "data.json"
-        summary = json.loads(data.read_text(encoding="utf-8")) if data.is_file() else {}
+        summary, baselines = _record(path / "data.json"), _record(path / "baselines.json")
         report = path / "warmup" / "report.json"
         warmup = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None
+        lines = _rows(path / "metrics.jsonl")
     except (ValueError, yaml.YAMLError) as error:
         raise RunError(f"{path}: a file of this run cannot be read: {error}") from error
-    return RunView(path, config, rounds, summary.get("gold", {}).get("longer_response_accuracy"), warmup)
+    longer = summary.get("gold", {}).get("longer_response_accuracy")
+    keys = ("against_baselines", "warnings")
+    last = {key: lines[-1][key] for key in keys if key in lines[-1]} if lines else {}
+    return RunView(path, config, rounds, longer, warmup, baselines, last)
 
 
 def _round(folder: Path, number: int) -> RoundView:
@@ -99,6 +113,11 @@ def _round(folder: Path, number: int) -> RoundView:
         json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None,
         *(_rows(folder / f"{name}.jsonl") for name in ("kept", "dropped", "gold")),
     )
+
+
+def _record(file: Path) -> Row:
+    found: Row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
 
 
 def _rows(file: Path) -> tuple[Row, ...]:

@@ -25,7 +25,9 @@ class RunFolder:
 
     ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl ·
     ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
-    labelling.json, model, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round · ``judge/`` the final model.
+    labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
+    what holds of the run · ``baselines/NAME/`` and ``baselines.json``, see ``gramr2.selftraining.baselines`` · ``judge/``
+    the final model.
     """
 
     def __init__(self, path: Path) -> None:

@@ -23,6 +23,8 @@ from gramr2.evaluation.metrics import paired_test
 from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting.text import p_value
+from gramr2.selftraining.baselines import measure_baselines
+from gramr2.selftraining.cautions import conclusion
 from gramr2.selftraining.context import RunContext, open_journals
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
@@ -116,6 +118,7 @@ class _Rounds:
         self.metrics: list[dict[str, Any]] = []
 
     def run(self) -> list[dict[str, Any]]:
+        baselines = measure_baselines(self.context)
         warm_up(self.context, self.seed_judges)
         standing = self._seed_judge()
         for number in range(1, self.config.rounds + 1):
@@ -124,6 +127,7 @@ class _Rounds:
             standing = self._round(number, standing)
         if self.config.final:
             standing = self._final(len(self.metrics), standing)
+        self._conclude(conclusion(self.context, baselines, standing.gold))
         self.folder.publish_judge(standing.model)
         return self.metrics
 
@@ -255,6 +259,13 @@ class _Rounds:
         self.metrics.append(json.loads(file.read_text(encoding="utf-8")))
         write_jsonl(self.folder.path / "metrics.jsonl", self.metrics)
         return gold
+
+    def _conclude(self, last: dict[str, Any]) -> None:
+        """The last row says what holds of the whole run."""
+        self.metrics[-1] |= last
+        write_jsonl(self.folder.path / "metrics.jsonl", self.metrics)
+        for warning in last["warnings"]:
+            self.context.observer.note(warning)
 
     def _accumulated(self, rounds: Sequence[int]) -> list[LabeledComparison]:
         """Everything kept in these rounds; of a comparison kept more than once, what the latest judge said."""

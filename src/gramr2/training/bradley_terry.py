@@ -6,8 +6,9 @@ whose rewards differ by less than a margin tie.
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,22 @@ from gramr2.backends.loading import loading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
-from gramr2.judgment import Decision, LabelProbabilities
+from gramr2.judging.preference import Ties, decided, margin_for
+from gramr2.judgment import Decision
 from gramr2.training.lora import adapters
 
 ROWS = 32
+NO_TIES = Ties()
 
 
 class RewardModel:
-    """A scalar reward r(x, y) with a margin within which two responses tie."""
+    """A scalar reward r(x, y); two responses whose rewards are near each other tie."""
 
-    def __init__(self, model: Any, encoder: Encoder, device: torch.device, margin: float = 0.0) -> None:
+    def __init__(self, model: Any, encoder: Encoder, device: torch.device, ties: Ties = NO_TIES) -> None:
         self.model = model.eval()
         self.encoder = encoder
         self.device = device
-        self.margin = margin
+        self.ties = ties
 
     @torch.inference_mode()
     def rewards(self, items: Sequence[tuple[tuple[Message, ...], str]]) -> list[float]:
@@ -61,20 +64,39 @@ class RewardModel:
 
     def tie_share(self, comparisons: Sequence[Comparison], share: float) -> None:
         """Set the margin so that this share of unlabelled comparisons ties: the only place a tie can come from."""
-        sizes = sorted(abs(each) for each in self.differences(comparisons))
-        place = round(share * len(sizes))
-        self.margin = sizes[place - 1] if place else 0.0
+        differences = self.differences(comparisons)
+        self.ties = Ties(margin_for(differences, round(share * len(differences))))
 
-    def decide(self, comparisons: Sequence[Comparison]) -> list[Decision]:
+    @cached_property
+    def id(self) -> str:
+        """Digest of the head, which every training moves."""
+        head = list(self.model.parameters())[-1].detach().float().cpu().numpy()
+        return f"bradley-terry@{hashlib.blake2b(head.tobytes(), digest_size=6).hexdigest()}"
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
         """The label of each comparison, with P(A) = σ(r(A) − r(B)). It sees no order, so the orders always agree."""
-        return [self._decision(c, d) for c, d in zip(comparisons, self.differences(comparisons), strict=True)]
+        return decided(comparisons, self.differences(comparisons), self.ties)
 
-    def _decision(self, comparison: Comparison, difference: float) -> Decision:
-        label = Label.A if difference > 0 else Label.B
-        label = Label.TIE if abs(difference) <= self.margin else label
-        first = 1 / (1 + math.exp(-max(-50.0, min(50.0, difference))))
-        probabilities = LabelProbabilities(first, 1 - first, 0.0)
-        return Decision(comparison.id, (), label, probabilities, None, 1.0, False, 1.0)
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer as transformers does; the ties are not in there."""
+        self.model.save_pretrained(folder)
+        self.encoder.tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]
+
+
+def load_reward_model(folder: Path, model_config: ModelConfig) -> RewardModel:
+    """A saved reward model.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    device = choose_device(model_config.device)
+    trusted = model_config.trust_remote_code
+    with loading("the reward model", folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=trusted
+        )
+    return RewardModel(model.to(device), Encoder(tokenizer, model_config.chat_template_options), device)
 
 
 def train_reward_model(

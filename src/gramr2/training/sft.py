@@ -53,8 +53,9 @@ class TrainingReport:
     """What a training did: ``examples`` comparisons, and the mean ``loss`` of all steps.
 
     ``parts`` are the loss's parts in the last logged step: ``{direct,reasoned}_answer_loss`` in nats per answer token,
-    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown. ``held_out`` comparisons stopped it early;
-    ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights are those of the lowest.
+    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown.
+    ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and
+    the weights are those of the lowest.
     """
 
     examples: int
@@ -83,13 +84,14 @@ def fine_tune(
 ) -> TrainingReport:
     """Fine-tune the model in ``start`` and save a complete, merged model with its tokenizer in ``into``.
 
-    With ``held_out`` lessons, and ``early_stop`` in the config, training ends when their loss has not fallen for ``patience``
-    epochs, and the weights of the best epoch are saved.
+    With ``held_out`` lessons, and ``early_stop`` in the config, training ends when their loss has not fallen for
+    ``patience`` epochs, and the weights of the best epoch are saved.
 
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
     −log π(answer | prompt) alone. ``into`` appears only when finished.
 
-    Under ``torchrun`` its processes share every step; the first of them saves and reports progress, all return the report.
+    Under ``torchrun`` its processes share every step; the first of them saves and reports progress, all return the
+    report.
 
     Raises:
         ConfigError: a step's comparisons cannot be divided among the processes.
@@ -213,7 +215,8 @@ def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
 
 @contextmanager
 def _tracking_in(folder: Path, *, clear: bool) -> Iterator[None]:
-    """TensorBoard would write beside the weights; it takes another place from the environment, when the trainer is made."""
+    """TensorBoard would write beside the weights; it takes another place from the environment, when the trainer is
+    made."""
     key = "TENSORBOARD_LOGGING_DIR"
     before = os.environ.get(key)
     if before is None and clear:

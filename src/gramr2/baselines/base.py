@@ -1,0 +1,43 @@
+"""What every baseline is, and what it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from gramr2.comparison import Comparison
+from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.judging.preference import PreferenceModel
+
+
+class Baseline(PreferenceModel, Protocol):
+    """A cheap preference model. Its decisions are those of ``gramr2.judging.preference.decided``."""
+
+    def margins(self, comparisons: Sequence[Comparison]) -> list[float]:
+        """Log-odds of A over B for each comparison; exchanging the responses changes the sign."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into an existing folder, as JSON and safetensors; ``gramr2.baselines.load`` reads it back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a baseline may use to be fitted or loaded.
+
+    Args:
+        model: the backbone's settings.
+        folder: the backbone, resolved; None resolves ``model`` when it is needed.
+        seed: of the folds, and of a training.
+        training: how the Bradley-Terry model is trained.
+        open: gives the loaded backbone, for who has it already; None loads it when it is needed.
+    """
+
+    model: ModelConfig
+    folder: Path | None = None
+    seed: int = 0
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    open: Callable[[], Any] | None = None
