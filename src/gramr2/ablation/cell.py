@@ -46,8 +46,8 @@ def run_cell(folder: Path) -> dict[str, Any]:
     config, kind = parse_config(spec["config"]), Kind(spec["kind"])
     test, shots = test_set(spec["test"], spec["limit"]), spec["shots"]
     started = time.monotonic()
-    if kind is Kind.BRADLEY_TERRY:
-        decisions = _bradley_terry(folder, config, test)
+    if kind is Kind.BASELINE:
+        decisions = _baseline(spec["variant"], folder, config, test)
     elif kind is Kind.PROMPTED:
         decisions = _judged(
             config.model.name, config, test, choose_shots(_data(config).seed, shots, config.seed) if shots else ()
@@ -124,19 +124,15 @@ def _judged(
     )
 
 
-def _bradley_terry(folder: Path, config: RunConfig, test: Sequence[LabeledComparison]) -> list[Decision]:
+def _baseline(name: str, folder: Path, config: RunConfig, test: Sequence[LabeledComparison]) -> list[Decision]:
+    from gramr2 import baselines
     from gramr2.backends.registry import resolve
-    from gramr2.training.bradley_terry import train_reward_model
 
     data = _data(config)
-    start = resolve(config.model.name, revision=config.model.revision)
-    seed = derive_seed(config.seed, "train", "bradley-terry")
-    model = train_reward_model(start, folder / "scratch", data.seed, config.training, config.model, seed=seed)
-    shutil.rmtree(folder / "scratch", ignore_errors=True)
-    # Of gold, which is drawn as the test set is; a seed may have been chosen to hold more ties.
-    ties = sum(item.label == "tie" for item in data.gold) / len(data.gold)
-    model.tie_share(data.pool, ties)
-    return model.compare([item.comparison for item in test])
+    backbone = resolve(config.model.name, revision=config.model.revision)
+    setting = baselines.Setting(config.model, backbone, config.seed, config.training)
+    fitted = baselines.fit(name, (*data.seed, *data.held_out), model=setting)
+    return fitted.compare([item.comparison for item in test], config.seed)
 
 
 def _pseudo_labels(run: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gramr2.baselines import BASELINES
 from gramr2.config import RunConfig, parse_config
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
@@ -30,8 +31,8 @@ class Kind(StrEnum):
     """a run of the loop, perhaps of no rounds"""
     PROMPTED = "prompted"
     """the untrained model, asked as it is, with ``shots`` examples in the prompt"""
-    BRADLEY_TERRY = "bradley-terry"
-    """a scalar reward model trained on the seed"""
+    BASELINE = "baseline"
+    """a cheap preference model fitted on the seed: the variant's name says which"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,14 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant("no-curriculum", "the loosest thresholds from the start, pool in random order", _no_curriculum),
         Variant("proving", "rationales from a preference-proving model in place of the judge's own", _proving),
         Variant("one-order", "the pool judged in its stored order only, with twice the votes", _one_order),
+        Variant("without-second-view", "pseudo-labels of the judge alone", _without_second_view),
+        Variant("without-rationale-loss", "rationales written, but only the verdict learnt", _without_rationale_loss),
+        Variant("without-verdict-loss", "the verdict learnt as one token of the answer", _without_verdict_loss),
         Variant("init-previous", "each round continues the last judge instead of the pretrained model", _init_previous),
         *(warm if base.warmup else []),
         *dropped,
         Variant("label-only-seed", "generative judge of labels alone, trained on the seed", _label_only_seed),
-        Variant("bradley-terry", "scalar reward model trained on the seed (TRL)", _seed_only, Kind.BRADLEY_TERRY),
+        *(Variant(name, f"the baseline {name}, fitted on the seed", _seed_only, Kind.BASELINE) for name in BASELINES),
         Variant("zero-shot", "the pretrained model as it is", _seed_only, kind=Kind.PROMPTED),
         Variant("few-shot", f"the pretrained model with {SHOTS} seed examples shown", _seed_only, Kind.PROMPTED, SHOTS),
         Variant(ORACLE, "trained on the true labels and rationales of seed and pool: the ceiling", _oracle),
@@ -156,6 +160,22 @@ def _one_order(raw: Raw) -> None:
     if pool["orders"] == "both":
         pool["orders"], pool["votes"] = "first", 2 * pool["votes"]
         pool["temperature"] = pool["temperature"] or 0.75
+
+
+def _without_second_view(raw: Raw) -> None:
+    raw["second_view"] = None
+    raw["filters"] = [each for each in raw["filters"] if each["kind"] != "second_view"]
+
+
+def _without_rationale_loss(raw: Raw) -> str | None:
+    if raw["judge"]["mode"] == "label":
+        return "the run itself has no rationales"
+    raw["training"]["rationale_weight"] = 0.0
+    return None
+
+
+def _without_verdict_loss(raw: Raw) -> None:
+    raw["training"]["verdict"]["weight"] = 0.0
 
 
 def _init_previous(raw: Raw) -> None:
