@@ -75,6 +75,17 @@ def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: 
     again = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
     assert [name for name in names if kept[name] != again[name]] == ["zero-shot"]
     assert next(iter(csv.DictReader((out / "ablation.csv").open()))) == rows[0]
+    assert "over test comparisons, not seeds (2000 resamples)" in (out / "ablation.md").read_text()
+    # Another reference asks for no new cell.
+    result = CliRunner().invoke(app, ["ablate", *map(str, command), "--reference", "seed-only", "--json"])
+    told = json.loads(result.stdout)
+    differences = {each["variant"]: each["difference"] for each in told["summaries"]}
+    assert [name for name, value in differences.items() if value is None] == ["seed-only"]
+    assert differences["full"]["low"] <= differences["full"]["value"] <= differences["full"]["high"]
+    assert 0 < differences["full"]["p_value"] <= 1
+    assert "marks" not in told["results"][0]
+    assert "--reference seed-only" in (out / "ablation.md").read_text()
+    assert again == {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
 
 
 @pytest.mark.slow
@@ -112,6 +123,14 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
         (["--domain", domain], "--test is needed"),
         (["--domain", domain, "--test", "lab:gold"], "also in data.gold"),
         (["--domain", domain, "--test", "lab:test", "--only", "ful"], "'ful' is not known: take some of full"),
+        (
+            ["--domain", domain, "--test", "lab:test", "--reference", "ful"],
+            "'ful' is not among the configurations: take",
+        ),
+        (
+            ["--domain", domain, "--test", "lab:test", "--only", "full,oracle", "--reference", "seed-only"],
+            "'seed-only' is not among the configurations: take one of full, oracle",
+        ),
     ):
         with pytest.raises(ConfigError, match=words):
             ablate("--out", tmp_path / "o", *arguments)

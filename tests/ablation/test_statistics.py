@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
+from gramr2.ablation.marks import Marks
+from gramr2.ablation.resampling import comparisons_for, two_way, visible_difference
 from gramr2.ablation.runner import BASE_BYTES, COPIES, jobs_that_fit
-from gramr2.ablation.statistics import mean, share_of_the_way, summarise
-from gramr2.ablation.tables import COLUMNS, account, write_tables
+from gramr2.ablation.statistics import Mean, discordant_share, mean, share_of_the_way, summarise
+from gramr2.ablation.tables import COLUMNS, account, html, markdown, write_tables
 from gramr2.ablation.variants import Variant
 
 RESULTS = [
@@ -53,22 +57,73 @@ def test_only_seeds_that_both_have_are_compared() -> None:
     assert (seed_only.accuracy.n, seed_only.difference.n) == (4, 3)
 
 
-def test_few_seeds_have_the_interval_over_comparisons() -> None:
-    # Full is right on 3 of 4 with each seed, seed-only on the same two: the difference per comparison is 0, 0, -1/2, -1/2.
-    marks = {("full", 1): "1110", ("full", 2): "1101", ("seed-only", 1): "1100", ("seed-only", 2): "1100"}
-    results = [
-        {"variant": name, "seed": seed, "accuracy": text.count("1") / 4, "correct": [mark == "1" for mark in text]}
-        for (name, seed), text in marks.items()
-    ]
+def marked(name: str, seed: int, right: str, clusters: str | None = None) -> dict[str, object]:
+    """A result whose judge was right where a «1» stands."""
+    ids = tuple(str(i) for i in range(len(right)))
+    marks = Marks(ids, tuple(clusters) if clusters else ids, tuple(each == "1" for each in right))
+    return {"variant": name, "seed": seed, "n": len(right), "accuracy": fmean(marks.right), "marks": marks}
+
+
+def test_where_cells_say_what_they_got_right_comparisons_are_resampled_too() -> None:
+    marks = {
+        ("full", 1): "1110" * 9,
+        ("full", 2): "1101" * 9,
+        ("seed-only", 1): "1100" * 9,
+        ("seed-only", 2): "1100" * 9,
+    }
+    results = [marked(name, seed, text) for (name, seed), text in marks.items()]
     full, seed_only = summarise(results, "full")
-    assert (full.accuracy.value, full.accuracy.n) == (0.75, 2)
-    assert (full.accuracy.low, full.accuracy.high) == (pytest.approx(0.75 - 3.182 * 0.289 / 2, abs=1e-3), 1.0)
+    assert (full.accuracy.value, full.accuracy.n, full.accuracy.p_value) == (0.75, 2, None)
+    assert full.accuracy.low is not None and full.accuracy.high is not None
+    assert 0.5 < full.accuracy.low < 0.7 < 0.8 < full.accuracy.high < 0.95
     assert seed_only.difference is not None
-    assert seed_only.difference.value == -0.25
-    assert seed_only.difference.low == pytest.approx(-0.25 - 3.182 * 0.289 / 2, abs=1e-3)
-    # With a third seed the seeds speak.
-    third = [{**each, "seed": 3, "accuracy": each["accuracy"]} for each in results if each["seed"] == 1]
-    assert summarise([*results, *third], "full")[1].difference == mean([-0.25] * 3)
+    expected = two_way([[0, 0, -1, 0] * 9, [0, 0, 0, -1] * 9], [str(i) for i in range(36)])
+    assert seed_only.difference == Mean(-0.25, expected.low, expected.high, 2, expected.p_value)
+    (turned, _), same = summarise(results, "seed-only"), seed_only.difference
+    assert turned.difference is not None and turned.difference.value == -same.value
+    # One cell without its marks, or with other comparisons: then the seeds speak.
+    for lost in (None, marked("full", 1, "1" * 35)["marks"]):
+        older = [{**results[0], "marks": lost}, *results[1:]]
+        assert summarise(older, "full")[1].difference == mean([-0.25, -0.25])
+
+
+def test_how_often_two_variants_differ_and_what_can_then_be_seen() -> None:
+    results = [marked("full", 1, "1100"), marked("full", 2, "1111"), marked("seed-only", 1, "1010")]
+    assert discordant_share(results, "full", "seed-only") == 0.5
+    assert discordant_share([*results, marked("seed-only", 2, "1111")], "full", "seed-only") == 0.25
+    assert discordant_share(results, "full", "oracle") is None
+    assert discordant_share(RESULTS, "full", "seed-only") is None
+    assert visible_difference(0.2, 628) == pytest.approx(0.05, abs=1e-3)
+    assert comparisons_for(0.05, 0.2) == 628
+    variants = [Variant(name, name, lambda raw: None) for name in ("full", "seed-only")]
+    told = account("T", summarise(results, "full"), variants, results, ["a note"], "gramr2 ablate")
+    assert told.notes[0] == (
+        "full and seed-only differ in being right on 50.0 % of the test comparisons: with one seed, 4 independent comparisons see a "
+        "difference of 99.0 points (80 % power, 5 % level), and 5 points take 1568."
+    )
+    assert "95 % bootstrap intervals over seeds and test comparisons (2000 resamples)" in told.provenance
+    one_seed = [marked("full", 1, "10" * 15, "aabbccddeeffgghhiijjkkllmmnnoo")]
+    told = account("T", summarise(one_seed, "full"), variants, one_seed, [], "gramr2 ablate")
+    assert "over test prompts, not seeds" in told.provenance
+    assert not told.notes
+    same = [marked("full", 1, "1100"), marked("seed-only", 1, "1100")]
+    told = account("T", summarise(same, "full"), variants, same, [], "gramr2 ablate")
+    assert told.notes == ["full and seed-only are right on the same of the 4 test comparisons."]
+
+
+def test_the_reference_is_named_in_the_table() -> None:
+    results = [
+        marked(name, seed, text) for seed in (1, 2) for name, text in (("full", "1110" * 9), ("seed-only", "1100" * 9))
+    ]
+    variants = [Variant(name, name, lambda raw: None) for name in ("full", "seed-only")]
+    told = account("T", summarise(results, "seed-only"), variants, results, [], "gramr2 ablate", "seed-only")
+    page = markdown(told)
+    assert "| difference to seed-only, points |" in page
+    assert re.search(r"\| full \| 2 \| 75.0 % \([^|]*\) \| \+25.0 \(\+1\d\.\d to \+\d\d\.\d, p < 0.001\) \|", page), (
+        page
+    )
+    assert re.search(r"\| seed-only \| 2 \| 50.0 % \([^|]*\) \| – \|", page), page
+    assert "difference to seed-only, points" in html(told)
 
 
 def test_the_share_of_the_way() -> None:

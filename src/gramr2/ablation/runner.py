@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, TEST, test_set
-from gramr2.ablation.statistics import CORRECT, MIN_SEEDS
+from gramr2.ablation.marks import MARKS, read_marks
 from gramr2.ablation.variants import Prepared, Variant, prepare
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow
 from gramr2.errors import RunError
-from gramr2.judging.records import comparison_row, digest_of, labeled_row, read_jsonl
+from gramr2.judging.records import comparison_row, digest_of, labeled_row
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.observer import Observer
 from gramr2.selftraining.sources import read_labeled, read_unlabeled
@@ -133,17 +133,15 @@ def _outcome(plan: Plan, cells: Sequence[Path], failures: dict[str, str], skippe
     """What there is, a variant's seeds beside each other."""
     order = [each.name for each in plan.variants]
     finished = [folder for folder in cells if (folder / RESULT).exists()]
-    results = [_result(folder, with_correct=len(plan.seeds) < MIN_SEEDS) for folder in finished]
+    results = [_result(folder) for folder in finished]
     results.sort(key=lambda each: (order.index(each["variant"]), each["seed"]))
     return Outcome(results, failures, skipped, len(cells) - len(finished) - len(failures))
 
 
-def _result(folder: Path, with_correct: bool) -> dict[str, Any]:
-    """A finished cell's result, with what it got right where an interval needs it: that file is large."""
+def _result(folder: Path) -> dict[str, Any]:
+    """A finished cell's result, with what it got right."""
     result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    if with_correct:
-        result[CORRECT] = [row["label"] == row["truth"] for row in read_jsonl(folder / TEST)]
-    return result
+    return result | {MARKS: read_marks(folder / TEST)}
 
 
 def _fixed(plan: Plan) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""Means over seeds with intervals, and paired differences to the full method.
+"""Means over seeds with intervals, and paired differences to a reference variant.
 
-The unit is the seed: one draw of the labelled comparisons, the pool, and every random number. The test comparisons are the
-same for all cells, so the intervals speak of other seeds on this test set. Fewer than ``MIN_SEEDS`` seeds cannot say how much
-seeds differ; then the unit is the test comparison, and the intervals speak of other comparisons with these seeds.
+Where the cells say what they got right, comparison by comparison, seeds and test comparisons are both resampled, and the
+intervals speak of other seeds and other comparisons (``gramr2.ablation.resampling``). Else the unit is the seed: one draw of the
+labelled comparisons, the pool, and every random number; the intervals then speak of other seeds on this test set.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any
 
 from scipy.stats import t
 
+from gramr2.ablation.marks import MARKS, comparable
+from gramr2.ablation.resampling import two_way
+
 RESAMPLES = 5000
-MIN_SEEDS = 3
-"""below this a t interval over seeds is as wide as the scale: with two, 12.7 standard errors"""
-CORRECT = "correct"
-"""key of a result: whether each test comparison was judged right, in the order of the test set"""
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Mean of ``n`` seeds with its 95 % t interval: over seeds, where seeds are few over test comparisons, else None."""
+    """Mean of ``n`` seeds with its 95 % interval, None where there can be none; ``p_value`` of a difference, where it has one."""
 
     value: float
     low: float | None
     high: float | None
     n: int
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A variant over its seeds. ``difference`` is variant − full, paired by seed; None for the full method itself.
+    """A variant over its seeds. ``difference`` is variant − reference, paired by seed; None for the reference itself.
 
     ``kept``, ``label_accuracy`` and ``rationale_correct`` are of what the judge learnt from; ``lucky`` is the share of its right
     verdicts on the test set whose derivation is wrong, in the lab.
@@ -60,41 +60,22 @@ def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf
     return Mean(centre, max(low, centre - half), min(high, centre + half), len(values))
 
 
-def over_comparisons(results: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the intervals are over test comparisons: there are few seeds, and each result says what it got right."""
-    return len({each["seed"] for each in results}) < MIN_SEEDS and all(CORRECT in each for each in results)
-
-
-def _with_items(per_seed: Sequence[float], per_item: Sequence[Sequence[float]], low: float, high: float) -> Mean:
-    """Mean over seeds with the interval of the test comparisons' means over seeds.
+def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
+    """A summary per variant, in the order in which variants come.
 
     Args:
-        per_seed: a value per seed.
-        per_item: for each seed, a value per test comparison.
+        results: of the cells, with their ``Marks`` where comparisons are to be resampled too.
+        reference: name of the variant that the differences are to.
     """
-    items = mean([fmean(values) for values in zip(*per_item, strict=True)], low, high)
-    return Mean(fmean(per_seed), items.low, items.high, len(per_seed))
-
-
-def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
-    """A summary per variant, in the order in which variants come."""
     by_variant: dict[str, dict[int, Mapping[str, Any]]] = {}
     for each in results:
         by_variant.setdefault(each["variant"], {})[each["seed"]] = each
-    full = by_variant.get(reference, {})
-    few = over_comparisons(results)
+    base = by_variant.get(reference, {})
+    pooled = comparable(results)
     summaries = []
     for name, cells in by_variant.items():
-        shared = [seed for seed in cells if seed in full]
-        differences = [cells[seed]["accuracy"] - full[seed]["accuracy"] for seed in shared]
-        accuracies = [each["accuracy"] for each in cells.values()]
-        accuracy = mean(accuracies, 0.0, 1.0)
-        difference = mean(differences, -1.0, 1.0) if name != reference and differences else None
-        if few:
-            accuracy = _with_items(accuracies, [each[CORRECT] for each in cells.values()], 0.0, 1.0)
-            if difference:
-                paired = [[a - b for a, b in zip(cells[s][CORRECT], full[s][CORRECT], strict=True)] for s in shared]
-                difference = _with_items(differences, paired, -1.0, 1.0)
+        shared = [] if name == reference else [seed for seed in cells if seed in base]
+        pairs = [(cells[seed], base[seed]) for seed in shared]
 
         def average(key: str, cells: dict[int, Mapping[str, Any]] = cells) -> float | None:
             found = [each[key] for each in cells.values() if each.get(key) is not None]
@@ -103,8 +84,8 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
         summaries.append(
             Summary(
                 name,
-                accuracy,
-                difference,
+                _accuracy(list(cells.values()), pooled),
+                _difference(pairs, pooled) if pairs else None,
                 average("order_flip_rate"),
                 average("kept"),
                 average("kept_label_accuracy"),
@@ -113,6 +94,33 @@ def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summ
             )
         )
     return summaries
+
+
+def _accuracy(cells: Sequence[Mapping[str, Any]], pooled: bool) -> Mean:
+    values = [each["accuracy"] for each in cells]
+    if not pooled:
+        return mean(values, 0.0, 1.0)
+    found = two_way([each[MARKS].right for each in cells], cells[0][MARKS].clusters)
+    return Mean(fmean(values), found.low, found.high, len(cells))
+
+
+def _difference(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], pooled: bool) -> Mean:
+    values = [one["accuracy"] - other["accuracy"] for one, other in pairs]
+    if not pooled:
+        return mean(values, -1.0, 1.0)
+    changes = [[a - b for a, b in zip(x[MARKS].right, y[MARKS].right, strict=True)] for x, y in pairs]
+    found = two_way(changes, pairs[0][0][MARKS].clusters)
+    return Mean(fmean(values), found.low, found.high, len(pairs), found.p_value)
+
+
+def discordant_share(results: Sequence[Mapping[str, Any]], one: str, other: str) -> float | None:
+    """Share of the test comparisons that exactly one of two variants judges right, a mean over seeds; None without marks."""
+    found = {(each["variant"], each["seed"]): each for each in results}
+    seeds = [seed for name, seed in found if name == one and (other, seed) in found]
+    if not seeds or not comparable(results):
+        return None
+    pairs = [(found[one, seed][MARKS].right, found[other, seed][MARKS].right) for seed in seeds]
+    return fmean(a != b for x, y in pairs for a, b in zip(x, y, strict=True))
 
 
 def share_of_the_way(

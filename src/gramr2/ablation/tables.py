@@ -12,11 +12,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gramr2.ablation.statistics import Mean, Summary, over_comparisons, share_of_the_way
+from gramr2.ablation.marks import MARKS, comparable
+from gramr2.ablation.resampling import RESAMPLES, by_cluster, comparisons_for, visible_difference
+from gramr2.ablation.statistics import Mean, Summary, discordant_share, share_of_the_way
 from gramr2.ablation.variants import FULL, ORACLE, SEED_ONLY, Variant
 from gramr2.backends.hardware import versions
 from gramr2.reporting import plots
-from gramr2.reporting.text import percent
+from gramr2.reporting.text import p_value, percent
 from gramr2.selftraining.folder import write_text
 
 COLUMNS = (
@@ -34,17 +36,6 @@ COLUMNS = (
     "rationale_correct",
     "right_label_wrong_derivation",
 )
-HEADERS = (
-    "configuration",
-    "seeds",
-    "accuracy",
-    "difference to full, points",
-    "flips",
-    "kept",
-    "labels right",
-    "rationales right",
-    "right for a wrong reason",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +47,22 @@ class Account:
     meanings: Mapping[str, str]
     notes: Sequence[str]
     provenance: str
+    reference: str = FULL
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Of the table's columns."""
+        return (
+            "configuration",
+            "seeds",
+            "accuracy",
+            f"difference to {self.reference}, points",
+            "flips",
+            "kept",
+            "labels right",
+            "rationales right",
+            "right for a wrong reason",
+        )
 
 
 def account(
@@ -65,15 +72,17 @@ def account(
     results: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
     command: str,
+    reference: str = FULL,
 ) -> Account:
-    """Put the account together; the share of the way to the oracle is its first note where it can be computed.
+    """Put the account together; its first notes are the share of the way to the oracle, and what difference can be seen.
 
     Args:
         command: what makes the same figures again.
+        reference: the variant that the differences are to.
     """
     names = {each.name: each.meaning for each in variants}
-    found = [way] if (way := _way(results)) else []
-    return Account(title, summaries, names, [*found, *notes], _provenance(results, command))
+    found = [note for note in (_way(results), _power(results)) if note]
+    return Account(title, summaries, names, [*found, *notes], _provenance(results, command), reference)
 
 
 def write_tables(out: Path, told: Account, results: Sequence[Mapping[str, Any]]) -> list[Path]:
@@ -91,7 +100,7 @@ def write_tables(out: Path, told: Account, results: Sequence[Mapping[str, Any]])
 
 def markdown(told: Account) -> str:
     """The summary as a Markdown table with its notes."""
-    lines = [f"# {told.title}", "", f"| {' | '.join(HEADERS)} |", f"|{'---|' * len(HEADERS)}"]
+    lines = [f"# {told.title}", "", f"| {' | '.join(told.headers)} |", f"|{'---|' * len(told.headers)}"]
     lines += [f"| {' | '.join(cells(each))} |" for each in told.summaries]
     lines += ["", *(f"- {note}" for note in told.notes), "", told.provenance, ""]
     return "\n".join(lines)
@@ -125,10 +134,10 @@ def html(told: Account) -> str:
     ]
     return environment.get_template("ablation.html.j2").render(
         told=told,
-        headers=HEADERS,
+        headers=told.headers,
         rows=[cells(each) for each in told.summaries],
         accuracy=Markup(plots.forest(bars, "accuracy on the test set, %")),
-        differences=Markup(plots.forest(gaps, "difference to the full method, points", zero=True)) if gaps else None,
+        differences=Markup(plots.forest(gaps, f"difference to {told.reference}, points", zero=True)) if gaps else None,
     )
 
 
@@ -140,7 +149,10 @@ def _percents(each: Mean) -> str:
 def _points(each: Mean | None) -> str:
     if each is None:
         return "–"
-    bounds = "" if each.low is None or each.high is None else f" ({100 * each.low:+.1f} to {100 * each.high:+.1f})"
+    test = "" if each.p_value is None else f", {p_value(each.p_value)}"
+    bounds = (
+        "" if each.low is None or each.high is None else f" ({100 * each.low:+.1f} to {100 * each.high:+.1f}{test})"
+    )
     return f"{100 * each.value:+.1f}{bounds}"
 
 
@@ -155,11 +167,29 @@ def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
     return f"The full method goes {way[0]:.0%} of the way from seed-only to the oracle{bounds}."
 
 
+def _power(results: Sequence[Mapping[str, Any]]) -> str | None:
+    """What difference this many comparisons can see, from how often the full method and its seed judge differ."""
+    share = discordant_share(results, FULL, SEED_ONLY)
+    if share is None:
+        return None
+    n = len(results[0][MARKS].ids)
+    if not share:
+        return f"full and seed-only are right on the same of the {n} test comparisons."
+    return (
+        f"full and seed-only differ in being right on {percent(share)} of the test comparisons: with one seed, {n} independent "
+        f"comparisons see a difference of {100 * visible_difference(share, n):.1f} points (80 % power, 5 % level), and 5 points "
+        f"take {comparisons_for(0.05, share)}."
+    )
+
+
 def _provenance(results: Sequence[Mapping[str, Any]], command: str) -> str:
     sizes = sorted({each["n"] for each in results})
     n = " or ".join(map(str, sizes))
-    unit, paired = ("test comparisons, not seeds", "comparison") if over_comparisons(results) else ("seeds", "seed")
-    return (
-        f"{command}: n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are 95 % t intervals over {unit}, "
-        f"differences paired by {paired}. {versions()}."
-    )
+    if comparable(results):
+        unit = "prompts" if by_cluster(results[0][MARKS].clusters) else "comparisons"
+        seeds = {each["seed"] for each in results}
+        resampled = f"seeds and test {unit}" if len(seeds) > 1 else f"test {unit}, not seeds"
+        intervals = f"95 % bootstrap intervals over {resampled} ({RESAMPLES} resamples), differences paired by both"
+    else:
+        intervals = "95 % t intervals over seeds, differences paired by seed"
+    return f"{command}: n = {n} test comparisons; accuracy counts abstentions as wrong; intervals are {intervals}. {versions()}."

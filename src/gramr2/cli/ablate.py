@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def ablate(
         int | None, typer.Option("--limit", min=1, help="Test comparisons, the same for all cells.")
     ] = None,
     only: Annotated[str | None, typer.Option("--only", help="Configurations to run, with commas between.")] = None,
+    reference: Annotated[str, typer.Option("--reference", help="Configuration that the differences are to.")] = "full",
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Cells at once; default: what cores and memory allow.")
     ] = None,
@@ -37,9 +39,10 @@ def ablate(
 ) -> None:
     """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
+    from gramr2.ablation.marks import MARKS
     from gramr2.ablation.runner import Outcome, Plan, run_plan
-    from gramr2.ablation.statistics import CORRECT, summarise
-    from gramr2.ablation.tables import HEADERS, Account, account, cells, write_tables
+    from gramr2.ablation.statistics import summarise
+    from gramr2.ablation.tables import Account, account, cells, write_tables
     from gramr2.ablation.variants import FULL, variants_for
 
     base = _base(domain)
@@ -56,21 +59,26 @@ def ablate(
         if unknown:
             raise ConfigError(f"--only {unknown[0]!r} is not known: take some of {', '.join(v.name for v in variants)}")
         variants = [each for each in variants if each.name in wanted]
+    names = [each.name for each in variants]
+    # Without the full method there is nothing to compare to, unless something is named.
+    if reference not in names and reference != FULL:
+        raise ConfigError(f"--reference {reference!r} is not among the configurations: take one of {', '.join(names)}")
     _refuse_overlong(base, test, limit)
     plan = Plan(base, variants, range(1, seeds + 1), test, limit, keep_models)
     # A terminated ablation takes its cells with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     command = _command(domain=domain, seeds=seeds, test=test, limit=limit, only=only)
+    command += f" --reference {reference}" if reference != FULL else ""
 
     def tabled(outcome: Outcome) -> tuple[Account, list[Path]]:
         notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
         notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
         if outcome.unfinished:
             notes.append(f"{outcome.unfinished} cells are not finished: the same command goes on.")
-        told = account(
-            f"Ablation on {domain}", summarise(outcome.results, FULL), variants, outcome.results, notes, command
-        )
+        summaries = summarise(outcome.results, reference)
+        title = f"Ablation on {domain}"
+        told = account(title, summaries, variants, outcome.results, notes, command, reference)
         return told, write_tables(out, told, outcome.results)
 
     outcome = run_plan(plan, out, jobs or _jobs(base), Bars(quiet or as_json), on_outcome=tabled)
@@ -79,12 +87,14 @@ def ablate(
         raise RunError(f"no cell has a result; the first reason: {reasons[0]}")
     told, paths = tabled(outcome)
     if as_json:
-        results = [{key: value for key, value in each.items() if key != CORRECT} for each in outcome.results]
-        say(json.dumps({"results": results, "notes": list(told.notes), "files": [str(path) for path in paths]}))
+        results = [{key: value for key, value in each.items() if key != MARKS} for each in outcome.results]
+        summaries = [asdict(each) for each in told.summaries]
+        files = [str(path) for path in paths]
+        say(json.dumps({"results": results, "summaries": summaries, "notes": list(told.notes), "files": files}))
     else:
         grid = Table(title=told.title)
-        for name in HEADERS:
-            grid.add_column(name, justify="left" if name == HEADERS[0] else "right")
+        for name in told.headers:
+            grid.add_column(name, justify="left" if name == told.headers[0] else "right")
         for each in told.summaries:
             grid.add_row(*cells(each))
         show(grid)

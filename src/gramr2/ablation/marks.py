@@ -1,0 +1,61 @@
+"""What each cell got right, comparison by comparison, without the rationales that stand in the same file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+MARKS = "marks"
+"""key of a result under which its ``Marks`` stand"""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The test comparisons in order: their ids, their clusters, and whether each was judged right; an abstention is not right.
+
+    Comparisons with one cluster are not independent; one without a group is a cluster of its own.
+    """
+
+    ids: tuple[str, ...]
+    clusters: tuple[str, ...]
+    right: tuple[bool, ...]
+
+
+def read_marks(file: Path) -> Marks | None:
+    """The marks in a cell's ``test.jsonl``; None where it is missing or lacks them. A file that is unchanged is read once."""
+    try:
+        state = file.stat()
+    except FileNotFoundError:
+        return None
+    return _read(file, state.st_mtime_ns, state.st_size)
+
+
+def comparable(results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all results say what they got right, on the same comparisons."""
+    found: list[Marks | None] = [each.get(MARKS) for each in results]
+    first = found[0] if found else None
+    return first is not None and all(each is not None and each.ids == first.ids for each in found)
+
+
+@lru_cache(maxsize=4096)
+def _read(file: Path, changed: int, size: int) -> Marks | None:
+    ids: list[str] = []
+    clusters: list[str] = []
+    right: list[bool] = []
+    with file.open(encoding="utf-8") as lines:
+        # A line at a time: with its votes a cell's file is large, and there are many cells.
+        for line in lines:
+            row = json.loads(line)
+            if "truth" not in row:
+                return None
+            # All cells have the same ids, so one copy of each is enough.
+            ids.append(sys.intern(row["id"]))
+            group = row.get("group")
+            clusters.append(sys.intern(f"group {group}" if group is not None else f"alone {row['id']}"))
+            right.append(row["label"] == row["truth"])
+    return Marks(tuple(ids), tuple(clusters), tuple(right)) if ids else None
