@@ -64,7 +64,8 @@ def test_groups_stay_together_when_the_strength_is_chosen() -> None:
     copied = np.repeat(rows, 4, axis=0)
     alone = [labeled(f"{i}", item.label) for i, item in enumerate(x for x in items for _ in range(4))]
     grouped = [
-        labeled(f"{i}", item.label, group=item.comparison.id) for i, item in enumerate(x for x in items for _ in range(4))
+        labeled(f"{i}", item.label, group=item.comparison.id)
+        for i, item in enumerate(x for x in items for _ in range(4))
     ]
     assert fit_logistic(copied, alone, 0).strength >= 100 * fit_logistic(copied, grouped, 0).strength
 

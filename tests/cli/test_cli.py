@@ -126,10 +126,13 @@ def test_the_table_of_a_run_fits_a_window_and_a_file(stage: str) -> None:
     pool = {"judged": 5000, "kept": 500, "dropped": {}}
     rows = [{"round": 0, "stage": "seed", "gold": gold, "pool": pool | {"judged": 0}}]
     rows += [{"round": 10, "stage": stage, "gold": gold, "pool": pool, "verdict": "rolled back"}]
+    baselines = {"frozen-features": {"gold": gold}, "bag-of-words": {"left_out": "why"}}
     for width in (80, 1000):
         to = Console(file=io.StringIO(), width=width)
-        to.print(table(rows))
+        to.print(table(rows, baselines))
         text = to.file.getvalue()  # type: ignore[attr-defined]
+        assert "frozen-features" in text
+        assert "bag-of-words" not in text
         assert "rolled back" in text
         assert "99.9–100.0" in text
         assert "…" not in text
@@ -220,7 +223,9 @@ def test_train_report_and_inspect(cli, tmp_path: Path) -> None:
     code, text, _ = cli("train", str(tmp_path / "run.yaml"), "--out", run_folder)
     assert "1 (round)" not in text
     assert "0 (seed)" in text
-    assert "report" in text
+    assert all(name in text for name in ("report", "longer", "bag-of-words", "frozen-features"))
+    assert "Warning: Gold is too small" in text
+    assert set(result["baselines"]) == {"longer", "bag-of-words", "frozen-features"}
     code, text, _ = cli("report", run_folder, "--json", "--out", str(tmp_path / "x.html"))
     assert (code, json.loads(text)) == (0, {"report": str(tmp_path / "x.html")})
     code, text, _ = cli("inspect", run_folder, "--round", "1", "--dropped-by", "rationale", "--limit", "1")
