@@ -94,3 +94,15 @@ def test_a_run_that_finds_rationales_for_its_seed_has_all_variants() -> None:
     for name in ("label-only", "label-only-seed", "proving"):
         made = found[name]
         assert not isinstance(made, str) and made.config.rationale.own_for_seed == 0
+
+
+def test_only_a_run_with_a_warm_up_is_varied_without_it() -> None:
+    assert "without-warm-up" not in VARIANTS
+    base = parse_config(BASE.model_dump(mode="json") | {"warmup": "pairs"})
+    variants = {each.name: each for each in variants_for(base)}
+    made = prepare(base, variants["without-warm-up"], 1)
+    assert isinstance(made, Prepared)
+    full = prepare(base, variants["full"], 1)
+    assert isinstance(full, Prepared)
+    assert full.config.warmup is not None
+    assert made.config == full.config.model_copy(update={"warmup": None})

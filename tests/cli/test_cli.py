@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from gramr2.backends import registry
 from gramr2.cli.console import say
 from gramr2.cli.main import app, run
-from gramr2.cli.train import table
+from gramr2.cli.train import baseline_table, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,13 +127,13 @@ def test_the_table_of_a_run_fits_a_window_and_a_file(stage: str) -> None:
     pool = {"judged": 5000, "kept": 500, "dropped": {}}
     rows = [{"round": 0, "stage": "seed", "gold": gold, "pool": pool | {"judged": 0}}]
     rows += [{"round": 10, "stage": stage, "gold": gold, "pool": pool, "verdict": "rolled back"}]
-    baselines = {"frozen-features": {"gold": gold}, "bag-of-words": {"left_out": "why"}}
+    test = {"difference": -0.999, "low": -1.0, "high": -0.998, "p_value": 0.0001}
     for width in (80, 1000):
         to = Console(file=io.StringIO(), width=width)
-        to.print(table(rows, baselines))
+        to.print(table(rows))
+        to.print(baseline_table({"frozen-features": {"gold": gold}}, {"frozen-features": test}))
         text = to.file.getvalue()  # type: ignore[attr-defined]
-        assert "frozen-features" in text
-        assert "bag-of-words" not in text
+        assert re.search("frozen-features .* -99.9 .*-100.0 to -99.8 .* p < 0.001", text)
         assert "rolled back" in text
         assert "99.9–100.0" in text
         assert "…" not in text

@@ -78,6 +78,13 @@ def child(config: dict[str, Any], folder: Path, kill_at: int, log: Path) -> None
 
                 return super().train(start, into, job, model, counted)
 
+            def warm_up(self, start, into, job, model, progress):  # type: ignore[no-untyped-def]
+                def counted(done: int, total: int) -> None:
+                    steps.step("training step warmup")
+                    progress(done, total)
+
+                return super().warm_up(start, into, job, model, counted)
+
         engine = Counting(parse_config(config))
     SelfTraining(parse_config(config), folder, engine=engine).run()
 
@@ -88,7 +95,8 @@ def main() -> None:
     config = json.loads(Path(sys.argv[1]).read_text())
     if config["model"] != "scripted":
         import gramr2.backends.transformers
-        import gramr2.training.sft  # noqa: F401
+        import gramr2.training.sft
+        import gramr2.training.warmup  # noqa: F401
     for line in sys.stdin:
         folder, kill_at, log = line.split()
         pid = os.fork()

@@ -17,6 +17,7 @@ from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import extract
 from gramr2.judgment import FinishReason
 from gramr2.selftraining.engine import TrainingJob
+from gramr2.training.texts import WarmupJob, WarmupReport
 
 
 def longer(request: GenerationRequest, seed: int) -> Completion:
@@ -58,6 +59,7 @@ class ScriptedEngine:
         self.scripts = scripts or {}
         self.trained: list[tuple[Path, list[LabeledComparison]]] = []
         self.jobs: list[TrainingJob] = []
+        self.warmed: list[tuple[Path, WarmupJob]] = []
         self.asked = 0
 
     def backbone(self, model: ModelConfig) -> Path:
@@ -83,3 +85,13 @@ class ScriptedEngine:
         (scratch / "config.json").write_text(json.dumps([start.name, [item.comparison.id for item in job.items]]))
         progress(1, 1)
         scratch.rename(into)
+
+    def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
+        self.warmed.append((start, job))
+        scratch = into.with_name("model.tmp")
+        scratch.mkdir(parents=True)
+        (scratch / "config.json").write_text(json.dumps([start.name, [text.answer for text in job.texts]]))
+        progress(1, 1)
+        scratch.rename(into)
+        held_out = len(job.held_out)
+        return WarmupReport(len(job.texts), 0, 10 * len(job.texts), 1, 1.0, held_out, 2.0, 1.5)

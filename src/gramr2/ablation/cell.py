@@ -1,6 +1,8 @@
-"""One cell of an ablation, a variant with a seed, in a process of its own: train, judge the test set, write what came out.
+"""One cell of an ablation, a variant with a seed, in a process of its own: train, judge the test set, write what
+came out.
 
-``python -m gramr2.ablation.cell FOLDER`` continues what it finds there; ``result.json`` appears when the cell is finished.
+``python -m gramr2.ablation.cell FOLDER`` continues what it finds there; ``result.json`` appears when the cell is
+finished.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from gramr2.errors import GramrError
 from gramr2.evaluation.metrics import evaluate
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import comparison_row, decision_row, write_jsonl
+from gramr2.judging.saved import PROMPT_FILE, load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
 from gramr2.lab.audit import audit
@@ -75,7 +79,8 @@ def run_cell(folder: Path) -> dict[str, Any]:
     }
     write_json(folder / RESULT, result)
     if not spec["keep"]:
-        for model in [*folder.glob("run/rounds/*/model"), folder / "run" / "proving", folder / "run" / "judge"]:
+        models = (folder / "run" / name for name in ("proving", "warmup/model", "judge"))
+        for model in [*folder.glob("run/rounds/*/model"), *models]:
             shutil.rmtree(model, ignore_errors=True)
     return result
 
@@ -111,7 +116,10 @@ def _judged(
         trust_remote_code=config.model.trust_remote_code,
         chat_template_options=config.model.chat_template_options,
     )
-    return Judge(backend, template_of(config, shots), sampling_of(config.judge.gold)).judge(
+    template = template_of(config, shots)
+    if (backend.folder / PROMPT_FILE).is_file():
+        template = replace(template, readings=load_template(backend.folder).readings)
+    return Judge(backend, template, sampling_of(config.judge.gold)).judge(
         [item.comparison for item in test], seed=derive_seed(config.seed, "test")
     )
 

@@ -60,6 +60,7 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant(f"without-{each.kind}", f"the {each.kind} filter left out", _without(each.kind))
         for each in base.filters
     ]
+    warm = [Variant("without-warm-up", "every training starts from the pretrained model as it is", _without_warm_up)]
     return [
         Variant(FULL, "the full method", lambda raw: None),
         Variant(SEED_ONLY, "no self-training: the judge trained on the seed", _seed_only),
@@ -70,6 +71,7 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant("proving", "rationales from a preference-proving model in place of the judge's own", _proving),
         Variant("one-order", "the pool judged in its stored order only, with twice the votes", _one_order),
         Variant("init-previous", "each round continues the last judge instead of the pretrained model", _init_previous),
+        *(warm if base.warmup else []),
         *dropped,
         Variant("label-only-seed", "generative judge of labels alone, trained on the seed", _label_only_seed),
         Variant("bradley-terry", "scalar reward model trained on the seed (TRL)", _seed_only, Kind.BRADLEY_TERRY),
@@ -158,6 +160,10 @@ def _one_order(raw: Raw) -> None:
 
 def _init_previous(raw: Raw) -> None:
     raw["init"] = "previous"
+
+
+def _without_warm_up(raw: Raw) -> None:
+    raw["warmup"] = None
 
 
 def _without(kind: str) -> Callable[[Raw], None]:

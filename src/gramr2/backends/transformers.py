@@ -1,7 +1,8 @@
 """The transformers backend: every prompt is prefilled once, and its k votes are sampled from the shared cache.
 
 ``generate()`` of the library repeats a prompt k times and reads no label probabilities. Here the tokens that all prompts
-begin with (the rules) are computed once per call, every prompt once, and only then the cache rows are repeated for the votes.
+begin with (the rules) are computed once per call, every prompt once, and only then the cache rows are repeated for
+the votes.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class TransformersBackend:
         batching: Batching | None = None,
         adapter: Path | None = None,
     ) -> None:
-        folder = resolve(str(model), revision=revision)
+        self.folder = folder = resolve(str(model), revision=revision)
         speaks = adapter if adapter and (adapter / "tokenizer_config.json").is_file() else folder
         keep_freed_memory()
         self.device = choose_device(device)
@@ -146,7 +147,8 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token. Like lengths share a pass."""
+        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token. Like lengths share
+        a pass."""
         prompts = [self.encoder.prompt(request.messages) for request in requests]
         answers = [self.encoder.fragment(request.text) for request in requests]
         limits = Limits(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)

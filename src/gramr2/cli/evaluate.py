@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
-from gramr2.cli.judge import Close, Mode, Model, Orders, Temperature, Tokens, Votes
+from gramr2.cli.judge import Close, Mode, Model, Orders, Temperature, Tokens, Verdict, Votes
 from gramr2.cli.opening import given, open_baseline, open_judge
 from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError
@@ -37,6 +37,7 @@ def evaluate(
     max_new_tokens: Tokens = 256,
     close: Close = False,
     mode: Mode = None,
+    verdict: Verdict = None,
     probes: Annotated[
         bool, typer.Option("--probe", help="Also ask how far the verdict follows the rationale when that is changed.")
     ] = False,
@@ -60,6 +61,7 @@ def evaluate(
         "max_new_tokens": max_new_tokens,
         "close": close,
         "mode": mode,
+        "verdict": verdict,
     }
     baseline = open_baseline(model, given(**how) | {"--probe": probes})
     comparisons = [item.comparison for item in items]

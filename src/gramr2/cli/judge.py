@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import given, open_baseline, open_judge, require
+from gramr2.judgment import Decision, Outcome
 from gramr2.reporting.text import percent
 
 Model = Annotated[
@@ -33,6 +36,26 @@ Close = Annotated[
     ),
 ]
 Mode = Annotated[str | None, typer.Option("--mode", help="reason or label; default: what the model was trained for.")]
+Verdict = Annotated[
+    str | None,
+    typer.Option(
+        "--verdict",
+        help="direct (at the prompt's end), reasoned, or both; default: as the judge was trained, both for other models.",
+    ),
+]
+
+
+def failures(decisions: Sequence[Decision]) -> str:
+    """How votes failed where a judge abstained, in one sentence that says what to change."""
+    votes = [vote for decision in decisions if decision.label is None for vote in decision.judgments]
+    counts = Counter(vote.outcome for vote in votes if vote.outcome.label is None)
+    told = ", ".join(f"{count} votes {outcome.value}" for outcome, count in counts.most_common())
+    remedies = {
+        Outcome.TRUNCATED: "raise --max-new-tokens, read the verdict of what was cut with --close, or take --verdict direct",
+        Outcome.UNPARSEABLE: "no verdict was written: take a judge that was trained, or --verdict direct",
+        Outcome.ERROR: next((vote.error for vote in votes if vote.error), None) or "the model failed",
+    }
+    return f"{told}; {remedies[counts.most_common(1)[0][0]]}" if counts else "an order gave no verdict"
 
 
 def judge(
@@ -47,6 +70,7 @@ def judge(
     max_new_tokens: Tokens = 256,
     close: Close = False,
     mode: Mode = None,
+    verdict: Verdict = None,
     on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
     on_overlong: Annotated[str, typer.Option("--on-overlong", help="refuse or drop.")] = "refuse",
     quiet: Quiet = False,
@@ -68,6 +92,7 @@ def judge(
         "max_new_tokens": max_new_tokens,
         "close": close,
         "mode": mode,
+        "verdict": verdict,
     }
     baseline = open_baseline(model, given(**how) | {"--on-overlong": on_overlong != "refuse"})
     names: set[str] = set()
@@ -96,6 +121,8 @@ def judge(
     if as_json:
         say(json.dumps(summary))
     elif not quiet:
+        if len(decided) < len(decisions):
+            say(f"why not: {failures(decisions)}")
         say(
             f"{len(decided)} of {len(decisions)} decided, order flips {percent(summary['order_flip_rate'])}"  # type: ignore[arg-type]
             f"{f', {len(names)} over-long dropped' if names else ''}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gramr2.baselines import BASELINES, Baseline
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, Orders, Sampling
-from gramr2.judging.saved import load_template
+from gramr2.judging.saved import PROMPT_FILE, load_template
 from gramr2.judging.scripted import scripted
-from gramr2.judging.template import JudgeMode
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import BOTH, DIRECT, REASONED
 
 
 def open_judge(
@@ -21,11 +23,14 @@ def open_judge(
     max_new_tokens: int,
     close: bool,
     mode: str | None,
+    verdict: str | None = None,
 ) -> Judge:
     """A scripted judge, a remote one, or a transformers model, from the flags that the commands share.
 
     A judge that gramr2 trained brings the prompt it was trained with (mode and principles); other models get the default
-    one. ``mode`` overrides. Without a temperature one vote is greedy and several are sampled at 0.75.
+    one. ``mode`` overrides, and ``verdict`` says where verdicts are read: a trained judge brings that along too, and
+    of an untrained model both readings count, so that it decides even where it does not come to the end of a
+    rationale. Without a temperature one vote is greedy and several are sampled at 0.75.
 
     Raises:
         ConfigError: a flag has a value that is not known.
@@ -45,16 +50,30 @@ def open_judge(
         raise ConfigError(
             f"{model} is a baseline, which gramr2 judge and gramr2 eval take: give a model that judges here"
         )
+    if verdict is not None:
+        require(verdict, ("direct", "reasoned", "both"), "--verdict")
     if model.startswith("scripted:"):
-        return Judge(scripted(model.removeprefix("scripted:")), load_template(None, mode), sampling)
+        return Judge(scripted(model.removeprefix("scripted:")), _read(load_template(None, mode), verdict), sampling)
     if model.startswith("openai:"):
         from gramr2.backends.openai import OpenAIBackend
 
-        return Judge(OpenAIBackend(model.removeprefix("openai:")), load_template(None, mode), sampling)
+        return Judge(OpenAIBackend(model.removeprefix("openai:")), _read(load_template(None, mode), verdict), sampling)
     from gramr2.backends.registry import resolve
     from gramr2.backends.transformers import TransformersBackend
 
-    return Judge(TransformersBackend(model), load_template(resolve(model), mode), sampling)
+    folder = resolve(model)
+    template = load_template(folder, mode)
+    if verdict is None and not (folder / PROMPT_FILE).is_file():
+        verdict = "both"
+    return Judge(TransformersBackend(model), _read(template, verdict), sampling)
+
+
+def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
+    """The template with another reading, where one is asked for; a judge that was trained to be read both ways keeps
+    its weights."""
+    weights = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}.get(verdict or "")
+    fits = weights is None or weights.asked == template.readings.asked
+    return template if fits or weights is None else replace(template, readings=weights)
 
 
 def open_baseline(model: str, given: Mapping[str, bool]) -> Baseline | None:
@@ -79,7 +98,14 @@ def open_baseline(model: str, given: Mapping[str, bool]) -> Baseline | None:
 
 
 def given(
-    *, votes: int, orders: str, temperature: float | None, max_new_tokens: int, close: bool, mode: str | None
+    *,
+    votes: int,
+    orders: str,
+    temperature: float | None,
+    max_new_tokens: int,
+    close: bool,
+    mode: str | None,
+    verdict: str | None,
 ) -> dict[str, bool]:
     """Which of the flags that say how a judge judges have another value than the default."""
     return {
@@ -89,6 +115,7 @@ def given(
         "--max-new-tokens": max_new_tokens != 256,
         "--close": close,
         "--mode": mode is not None,
+        "--verdict": verdict is not None,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
 from gramr2.cli.opening import open_judge, require
 from gramr2.reporting.text import duration, percent
 
@@ -43,6 +43,7 @@ def rank(
     max_new_tokens: Tokens = 256,
     close: Close = False,
     mode: Mode = None,
+    verdict: Verdict = None,
     on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -72,6 +73,7 @@ def rank(
         max_new_tokens=max_new_tokens,
         close=close,
         mode=mode,
+        verdict=verdict,
     )
     largest = [(longest(each), "") for each in sets]
     refuse(overlong(judge.backend, judge.template, largest, new_tokens=max_new_tokens), len(sets), data)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
 from gramr2.cli.opening import open_judge, require
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
@@ -60,6 +60,7 @@ def score(
     max_new_tokens: Tokens = 256,
     close: Close = False,
     mode: Mode = None,
+    verdict: Verdict = None,
     on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -90,6 +91,7 @@ def score(
         max_new_tokens=max_new_tokens,
         close=close,
         mode=mode,
+        verdict=verdict,
     )
     bars = Bars(quiet or as_json)
     bare = [item for item in items if not item.references and item.id not in banks]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import say, set_up_logging, stderr
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Votes
+from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
 from gramr2.cli.opening import open_judge
 from gramr2.errors import ConfigError, MissingDependencyError
 from gramr2.judging.judge import Judge
@@ -48,6 +48,7 @@ def serve(
     max_new_tokens: Tokens = 256,
     close: Close = False,
     mode: Mode = None,
+    verdict: Verdict = None,
 ) -> None:
     """Serve a judge: /v1/judge, /v1/rank, /v1/score, /get_reward; documentation at /docs, metrics at /metrics."""
     set_up_logging(quiet=False)
@@ -83,6 +84,7 @@ def serve(
             max_new_tokens=max_new_tokens,
             close=close,
             mode=mode,
+            verdict=verdict,
         )
         say(f"ready: {judge.backend.id}", to=stderr)
         return judge

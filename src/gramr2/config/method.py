@@ -70,8 +70,9 @@ class RationaleConfig(Section):
     unconditional_prompt: str = Field(default="Compare two responses.", min_length=1)
     """prompt of the term log π(z) in the proof score and in the specific filter; the paper does not state it"""
     own_for_seed: int = Field(default=0, ge=0)
-    """for seed comparisons without a rationale, the pretrained model casts this many votes in each order, and the best rationale
-    that reaches the known label is learnt (rejection sampling, as in STaR, arXiv 2203.14465); for models that judge already"""
+    """for seed comparisons without a rationale, the pretrained model casts this many votes in each order, and the
+    best rationale that reaches the known label is learnt (rejection sampling, as in STaR, arXiv 2203.14465); for
+    models that judge already"""
     proving: ProvingConfig = Field(default_factory=ProvingConfig)
     """settings for source: proving"""
 
@@ -89,13 +90,30 @@ class RationaleConfig(Section):
         return self
 
 
+class SecondViewConfig(Section):
+    """A cheap model of other features, fitted on the seed, whose word counts in the pseudo-labels. A plain string is
+    its ``name``."""
+
+    name: Literal["frozen-features", "bag-of-words"] = "frozen-features"
+    """frozen-features: Bradley-Terry on the backbone's hidden states · bag-of-words: on words and surface features"""
+    weight: float = Field(default=1.0, ge=0)
+    """what its margin counts beside the judge's, both in units of their spread over the slice; 0 leaves it to the
+    second_view filter"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
 class CurriculumConfig(Section):
     """Which part of the pool a round judges. How strict a round is stands with each filter's threshold."""
 
     per_round: int | None = Field(default=None, gt=0)
     """comparisons a round takes, none of them twice; the default judges the whole pool in every round"""
     order: Literal["random", "easy_first"] = "random"
-    """random, or those first of which the last judge is surest without a rationale (costs a prefill per order and comparison)"""
+    """random, or those first of which the last judge is surest without a rationale (costs a prefill per order and
+    comparison)"""
 
     @model_validator(mode="after")
     def _order_matters(self) -> CurriculumConfig:
@@ -120,7 +138,8 @@ class AlarmsConfig(Section):
 
 
 class GuardsConfig(Section):
-    """The gold gate: a round whose judge is significantly worse than the one in force, or than the seed judge, is rolled back."""
+    """The gold gate: a round whose judge is significantly worse than the one in force, or than the seed judge, is
+    rolled back."""
 
     test: Literal["mcnemar", "bootstrap"] = "mcnemar"
     """exact McNemar test, or the paired bootstrap interval over groups"""

@@ -13,9 +13,10 @@ from pydantic import Field, model_validator
 from gramr2.config.data import DataConfig
 from gramr2.config.filters import FilterConfig, default_stack
 from gramr2.config.judge import JudgeConfig
-from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig
+from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig, SecondViewConfig
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.config.warmup import WarmupConfig
 
 _NEEDS_RATIONALES = ("rationale", "support", "specific")
 
@@ -36,12 +37,16 @@ class RunConfig(Section):
     """prompt and sampling"""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     """fine-tuning"""
+    warmup: WarmupConfig | None = None
+    """next-token training on the pool's texts before all else; none unless named"""
     rounds: int = Field(default=1, ge=0)
     """self-training rounds; 0 trains on the seed alone"""
     init: Literal["backbone", "previous"] = "backbone"
     """where each round's training starts"""
     rationale: RationaleConfig = Field(default_factory=RationaleConfig)
     """who writes the rationales"""
+    second_view: SecondViewConfig | None = None
+    """a cheap model fitted on the seed that helps to label the pool; none unless named"""
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     """which part of the pool a round judges"""
     filters: tuple[FilterConfig, ...] = Field(default_factory=default_stack)
@@ -78,6 +83,8 @@ class RunConfig(Section):
     def _possible(self) -> RunConfig:
         if self.rounds and not self.data.pool:
             raise ValueError("rounds of self-training need data.pool: name unlabelled data or set rounds: 0")
+        if self.warmup and not self.data.pool:
+            raise ValueError("warmup learns from data.pool: name unlabelled data there or remove warmup")
         kinds = [f.kind for f in self.filters]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"filters: each kind may stand once, got {', '.join(kinds)}")

@@ -67,6 +67,9 @@ class VerdictConfig(Section):
     symmetric: bool = True
     """one loss on the two orders together (A and B of the second exchanged, averaged in log space), which cannot be lowered by
     following the position, plus half of each order's own; false: each order's own alone"""
+    format: float = Field(default=0.1, ge=0)
+    """weight of the language-model loss on a direct answer: its label has the loss above, so that this one teaches
+    the tags around it; at 1 the tags, wrong at first, drown the label's gradient"""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """share of the target spread evenly over the three labels"""
     soft: bool = False

@@ -14,7 +14,7 @@ from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
-from gramr2.reporting.text import PROBES, number, p_value, percent
+from gramr2.reporting.text import PROBES, number, p_value, percent, warm_up_line
 from gramr2.selftraining.folder import write_text
 
 
@@ -67,6 +67,7 @@ def render(view: RunView) -> str:
     )
     return environment.get_template("report.html.j2").render(
         view=view,
+        warmup=warm_up_line(view.warmup) if view.warmup else None,
         rows=[each.metrics for each in measured],
         titles=[each.title for each in measured],
         longer=view.longer,

@@ -40,7 +40,8 @@ class RoundView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as it stands: its resolved config, its rounds in order, and what always choosing the longer response would get.
+    """A run as it stands: its resolved config, its rounds in order, what always choosing the longer response would get, and
+    what a warm-up did.
 
     ``baselines`` are the records of ``baselines.json``; ``last`` is what a finished run says of itself as a whole.
     """
@@ -49,6 +50,7 @@ class RunView:
     config: Row
     rounds: tuple[RoundView, ...]
     longer: float | None = None
+    warmup: Row | None = None
     baselines: Row = field(default_factory=dict)
     last: Row = field(default_factory=dict)
 
@@ -92,13 +94,14 @@ def read_run(path: Path) -> RunView:
         numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if each.name.isdigit())
         rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
         summary, baselines = _record(path / "data.json"), _record(path / "baselines.json")
+        warmup = _record(path / "warmup" / "report.json") or None
         lines = _rows(path / "metrics.jsonl")
     except (ValueError, yaml.YAMLError) as error:
         raise RunError(f"{path}: a file of this run cannot be read: {error}") from error
     longer = summary.get("gold", {}).get("longer_response_accuracy")
     keys = ("against_baselines", "warnings")
     last = {key: lines[-1][key] for key in keys if key in lines[-1]} if lines else {}
-    return RunView(path, config, rounds, longer, baselines, last)
+    return RunView(path, config, rounds, longer, warmup, baselines, last)
 
 
 def _round(folder: Path, number: int) -> RoundView:

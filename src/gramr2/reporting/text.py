@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 PROBES = {
@@ -37,3 +38,15 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
+def warm_up_line(report: Mapping[str, Any]) -> str:
+    """What a warm-up cost and what it changed, from its report."""
+    left_out = f", {report['left_out']} left out as too long" if report["left_out"] else ""
+    cost = f"Warm-up on {report['examples']} texts, {report['tokens']} tokens{left_out}, {duration(report['seconds'])}"
+    if report["before"] is None:
+        return f"{cost}; no text was held out, so what it changed is not known."
+    return (
+        f"{cost}; loss per token of the responses in {report['held_out']} held-out texts "
+        f"{report['before']:.3f} → {report['after']:.3f}."
+    )

@@ -18,6 +18,7 @@ from gramr2.judging.template import JudgeTemplate
 
 if TYPE_CHECKING:
     from gramr2.training.sft import TrainingReport
+    from gramr2.training.texts import WarmupJob, WarmupReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Engine(Protocol):
 
     def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> Any:
         """Fine-tune the model in ``start`` into the folder ``into``, which appears when it is complete."""
+        ...
+
+    def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
+        """Train the model in ``start`` on unlabelled text into the folder ``into``, which appears when it is complete."""
         ...
 
 
@@ -109,3 +114,12 @@ class LocalEngine:
             held_out=lessons_from(held_out, orders, seed, direct=direct),
             on_step=lambda done, total, loss: progress(done, total),
         )
+
+    def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
+        """Free the loaded model, then train on text."""
+        from gramr2.data.split import derive_seed
+        from gramr2.training.warmup import warm_up
+
+        self._opened = None
+        seed = derive_seed(self._config.seed, "train", "warm-up")
+        return warm_up(start, into, job, model, seed=seed, on_step=lambda done, total, loss: progress(done, total))

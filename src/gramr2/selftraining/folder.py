@@ -23,10 +23,10 @@ PLAN = "plan.json"
 class RunFolder:
     """Paths and atomic steps of one run.
 
-    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl · ``proving/model``
-    · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl, labelling.json, model, gold.jsonl, metrics.json} ·
-    ``metrics.jsonl`` one line a round, the last one with what holds of the run · ``baselines/NAME/`` and ``baselines.json``,
-    see ``gramr2.selftraining.baselines`` · ``judge/`` the final model.
+    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl ·
+    ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
+    labelling.json, model, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
+    what holds of the run · ``baselines/NAME/`` and ``baselines.json`` · ``judge/`` the final model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,6 +40,11 @@ class RunFolder:
     def proving(self) -> Path:
         """The preference-proving model."""
         return self.path / "proving" / "model"
+
+    @property
+    def warmup(self) -> Path:
+        """The warmed-up backbone, ``model``, and what the warm-up did, ``report.json``."""
+        return self.path / "warmup"
 
     @property
     def judge(self) -> Path:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.evaluation.calibration import MIN_ITEMS, Calibration, fit_temperature
-from gramr2.judging.records import comparison_row, decision_row, labeled_row, write_jsonl
+from gramr2.judging.records import comparison_row, decision_row, labeled_row, read_jsonl, write_jsonl
+from gramr2.judgment import REASONED, Decision, LabelProbabilities
+from gramr2.selftraining.baselines import margins_of
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.filters import Filter, Objection, Stage, build, sift
@@ -20,6 +22,7 @@ from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
 from gramr2.selftraining.measuring import ModelReaders
 from gramr2.selftraining.proofs import Prover
+from gramr2.selftraining.second_view import as_probabilities, joined
 
 
 def label_pool(
@@ -40,15 +43,26 @@ def label_pool(
     config = context.config
     title = f"round {number} · judge {len(slice_)} unlabelled comparisons"
     decisions = context.judge(title, model, slice_, config.judge.pool)
+    margins = _second_view(context, slice_)
+    if margins and config.second_view and config.second_view.weight:
+        decisions = joined(decisions, margins, config.second_view.weight)
     calibration = _calibration(context, number, model)
+    beliefs = {
+        d.id: d.probabilities if calibration is None else calibration.applied_to(d.probabilities)
+        for d in decisions
+        if d.probabilities is not None
+    }
     candidates = [
-        Candidate(comparison, decision, decision.confidence)
-        if calibration is None or decision.probabilities is None or decision.label is None
-        else Candidate(comparison, decision, calibration.applied_to(decision.probabilities)[decision.label])
-        for comparison, decision in zip(slice_, decisions, strict=True)
+        Candidate(comparison, d, None if d.label is None else beliefs[d.id][d.label])
+        for comparison, d in zip(slice_, decisions, strict=True)
     ]
     source = config.rationale.source
-    lessons: Filter = Joint() if source == "joint" else Proving(prover) if source == "proving" else LabelOnly()
+
+    def vote(comparisons: Sequence[Comparison]) -> list[Decision]:
+        asked = f"round {number} · write rationales for {len(comparisons)} labels"
+        return context.judge(asked, model, comparisons, config.judge.pool, readings=REASONED)
+
+    lessons: Filter = Joint(vote) if source == "joint" else Proving(prover) if source == "proving" else LabelOnly()
     stage = Stage(
         number=number,
         rounds=config.rounds,
@@ -58,9 +72,13 @@ def label_pool(
         principles=tuple(config.judge.principles),
         known=_known(context, kept_before, {c.id for c in slice_}),
         readers=ModelReaders(context, model),
+        second_view=as_probabilities(margins),
+        earlier=_earlier(context, number),
     )
     stack = build(config.filters, lessons)
     kept, dropped = sift(stack, candidates, stage)
+    if config.training.verdict.soft:
+        kept = [_softened(candidate, beliefs[candidate.comparison.id]) for candidate in kept]
     labels = Counter(c.decision.label.value for c in candidates if c.decision.label is not None)
     counts = Counter(objection.filter for _, objection in dropped)
     words = [len(c.rationale.split()) for c in kept if c.rationale]
@@ -73,7 +91,7 @@ def label_pool(
         "labels": dict(sorted(labels.items())),
         "thresholds": stage.thresholds,
         "calibration": None if calibration is None else asdict(calibration),
-        "rationales": {"source": source, "mean_words": round(fmean(words), 2) if words else None},
+        "rationales": {"source": source, "kept": len(words), "mean_words": round(fmean(words), 2) if words else None},
     }
     folder = context.folder.round(number)
     write_jsonl(folder / "dropped.jsonl", (dropped_row(*each) for each in dropped))
@@ -92,7 +110,7 @@ def kept_row(candidate: Candidate) -> dict[str, Any]:
     if candidate.lesson is None:
         raise ValueError(f"{candidate.comparison.id}: kept without a lesson")
     numbers = decision_row(candidate.decision)
-    keys = ("agreement", "order_flip", "coverage", "probabilities", "votes")
+    keys = ("agreement", "order_flip", "coverage", "probabilities", "readings", "votes")
     return labeled_row(candidate.lesson) | {
         "swapped": candidate.swapped,
         "confidence": _rounded(candidate.confidence),
@@ -108,6 +126,33 @@ def dropped_row(candidate: Candidate, objection: Objection) -> dict[str, Any]:
     if candidate.lesson is not None:
         row |= {"rationale": candidate.rationale, "rationale_order": "ba" if candidate.swapped else "ab"}
     return row
+
+
+def _second_view(context: RunContext, slice_: Sequence[Comparison]) -> dict[str, float]:
+    """The second view's log-odds of A over B, by id; none where the run has no second view."""
+    named = [f.view for f in context.config.filters if f.kind == "second_view"]
+    name = context.config.second_view.name if context.config.second_view else next(iter(named), None)
+    return {} if name is None else margins_of(context, name, slice_)
+
+
+def _earlier(context: RunContext, number: int) -> dict[str, Label]:
+    """The label that the judge of the last round gave each comparison, kept or not."""
+    folder = context.folder.round(number - 1)
+    found: dict[str, Label] = {}
+    for name in ("kept", "dropped"):
+        for row in read_jsonl(folder / f"{name}.jsonl") if (folder / f"{name}.jsonl").exists() else ():
+            if row["label"] is not None:
+                label = Label(row["label"])
+                found[row["id"]] = label.swap() if row.get("swapped") else label
+    return found
+
+
+def _softened(candidate: Candidate, belief: LabelProbabilities) -> Candidate:
+    """The lesson with the calibrated probabilities as its target, in the order in which it stands."""
+    if candidate.lesson is None:
+        return candidate
+    shown = belief.swap() if candidate.swapped else belief
+    return replace(candidate, lesson=replace(candidate.lesson, target=(shown.a, shown.b, shown.tie)))
 
 
 def _calibration(context: RunContext, number: int, model: Path) -> Calibration | None:

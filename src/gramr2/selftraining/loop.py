@@ -1,4 +1,5 @@
-"""The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain, measure and gate.
+"""The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain, measure and
+gate.
 
 Every stage reads its inputs from the run folder and leaves its result there under its final name or not at all, so the
 same call continues an interrupted run: a stage whose result exists is not repeated. ``metrics.json`` ends a round.
@@ -35,7 +36,9 @@ from gramr2.selftraining.observer import Observer, Silent
 from gramr2.selftraining.own import with_own_rationales
 from gramr2.selftraining.pool import slice_of
 from gramr2.selftraining.proofs import Prover, with_rationales
+from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.sharing import SeedJudges
+from gramr2.selftraining.warmup import start_of, warm_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class _Rounds:
 
     def run(self) -> list[dict[str, Any]]:
         baselines = measure_baselines(self.context)
+        warm_up(self.context, self.seed_judges)
         standing = self._seed_judge()
         for number in range(1, self.config.rounds + 1):
             if standing.stopped:
@@ -227,6 +231,9 @@ class _Rounds:
         metrics = {"round": number, "stage": stage, "gold": gold.metrics, **rest}
         if gold.faithfulness:
             metrics["faithfulness"] = gold.faithfulness
+        found = self.folder.round(number) / READINGS
+        if found.exists():
+            metrics["verdict_read"] = json.loads(found.read_text(encoding="utf-8"))
         write_json(self.folder.round(number) / "metrics.json", metrics)
 
     def _after(self, number: int, standing: Standing) -> Standing:
@@ -279,7 +286,7 @@ class _Rounds:
         return next((words for words in found if words), None)
 
     def _backbone(self) -> Path:
-        return self.context.engine.backbone(self.config.model)
+        return start_of(self.context, self.config.model)
 
     def _train(
         self,

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from gramr2.comparison import Label, LabeledComparison
@@ -14,6 +15,7 @@ from gramr2.evaluation.faithfulness import probe
 from gramr2.evaluation.metrics import evaluate
 from gramr2.judging.records import comparison_row, decision_row, read_jsonl, write_jsonl
 from gramr2.judging.template import JudgeMode
+from gramr2.judging.voting import top_label
 from gramr2.judgment import Decision
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import RunFolder
@@ -46,8 +48,20 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     accuracy = evaluate(gold, decisions, context.config.seed)
     headline = accuracy.headline()
     metrics = headline | {key: value for key, value in asdict(accuracy).items() if key not in headline}
+    metrics["readings"] = _by_reading(gold, decisions)
     log.info("round %d: gold accuracy %s, coverage %.2f", number, accuracy.accuracy, accuracy.coverage)
     return Measurement(tuple(d.label for d in decisions), metrics, _faithfulness(context, model, gold, decisions))
+
+
+def _by_reading(gold: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> dict[str, float]:
+    """The share of gold that each reading by itself has right; what it abstains on is wrong."""
+    asked = {reading for decision in decisions for reading in decision.readings}
+    pairs = list(zip(gold, decisions, strict=True))
+    return {
+        reading.value: fmean(r in d.readings and top_label(d.readings[r]) is item.label for item, d in pairs)
+        for reading in sorted(asked)
+        for r in [reading]
+    }
 
 
 def recorded(run: RunFolder, number: int) -> Measurement:

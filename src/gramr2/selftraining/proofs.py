@@ -16,6 +16,7 @@ from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.engine import TrainingJob
 from gramr2.selftraining.journal import address
 from gramr2.selftraining.measuring import journaled_scores
+from gramr2.selftraining.warmup import start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Prover:
         training = self._settings.training.applied_to(context.config.training)
         with context.observer.task(f"train the proving model on {len(items)} rationales") as progress:
             job = TrainingJob(items, self._template, training, "proving")
-            context.engine.train(context.engine.backbone(self._model), into, job, self._model, progress)
+            context.engine.train(start_of(context, self._model), into, job, self._model, progress)
 
     def prove(self, items: Sequence[tuple[Comparison, Label]]) -> list[Proof | None]:
         """The best proof for each label; None where none of the k proofs is eligible.

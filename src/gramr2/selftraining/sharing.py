@@ -1,4 +1,4 @@
-"""Runs that begin alike share their seed judge: an ablation's configurations mostly differ after round 0."""
+"""Runs that begin alike share their warm-up and their seed judge: an ablation's configurations mostly differ after round 0."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramr2.selftraining.folder import link_tree
 
 
 class SeedJudges:
-    """A folder of finished rounds 0, each under a digest of everything that decides it.
+    """A folder of finished warm-ups and rounds 0, each under a digest of everything that decides it.
 
     Processes may use one folder at once: a round appears in it whole, and the first one stays.
     """
@@ -42,15 +42,31 @@ class SeedJudges:
             "learnt": [labeled_row(item) for item in seed],
             "gold": [labeled_row(item) for item in context.data.gold],
         }
+        if config.warmup is not None:
+            decisive["warmup"] = self.warmup_address(context).name
         return self.path / digest_of(decisive)
 
+    def warmup_address(self, context: RunContext) -> Path:
+        """Where the warm-up of this run belongs."""
+        config = context.config
+        decisive = {
+            "seed": config.seed,
+            "model": config.model.model_dump(mode="json"),
+            "weights": fingerprint(context.engine.backbone(config.model)),
+            "training": config.training.model_dump(mode="json"),
+            "warmup": config.warmup and config.warmup.model_dump(mode="json"),
+            "max_prompt_tokens": config.data.max_prompt_tokens,
+            "learnt": [comparison_row(each) for each in context.data.pool],
+        }
+        return self.path / f"warmup-{digest_of(decisive)}"
+
     def take(self, address: Path, folder: Path) -> None:
-        """Make a run's round 0 the one that is there, if one is."""
+        """Make a run's round 0, or its warm-up, the one that is there, if one is."""
         if address.exists() and not folder.exists():
             _link(address, folder)
 
     def give(self, address: Path, folder: Path) -> None:
-        """Leave a finished round 0 for other runs."""
+        """Leave a finished round 0, or warm-up, for other runs."""
         if not address.exists():
             _link(folder, address)
 

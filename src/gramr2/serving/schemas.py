@@ -115,7 +115,8 @@ class RewardRequest(BaseModel):
     """prompt and completion as one text"""
     prompts: list[Text]
     labels: list[Any] | None = None
-    """of the row: a reference, a list of them, or an object with ``reference`` or ``references`` and perhaps ``prompt``"""
+    """of the row: a reference, a list of them, or an object with ``reference`` or ``references`` and perhaps
+    ``prompt``"""
 
 
 class JudgeId(BaseModel):
@@ -135,6 +136,8 @@ class DecisionBody(BaseModel):
     order_flip: bool | None
     coverage: float
     probabilities: dict[str, float] | None
+    readings: dict[str, dict[str, float]]
+    """what the direct and the reasoned reading of the verdict say, each by itself"""
     rationale: str | None
     rationale_order: str | None
     reason: str | None

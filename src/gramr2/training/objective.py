@@ -1,8 +1,9 @@
 """The loss of a judge: the answer's next tokens, and the verdict for itself.
 
-Per comparison, L = (answer tokens' cross-entropy) / N̄ + weight · (verdict loss of each form), averaged over the
-comparisons of a step. N̄, the mean number of answer tokens of a comparison in this training, is a constant, so that
-the loss of a batch is the mean of those of its parts whatever the gradient accumulation or the number of processes.
+Per comparison, L = (answer tokens' cross-entropy, weighted by form) / N̄ + weight · (verdict loss of each form),
+averaged over the comparisons of a step. N̄, the mean number of answer tokens of a comparison in this training, is a
+constant, so that the loss of a batch is the mean of those of its parts whatever the gradient accumulation or the
+number of processes.
 """
 
 from __future__ import annotations
@@ -51,8 +52,11 @@ class Objective:
                 logits[:, :-1].flatten(0, 1).float(), form["answers"].flatten(), ignore_index=IGNORED, reduction="sum"
             )
             parts[f"{name}_answer_loss"] = float(told.detach()), float((form["answers"] != IGNORED).sum())
-            losses.append((self.settings.rationale_weight if name == "reasoned" else 1.0) * told / self.answer_tokens)
-            if self.label_ids is not None and self.settings.verdict.weight:
+            judged = self.label_ids is not None and self.settings.verdict.weight > 0
+            direct = self.settings.verdict.format if judged else 1.0
+            weight = self.settings.rationale_weight if name == "reasoned" else direct
+            losses.append(weight * told / self.answer_tokens)
+            if judged:
                 verdict, together = self._verdict(form, logits)
                 parts[f"{name}_verdict_loss"] = float(together), float(len(torch.unique(form["unit"])))
                 losses.append(self.settings.verdict.weight * verdict)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,6 @@ from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
     TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
 
@@ -35,23 +33,16 @@ from gramr2.backends.cache import can_grow
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
 from gramr2.backends.loading import loading
-from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError, MissingDependencyError, RunError
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
+from gramr2.training.arguments import arguments_for, divided, takes_bf16
 from gramr2.training.batches import Collator, Row, Rows
 from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
 from gramr2.training.objective import Objective
 from gramr2.training.trainer import JudgeTrainer
-
-log = logging.getLogger("gramr2")
-
-WORTH_BF16 = 20_000_000
-"""parameters below which matrices are too small to gain by bf16"""
-AGREES = 0.02
-"""largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
 
 StepCallback = Callable[[int, int, float | None], None]
 """Called with (optimiser steps done, steps in all, latest loss)."""
@@ -62,7 +53,7 @@ class TrainingReport:
     """What a training did: ``examples`` comparisons, and the mean ``loss`` of all steps.
 
     ``parts`` are the loss's parts in the last logged step: ``{direct,reasoned}_answer_loss`` in nats per answer token,
-    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together. ``held_out`` comparisons stopped it early;
+    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown. ``held_out`` comparisons stopped it early;
     ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights are those of the lowest.
     """
 
@@ -98,7 +89,10 @@ def fine_tune(
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
     −log π(answer | prompt) alone. ``into`` appears only when finished.
 
+    Under ``torchrun`` its processes share every step; the first of them saves and reports progress, all return the report.
+
     Raises:
+        ConfigError: a step's comparisons cannot be divided among the processes.
         DataError: there is nothing to train on.
         MissingDependencyError: a tracker is not installed.
         RunError: the model cannot be written, as when the disk is full.
@@ -108,6 +102,7 @@ def fine_tune(
     for tracker in config.report_to:
         if importlib.util.find_spec(tracker) is None:
             raise MissingDependencyError(tracker, tracker, f"report_to: {tracker}")
+    division = divided(config)
     set_seed(seed % (1 << 31))
     keep_freed_memory()
     device = choose_device(model_config.device)
@@ -127,24 +122,35 @@ def fine_tune(
         model = AutoModelForCausalLM.from_pretrained(
             start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
         )
-    scratch = into.with_name(into.name + ".tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     if peft_config := adapters(config, "CAUSAL_LM"):
         from peft import get_peft_model
 
         model = get_peft_model(model, peft_config)
     tokens = [sum(len(each.answer) for each in row.sequences) for row in rows]
-    arguments = _arguments(
-        config, scratch, len(rows), device, seed, "-".join(into.absolute().parts[-4:-1]), stops=bool(held_rows)
-    )
-    # Shared beginnings are kept for the backward pass, which neither recomputed activations nor a wrapped model allows.
-    collate = Collator(device.type == "cpu" and arguments.world_size == 1 and can_grow(model.config))
     objective = Objective(config, label_ids, fmean(tokens))
+    # Shared beginnings are kept for the backward pass, which neither recomputed activations nor a wrapped model allows.
+    collate = Collator(device.type == "cpu" and division.processes == 1 and can_grow(model.config))
     data = Rows(rows)
-    first = collate([data[i] for i in range(min(arguments.per_device_train_batch_size, len(data)))])
-    arguments.bf16 = _bf16(config.precision, device, model, objective, first)
-    with _tracking_in(into.with_name("tracking")):
+    first = collate([data[i] for i in range(min(division.micro, len(data)))])
+    bf16 = takes_bf16(config.precision, device, division.processes, model, objective, first)
+    scratch, tracking = into.with_name(into.name + ".tmp"), into.with_name("tracking")
+    arguments = arguments_for(
+        config,
+        division,
+        scratch,
+        examples=len(rows),
+        held_out=len(held_rows),
+        device=device,
+        bf16=bf16,
+        seed=seed,
+        name="-".join(into.absolute().parts[-4:-1]),
+    )
+    main = arguments.process_index == 0
+    with arguments.main_process_first(local=False):
+        if main:
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+    with _tracking_in(tracking, clear=main):
         trainer = JudgeTrainer(
             objective,
             model=model,
@@ -154,7 +160,7 @@ def fine_tune(
             eval_dataset=Rows(held_rows) if held_rows else None,
             processing_class=tokenizer,
             callbacks=[
-                *([_Steps(on_step)] if on_step else []),
+                *([_Steps(on_step)] if on_step and main else []),
                 *([EarlyStoppingCallback(config.early_stop.patience)] if held_rows and config.early_stop else []),
             ],
         )
@@ -162,12 +168,8 @@ def fine_tune(
         _remove(trainer, callback)
     try:
         outcome = trainer.train()
-        trained: Any = trainer.model
-        if config.method == "lora":
-            trained = trained.merge_and_unload()
-        trained.config.use_cache = True
-        trained.save_pretrained(scratch)
-        tokenizer.save_pretrained(scratch)
+        if main:
+            _save(trainer.model, tokenizer, scratch)
     except SafetensorError as error:
         # safetensors reports a full disk as an error of its own, with the system's words in it.
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
@@ -181,29 +183,40 @@ def fine_tune(
         held_out=len(held_rows),
         held_out_losses=tuple(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry),
         parts=trainer.part_losses,
-        precision="bfloat16" if arguments.bf16 else "float32",
+        precision="bfloat16" if bf16 else "float32",
     )
-    for leftover in scratch.glob("checkpoint-*"):
-        shutil.rmtree(leftover)
-    # A checkpoint brings a card of peft's along, which names the scratch folder.
-    for name in ("training_args.bin", "README.md"):
-        (scratch / name).unlink(missing_ok=True)
-    (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    if isinstance(template, JudgeTemplate):
-        save_template(template, scratch)
-    shutil.rmtree(into, ignore_errors=True)
-    scratch.rename(into)
-    del trainer, trained, model
+    if main:
+        (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+        if isinstance(template, JudgeTemplate):
+            save_template(template, scratch)
+        shutil.rmtree(into, ignore_errors=True)
+        scratch.rename(into)
+    trainer.accelerator.wait_for_everyone()
+    del trainer, model
     release_freed_memory()
     return report
 
 
+def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
+    """The weights, adapters merged, and nothing else that the trainer has left in ``folder``."""
+    if hasattr(trained, "merge_and_unload"):
+        trained = trained.merge_and_unload()
+    trained.config.use_cache = True
+    trained.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for leftover in folder.glob("checkpoint-*"):
+        shutil.rmtree(leftover)
+    # A checkpoint brings a card of peft's along, which names the scratch folder.
+    for name in ("training_args.bin", "README.md"):
+        (folder / name).unlink(missing_ok=True)
+
+
 @contextmanager
-def _tracking_in(folder: Path) -> Iterator[None]:
+def _tracking_in(folder: Path, *, clear: bool) -> Iterator[None]:
     """TensorBoard would write beside the weights; it takes another place from the environment, when the trainer is made."""
     key = "TENSORBOARD_LOGGING_DIR"
     before = os.environ.get(key)
-    if before is None:
+    if before is None and clear:
         # What a training that was cut off has left there would be drawn over this one.
         shutil.rmtree(folder, ignore_errors=True)
     os.environ[key] = before or str(folder)
@@ -212,63 +225,6 @@ def _tracking_in(folder: Path) -> Iterator[None]:
     finally:
         if before is None:
             del os.environ[key]
-
-
-def _arguments(
-    config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, name: str, stops: bool
-) -> TrainingArguments:
-    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
-    epochs = config.epochs_for(examples)
-    steps = max(1, round(epochs * examples / config.batch_size))
-    return TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=epochs,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=config.batch_size // micro,
-        learning_rate=config.learning_rate,
-        warmup_steps=round(config.warmup_ratio * steps),
-        weight_decay=config.weight_decay,
-        lr_scheduler_type="cosine",
-        use_cpu=device.type == "cpu",
-        gradient_checkpointing=device.type != "cpu",
-        gradient_checkpointing_kwargs={"use_reentrant": False} if device.type != "cpu" else None,
-        remove_unused_columns=False,
-        # Padding is pure waste on a CPU: neighbours in length share a batch.
-        train_sampling_strategy="group_by_length",
-        logging_steps=1,
-        eval_strategy="epoch" if stops else "no",
-        per_device_eval_batch_size=micro,
-        save_strategy="epoch" if stops else "no",
-        save_total_limit=1 if stops else None,
-        save_only_model=True,
-        load_best_model_at_end=stops,
-        metric_for_best_model="eval_loss" if stops else None,
-        report_to=config.report_to or "none",
-        run_name=name,
-        project="gramr2",
-        disable_tqdm=True,
-        seed=seed % (1 << 31),
-        data_seed=seed % (1 << 31),
-        dataloader_pin_memory=device.type == "cuda",
-    )
-
-
-def _bf16(precision: str, device: torch.device, model: Any, objective: Objective, batch: dict[str, Any]) -> bool:
-    """Whether products are computed in bf16; the weights stay in fp32 either way."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    if device.type != "cpu" or model.num_parameters() < WORTH_BF16 or not prefers_bf16():
-        return False
-    losses = []
-    for bf16 in (False, True):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            losses.append(float(objective(model, batch)[0]))
-    agrees = abs(losses[1] - losses[0]) <= AGREES * abs(losses[0])
-    taken = "bf16 products, weights in fp32" if agrees else "fp32, because the loss in bf16 differs"
-    log.info("training precision: %s (loss of the first batch: fp32 %.4f, bf16 %.4f)", taken, *losses)
-    return agrees
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]

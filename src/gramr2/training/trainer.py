@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from transformers import Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from gramr2.training.objective import Objective
+from gramr2.training.objective import Objective, Parts
 
 
 class JudgeTrainer(Trainer):  # type: ignore[misc]
-    """Trains on ``gramr2.training.batches.Rows``; options are those of ``transformers.Trainer``."""
+    """Trains on ``gramr2.training.batches.Rows``; options are those of ``transformers.Trainer``.
+
+    A step's loss is the mean over its comparisons, however it is divided into forward passes and among processes.
+    """
 
     def __init__(self, objective: Objective, **options: Any) -> None:
         super().__init__(**options)
         self.objective = objective
-        # The objective is a mean over comparisons, so the trainer is to divide by the accumulation steps.
-        self.model_accepts_loss_kwargs = False
+        # Losses are divided by the comparisons of the step, so the trainer is not to divide by its passes.
+        self.model_accepts_loss_kwargs = True
         self.part_losses: dict[str, float] = {}
-        self._sums: dict[str, tuple[float, float]] = {}
+        self._sums: Parts = {}
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        """Neighbours in length, in an order that does not follow how a step is divided nor what dropout has drawn."""
+        options = self.args
+        whole = options.train_batch_size * options.gradient_accumulation_steps * options.world_size
+        generator = torch.Generator().manual_seed(options.data_seed)
+        return LengthGroupedSampler(whole, dataset=train_dataset or self.train_dataset, generator=generator)
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """The forward passes of a step, and its number of comparisons in all processes."""
+        samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        here = torch.tensor([sum(int(each["count"]) for each in samples)], device=device)
+        return samples, self.accelerator.gather(here).sum()
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of some lessons, a scalar."""
+        """The loss of some lessons, a scalar; of a part of a step, what it adds to the step's mean."""
         loss, parts = self.objective(model, inputs)
+        if num_items_in_batch is not None:
+            # Processes average their gradients.
+            loss = loss * inputs["count"] * self.args.world_size / num_items_in_batch
         if model.training:
-            for name, (total, n) in parts.items():
-                before = self._sums.get(name, (0.0, 0.0))
-                self._sums[name] = before[0] + total, before[1] + n
+            _add(self._sums, parts)
         return (loss, None) if return_outputs else loss
 
     def prediction_step(self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None) -> Any:
-        """The loss of held-out lessons."""
+        """The mean loss of held-out lessons."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, inputs).detach()
@@ -42,7 +64,16 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """The parts of the loss join what is logged: means since the last log, in nats per token or per comparison."""
         if "loss" in logs:
-            self.part_losses = {name: total / n for name, (total, n) in self._sums.items() if n}
+            total: Parts = {}
+            for each in gather_object([self._sums]):
+                _add(total, each)
+            self.part_losses = {name: part / n for name, (part, n) in total.items() if n}
             self._sums.clear()
             logs = logs | self.part_losses
         super().log(logs, start_time)
+
+
+def _add(sums: Parts, more: Parts) -> None:
+    for name, (total, n) in more.items():
+        before = sums.get(name, (0.0, 0.0))
+        sums[name] = before[0] + total, before[1] + n

@@ -36,7 +36,8 @@ def cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
 
 
 def verdict_losses(logits: Tensor, target: Tensor, units: Tensor, config: VerdictConfig) -> tuple[Tensor, Tensor]:
-    """The summed loss of verdicts, and the summed cross-entropy of both orders together (for the log).
+    """The summed loss of verdicts, and for the log the summed cross-entropy of what is read: both orders together, or
+    the one there is.
 
     Args:
         logits: (n, 3), in the stored order: see ``stored_order``.
@@ -50,14 +51,12 @@ def verdict_losses(logits: Tensor, target: Tensor, units: Tensor, config: Verdic
     """
     own = cross_entropy(logits, target, config.smoothing)
     _, place, sizes = torch.unique(units, return_inverse=True, return_counts=True)
-    pairs = torch.nonzero(sizes == 2)[:, 0]
-    rows = [torch.nonzero(place == pair)[:, 0] for pair in pairs]
-    if not rows:
-        return (own / sizes[place]).sum(), own.new_zeros(())
-    first, second = torch.stack(rows).unbind(-1)
-    together = cross_entropy(combined(logits[first], logits[second]), target[first], config.smoothing)
+    paired = sizes[place] == 2
+    side_by_side = torch.argsort(place, stable=True)
+    first, second = side_by_side[paired[side_by_side]].view(-1, 2).unbind(-1)
+    together = cross_entropy(combined(logits[first], logits[second]), target[first], config.smoothing).sum()
+    alone = own[~paired].sum()
+    read = (together + alone).detach()
     if not config.symmetric:
-        return (own / sizes[place]).sum(), together.sum().detach()
-    single = sizes[place] == 1
-    loss = together.sum() + OWN * own[~single].sum() + own[single].sum()
-    return loss, together.sum().detach()
+        return (own / sizes[place]).sum(), read
+    return together + OWN * own[paired].sum() + alone, read

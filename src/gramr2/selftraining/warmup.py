@@ -1,0 +1,86 @@
+"""The warm-up of a run: once, before anything is trained, the backbone learns the pool's texts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gramr2.config.training import ModelConfig
+from gramr2.data import subset
+from gramr2.errors import DataError
+from gramr2.reporting.text import warm_up_line
+from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.folder import write_json
+from gramr2.training.texts import WarmupJob, hold_out, texts_of
+
+if TYPE_CHECKING:
+    from gramr2.selftraining.sharing import SeedJudges
+
+REPORT = "report.json"
+
+
+def start_of(context: RunContext, model: ModelConfig) -> Path:
+    """Where a training of this model begins: the warmed-up backbone if it is the run's and there is a warm-up."""
+    if context.config.warmup is not None and model == context.config.model:
+        return context.folder.warmup / "model"
+    return context.engine.backbone(model)
+
+
+def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
+    """Make ``RUN/warmup`` with its ``model`` and ``report.json``, unless it is there or the run has none.
+
+    Args:
+        shared: where runs that begin alike share it.
+
+    Raises:
+        DataError: no text is left to train on.
+    """
+    folder = context.folder.warmup
+    if context.config.warmup is None:
+        return
+    place = shared.warmup_address(context) if shared else None
+    if shared and place:
+        shared.take(place, folder)
+    if not folder.exists():
+        _train(context, folder)
+    if shared and place:
+        shared.give(place, folder)
+
+
+def _train(context: RunContext, folder: Path) -> None:
+    job = warmup_job(context)
+    # The folder takes its name when model and report are both in it.
+    scratch = folder.with_name("warmup.tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    model = context.config.model
+    with context.observer.task(f"warm up on {len(job.texts)} texts of the pool") as progress:
+        report = context.engine.warm_up(context.engine.backbone(model), scratch / "model", job, model, progress)
+    write_json(scratch / REPORT, asdict(report))
+    scratch.rename(folder)
+    context.observer.note(warm_up_line(json.loads((folder / REPORT).read_text(encoding="utf-8"))))
+
+
+def warmup_job(context: RunContext) -> WarmupJob:
+    """The texts of the pool comparisons that the run's seed draws, in two parts, and how to train on them."""
+    config, pool = context.config, context.data.pool
+    settings = config.warmup
+    if settings is None:
+        raise ValueError("the run has no warm-up")
+    drawn = pool if settings.limit is None else subset(pool, settings.limit, config.seed)
+    if not drawn:
+        raise DataError(
+            "the warm-up learns from data.pool, of which no comparison is left: raise data.max_prompt_tokens"
+        )
+    texts, held_out = hold_out(texts_of(drawn, settings.form, config.seed), settings.held_out_share, config.seed)
+    context_length = context.engine.counter().context_length
+    return WarmupJob(
+        texts,
+        held_out,
+        settings.applied_to(config.training),
+        settings.prompt_loss,
+        min(context_length, config.data.max_prompt_tokens or context_length),
+    )

@@ -1,0 +1,140 @@
+"""What the trainer of transformers is told: how a step is divided, what stops it, and in which precision it multiplies."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from gramr2.backends.probing import prefers_bf16
+from gramr2.config.training import TrainingConfig
+from gramr2.errors import ConfigError
+from gramr2.training.objective import Objective
+
+log = logging.getLogger("gramr2")
+
+WORTH_BF16 = 20_000_000
+"""parameters below which matrices are too small to gain by bf16"""
+AGREES = 0.02
+"""largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How a step's comparisons are divided: among ``processes``, each with ``passes`` of ``micro`` comparisons."""
+
+    processes: int
+    micro: int
+    passes: int
+
+
+def divided(config: TrainingConfig) -> Division:
+    """The division of ``batch_size``, which is the whole step's however many processes ``torchrun`` has started.
+
+    Raises:
+        ConfigError: it cannot be divided evenly.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
+    share, rest = divmod(config.batch_size, processes)
+    if rest:
+        raise ConfigError(
+            f"batch_size {config.batch_size} cannot be divided among {processes} processes: make it a multiple of them"
+        )
+    micro = min(config.micro_batch_size or share, share)
+    if share % micro:
+        raise ConfigError(
+            f"batch_size {config.batch_size} gives each of {processes} processes {share} comparisons, which is not a "
+            f"multiple of micro_batch_size {micro}: change one of them"
+        )
+    return Division(processes, micro, share // micro)
+
+
+def arguments_for(
+    config: TrainingConfig,
+    division: Division,
+    folder: Path,
+    *,
+    examples: int,
+    held_out: int,
+    device: torch.device,
+    bf16: bool,
+    seed: int,
+    name: str,
+) -> TrainingArguments:
+    """The trainer's arguments for ``examples`` comparisons, of which none is held out, with checkpoints in ``folder``.
+
+    Args:
+        held_out: comparisons that stop the training; 0 trains for all epochs.
+        bf16: whether products are computed in bf16.
+        name: what trackers call this training.
+    """
+    epochs = config.epochs_for(examples)
+    steps = max(1, round(epochs * examples / config.batch_size))
+    # Batches of one size, so that the mean of their losses is the mean over comparisons.
+    equal = next((n for n in range(division.micro, 1, -1) if held_out % n == 0), 1)
+    stops, gpu = held_out > 0, device.type != "cpu"
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=division.micro,
+        gradient_accumulation_steps=division.passes,
+        learning_rate=config.learning_rate,
+        warmup_steps=round(config.warmup_ratio * steps),
+        weight_decay=config.weight_decay,
+        lr_scheduler_type="cosine",
+        bf16=bf16,
+        use_cpu=not gpu,
+        gradient_checkpointing=gpu,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if gpu else None,
+        remove_unused_columns=False,
+        # Padding is pure waste on a CPU: neighbours in length share a batch.
+        train_sampling_strategy="group_by_length",
+        logging_steps=1,
+        eval_strategy="epoch" if stops else "no",
+        per_device_eval_batch_size=equal,
+        save_strategy="epoch" if stops else "no",
+        save_total_limit=1 if stops else None,
+        save_only_model=True,
+        load_best_model_at_end=stops,
+        metric_for_best_model="eval_loss" if stops else None,
+        report_to=config.report_to or "none",
+        run_name=name,
+        project="gramr2",
+        disable_tqdm=True,
+        seed=seed % (1 << 31),
+        data_seed=seed % (1 << 31),
+        dataloader_pin_memory=device.type == "cuda",
+    )
+    if arguments.n_gpu > 1:
+        # One process would copy the model to every GPU it sees and multiply the batch by their number.
+        arguments._n_gpu = 1
+    return arguments
+
+
+def takes_bf16(
+    precision: str, device: torch.device, processes: int, model: Any, objective: Objective, batch: dict[str, Any]
+) -> bool:
+    """Whether products are computed in bf16; the weights stay in fp32 either way.
+
+    ``auto`` takes it on a GPU that has it. On a CPU, one process takes it where a probe finds it faster, the model is
+    large enough to gain, and ``batch`` has the same loss in both; several, whose probes would disturb each other, do not.
+    """
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type != "cpu" or processes > 1 or model.num_parameters() < WORTH_BF16 or not prefers_bf16():
+        return False
+    losses = []
+    for bf16 in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            losses.append(float(objective(model, batch)[0]))
+    agrees = abs(losses[1] - losses[0]) <= AGREES * abs(losses[0])
+    taken = "bf16 products, weights in fp32" if agrees else "fp32, because the loss in bf16 differs"
+    log.info("training precision: %s (loss of the first batch: fp32 %.4f, bf16 %.4f)", taken, *losses)
+    return agrees

@@ -1,0 +1,117 @@
+"""The parts of a training that do not depend on its loss: loading, precision, progress, trackers, a model that appears whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+)
+
+from gramr2.backends.loading import loading
+from gramr2.config.training import ModelConfig
+from gramr2.errors import MissingDependencyError, RunError
+
+StepCallback = Callable[[int, int, float | None], None]
+"""Called with (optimiser steps done, steps in all, latest loss)."""
+
+
+def load_for_training(start: Path, config: ModelConfig) -> tuple[Any, Any]:
+    """A model with fp32 weights, and its tokenizer: at usual learning rates most updates of bf16 weights round to nothing.
+
+    Raises:
+        ModelError: the folder cannot be loaded.
+    """
+    with loading("the model", start):
+        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=config.trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            start, dtype=torch.float32, trust_remote_code=config.trust_remote_code, use_safetensors=True
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def in_bf16(precision: str, device: torch.device) -> bool:
+    """Whether products are computed in bf16; the weights stay in fp32 either way."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def need_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that are not installed.
+
+    Raises:
+        MissingDependencyError: one is not.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise MissingDependencyError(name, name, f"report_to: {name}")
+
+
+@contextmanager
+def tracking_in(folder: Path) -> Iterator[None]:
+    """Have TensorBoard write into a folder: it takes it from the environment, when the trainer is made."""
+    key = "TENSORBOARD_LOGGING_DIR"
+    before = os.environ.get(key)
+    os.environ[key] = before or str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[key]
+
+
+def silence(trainer: Trainer) -> None:
+    """Take off the library's progress output: it is ours to show."""
+    for kind in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(kind)
+
+
+@contextmanager
+def appearing(into: Path) -> Iterator[Path]:
+    """A scratch folder that takes the name ``into`` when the body has ended without an error.
+
+    Raises:
+        RunError: the model cannot be written, as when the disk is full.
+    """
+    scratch = into.with_name(into.name + ".tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+    except SafetensorError as error:
+        # safetensors reports a full disk as an error of its own, with the system's words in it.
+        raise RunError(f"{scratch}: the model cannot be written: {error}") from error
+    shutil.rmtree(into, ignore_errors=True)
+    scratch.rename(into)
+
+
+class Steps(TrainerCallback):  # type: ignore[misc]
+    """Tells a ``StepCallback`` of every optimiser step."""
+
+    def __init__(self, on_step: StepCallback) -> None:
+        self._on_step = on_step
+        self._loss: float | None = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """Remember the latest loss."""
+        self._loss = (logs or {}).get("loss", self._loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Pass the step on."""
+        self._on_step(state.global_step, state.max_steps, self._loss)
