@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from gramr2.backends import registry
 from gramr2.cli.console import say
 from gramr2.cli.main import app, run
-from gramr2.cli.train import table
+from gramr2.cli.train import baseline_table, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,10 +127,13 @@ def test_the_table_of_a_run_fits_a_window_and_a_file(stage: str) -> None:
     pool = {"judged": 5000, "kept": 500, "dropped": {}}
     rows = [{"round": 0, "stage": "seed", "gold": gold, "pool": pool | {"judged": 0}}]
     rows += [{"round": 10, "stage": stage, "gold": gold, "pool": pool, "verdict": "rolled back"}]
+    test = {"difference": -0.999, "low": -1.0, "high": -0.998, "p_value": 0.0001}
     for width in (80, 1000):
         to = Console(file=io.StringIO(), width=width)
         to.print(table(rows))
+        to.print(baseline_table({"frozen-features": {"gold": gold}}, {"frozen-features": test}))
         text = to.file.getvalue()  # type: ignore[attr-defined]
+        assert re.search("frozen-features .* -99.9 .*-100.0 to -99.8 .* p < 0.001", text)
         assert "rolled back" in text
         assert "99.9–100.0" in text
         assert "…" not in text
@@ -220,7 +224,9 @@ def test_train_report_and_inspect(cli, tmp_path: Path) -> None:
     code, text, _ = cli("train", str(tmp_path / "run.yaml"), "--out", run_folder)
     assert "1 (round)" not in text
     assert "0 (seed)" in text
-    assert "report" in text
+    assert all(name in text for name in ("report", "longer", "bag-of-words", "frozen-features"))
+    assert "Warning: Gold is too small" in text
+    assert set(result["baselines"]) == {"longer", "bag-of-words", "frozen-features"}
     code, text, _ = cli("report", run_folder, "--json", "--out", str(tmp_path / "x.html"))
     assert (code, json.loads(text)) == (0, {"report": str(tmp_path / "x.html")})
     code, text, _ = cli("inspect", run_folder, "--round", "1", "--dropped-by", "rationale", "--limit", "1")

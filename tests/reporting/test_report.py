@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 from scripted_engine import ScriptedEngine
 
 from gramr2.config import parse_config
@@ -73,6 +74,30 @@ def test_the_report_says_what_the_run_did(run: Path) -> None:
         assert words in page
     assert "final stage" in page
     assert "not finished" not in page
+
+
+def test_the_report_shows_the_baselines_and_the_warnings_above_all(run: Path, tmp_path: Path) -> None:
+    page = write_report(run).read_text()
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["warnings"]
+    for warning in last["warnings"]:
+        assert 0 < page.index(str(escape(warning))) < page.index("Accuracy on gold")
+    records = json.loads((run / "baselines.json").read_text())
+    test = last["against_baselines"]["bag-of-words"]
+    lines = (
+        rf"{100 * records['bag-of-words']['gold']['accuracy']:.1f} %",
+        rf"{100 * test['difference']:+.1f}".replace("+", r"\+"),
+    )
+    for text in lines:
+        assert re.search(rf"<td>bag-of-words</td>.*?{text}.*?</tr>", page, re.DOTALL), text
+    assert re.search(r"<td>frozen-features</td><td[^>]*>left out: the backbone", page)
+    # A run that is under way has its baselines, and nothing to warn of yet.
+    copy = tmp_path / "partial"
+    shutil.copytree(run, copy)
+    (copy / "metrics.jsonl").write_text("".join((run / "metrics.jsonl").read_text().splitlines(keepends=True)[:2]))
+    page = render(read_run(copy))
+    assert "<td>bag-of-words</td>" in page
+    assert "<h2>Warnings</h2>" not in page
 
 
 def test_it_is_one_file_without_scripts_and_the_same_bytes_twice(run: Path, tmp_path: Path) -> None:

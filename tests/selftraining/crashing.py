@@ -90,6 +90,8 @@ def child(config: dict[str, Any], folder: Path, kill_at: int, log: Path) -> None
 
 
 def main() -> None:
+    import sklearn.linear_model  # noqa: F401
+
     config = json.loads(Path(sys.argv[1]).read_text())
     if config["model"] != "scripted":
         import gramr2.backends.transformers

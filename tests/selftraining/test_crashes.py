@@ -171,6 +171,8 @@ def test_killed_once_at_every_kind_of_step(runner: Runner, tmp_path: Path) -> No
         "rounds/3/gold.jsonl",
         "rounds/3/metrics.json",
         "metrics.jsonl",
+        "baselines/bag-of-words",
+        "baselines.json",
         "judge.tmp",
         "data.json",
     )

@@ -42,8 +42,9 @@ class FrozenFeatures:
         """
         if not comparisons:
             return []
-        features = _features(self.states, comparisons)
-        found: list[float] = (_differences(features, self.scale) @ self.fitted.weights).tolist()
+        differences = _differences(_features(self.states, comparisons), self.scale)
+        # Row by row: the last digits of a matrix product follow the number of rows.
+        found: list[float] = (differences * self.fitted.weights).sum(axis=1).tolist()
         return found
 
     def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:

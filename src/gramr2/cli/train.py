@@ -42,7 +42,10 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
         stdout.print_json(data=paths | {"rounds": metrics, "baselines": baselines})
         return
     if not quiet:
-        show(table(metrics, baselines))
+        show(table(metrics))
+        measured = {name: each for name, each in baselines.items() if "gold" in each}
+        if measured:
+            show(baseline_table(measured, metrics[-1]["against_baselines"]))
     last = metrics[-1].get("since_seed")
     if last and not quiet:
         say(
@@ -54,8 +57,8 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
     say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")
 
 
-def table(metrics: list[dict[str, Any]], baselines: dict[str, Any] | None = None) -> Table:
-    """One line a round: how the judge did on gold, and what it kept of the pool; and below, one for each baseline."""
+def table(metrics: list[dict[str, Any]]) -> Table:
+    """One line a round: how the judge did on gold, and what it kept of the pool."""
     title = f"Accuracy on {metrics[0]['gold']['n']} gold comparisons, 95 % intervals"
     grid = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("round", "accuracy", "interval", "flips", "coverage", "kept", "verdict"):
@@ -71,10 +74,22 @@ def table(metrics: list[dict[str, Any]], baselines: dict[str, Any] | None = None
             f"{pool['kept']} of {pool['judged']}" if pool["judged"] else "–",
             row.get("verdict", "–"),
         )
-    grid.add_section()
-    for name, record in (baselines or {}).items():
-        if "gold" in record:
-            gold = record["gold"]
-            bounds, flips = interval(gold["low"], gold["high"]), percent(gold["order_flip_rate"])
-            grid.add_row(name, percent(gold["accuracy"]), bounds, flips, percent(gold["coverage"]), "–", "baseline")
+    return grid
+
+
+def baseline_table(baselines: dict[str, Any], against: dict[str, Any]) -> Table:
+    """One line a baseline: how it did on gold, and how far the final judge is above it, in points."""
+    grid = Table(title="What it has to beat", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("baseline", "accuracy", "interval", "judge against it", "interval ", "McNemar"):
+        grid.add_column(column, justify="left" if column == "baseline" else "right", no_wrap=True)
+    for name, record in baselines.items():
+        gold, test = record["gold"], against[name]
+        grid.add_row(
+            name,
+            percent(gold["accuracy"]),
+            interval(gold["low"], gold["high"]),
+            f"{100 * test['difference']:+.1f}",
+            f"{100 * test['low']:+.1f} to {100 * test['high']:+.1f}",
+            p_value(test["p_value"]),
+        )
     return grid

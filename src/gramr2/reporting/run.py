@@ -95,8 +95,7 @@ def read_run(path: Path) -> RunView:
         numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if each.name.isdigit())
         rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
         summary, baselines = _record(path / "data.json"), _record(path / "baselines.json")
-        report = path / "warmup" / "report.json"
-        warmup = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None
+        warmup = _record(path / "warmup" / "report.json") or None
         lines = _rows(path / "metrics.jsonl")
     except (ValueError, yaml.YAMLError) as error:
         raise RunError(f"{path}: a file of this run cannot be read: {error}") from error

@@ -1,0 +1,86 @@
+"""Baselines behind ``--model``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scripted_engine import ScriptedEngine
+from test_cli import call
+
+from gramr2.config import parse_config
+from gramr2.selftraining.loop import SelfTraining
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    return lambda *words: call(monkeypatch, capsys, *words)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    data = {"seed": {"path": "starter:labeled", "limit": 30}, "gold": {"path": "starter:gold", "limit": 12}}
+    SelfTraining(parse_config({"model": "none", "data": data, "rounds": 0}), folder, engine=ScriptedEngine()).run()
+    return folder
+
+
+def test_eval_of_a_runs_baseline_says_what_the_run_said(cli, run: Path) -> None:
+    gold = run / "rounds/0/gold.jsonl"
+    rows = [json.loads(line) for line in gold.read_text().splitlines()]
+    file = run.parent / "gold.jsonl"
+    file.write_text("".join(json.dumps(row | {"label": row["truth"], "rationale": None}) + "\n" for row in rows))
+    code, text, _ = cli("eval", "-m", f"bag-of-words:{run}", "-b", str(file), "--json")
+    assert code == 0
+    result, known = json.loads(text), json.loads((run / "baselines.json").read_text())["bag-of-words"]
+    assert {key: result[key] for key in known["gold"]} == known["gold"]
+    assert result["model"] == known["id"]
+    assert (result["vote_coverage"], result["order_flip_rate"]) == (None, 0)
+    code, text, _ = cli("eval", "-m", "longer", "-b", "starter:gold")
+    assert code == 0
+    assert "decided 84 of 84, order flips 0.0 %" in text
+
+
+def test_judge_writes_decisions_without_votes(cli, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d.jsonl"
+    for model in ("longer", f"bag-of-words:{run}"):
+        code, text, _ = cli("judge", "-m", model, "-d", "starter:gold", "-o", str(out), "--limit", "5")
+        assert (code, "5 of 5 decided" in text) == (0, True)
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert len(rows) == 5
+        assert all(row["votes"] == [] and row["agreement"] is None and row["order_flip"] is False for row in rows)
+        assert all(row["confidence"] == row["probabilities"][row["label"]] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "sentence"),
+    [
+        ("judge", ("--votes", "2"), "--votes means nothing to the baseline longer"),
+        ("judge", ("--mode", "label"), "--mode means nothing"),
+        ("judge", ("--orders", "first"), "--orders means nothing"),
+        ("judge", ("--on-overlong", "drop"), "--on-overlong means nothing"),
+        ("eval", ("--probe",), "--probe means nothing"),
+        ("eval", ("--temperature", "0.5"), "--temperature means nothing"),
+        ("eval", ("--max-new-tokens", "7"), "--max-new-tokens means nothing"),
+        ("eval", ("--close",), "--close means nothing"),
+    ],
+)
+def test_flags_of_a_judge_are_refused_by_name(
+    cli, command: str, words: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    where = ("-d", "starter:gold", "-o", str(tmp_path / "x")) if command == "judge" else ("-b", "starter:gold")
+    code, _, err = cli(command, "-m", "longer", *where, *words)
+    assert code == 2
+    assert sentence in err
+    assert cli(command, "-m", "longer", *where)[0] == 0
+
+
+def test_other_commands_say_that_they_want_a_judge(cli, tmp_path: Path) -> None:
+    file = tmp_path / "sets.jsonl"
+    file.write_text(json.dumps({"id": "1", "prompt": "p", "responses": ["a", "b", "c"]}) + "\n")
+    code, _, err = cli("rank", "-m", "longer", "-d", str(file), "-o", str(tmp_path / "o"))
+    assert code == 2
+    assert "longer is a baseline, which gramr2 judge and gramr2 eval take" in err
+    code, _, err = cli("eval", "-m", "frozen-features", "-b", "starter:gold")
+    assert (code, "give --model frozen-features:RUN" in err) == (2, True)
