@@ -1,0 +1,86 @@
+"""What a few labels teach a judge of verdicts alone, and what frozen features and words make of the same labels.
+
+    python benchmarks/seed_judge.py FILE --labels 64 --draw 1 --set method=full --set learning_rate=5e-5 --set epochs=8
+
+The labels are drawn from the prompts of the file's part [0, 0.7], and everything is measured on those of [0.7, 1]:
+for choosing settings, never for a figure to publish. Prints one JSON object a model: accuracy over decided labels, order flips, and the accuracy of
+the surest 25, 50 and 80 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from gramr2 import baselines
+from gramr2.backends.hardware import versions
+from gramr2.backends.registry import resolve
+from gramr2.backends.transformers import TransformersBackend
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.config.training import ModelConfig, TrainingConfig
+from gramr2.data import in_part, load_labeled, subset
+from gramr2.judging.judge import Judge
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import Decision
+from gramr2.training.examples import lessons_from
+from gramr2.training.sft import fine_tune
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file")
+    parser.add_argument("--labels", type=int, default=64)
+    parser.add_argument("--draw", type=int, default=1)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of training, in YAML"
+    )
+    given = parser.parse_args()
+    settings = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in given.set)}
+    config = TrainingConfig(**({"method": "full", "learning_rate": 5e-5, "epochs": 8} | settings))
+    items, _ = load_labeled(given.file)
+    train = [i for i in items if in_part(i.comparison, 0, 0.7)]
+    measured = [i for i in items if in_part(i.comparison, 0.7, 1)]
+    drawn = subset(train, given.labels, given.draw, key=lambda item: item.comparison.id)
+    comparisons = [item.comparison for item in measured]
+    model = ModelConfig(name=given.model, dtype="bfloat16")
+    for name in ("longer", "bag-of-words", "frozen-features"):
+        fitted = baselines.fit(name, drawn, model=model)
+        print(json.dumps({"model": name} | told(measured, fitted.compare(comparisons))), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        started, template = time.monotonic(), JudgeTemplate(JudgeMode.LABEL)
+        lessons = lessons_from(drawn, config.orders, given.draw, direct=config.verdict.weight > 0)
+        report = fine_tune(resolve(given.model), Path(scratch) / "m", lessons, template, config, model, seed=given.draw)
+        judge = Judge(TransformersBackend(Path(scratch) / "m", dtype="bfloat16"), template).direct
+        decisions = judge.judge(comparisons)
+    row = {"model": "judge", "seconds": round(time.monotonic() - started), "steps": report.steps, "parts": report.parts}
+    print(json.dumps(row | told(measured, decisions) | {"training": settings, "with": versions()}), flush=True)
+
+
+def told(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> dict[str, object]:
+    """Accuracy over comparisons that people decided, of A against B, and of the surest of them."""
+    rows = []
+    for item, decision in zip(items, decisions, strict=True):
+        belief = decision.probabilities
+        if item.label is not Label.TIE and belief is not None:
+            share = belief.a / (belief.a + belief.b)
+            rows.append((abs(share - 0.5), (share > 0.5) is (item.label is Label.A), bool(decision.order_flip)))
+    rows.sort(key=lambda row: -row[0])
+    right = [each for _, each, _ in rows]
+    surest = {f"surest {share} %": sum(right[: (k := len(right) * share // 100)]) / max(k, 1) for share in (25, 50, 80)}
+    return {
+        "n": len(rows),
+        "accuracy": round(sum(right) / len(rows), 4),
+        "flips": round(sum(flip for *_, flip in rows) / len(rows), 3),
+        **{name: round(value, 3) for name, value in surest.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
