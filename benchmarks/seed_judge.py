@@ -2,9 +2,9 @@
 
     python benchmarks/seed_judge.py FILE --labels 64 --draw 1 --set method=full --set learning_rate=5e-5 --set epochs=8
 
-The labels are drawn from the prompts of the file's part [0, 0.7], and everything is measured on those of [0.7, 1]:
-for choosing settings, never for a figure to publish. Prints one JSON object a model: accuracy over decided labels, order flips, and the accuracy of
-the surest 25, 50 and 80 %.
+The labels are drawn from the prompts of the file's part [0, 0.7], and everything is measured on those of [0.7, 1]: for
+choosing settings, never for a figure to publish. Prints one JSON object a model: accuracy over decided labels, order
+flips, and the accuracy of the surest 25, 50 and 80 %.
 """
 
 from __future__ import annotations
