@@ -92,3 +92,13 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     return load_file(folder / "model.safetensors")
+
+
+def apart(one: Path, other: Path, start: Path) -> float:
+    """How far apart two trained models are, as a share of the way from where they started.
+
+    A norm over all weights: Adam turns rounding into whole steps where a gradient is next to nothing.
+    """
+    a, b, zero = weights(one), weights(other), weights(start)
+    way = sum(float((a[name] - zero[name]).square().sum()) for name in a)
+    return float((sum(float((a[name] - b[name]).square().sum()) for name in a) / way) ** 0.5)

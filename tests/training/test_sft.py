@@ -1,4 +1,4 @@
-"""What the trainer is given: ids that inference would meet, loss on the answer only, both orders or one."""
+"""Fine-tuning: it teaches what it is shown, stops where it should, and a step is the same however it is divided."""
 
 from __future__ import annotations
 
@@ -11,56 +11,19 @@ from typing import Literal
 import pytest
 
 from conftest import labeled
-from gramr2.backends.encoding import Encoder
 from gramr2.backends.transformers import TransformersBackend
-from gramr2.comparison import Label
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.errors import DataError, MissingDependencyError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.training.sft import TrainingExample, encode, examples_from, fine_tune, held_out_of
+from gramr2.training.examples import Lesson, TrainingExample
+from gramr2.training.sft import fine_tune
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_model: Path) -> Encoder:
-    from transformers import AutoTokenizer
-
-    return Encoder(AutoTokenizer.from_pretrained(tiny_model))
-
-
-def test_loss_is_on_the_answer_only(encoder: Encoder) -> None:
-    item = labeled("c", Label.B, "Response B keeps the limit.")
-    row = encode(TrainingExample(item.comparison, item.label, item.rationale), encoder, JudgeTemplate())
-    answer = [i for i, m in zip(row["input_ids"], row["completion_mask"], strict=True) if m]
-    prompt = [i for i, m in zip(row["input_ids"], row["completion_mask"], strict=True) if not m]
-    expected = "<think>\nFeedback: Response B keeps the limit.\nConclusion: Response B is better.\n</think>\n<answer>B</answer>"
-    assert encoder.tokenizer.decode(answer[:-1]) == expected
-    assert answer[-1] == encoder.tokenizer.eos_token_id
-    assert prompt == encoder.prompt(JudgeTemplate().render(item.comparison))
-    # Inference continues from exactly these ids.
-    started = encoder.prompt(JudgeTemplate().render(item.comparison), JudgeTemplate().prefill)
-    assert row["input_ids"][: len(started)] == started
-
-
-def test_without_a_rationale_the_label_only_prompt_is_trained(encoder: Encoder) -> None:
-    item = labeled("c", Label.TIE)
-    row = encode(TrainingExample(item.comparison, item.label, None), encoder, JudgeTemplate())
-    prompt = encoder.prompt(JudgeTemplate(JudgeMode.LABEL).render(item.comparison))
-    assert row["input_ids"][: len(prompt)] == prompt
-    assert encoder.tokenizer.decode(row["input_ids"][len(prompt) : -1]) == "<answer>tie</answer>"
-
-
-def test_orders() -> None:
-    items = [labeled(str(i), Label.A, "Response A wins.") for i in range(60)]
-    both = examples_from(items, "both", 0)
-    assert [e.label for e in both[:2]] == [Label.A, Label.B]
-    assert both[1].rationale == "Response B wins."
-    hashed = examples_from(items, "hashed", 0)
-    assert len(hashed) == 60
-    assert 15 < sum(e.label is Label.A for e in hashed) < 45
-    assert examples_from(items[::-1], "hashed", 0) == hashed[::-1]
-    bare = examples_from([labeled("x", Label.A, "A is better.")], "both", 0)
-    assert [e.label for e in bare] == [Label.A]
+def taught(item: LabeledComparison) -> Lesson:
+    """A lesson that shows the label in one order."""
+    return (TrainingExample(item.comparison, item.label, None),)
 
 
 def test_small_data_get_the_passes_that_min_steps_asks_for() -> None:
@@ -78,11 +41,11 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> Non
 @pytest.mark.slow
 def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> None:
     items = [labeled(str(i), Label.B) for i in range(16)]
-    examples = [TrainingExample(item.comparison, Label.B, None) for item in items]
+    lessons = [taught(item) for item in items]
     config = TrainingConfig(epochs=8, learning_rate=3e-3, batch_size=8)
     steps: list[tuple[int, int]] = []
     report = fine_tune(
-        tiny_model, tmp_path / "m", examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
+        tiny_model, tmp_path / "m", lessons, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
         on_step=lambda done, total, loss: steps.append((done, total)),
     )  # fmt: skip
     assert report.steps == 16
@@ -105,14 +68,14 @@ def test_training_stops_where_held_out_comparisons_are_learnt_no_better(
     method: Literal["full", "lora"], rate: float, tmp_path: Path, tiny_model: Path
 ) -> None:
     """The held-out labels contradict what is learnt, so the first epoch is the best there is."""
-    examples = [TrainingExample(labeled(str(i), Label.B).comparison, Label.B, None) for i in range(16)]
-    held_out = [TrainingExample(labeled(f"h{i}", Label.A).comparison, Label.A, None) for i in range(8)]
+    lessons = [taught(labeled(str(i), Label.B)) for i in range(16)]
+    held_out = [taught(labeled(f"h{i}", Label.A)) for i in range(8)]
     config = TrainingConfig(
         method=method, epochs=20, learning_rate=rate, batch_size=8, early_stop=EarlyStopConfig(patience=2)
     )
     template = JudgeTemplate(JudgeMode.LABEL)
     stopped = fine_tune(
-        tiny_model, tmp_path / "m", examples, template, config, ModelConfig(name="x"), seed=0, held_out=held_out
+        tiny_model, tmp_path / "m", lessons, template, config, ModelConfig(name="x"), seed=0, held_out=held_out
     )
     losses = stopped.held_out_losses
     best = losses.index(min(losses))
@@ -122,35 +85,25 @@ def test_training_stops_where_held_out_comparisons_are_learnt_no_better(
 
     def p_first(folder: Path) -> float:
         judge = Judge(TransformersBackend(folder), template, Sampling(votes=1, temperature=0))
-        shown = [v for d in judge.judge([each.comparison for each in held_out]) for v in d.judgments]
+        shown = [v for d in judge.judge([each.comparison for (each,) in held_out]) for v in d.judgments]
         return sum(v.probabilities.a for v in shown if v.probabilities and v.order == "ab")
 
-    assert p_first(tmp_path / "m") > p_first(_trained_on(examples, tmp_path / "all", tiny_model, config))
+    assert p_first(tmp_path / "m") > p_first(_trained_on(lessons, tmp_path / "all", tiny_model, config))
 
 
-def _trained_on(examples: list[TrainingExample], into: Path, start: Path, config: TrainingConfig) -> Path:
-    fine_tune(start, into, examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0)
+def _trained_on(lessons: list[Lesson], into: Path, start: Path, config: TrainingConfig) -> Path:
+    fine_tune(start, into, lessons, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0)
     return into
-
-
-def test_too_few_to_stop_a_training_are_all_trained_on(caplog: pytest.LogCaptureFixture) -> None:
-    items = [labeled(str(i), Label.A) for i in range(40)]
-    assert held_out_of(items, None, 0) == (items, ())
-    rest, held_out = held_out_of(items, EarlyStopConfig(share=0.25), 0)
-    assert len(held_out) == 10
-    assert sorted(i.comparison.id for i in (*rest, *held_out)) == sorted(i.comparison.id for i in items)
-    assert held_out_of(items, EarlyStopConfig(share=0.1), 0) == (items, ())
-    assert "no early stop: 4 of 40 comparisons would be held out, and it takes 8" in caplog.text
 
 
 @pytest.mark.slow
 def test_trackers_write_beside_the_model(tmp_path: Path, tiny_model: Path) -> None:
     config = TrainingConfig(epochs=1, batch_size=2, report_to=["tensorboard"])
-    examples = [TrainingExample(labeled(str(i), Label.A).comparison, Label.A, None) for i in range(2)]
+    lessons = [taught(labeled(str(i), Label.A)) for i in range(2)]
     into = tmp_path / "run/rounds/1/model"
     (tmp_path / "run/rounds/1/tracking").mkdir(parents=True)
     (tmp_path / "run/rounds/1/tracking/stale").touch()
-    fine_tune(tiny_model, into, examples, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+    fine_tune(tiny_model, into, lessons, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
     names = [file.name for file in (into.parent / "tracking").rglob("*") if file.is_file()]
     assert names
     assert all(name.startswith("events.out") for name in names)
@@ -163,9 +116,9 @@ def test_a_tracker_that_is_not_installed_is_named(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     config = TrainingConfig(report_to=["trackio"])
-    example = TrainingExample(labeled("x", Label.A).comparison, Label.A, None)
+    lesson = taught(labeled("x", Label.A))
     with pytest.raises(MissingDependencyError, match=r"pip install 'gramr2\[trackio\]'"):
-        fine_tune(tiny_model, tmp_path / "m", [example], JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+        fine_tune(tiny_model, tmp_path / "m", [lesson], JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
 
 
 @pytest.mark.slow
@@ -181,12 +134,13 @@ from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.errors import RunError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeTemplate
-from gramr2.training.sft import TrainingExample, fine_tune
+from gramr2.training.examples import lessons_from
+from gramr2.training.sft import fine_tune
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-example = TrainingExample(labeled("x", Label.A).comparison, Label.A, None)
+lessons = lessons_from([labeled("x", Label.A)], "both", 0, direct=False)
 try:
-    fine_tune(Path({str(tiny_model)!r}), Path({str(tmp_path / "m")!r}), [example], JudgeTemplate(),
+    fine_tune(Path({str(tiny_model)!r}), Path({str(tmp_path / "m")!r}), lessons, JudgeTemplate(),
               TrainingConfig(epochs=1), ModelConfig(name="x"), seed=0)
 except RunError as error:
     print("SENTENCE", error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from pathlib import Path
 
 import torch
 
@@ -17,17 +19,16 @@ FASTER = 1.5
 
 
 def prefers_bf16() -> bool:
-    """Whether this CPU multiplies matrices clearly faster in bf16; the first answer on a machine is kept in gramr2's cache."""
+    """Whether this CPU multiplies matrices clearly faster in bf16.
+
+    The first answer on a machine is kept in gramr2's cache, if that can be written.
+    """
     file = cache_dir() / "bf16.json"
     machine = f"{processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
-    known: dict[str, float] = {}
-    try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        log.debug("%s holds no earlier probe", file)
+    known = _known(file)
     if machine not in known:
         known[machine] = round(bf16_speedup(), 2)
-        scratch = file.with_name(f"{file.name}.tmp")
+        scratch = file.with_name(f"{file.name}.{os.getpid()}.tmp")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             scratch.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
@@ -36,3 +37,13 @@ def prefers_bf16() -> bool:
             log.debug("the probe cannot be kept in %s", file)
     log.info("bf16 products measured at %.2gx the speed of fp32 (%s)", known[machine], file)
     return known[machine] > FASTER
+
+
+def _known(file: Path) -> dict[str, float]:
+    """Machines and their speedups; none where the file holds something else."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    entries = kept.items() if isinstance(kept, dict) else ()
+    return {machine: speedup for machine, speedup in entries if isinstance(speedup, float)}

@@ -56,17 +56,17 @@ class EarlyStopConfig(Section):
 class VerdictConfig(Section):
     """The verdict's own objective, beside the language-model loss on the answer.
 
-    In the answer the verdict is one token among fifty, and after a rationale it copies a conclusion, so that its probabilities
-    are 0 or 1. Here the label's distribution is trained for itself, in both orders of a comparison at once, and also *direct*,
-    at the end of a prompt that asks for no rationale.
+    In the answer the verdict is one token among fifty, and after a rationale it copies a conclusion, so that its
+    probabilities are 0 or 1. Here the label's distribution is trained for itself, in both orders of a comparison at
+    once, and also *direct*, at the end of a prompt that asks for no rationale.
     """
 
     weight: float = Field(default=1.0, ge=0)
-    """of this loss beside the answer's, which counts 1; 0 trains the verdict as any other token, and no direct form beside a
-    rationale"""
+    """of this loss beside the answer's, which counts 1; 0 trains the verdict as any other token, and no direct form
+    beside a rationale"""
     symmetric: bool = True
-    """one loss on the two orders together (A and B of the second exchanged, averaged in log space), which cannot be lowered by
-    following the position, plus half of each order's own; false: each order's own alone"""
+    """one loss on the two orders together (A and B of the second exchanged, averaged in log space), which cannot be
+    lowered by following the position, plus half of each order's own; false: each order's own alone"""
     format: float = Field(default=0.1, ge=0)
     """weight of the language-model loss on a direct answer: its label has the loss above, so that this one teaches
     the tags around it; at 1 the tags, wrong at first, drown the label's gradient"""
@@ -92,7 +92,7 @@ class TrainingConfig(Section):
     batch_size: int = Field(default=8, gt=0)
     """comparisons per optimiser step, each with all of its orders and forms"""
     micro_batch_size: int | None = Field(default=None, gt=0)
-    """comparisons per forward pass; the default is batch_size"""
+    """comparisons per forward pass; the default is batch_size, or a process's share of it where several train together"""
     verdict: VerdictConfig = Field(default_factory=VerdictConfig)
     """the verdict's own loss"""
     rationale_weight: float = Field(default=1.0, ge=0)

@@ -1,4 +1,4 @@
-"""What the trainer of transformers is told: how a step is divided, what stops it, and in which precision it multiplies."""
+"""What the trainer of transformers is told: how a step is divided, what stops it, in which precision it multiplies."""
 
 from __future__ import annotations
 
@@ -109,6 +109,9 @@ def arguments_for(
         seed=seed % (1 << 31),
         data_seed=seed % (1 << 31),
         dataloader_pin_memory=device.type == "cuda",
+        # A process whose comparisons lack a form makes one forward pass fewer, so none may wait for others in it.
+        ddp_broadcast_buffers=False,
+        ddp_find_unused_parameters=False,
     )
     if arguments.n_gpu > 1:
         # One process would copy the model to every GPU it sees and multiply the batch by their number.
@@ -122,7 +125,8 @@ def takes_bf16(
     """Whether products are computed in bf16; the weights stay in fp32 either way.
 
     ``auto`` takes it on a GPU that has it. On a CPU, one process takes it where a probe finds it faster, the model is
-    large enough to gain, and ``batch`` has the same loss in both; several, whose probes would disturb each other, do not.
+    large enough to gain, and ``batch`` has the same loss in both; several processes, whose probes would disturb each
+    other, do not.
     """
     if precision != "auto":
         return precision == "bfloat16"

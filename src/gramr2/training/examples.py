@@ -1,7 +1,8 @@
 """From labelled comparisons to what a training shows: orders, forms, and token ids that inference would meet.
 
-A lesson is one comparison with everything that is learnt of it in one step: the reasoned form (rationale, then verdict) in one
-order or both, and the direct form (verdict alone) in both, because the verdict's loss needs both orders side by side.
+A lesson is one comparison with everything that is learnt of it in one step: the reasoned form (rationale, then
+verdict) in one order or both, and the direct form (verdict alone) in both, because the verdict's loss needs both
+orders side by side.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ def lessons_from(labeled: Sequence[LabeledComparison], orders: str, seed: int, *
     it stays in its stored order.
 
     Args:
-        direct: whether the verdict alone is taught too, in both orders; without it, only what has no rationale takes that form.
+        orders: ``both`` or ``hashed``.
+        seed: of the orders that are drawn.
+        direct: whether the verdict alone is taught too, in both orders; without it, only what has no rationale takes
+            that form.
     """
     swaps = swaps_to_level(labeled, seed)
     lessons: list[Lesson] = []

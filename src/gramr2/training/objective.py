@@ -40,7 +40,10 @@ class Objective:
     answer_tokens: float
 
     def __call__(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Parts]:
-        """The loss, a scalar, and its parts: ``{form}_answer_loss`` over tokens, ``{form}_verdict_loss`` over comparisons."""
+        """The loss, a scalar, and its parts.
+
+        They are ``{form}_answer_loss`` over tokens and ``{form}_verdict_loss`` over comparisons.
+        """
         losses: list[Tensor] = []
         parts: Parts = {}
         for name in FORMS:

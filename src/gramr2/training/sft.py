@@ -53,9 +53,9 @@ class TrainingReport:
     """What a training did: ``examples`` comparisons, and the mean ``loss`` of all steps.
 
     ``parts`` are the loss's parts in the last logged step: ``{direct,reasoned}_answer_loss`` in nats per answer token,
-    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown.
-    ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and
-    the weights are those of the lowest.
+    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown. ``held_out``
+    comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights are
+    those of the lowest.
     """
 
     examples: int
@@ -90,7 +90,7 @@ def fine_tune(
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
     −log π(answer | prompt) alone. ``into`` appears only when finished.
 
-    Under ``torchrun`` its processes share every step; the first of them saves and reports progress, all return the
+    Under ``torchrun`` its processes share every step; the first of them saves and reports progress, and all return the
     report.
 
     Raises:
@@ -152,7 +152,7 @@ def fine_tune(
         if main:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-    with _tracking_in(tracking, clear=main):
+    with _tracking_in(tracking, clear=main and "tensorboard" in config.report_to):
         trainer = JudgeTrainer(
             objective,
             model=model,
@@ -215,8 +215,11 @@ def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
 
 @contextmanager
 def _tracking_in(folder: Path, *, clear: bool) -> Iterator[None]:
-    """TensorBoard would write beside the weights; it takes another place from the environment, when the trainer is
-    made."""
+    """TensorBoard would write beside the weights; it takes another place from the environment when the trainer is made.
+
+    Args:
+        clear: remove what is in ``folder`` already.
+    """
     key = "TENSORBOARD_LOGGING_DIR"
     before = os.environ.get(key)
     if before is None and clear:

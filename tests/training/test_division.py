@@ -1,0 +1,152 @@
+"""A step is ``batch_size`` comparisons, whatever the forward passes and processes it is divided into."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from teaching import apart
+from two_processes import train
+
+from gramr2.config.training import TrainingConfig
+from gramr2.errors import ConfigError
+from gramr2.training.arguments import Division, arguments_for, divided
+from gramr2.training.sft import TrainingReport
+
+SETTINGS: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
+ALIKE = 1e-3
+"""see ``teaching.apart``"""
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``torchrun`` with two processes has it."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+
+
+def test_one_process_takes_the_step_in_one_pass_unless_told_otherwise() -> None:
+    assert divided(TrainingConfig(batch_size=8)) == Division(1, 8, 1)
+    assert divided(TrainingConfig(batch_size=8, micro_batch_size=2)) == Division(1, 2, 4)
+
+
+@pytest.mark.usefixtures("launched")
+def test_processes_share_a_step() -> None:
+    assert divided(TrainingConfig(batch_size=8)) == Division(2, 4, 1)
+    assert divided(TrainingConfig(batch_size=8, micro_batch_size=2)) == Division(2, 2, 2)
+    assert divided(TrainingConfig(batch_size=8, micro_batch_size=8)) == Division(2, 4, 1)
+    with pytest.raises(ConfigError, match="batch_size 7 cannot be divided among 2 processes"):
+        divided(TrainingConfig(batch_size=7))
+    with pytest.raises(ConfigError, match="gives each of 2 processes 3 comparisons, which is not a multiple of micro"):
+        divided(TrainingConfig(batch_size=6, micro_batch_size=2))
+
+
+def test_a_number_of_processes_that_nobody_started_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert divided(TrainingConfig(batch_size=7)) == Division(1, 7, 1)
+
+
+@pytest.mark.parametrize(("held_out", "size"), [(8, 4), (9, 3), (10, 2), (7, 1), (3, 3), (0, 4)])
+def test_held_out_batches_are_of_one_size(tmp_path: Path, held_out: int, size: int) -> None:
+    """The trainer takes the mean of batches, each counting the same."""
+    arguments = arguments_for(
+        TrainingConfig(), Division(1, 4, 2), tmp_path, examples=20, held_out=held_out,
+        device=torch.device("cpu"), bf16=False, seed=1, name="x",
+    )  # fmt: skip
+    assert arguments.per_device_eval_batch_size == size
+    assert arguments.load_best_model_at_end is (held_out > 0)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingReport]:
+    """Each step in one pass of one process."""
+    into = tmp_path_factory.mktemp("whole") / "m"
+    return into, train(tiny_model, into, SETTINGS)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("micro", [1, 2])
+def test_passes_of_a_step_add_up(
+    tmp_path: Path, tiny_model: Path, whole: tuple[Path, TrainingReport], micro: int
+) -> None:
+    report, steps = train(tiny_model, tmp_path / "m", SETTINGS | {"micro_batch_size": micro})
+    assert_same(tmp_path / "m", report, whole, tiny_model)
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_passes_of_a_last_step_that_is_not_full_weigh_by_their_comparisons(tmp_path: Path, tiny_model: Path) -> None:
+    """Of seven comparisons in steps of four the last has three, in passes of two and of one."""
+    one, _ = train(tiny_model, tmp_path / "4", SETTINGS, count=7)
+    two, _ = train(tiny_model, tmp_path / "2", SETTINGS | {"micro_batch_size": 2}, count=7)
+    assert one.steps == 6
+    assert_same(tmp_path / "2", two, (tmp_path / "4", one), tiny_model)
+
+
+def assert_same(folder: Path, report: TrainingReport, reference: tuple[Path, TrainingReport], start: Path) -> None:
+    before = reference[1]
+    assert (report.steps, report.completion_tokens) == (before.steps, before.completion_tokens)
+    assert report.loss == pytest.approx(before.loss, rel=1e-4)
+    assert report.parts == pytest.approx(before.parts, rel=1e-3)
+    assert report.held_out_losses == pytest.approx(before.held_out_losses, rel=1e-3)
+    assert apart(folder, reference[0], start) < ALIKE
+
+
+def launch(start: Path, into: Path, settings: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Two processes on this machine."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = str(Path(__file__).with_name("two_processes.py"))
+    running = subprocess.Popen(
+        [*command, script, str(start), str(into), json.dumps(settings)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    try:
+        out, errors = running.communicate(timeout=200)
+    except subprocess.TimeoutExpired:
+        # Politely, so that the launcher ends its processes.
+        running.terminate()
+        out, errors = running.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, running.returncode, out, errors)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one(
+    tmp_path: Path, tiny_model: Path, whole: tuple[Path, TrainingReport]
+) -> None:
+    done = launch(tiny_model, tmp_path / "m", SETTINGS | {"micro_batch_size": 1})
+    assert done.returncode == 0, done.stderr[-3000:]
+    reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[{")]
+    assert sorted(steps for _, steps in reports) == [[], [1, 2, 3, 4, 5, 6]], "one process reports progress"
+    for fields, _ in reports:
+        report = TrainingReport(**fields | {"held_out_losses": tuple(fields["held_out_losses"])})
+        assert_same(tmp_path / "m", report, whole, tiny_model)
+    assert {path.name for path in tmp_path.iterdir()} == {"m"}
+
+
+@pytest.mark.slow
+def test_two_processes_stop_early_as_one_does(tmp_path: Path, tiny_model: Path) -> None:
+    settings = SETTINGS | {"epochs": 6, "method": "lora", "learning_rate": 1e-2, "early_stop": {"patience": 1}}
+    alone, _ = train(tiny_model, tmp_path / "one", settings)
+    done = launch(tiny_model, tmp_path / "two", settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[{")))[0]
+    assert report["held_out_losses"] == pytest.approx(alone.held_out_losses, rel=1e-2)
+    assert apart(tmp_path / "two", tmp_path / "one", tiny_model) < 0.05
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+
+
+@pytest.mark.usefixtures("launched")
+def test_what_processes_cannot_share_is_refused_before_anything_is_written(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size 3 cannot be divided among 2 processes"):
+        train(tiny_model, tmp_path / "m", SETTINGS | {"batch_size": 3})
+    assert not list(tmp_path.iterdir())
