@@ -17,7 +17,7 @@ from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide, is_settled
-from gramr2.judgment import REASONED, Decision, FinishReason, Judgment, LabelProbabilities, Outcome, Reading
+from gramr2.judgment import BOTH, REASONED, Decision, FinishReason, Judgment, LabelProbabilities, Outcome, Reading
 
 
 class Orders(StrEnum):
@@ -138,6 +138,7 @@ class Judge:
             for order in self.sampling.orders.shown
         ]
         decisions: list[Decision | None] = [None] * len(comparisons)
+        weights = self.template.readings if self._reading is Reading.REASONED else BOTH
         open_orders = [len(self.sampling.orders.shown)] * len(comparisons)
         votes: list[list[Judgment]] = [[] for _ in comparisons]
         finished = 0
@@ -148,7 +149,7 @@ class Judge:
             open_orders[job.index] -= 1
             if open_orders[job.index] == 0:
                 ordered = sorted(votes[job.index], key=lambda vote: (vote.order, vote.sample))
-                decision = decisions[job.index] = decide(job.comparison.id, ordered)
+                decision = decisions[job.index] = decide(job.comparison.id, ordered, weights)
                 finished += 1
                 if on_decision:
                     on_decision(job.index, decision)
@@ -250,16 +251,22 @@ def judge_twice(
 ) -> list[Decision]:
     """The direct reading of every comparison, then the reasoned one where it counts, combined with the judge's weights."""
     weights = judge.template.readings
-    if not weights.reasoned:
-        return judge.direct.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=on_decision)
-    direct = judge.direct.judge(comparisons, seed=seed, store=store)
     found: dict[int, Decision] = {}
 
-    def combine(index: int, reasoned: Decision) -> None:
-        votes = (*direct[index].judgments, *reasoned.judgments)
+    def settle(index: int, votes: Sequence[Judgment]) -> None:
         found[index] = decide(comparisons[index].id, votes, weights)
         if on_decision:
             on_decision(index, found[index])
+
+    if not weights.reasoned:
+        judge.direct.judge(
+            comparisons, seed=seed, store=store, progress=progress, on_decision=lambda i, d: settle(i, d.judgments)
+        )
+        return [found[index] for index in range(len(comparisons))]
+    direct = judge.direct.judge(comparisons, seed=seed, store=store)
+
+    def combine(index: int, reasoned: Decision) -> None:
+        settle(index, (*direct[index].judgments, *reasoned.judgments))
 
     reasoning = Judge(judge.backend, replace(judge.template, readings=REASONED), judge.sampling)
     reasoning.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=combine)

@@ -67,7 +67,8 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
     asked = sorted(next(iter(orders.values())))
     per_order = [_readings_combined({r: each[order] for r, each in orders.items()}, weights) for order in asked]
     # A direct reading has one vote in each order: where others were cast they tell better how far the judge agrees with itself.
-    cast = [vote for vote in valid if vote.reading is Reading.REASONED] or valid
+    counted = [vote for vote in valid if vote.reading in orders]
+    cast = [vote for vote in counted if vote.reading is Reading.REASONED] or counted
     return Decision(
         id=comparison_id,
         judgments=tuple(judgments),
