@@ -25,7 +25,7 @@ RUN = {
         "pool": {"votes": 1, "max_new_tokens": 8, "close_on_budget": True},
         "gold": {"max_new_tokens": 8, "close_on_budget": True},
     },
-    "training": {"epochs": 1, "batch_size": 8},
+    "training": {"epochs": 1, "min_steps": 0, "batch_size": 8},
     "rounds": 1,
 }
 

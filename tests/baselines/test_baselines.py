@@ -158,7 +158,7 @@ def test_frozen_features_belong_to_their_backbone(tiny_model: Path, tmp_path: Pa
 def test_bradley_terry_goes_to_disk_and_back(tiny_model: Path, tmp_path: Path) -> None:
     from gramr2.baselines import Setting
 
-    training = TrainingConfig(epochs=2, learning_rate=3e-3, batch_size=8)
+    training = TrainingConfig(epochs=2, min_steps=0, learning_rate=3e-3, batch_size=8)
     setting = Setting(ModelConfig(name=str(tiny_model)), seed=1, training=training)
     baseline = fit("bradley-terry", pairs(24, 0, ties=6), model=setting)
     baseline.save(tmp_path)

@@ -211,7 +211,7 @@ def test_train_report_and_inspect(cli, tmp_path: Path) -> None:
             "gold": {"path": "starter:gold", "limit": 4},
         },
         "judge": {part: {"max_new_tokens": 4, "close_on_budget": True} for part in ("pool", "gold")},
-        "training": {"epochs": 1},
+        "training": {"epochs": 1, "min_steps": 0},
         "filters": [{"kind": "rationale", "min_words": 50}],
     }
     (tmp_path / "run.yaml").write_text(json.dumps(config))

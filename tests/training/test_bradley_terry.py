@@ -29,7 +29,7 @@ def _pairs(count: int, seed: int) -> list[LabeledComparison]:
 @pytest.fixture(scope="module", params=["full", "lora"])
 def trained(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModel:
     ties = [LabeledComparison(make("tie", "yes 1", "yes 2"), Label.TIE)]
-    config = TrainingConfig(method=request.param, epochs=6, learning_rate=3e-3, batch_size=8)
+    config = TrainingConfig(method=request.param, epochs=6, min_steps=0, learning_rate=3e-3, batch_size=8)
     scratch = tmp_path_factory.mktemp("scratch")
     return train_reward_model(tiny_model, scratch, _pairs(64, 0) + ties, config, ModelConfig(name="x"), seed=1)
 

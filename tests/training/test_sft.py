@@ -30,7 +30,7 @@ def test_small_data_get_the_passes_that_min_steps_asks_for() -> None:
     config = TrainingConfig(epochs=2, batch_size=8, min_steps=100)
     assert config.epochs_for(16) == 50
     assert config.epochs_for(1600) == 2
-    assert TrainingConfig(epochs=2).epochs_for(16) == 2
+    assert TrainingConfig(epochs=2, min_steps=0).epochs_for(16) == 2
 
 
 def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> None:
@@ -42,7 +42,7 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> Non
 def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> None:
     items = [labeled(str(i), Label.B) for i in range(16)]
     lessons = [taught(item) for item in items]
-    config = TrainingConfig(epochs=8, learning_rate=3e-3, batch_size=8)
+    config = TrainingConfig(epochs=8, min_steps=0, learning_rate=3e-3, batch_size=8)
     steps: list[tuple[int, int]] = []
     report = fine_tune(
         tiny_model, tmp_path / "m", lessons, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
@@ -98,7 +98,7 @@ def _trained_on(lessons: list[Lesson], into: Path, start: Path, config: Training
 
 @pytest.mark.slow
 def test_trackers_write_beside_the_model(tmp_path: Path, tiny_model: Path) -> None:
-    config = TrainingConfig(epochs=1, batch_size=2, report_to=["tensorboard"])
+    config = TrainingConfig(epochs=1, min_steps=0, batch_size=2, report_to=["tensorboard"])
     lessons = [taught(labeled(str(i), Label.A)) for i in range(2)]
     into = tmp_path / "run/rounds/1/model"
     (tmp_path / "run/rounds/1/tracking").mkdir(parents=True)
@@ -141,7 +141,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 lessons = lessons_from([labeled("x", Label.A)], "both", 0, direct=False)
 try:
     fine_tune(Path({str(tiny_model)!r}), Path({str(tmp_path / "m")!r}), lessons, JudgeTemplate(),
-              TrainingConfig(epochs=1), ModelConfig(name="x"), seed=0)
+              TrainingConfig(epochs=1, min_steps=0), ModelConfig(name="x"), seed=0)
 except RunError as error:
     print("SENTENCE", error)
 """

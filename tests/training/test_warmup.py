@@ -127,7 +127,7 @@ def test_micro_batches_make_the_step_that_the_whole_batch_makes(tmp_path: Path, 
 
     def weights(name: str, micro: int, **changes: Any) -> dict[str, torch.Tensor]:
         training = TrainingConfig(
-            epochs=1, batch_size=4, micro_batch_size=micro, learning_rate=1e-3, warmup_ratio=0, **changes
+            epochs=1, min_steps=0, batch_size=4, micro_batch_size=micro, learning_rate=1e-3, warmup_ratio=0, **changes
         )
         warm_up(tiny_model, tmp_path / name, job(texts=texts, held_out=(), training=training), MODEL, seed=1)
         return load_file(tmp_path / name / "model.safetensors")

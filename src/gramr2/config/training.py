@@ -31,6 +31,10 @@ class ModelConfig(Section):
         return {"name": value} if isinstance(value, str) else value
 
 
+SMALL_MODEL = 1_000_000_000
+"""parameters below which the default learning rates are those that were measured on a model of 135M"""
+
+
 class LoraConfig(Section):
     """Low-rank adaptation; the adapter is merged into the saved judge."""
 
@@ -85,10 +89,12 @@ class TrainingConfig(Section):
     """settings for method: lora"""
     epochs: float = Field(default=3, gt=0)
     """passes over the data (3 in the same group's follow-up, MSRL)"""
-    min_steps: int = Field(default=0, ge=0)
-    """optimiser steps below which more passes are made: a small seed needs more of them than what later rounds add up to"""
-    learning_rate: float = Field(default=1e-5, gt=0)
-    """1e-5 in MSRL; small models and LoRA want more"""
+    min_steps: int = Field(default=64, ge=0)
+    """optimiser steps below which more passes are made: 64 labels teach SmolLM2-135M nothing in 32 steps
+    (docs/experiments.md)"""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """peak; the default is 5e-5 for all weights and 5e-4 for LoRA of a model under a billion parameters, above that
+    1e-5 (MSRL) and 2e-4"""
     batch_size: int = Field(default=8, gt=0)
     """comparisons per optimiser step, each with all of its orders and forms"""
     micro_batch_size: int | None = Field(default=None, gt=0)
@@ -111,6 +117,13 @@ class TrainingConfig(Section):
     """none unless named: then ``epochs`` is the most there can be"""
     report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
     """trackers of the trainer; TensorBoard's files go to ``rounds/N/tracking``"""
+
+    def rate_for(self, parameters: int) -> float:
+        """The peak learning rate for a model of this many parameters."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        small = parameters < SMALL_MODEL
+        return (5e-4 if small else 2e-4) if self.method == "lora" else (5e-5 if small else 1e-5)
 
     def epochs_for(self, examples: int) -> float:
         """Passes over this many comparisons: ``epochs``, or as many as ``min_steps`` asks for."""

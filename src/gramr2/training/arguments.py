@@ -65,6 +65,7 @@ def arguments_for(
     bf16: bool,
     seed: int,
     name: str,
+    parameters: int = 0,
 ) -> TrainingArguments:
     """The trainer's arguments for ``examples`` comparisons, of which none is held out, with checkpoints in ``folder``.
 
@@ -72,6 +73,7 @@ def arguments_for(
         held_out: comparisons that stop the training; 0 trains for all epochs.
         bf16: whether products are computed in bf16.
         name: what trackers call this training.
+        parameters: of the model, which the default learning rate follows.
     """
     epochs = config.epochs_for(examples)
     steps = max(1, round(epochs * examples / config.batch_size))
@@ -83,7 +85,7 @@ def arguments_for(
         num_train_epochs=epochs,
         per_device_train_batch_size=division.micro,
         gradient_accumulation_steps=division.passes,
-        learning_rate=config.learning_rate,
+        learning_rate=config.rate_for(parameters),
         warmup_steps=round(config.warmup_ratio * steps),
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",

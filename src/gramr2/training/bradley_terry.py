@@ -145,7 +145,7 @@ def train_reward_model(
             output_dir=str(scratch),
             num_train_epochs=epochs,
             per_device_train_batch_size=min(config.batch_size, len(rows)),
-            learning_rate=config.learning_rate,
+            learning_rate=config.rate_for(model.num_parameters()),
             lr_scheduler_type="cosine",
             warmup_steps=round(config.warmup_ratio * epochs * len(rows) / config.batch_size),
             max_length=None,

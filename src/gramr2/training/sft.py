@@ -124,6 +124,7 @@ def fine_tune(
         model = AutoModelForCausalLM.from_pretrained(
             start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
         )
+    parameters = model.num_parameters()
     if peft_config := adapters(config, "CAUSAL_LM"):
         from peft import get_peft_model
 
@@ -146,6 +147,7 @@ def fine_tune(
         bf16=bf16,
         seed=seed,
         name="-".join(into.absolute().parts[-4:-1]),
+        parameters=parameters,
     )
     main = arguments.process_index == 0
     with arguments.main_process_first(local=False):

@@ -193,7 +193,7 @@ def _arguments(
         num_train_epochs=config.epochs,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=config.batch_size // micro,
-        learning_rate=config.learning_rate,
+        learning_rate=config.rate_for(0),  # a warm-up always names it
         warmup_steps=round(config.warmup_ratio * steps),
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
