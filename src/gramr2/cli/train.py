@@ -78,9 +78,14 @@ def table(metrics: list[dict[str, Any]]) -> Table:
 
 
 def baseline_table(baselines: dict[str, Any], against: dict[str, Any]) -> Table:
-    """One line a baseline: how it did on gold, and how far the final judge is above it, in points."""
-    grid = Table(title="What it has to beat", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("baseline", "accuracy", "interval", "judge against it", "interval ", "McNemar"):
+    """One line a baseline: how it did on gold, and how many points the final judge is above it."""
+    grid = Table(
+        title="What it has to beat, and by how many points the final judge does",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for column in ("baseline", "accuracy", "interval", "points", "interval ", "McNemar"):
         grid.add_column(column, justify="left" if column == "baseline" else "right", no_wrap=True)
     for name, record in baselines.items():
         gold, test = record["gold"], against[name]
