@@ -10,6 +10,7 @@ from conftest import labeled
 from gramr2.baselines.logistic import STRENGTHS, USUAL, fit_logistic
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import DataError
+from gramr2.judging.preference import decided, ties_of
 
 
 def planted(count: int, features: int, noise: float, seed: int = 0) -> tuple[np.ndarray, list[LabeledComparison]]:
@@ -68,6 +69,22 @@ def test_groups_stay_together_when_the_strength_is_chosen() -> None:
         for i, item in enumerate(x for x in items for _ in range(4))
     ]
     assert fit_logistic(copied, alone, 0).strength >= 100 * fit_logistic(copied, grouped, 0).strength
+
+
+def test_as_many_new_comparisons_tie_as_the_seed_has_ties() -> None:
+    """More features than comparisons: what was fitted stands far apart, and a margin set by it would swallow the rest."""
+    rows, items = planted(400, 300, 1.0)
+    tied = [LabeledComparison(item.comparison, Label.TIE) if i % 5 == 0 else item for i, item in enumerate(items)]
+    fitted = fit_logistic(rows[:100], tied[:100], 0)
+    comparisons = [item.comparison for item in items]
+
+    def share(part: slice) -> float:
+        decisions = decided(comparisons[part], (rows[part] @ fitted.weights).tolist(), fitted.ties)
+        return sum(d.label is Label.TIE for d in decisions) / len(decisions)
+
+    assert share(slice(100, 400)) == pytest.approx(0.2, abs=0.08)
+    in_sample = ties_of((rows[:100] @ fitted.weights).tolist(), tied[:100])
+    assert in_sample.margin > 1.5 * fitted.ties.margin
 
 
 def test_too_little_to_choose_by() -> None:

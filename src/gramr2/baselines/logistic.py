@@ -36,7 +36,7 @@ class Fitted:
 
 
 def fit_logistic(rows: Any, labeled: Sequence[LabeledComparison], seed: int) -> Fitted:
-    """Fit on the decided comparisons; ties only set the margin.
+    """Fit on the decided comparisons; ties only set the margin, with which as many held-out comparisons of the seed tie.
 
     Args:
         rows: f(A) − f(B) of each comparison, shape (comparisons, features), an array or a scipy sparse matrix.
@@ -52,10 +52,16 @@ def fit_logistic(rows: Any, labeled: Sequence[LabeledComparison], seed: int) -> 
     signs = np.array([1.0 if labeled[i].label is Label.A else -1.0 for i in decided])
     won = _dense(rows[decided]) * signs[:, None]
     reduced, basis = _rotated(won)
-    strength = _chosen(reduced, _folds([labeled[i] for i in decided], seed))
+    folds = _folds([labeled[i] for i in decided], seed)
+    strength = _chosen(reduced, folds)
     weights = _weights(reduced, strength)
     weights = weights if basis is None else won.T @ (basis @ weights)
-    return Fitted(weights, strength, ties_of((rows @ weights).tolist(), labeled))
+    margins = np.asarray(rows @ weights)
+    for fold in folds:
+        # What was fitted stands further apart than what was not, and the tie labels were not.
+        held_out = reduced[fold] @ _weights(np.delete(reduced, fold, axis=0), strength)
+        margins[np.array(decided)[fold]] = signs[fold] * held_out
+    return Fitted(weights, strength, ties_of(margins.tolist(), labeled))
 
 
 def _rotated(won: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
