@@ -15,11 +15,10 @@ from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import TrainingConfig
 from gramr2.errors import ConfigError
 from gramr2.training.objective import Objective
+from gramr2.training.parts import WORTH_BF16
 
 log = logging.getLogger("gramr2")
 
-WORTH_BF16 = 20_000_000
-"""parameters below which matrices are too small to gain by bf16"""
 AGREES = 0.02
 """largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
 

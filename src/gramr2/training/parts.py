@@ -1,4 +1,5 @@
-"""The parts of a training that do not depend on its loss: loading, precision, progress, trackers, a model that appears whole."""
+"""The parts of a training that do not depend on its loss: loading, precision, progress, trackers, a model that
+appears whole."""
 
 from __future__ import annotations
 
@@ -22,15 +23,20 @@ from transformers import (
 )
 
 from gramr2.backends.loading import loading
+from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import ModelConfig
 from gramr2.errors import MissingDependencyError, RunError
+
+WORTH_BF16 = 20_000_000
+"""parameters below which matrices are too small to gain by bf16"""
 
 StepCallback = Callable[[int, int, float | None], None]
 """Called with (optimiser steps done, steps in all, latest loss)."""
 
 
 def load_for_training(start: Path, config: ModelConfig) -> tuple[Any, Any]:
-    """A model with fp32 weights, and its tokenizer: at usual learning rates most updates of bf16 weights round to nothing.
+    """A model with fp32 weights, and its tokenizer: at usual learning rates most updates of bf16 weights round to
+    nothing.
 
     Raises:
         ModelError: the folder cannot be loaded.
@@ -45,11 +51,14 @@ def load_for_training(start: Path, config: ModelConfig) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def in_bf16(precision: str, device: torch.device) -> bool:
-    """Whether products are computed in bf16; the weights stay in fp32 either way."""
+def in_bf16(precision: str, device: torch.device, parameters: int) -> bool:
+    """Whether products are computed in bf16, by the rule of ``TrainingConfig.precision`` but for the comparison of
+    losses; the weights stay in fp32 either way."""
     if precision != "auto":
         return precision == "bfloat16"
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and parameters >= WORTH_BF16 and prefers_bf16()
 
 
 def need_trackers(names: Sequence[str]) -> None:
@@ -64,10 +73,18 @@ def need_trackers(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def tracking_in(folder: Path) -> Iterator[None]:
-    """Have TensorBoard write into a folder: it takes it from the environment, when the trainer is made."""
+def tracking_in(folder: Path, *, clear: bool = False) -> Iterator[None]:
+    """Have TensorBoard write into a folder, and not beside the weights: it takes it from the environment, when the
+    trainer is made.
+
+    Args:
+        clear: remove what is in ``folder`` already.
+    """
     key = "TENSORBOARD_LOGGING_DIR"
     before = os.environ.get(key)
+    if before is None and clear:
+        # What a training that was cut off has left there would be drawn over this one.
+        shutil.rmtree(folder, ignore_errors=True)
     os.environ[key] = before or str(folder)
     try:
         yield

@@ -7,24 +7,17 @@ response stays text here too and both sides see the same boundaries.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     EarlyStoppingCallback,
-    TrainerCallback,
     set_seed,
 )
 
@@ -32,9 +25,8 @@ from gramr2.backends.base import VerdictReading
 from gramr2.backends.cache import can_grow
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
-from gramr2.backends.loading import loading
 from gramr2.config.training import ModelConfig, TrainingConfig
-from gramr2.errors import DataError, MissingDependencyError, RunError
+from gramr2.errors import DataError, RunError
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.arguments import arguments_for, divided, takes_bf16
@@ -42,10 +34,8 @@ from gramr2.training.batches import Collator, Row, Rows
 from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
 from gramr2.training.objective import Objective
+from gramr2.training.parts import StepCallback, Steps, load_for_training, need_trackers, silence, tracking_in
 from gramr2.training.trainer import JudgeTrainer
-
-StepCallback = Callable[[int, int, float | None], None]
-"""Called with (optimiser steps done, steps in all, latest loss)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +91,12 @@ def fine_tune(
     """
     if not lessons:
         raise DataError("there is no example to train on")
-    for tracker in config.report_to:
-        if importlib.util.find_spec(tracker) is None:
-            raise MissingDependencyError(tracker, tracker, f"report_to: {tracker}")
+    need_trackers(config.report_to)
     division = divided(config)
     set_seed(seed % (1 << 31))
     keep_freed_memory()
     device = choose_device(model_config.device)
-    with loading("the model", start):
-        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    model, tokenizer = load_for_training(start, model_config)
     encoder = Encoder(tokenizer, model_config.chat_template_options)
     judges = isinstance(template, JudgeTemplate)
     label_ids = list(encoder.label_ids(VerdictReading()).values()) if judges else None
@@ -119,11 +104,6 @@ def fine_tune(
         [Row(tuple(encode(each, encoder, template, verdict=judges) for each in lesson)) for lesson in some]
         for some in (lessons, held_out if config.early_stop else ())
     )
-    # Master weights stay in fp32: at 1e-5 most bf16 updates would round to nothing.
-    with loading("the model", start):
-        model = AutoModelForCausalLM.from_pretrained(
-            start, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code, use_safetensors=True
-        )
     parameters = model.num_parameters()
     if peft_config := adapters(config, "CAUSAL_LM"):
         from peft import get_peft_model
@@ -154,7 +134,7 @@ def fine_tune(
         if main:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-    with _tracking_in(tracking, clear=main and "tensorboard" in config.report_to):
+    with tracking_in(tracking, clear=main and "tensorboard" in config.report_to):
         trainer = JudgeTrainer(
             objective,
             model=model,
@@ -164,12 +144,11 @@ def fine_tune(
             eval_dataset=Rows(held_rows) if held_rows else None,
             processing_class=tokenizer,
             callbacks=[
-                *([_Steps(on_step)] if on_step and main else []),
+                *([Steps(on_step)] if on_step and main else []),
                 *([EarlyStoppingCallback(config.early_stop.patience)] if held_rows and config.early_stop else []),
             ],
         )
-    for callback in ("PrinterCallback", "ProgressCallback"):
-        _remove(trainer, callback)
+    silence(trainer)
     try:
         outcome = trainer.train()
         if main:
@@ -213,42 +192,3 @@ def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
     # A checkpoint brings a card of peft's along, which names the scratch folder.
     for name in ("training_args.bin", "README.md"):
         (folder / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def _tracking_in(folder: Path, *, clear: bool) -> Iterator[None]:
-    """TensorBoard would write beside the weights; it takes another place from the environment when the trainer is made.
-
-    Args:
-        clear: remove what is in ``folder`` already.
-    """
-    key = "TENSORBOARD_LOGGING_DIR"
-    before = os.environ.get(key)
-    if before is None and clear:
-        # What a training that was cut off has left there would be drawn over this one.
-        shutil.rmtree(folder, ignore_errors=True)
-    os.environ[key] = before or str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[key]
-
-
-class _Steps(TrainerCallback):  # type: ignore[misc]
-    def __init__(self, on_step: StepCallback) -> None:
-        self._on_step = on_step
-        self._loss: float | None = None
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        self._loss = (logs or {}).get("loss", self._loss)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._on_step(state.global_step, state.max_steps, self._loss)
-
-
-def _remove(trainer: JudgeTrainer, name: str) -> None:
-    """Library progress output is ours to show."""
-    for callback in list(trainer.callback_handler.callbacks):
-        if type(callback).__name__ == name:
-            trainer.remove_callback(callback)

@@ -78,6 +78,7 @@ def warm_up(
         raise DataError(
             f"the warm-up has no text to train on: {len(encoded)} of {len(encoded)} are over {job.max_tokens} tokens"
         )
+    parameters = model.num_parameters()
     peft = adapters(config, "CAUSAL_LM")
     if peft is not None:
         from peft import get_peft_model
@@ -87,7 +88,7 @@ def warm_up(
         with tracking_in(into.with_name("tracking")):
             trainer = _Trainer(
                 model=model,
-                args=_arguments(config, scratch, len(rows), device, seed),
+                args=_arguments(config, scratch, len(rows), device, seed, parameters),
                 train_dataset=rows,
                 data_collator=_Padded(tokenizer.pad_token_id or 0),
                 callbacks=[Steps(on_step)] if on_step else [],
@@ -184,7 +185,7 @@ def _summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def _arguments(
-    config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int
+    config: TrainingConfig, folder: Path, examples: int, device: torch.device, seed: int, parameters: int
 ) -> TrainingArguments:
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
     steps = max(1, round(config.epochs * examples / config.batch_size))
@@ -193,11 +194,11 @@ def _arguments(
         num_train_epochs=config.epochs,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=config.batch_size // micro,
-        learning_rate=config.rate_for(0),  # a warm-up always names it
+        learning_rate=config.rate_for(parameters),
         warmup_steps=round(config.warmup_ratio * steps),
         weight_decay=config.weight_decay,
         lr_scheduler_type="cosine",
-        bf16=in_bf16(config.precision, device),
+        bf16=in_bf16(config.precision, device, parameters),
         use_cpu=device.type == "cpu",
         gradient_checkpointing=device.type != "cpu",
         gradient_checkpointing_kwargs={"use_reentrant": False},
