@@ -12,7 +12,7 @@ from gramr2.config import RunConfig
 from gramr2.config.judge import SamplingConfig
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.saved import load_template
-from gramr2.judging.template import JudgeTemplate
+from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision, ReadingWeights
 from gramr2.selftraining.data import RunData
 from gramr2.selftraining.engine import Engine
@@ -75,5 +75,7 @@ class RunContext:
         with self.observer.task(title) as progress:
             shown = replace(template or self.template, readings=readings or load_template(model).readings)
             judge = Judge(self.engine.open(model, self.config.model), shown, asked)
+            # Votes of a judge without rationales would be draws from one distribution, which is known.
+            judge = judge.direct if shown.mode is JudgeMode.LABEL else judge
             store = Judgments(self.journals.judgments)
             return judge.judge(comparisons, seed=self.config.seed, store=store, progress=progress)
