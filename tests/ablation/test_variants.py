@@ -12,7 +12,11 @@ from gramr2.config.filters import ConsistencyFilter
 from gramr2.lab.run import run_file
 from gramr2.selftraining.data import load_data
 
-BASE = load_config(run_file())
+LAB = load_config(run_file()).model_dump(mode="json")
+# The laboratory's run, with the parts of the method that it does without.
+BASE = parse_config(
+    LAB | {"second_view": "bag-of-words", "training": LAB["training"] | {"verdict": {"smoothing": 0.1}}}
+)
 VARIANTS = {each.name: each for each in variants_for(BASE)}
 
 
@@ -37,6 +41,10 @@ def changed(name: str) -> dict[str, Any]:
         ("proving", {"rationale"}),
         ("one-order", {"judge"}),
         ("init-previous", {"init"}),
+        ("without-second-view", {"second_view"}),
+        ("without-rationale-loss", {"training"}),
+        ("without-verdict-loss", {"training"}),
+        ("bag-of-words", {"rounds"}),
         ("without-consistency", {"filters"}),
         ("oracle", {"rounds", "data"}),
         ("zero-shot", {"rounds"}),
@@ -56,9 +64,35 @@ def test_what_the_changes_are() -> None:
     loose = next(f for f in changed("no-curriculum")["filters"] if f["kind"] == "consistency")
     strict = next(f for f in BASE.filters if isinstance(f, ConsistencyFilter))
     assert loose["min_agreement"] == strict.min_agreement.end  # type: ignore[union-attr]
-    kinds = {each.kind for each in BASE.filters}
+    kinds = {*(each.kind for each in BASE.filters), "second-view", "rationale-loss", "verdict-loss"}
     assert {name for name in VARIANTS if name.startswith("without-")} == {f"without-{kind}" for kind in kinds}
-    assert VARIANTS["bradley-terry"].kind is Kind.BRADLEY_TERRY
+    baselines = {name for name, each in VARIANTS.items() if each.kind is Kind.BASELINE}
+    assert baselines == {"longer", "bag-of-words", "frozen-features", "bradley-terry"}
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "expected"),
+    [
+        ("without-second-view", "second_view", None),
+        ("without-rationale-loss", "rationale_weight", 0),
+        ("without-verdict-loss", "verdict", BASE.training.verdict.model_dump(mode="json") | {"weight": 0}),
+    ],
+)
+def test_what_is_not_learnt(name: str, section: str, expected: Any) -> None:
+    whole, part = BASE.model_dump(mode="json"), changed(name)
+    if "training" in part:
+        whole, part = whole["training"], part["training"]
+    assert part[section] == expected
+    assert {key for key, value in part.items() if value != whole[key]} == {section}
+
+
+def test_the_second_view_goes_with_its_filter() -> None:
+    raw = BASE.model_dump(mode="json")
+    base = parse_config(raw | {"filters": [{"kind": "second_view"}, *raw["filters"]]})
+    made = prepare(base, next(v for v in variants_for(base) if v.name == "without-second-view"), 1)
+    assert isinstance(made, Prepared)
+    assert made.config.second_view is None
+    assert made.config.filters == BASE.filters
 
 
 def test_all_variants_of_a_run_that_calibrates_learn_from_the_same_seed() -> None:
@@ -84,8 +118,15 @@ def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
     assert prepare(plain, variants["no-curriculum"], 1) == "the run has no curriculum"
     assert "has no labels" in str(prepare(plain, variants["oracle"], 1))
     same = parse_config(plain.model_dump(mode="json") | {"init": "previous", "filters": []})
-    for name in ("init-previous", "no-filter"):
+    for name in ("init-previous", "no-filter", "without-second-view"):
         assert prepare(same, variants[name], 1) == "it is the run itself"
+    untaught = parse_config(
+        plain.model_dump(mode="json") | {"training": {"verdict": {"weight": 0}, "rationale_weight": 0}}
+    )
+    for name in ("without-verdict-loss", "without-rationale-loss"):
+        assert prepare(untaught, variants[name], 1) == "it is the run itself"
+    labels = parse_config({"model": "lab-tiny", "data": data, "rounds": 1, "judge": {"mode": "label"}})
+    assert prepare(labels, variants["without-rationale-loss"], 1) == "the run itself has no rationales"
 
 
 def test_a_run_that_finds_rationales_for_its_seed_has_all_variants() -> None:

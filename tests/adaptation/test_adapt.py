@@ -98,6 +98,14 @@ def test_the_judge_is_measured_before_and_after_on_what_it_does_not_learn_from(t
     assert json.loads((tmp_path / "out/adaptation.json").read_text()) == result
 
 
+def test_the_guard_reads_the_adapted_judge_as_it_is_published(task: Task, tmp_path: Path) -> None:
+    adapt(task, tmp_path / "out")
+    readings = load_template(tmp_path / "out/judge").readings
+    rows = [json.loads(line) for line in (tmp_path / "out/general-after.jsonl").read_text().splitlines()]
+    assert {vote["reading"] for row in rows for vote in row["votes"]} == {each.value for each in readings.asked}
+    assert [each.value for each in readings.asked] == ["direct"]
+
+
 def test_the_same_command_goes_on_and_another_task_is_refused(task: Task, tmp_path: Path) -> None:
     first = adapt(task, tmp_path / "out")
     again = Adapting()

@@ -60,6 +60,8 @@ def test_judge_writes_decisions_without_votes(cli, run: Path, tmp_path: Path) ->
         ("judge", ("--mode", "label"), "--mode means nothing"),
         ("judge", ("--orders", "first"), "--orders means nothing"),
         ("judge", ("--on-overlong", "drop"), "--on-overlong means nothing"),
+        ("judge", ("--verdict", "direct"), "--verdict means nothing"),
+        ("eval", ("--verdict", "both"), "--verdict means nothing"),
         ("eval", ("--probe",), "--probe means nothing"),
         ("eval", ("--temperature", "0.5"), "--temperature means nothing"),
         ("eval", ("--max-new-tokens", "7"), "--max-new-tokens means nothing"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.data import read_row
 from gramr2.errors import DataError
+from gramr2.judging.records import labeled_row
 
 CHAT = [{"role": "user", "content": "Hi"}]
+LABELED: dict[str, Any] = {"prompt": "p", "responses": ["a", "b"], "label": "A"}
 
 
 def read(row: dict[str, Any]) -> list[LabeledComparison | Comparison]:
@@ -56,6 +59,28 @@ def test_preference_columns(row: dict[str, Any]) -> None:
     assert winner(item) == "good"
 
 
+def test_how_sure_a_label_is_turns_with_the_responses() -> None:
+    (item,) = read({**LABELED, "target": [0.7, 0.2, 0.1]})
+    assert isinstance(item, LabeledComparison)
+    assert item.target == (0.7, 0.2, 0.1)
+    assert (item.swap().label, item.swap().target) == (Label.B, (0.2, 0.7, 0.1))
+    assert item.swap().swap() == item
+    assert read(LABELED) == read({**LABELED, "target": None}) == [replace(item, target=None)]
+    # Without a label there is nothing to be sure of.
+    assert isinstance(read({"prompt": "p", "responses": ["a", "b"], "target": [1, 0, 0]})[0], Comparison)
+
+
+mass = st.tuples(*[st.floats(0, 1)] * 3).filter(lambda each: sum(each) > 0.01)
+
+
+@given(mass, st.sampled_from(Label))
+def test_a_target_is_written_and_read_back_in_both_orders(drawn: tuple[float, float, float], label: Label) -> None:
+    a, b, tie = (share / sum(drawn) for share in drawn)
+    item = LabeledComparison(Comparison("x", (Message("user", "p"),), ("a", "b")), label, "r", (a, b, tie))
+    for each in (item, item.swap()):
+        assert read(labeled_row(each)) == [each]
+
+
 def test_chosen_is_first_in_about_half_of_the_rows() -> None:
     items = [read({"id": str(i), "prompt": "p", "chosen": "good", "rejected": "bad"})[0] for i in range(400)]
     first = sum(isinstance(item, LabeledComparison) and item.label is Label.A for item in items)
@@ -83,6 +108,19 @@ def test_more_than_two_unlabelled_responses() -> None:
         ({"prompt": "p", "responses": ["a", "b", "c"], "label": "A"}, "exactly two responses"),
         ({"prompt": [{"role": "robot", "content": "x"}], "responses": ["a", "b"]}, "the role 'robot'"),
         ({"prompt": "p", "responses": ["a", "\ud800"]}, "surrogate"),
+        (
+            {**LABELED, "target": [0.5, 0.6, 0.1]},
+            r"target \[0.5, 0.6, 0.1\] is not three probabilities, of A, B and tie",
+        ),
+        ({**LABELED, "target": [0.5, 0.5]}, r"target \[0.5, 0.5\] is not three"),
+        ({**LABELED, "target": [1.5, -0.5, 0]}, r"target \[1.5, -0.5, 0\] is not three"),
+        ({**LABELED, "target": ["1", "0", "0"]}, "is not three probabilities"),
+        ({**LABELED, "target": [float("nan"), 0.5, 0.5]}, "is not three probabilities"),
+        ({**LABELED, "target": [[1], 0.0, 0.0]}, r"target \[of type list, 0.0, 0.0\] is not three"),
+        ({**LABELED, "target": {"A": 1, "B": 0, "tie": 0}}, "is not three probabilities"),
+        ({**LABELED, "target": [10**5000, 0, 0]}, r"target \[of type int, 0, 0\] is not three"),
+        ({**LABELED, "target": "A"}, "target 'A' is not three probabilities"),
+        ({**LABELED, "target": 0.7}, "target 0.7 is not three probabilities"),
         ({"chosen": "good", "rejected": "bad"}, "no common beginning"),
         ({"chosen": CHAT, "rejected": CHAT}, "no answer after the prompt"),
     ],
@@ -101,7 +139,9 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
-names = st.sampled_from(["prompt", "responses", "label", "chosen", "rejected", "id", "rationale", "group", "other"])
+names = st.sampled_from(
+    ["prompt", "responses", "label", "chosen", "rejected", "id", "rationale", "group", "target", "other"]
+)
 
 
 @given(st.dictionaries(names, values))

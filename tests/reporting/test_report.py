@@ -31,7 +31,7 @@ CONFIG: dict[str, Any] = {
         "pool": {"path": "starter:unlabeled", "limit": 20},
         "gold": {"path": "starter:gold", "limit": 10},
     },
-    "judge": {"pool": {"votes": 2}},
+    "judge": {"verdict": "reasoned", "pool": {"votes": 2}},
     "filters": [{"kind": "confidence", "threshold": 0.7}, {"kind": "consistency"}, {"kind": "balance"}],
     "guards": {"faithfulness": 4},
     "rounds": 2,
@@ -98,6 +98,49 @@ def test_the_report_shows_the_baselines_and_the_warnings_above_all(run: Path, tm
     page = render(read_run(copy))
     assert "<td>bag-of-words</td>" in page
     assert "<h2>Warnings</h2>" not in page
+
+
+def test_the_report_says_how_verdicts_were_read(run: Path, tmp_path: Path) -> None:
+    page = render(read_run(run))
+    found = json.loads((run / "rounds/0/readings.json").read_text())
+    assert f"Seed judge: the verdict is read with weights direct 0, reasoned 1 ({escape(found['why'])})." in flat(page)
+    # Rounds that read as the one before are not repeated, and one reading alone is the accuracy above.
+    assert page.count("the verdict is read with weights") == 1
+    assert "On gold by itself" not in page
+    folder = tmp_path / "both"
+    both = parse_config(
+        CONFIG | {"judge": {"verdict": "both", "pool": {"votes": 2}}, "guards": {}, "rounds": 1, "final": None}
+    )
+    SelfTraining(both, folder, engine=ScriptedEngine()).run()
+    gold = json.loads((folder / "rounds/0/metrics.json").read_text())["gold"]["readings"]
+    told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in gold.items())
+    assert list(gold) == ["direct", "reasoned"]
+    assert f"On gold by itself: {told}." in flat(render(read_run(folder)))
+    # Weights that were fitted anew stand beside their round.
+    metrics = json.loads((folder / "rounds/1/metrics.json").read_text())
+    metrics["verdict_read"] |= {"weights": {"direct": 0.25, "reasoned": 1.5}, "why": HOSTILE}
+    (folder / "rounds/1/metrics.json").write_text(json.dumps(metrics))
+    page = render(read_run(folder))
+    assert f"Round 1: the verdict is read with weights direct 0.25, reasoned 1.5 ({escape(HOSTILE)})" in flat(page)
+    # A run of before there were two readings says nothing of it.
+    for row in folder.glob("rounds/*/metrics.json"):
+        metrics = json.loads(row.read_text())
+        row.write_text(json.dumps({key: value for key, value in metrics.items() if key != "verdict_read"}))
+    assert "the verdict is read" not in render(read_run(folder))
+
+
+def flat(page: str) -> str:
+    """The page with every stretch of white space as one space."""
+    return " ".join(page.split())
+
+
+def test_direct_votes_are_marked(run: Path) -> None:
+    direct = row(votes=[{**vote, "reading": "direct"} for vote in row()["votes"]] + row()["votes"])
+    view = read_run(run)
+    view = RunView(view.path, view.config, (RoundView(1, None, (direct,), (), ()),))
+    page = render(view)
+    assert page.count("<td>ab, direct</td>") == 1
+    assert page.count("<td>ab</td>") == 1
 
 
 def test_it_is_one_file_without_scripts_and_the_same_bytes_twice(run: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_abstentions_are_dropped_first() -> None:
 def test_rationales_are_written_only_for_what_is_left(kinds: list[str], expected: list[str]) -> None:
     every = {"confidence": ConfidenceFilter(), "consistency": ConsistencyFilter(), "rationale": RationaleFilter()}
     configs = [(every | {"balance": BalanceFilter()})[kind] for kind in kinds]
-    assert [each.name for each in build(configs, Joint("LESSONS"))] == expected
+    assert [each.name for each in build(configs, Joint(name="LESSONS"))] == expected
 
 
 class Reading:

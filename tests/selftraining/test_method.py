@@ -262,7 +262,7 @@ def test_the_final_stage_learns_from_people_and_is_gated_too(tmp_path: Path) -> 
 
 
 def test_faithfulness_is_probed_when_asked(tmp_path: Path) -> None:
-    metrics, _ = run(tmp_path / "r", guards={"faithfulness": 10})
+    metrics, _ = run(tmp_path / "r", guards={"faithfulness": 10}, judge={"verdict": "reasoned"})
     assert set(metrics[0]["faithfulness"]) == {"untouched", *INTERVENTIONS}
     assert metrics[0]["faithfulness"]["removed"]["n"] == 10
 
@@ -275,7 +275,7 @@ def test_labels_alone(tmp_path: Path) -> None:
     engine = ScriptedEngine(labels)
     metrics, _ = run(tmp_path / "r", engine, judge={"mode": "label"}, filters=LENIENT)
     kept = rows(tmp_path / "r/rounds/1/kept.jsonl")
-    assert metrics[1]["rationales"] == {"source": "none", "mean_words": None}
+    assert metrics[1]["rationales"] == {"source": "none", "kept": 0, "mean_words": None}
     assert kept
     assert all(row["rationale"] is None for row in kept)
 
@@ -300,7 +300,8 @@ def test_the_judge_is_asked_about_rationales_once(tmp_path: Path) -> None:
         {"kind": "support", "min_probability": 0.9},
         {"kind": "specific", "min_pmi": {"schedule": "quantile", "start": 0.5, "end": 0.5}},
     ]
-    metrics, _ = run(tmp_path / "r", ScriptedEngine(reads), filters=filters)
+    reasoned = {"verdict": "reasoned", "pool": {"votes": 2}}
+    metrics, _ = run(tmp_path / "r", ScriptedEngine(reads), filters=filters, judge=reasoned)
     dropped = rows(tmp_path / "r/rounds/1/dropped.jsonl")
     wrong = [row for row in dropped if row["filter"] == "support"]
     # The judge reads A from every rationale, so those that were shown for a B are dropped.
@@ -314,6 +315,6 @@ def test_the_judge_is_asked_about_rationales_once(tmp_path: Path) -> None:
     (tmp_path / "r/rounds/1/kept.jsonl").unlink()
     (tmp_path / "r/rounds/1/metrics.json").unlink()
     engine = ScriptedEngine(reads)
-    assert run(tmp_path / "r", engine, filters=filters)[0] == metrics
+    assert run(tmp_path / "r", engine, filters=filters, judge=reasoned)[0] == metrics
     assert engine.asked == 0
     assert rows(tmp_path / "r/journal/measures.jsonl") == answers

@@ -105,7 +105,8 @@ class Adaptation:
                     point = self._point(len(of_task), after, before, test)
                     points.append(point | ({"replayed": len(of_replay)} if replay else {}))
                 # Trained on labels alone, a reasoning judge has become one that gives the verdict at once.
-                adapted = JudgeTemplate(JudgeMode(config.judge.mode), template.principles)
+                mode, readings = JudgeMode(config.judge.mode), load_template(model).readings
+                adapted = JudgeTemplate(mode, template.principles, readings=readings)
             result: dict[str, Any] = {
                 "model": task.model,
                 "data": task.data,

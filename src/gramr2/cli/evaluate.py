@@ -121,7 +121,7 @@ def _probed(
         progress(1, 1)
     if not found:
         raise ConfigError(
-            "--probe changes rationales, and this judge wrote fewer than two: use a judge with --mode reason"
+            "--probe changes rationales, and this judge wrote fewer than two: take --verdict reasoned, or a judge that reasons"
         )
     return found
 

@@ -63,14 +63,22 @@ def open_judge(
 
     folder = resolve(model)
     template = load_template(folder, mode)
-    if verdict is None and not (folder / PROMPT_FILE).is_file():
+    if verdict is None and template.mode is JudgeMode.REASON and not (folder / PROMPT_FILE).is_file():
         verdict = "both"
     return Judge(TransformersBackend(model), _read(template, verdict), sampling)
 
 
 def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
     """The template with another reading, where one is asked for; a judge that was trained to be read both ways keeps
-    its weights."""
+    its weights.
+
+    Raises:
+        ConfigError: a rationale is to be read of a judge that writes none.
+    """
+    if template.mode is JudgeMode.LABEL and verdict in ("reasoned", "both"):
+        raise ConfigError(
+            f"--verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out"
+        )
     weights = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}.get(verdict or "")
     fits = weights is None or weights.asked == template.readings.asked
     return template if fits or weights is None else replace(template, readings=weights)

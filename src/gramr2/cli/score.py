@@ -73,6 +73,8 @@ def score(
     from gramr2.judging.records import write_jsonl
     from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
 
+    if by == "rationale" and verdict and not calibrate:
+        raise ConfigError("--by rationale grades each response by itself: --verdict is for comparisons, leave it out")
     if by == "rationale" and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
     items, report = load_responses(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))

@@ -20,7 +20,7 @@ def read_row(row: Row, where: str, *, default_id: str) -> list[LabeledComparison
     Recognised: ``prompt`` + ``responses`` with an optional ``label`` (A, B or tie: responses[0] is A); TRL's ``prompt`` /
     ``chosen`` / ``rejected``, as strings or messages, the prompt also implicit in a common beginning; ``prompt`` with two
     or more unlabelled ``responses`` (all pairs of up to six, neighbours of more). ``id``, ``category``, ``source``,
-    ``group``, ``rationale`` and ``target`` (P(A), P(B), P(tie) of the label) are optional. Chosen stands first or
+    ``group``, ``rationale`` and, beside a ``label``, ``target`` (P(A), P(B), P(tie)) are optional. Chosen stands first or
     second by a hash of the id. A column that is null counts as absent; texts are kept as they are.
 
     Raises:
@@ -109,11 +109,13 @@ def _target(value: object) -> tuple[float, float, float] | None:
     """How sure a label is: P(A), P(B), P(tie)."""
     if value is None:
         return None
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 3:
+    told = shown(value)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         shares = [float(v) for v in value if isinstance(v, int | float) and 0 <= v <= 1]
-        if len(shares) == 3 and abs(sum(shares) - 1) < 1e-3:
+        if len(shares) == len(value) == 3 and abs(sum(shares) - 1) < 1e-3:
             return shares[0], shares[1], shares[2]
-    raise BadRowError(f"target {shown(value)} is not three probabilities, of A, B and tie, that sum to 1")
+        told = f"[{', '.join(map(shown, value[:4]))}]"
+    raise BadRowError(f"target {told} is not three probabilities, of A, B and tie, that sum to 1")
 
 
 def _label(value: object) -> Label | None:

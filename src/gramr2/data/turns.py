@@ -130,4 +130,5 @@ def read_text(value: object, name: str) -> str:
 
 def shown(value: object) -> str:
     """A refused value for a message, never long."""
-    return f"{value!r:.50}" if isinstance(value, str | bool | float | None) else f"of type {type(value).__name__}"
+    small = isinstance(value, int) and abs(value) < 1e15  # Python refuses to write very long numbers
+    return f"{value!r:.50}" if small or isinstance(value, str | float | None) else f"of type {type(value).__name__}"

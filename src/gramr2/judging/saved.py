@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def save_template(template: JudgeTemplate, folder: Path) -> None:
 
 
 def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate:
-    """The prompt that a model folder brings along, or the default one; ``mode`` overrides.
+    """The prompt that a model folder brings along, or the default one; ``mode`` overrides, and another mode than the
+    folder's leaves its readings out.
 
     Raises:
         ModelError: the file there is not one that ``save_template`` writes.
@@ -42,16 +44,25 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
         return JudgeTemplate(JudgeMode(mode or JudgeMode.REASON))
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
+        trained = JudgeMode(settings.get("mode", JudgeMode.REASON))
+        weights = _weights(**settings["readings"]) if "readings" in settings else REASONED
         return JudgeTemplate(
-            JudgeMode(mode or settings.get("mode", JudgeMode.REASON)),
+            JudgeMode(mode or trained),
             tuple(settings.get("principles", ())),
             tuple(_shot(row, index, file) for index, row in enumerate(settings.get("shots", ()))),
-            ReadingWeights(**settings["readings"]) if "readings" in settings else REASONED,
+            weights if mode in (None, trained) else REASONED,
         )
     except (ValueError, AttributeError, TypeError, DataError) as error:
         raise ModelError(
             f"{file} does not describe a judge's prompt ({error}): remove it to use the default"
         ) from error
+
+
+def _weights(direct: float, reasoned: float) -> ReadingWeights:
+    weights = ReadingWeights(direct, reasoned)
+    if not all(math.isfinite(each) and each >= 0 for each in (direct, reasoned)) or not weights.asked:
+        raise ValueError(f"the readings weigh {direct} and {reasoned}: both are at least 0, and one is above")
+    return weights
 
 
 def _shot(row: dict[str, object], index: int, file: Path) -> LabeledComparison:

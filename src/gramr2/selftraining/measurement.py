@@ -88,4 +88,8 @@ def _faithfulness(
         items = [(item.comparison, decision) for item, decision in zip(gold, decisions, strict=True)]
         probes = probe(backend, context.template, items[:count], [item.label for item in gold[:count]])
         progress(1, 1)
+    if not probes:
+        context.observer.note(
+            "guards.faithfulness changes rationales, and gold has fewer than two: judge.verdict: both has them written"
+        )
     return {name: asdict(each) for name, each in probes.items()}

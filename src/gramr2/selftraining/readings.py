@@ -82,9 +82,13 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> di
     }
     fits = {name: fit_weights(readings, labels, use) for name, use in uses.items()}
     best = "both" if wanted == "both" else _cheapest(fits)
+    weights = fits[best].weights
+    if not weights.asked:
+        # Readings that mislead are best weighed 0, and then nothing would be read.
+        weights = ReadingWeights(*(float(reading in uses[best]) for reading in Reading))
     told = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
     why = f"on {len(items)} held-out seed comparisons {told}"
-    return _record(fits[best].weights, why) | {"fits": {name: asdict(fit) for name, fit in fits.items()}}
+    return _record(weights, why) | {"fits": {name: asdict(fit) for name, fit in fits.items()}}
 
 
 def _cheapest(fits: dict[str, Fit]) -> str:
