@@ -155,11 +155,14 @@ def _proving(raw: Raw) -> str | None:
     return None
 
 
-def _one_order(raw: Raw) -> None:
+def _one_order(raw: Raw) -> str | None:
+    if raw["judge"]["mode"] == "label":
+        return "a judge without rationales casts no votes"
     pool = raw["judge"]["pool"]
     if pool["orders"] == "both":
         pool["orders"], pool["votes"] = "first", 2 * pool["votes"]
         pool["temperature"] = pool["temperature"] or 0.75
+    return None
 
 
 def _without_second_view(raw: Raw) -> None:
@@ -175,7 +178,7 @@ def _without_rationale_loss(raw: Raw) -> str | None:
 
 
 def _without_verdict_loss(raw: Raw) -> None:
-    raw["training"]["verdict"]["weight"] = 0.0
+    raw["training"]["verdict"]["weight"], raw["judge"]["verdict"] = 0.0, "auto"
 
 
 def _init_previous(raw: Raw) -> None:

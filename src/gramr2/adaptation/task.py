@@ -13,6 +13,7 @@ from gramr2.config.training import EarlyStopConfig, TrainingConfig
 from gramr2.data import in_part, subset
 from gramr2.errors import ConfigError
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import ReadingWeights
 
 MIN_HELD_OUT = 8
 """fewer comparisons measure nothing"""
@@ -136,7 +137,13 @@ def run_config(
         "seed": task.seed,
         "model": task.model,
         "data": {"seed": seed, "gold": gold},
-        "judge": {"mode": mode, "principles": list(template.principles), "pool": sampling, "gold": sampling},
+        "judge": {
+            "mode": mode,
+            "verdict": "auto" if mode == JudgeMode.LABEL else _verdict(template.readings),
+            "principles": list(template.principles),
+            "pool": sampling,
+            "gold": sampling,
+        },
         "training": task.training.model_dump(mode="json"),
         "rationale": rationale,
         "rounds": 0,
@@ -144,6 +151,11 @@ def run_config(
         "baselines": [],
     }
     return parse_config(raw, "adapt")
+
+
+def _verdict(readings: ReadingWeights) -> str:
+    """The judge's own way of reading, so that it is measured before and after in the same one."""
+    return "both" if len(readings.asked) > 1 else readings.asked[0].value
 
 
 def drawn(

@@ -22,8 +22,8 @@ USUAL = 1.0
 """where there is too little to choose by"""
 FOLDS = 5
 MIN_DECIDED = 10
-MOST_REDUCED = 3000
-"""comparisons up to which the features are first rotated into the space that the comparisons span"""
+MOST = 3000
+"""comparisons that are fitted at most, drawn by the seed: more change little, and their features would fill the memory"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ def fit_logistic(rows: Any, labeled: Sequence[LabeledComparison], seed: int) -> 
     decided = [i for i, item in enumerate(labeled) if item.label is not Label.TIE]
     if not decided:
         raise DataError("a baseline learns from comparisons with a better response, and these are all ties")
+    if len(decided) > MOST:
+        order = sorted(decided, key=lambda i: fraction(seed, "fitted", labeled[i].comparison.id))
+        decided = sorted(order[:MOST])
     signs = np.array([1.0 if labeled[i].label is Label.A else -1.0 for i in decided])
     won = _dense(rows[decided]) * signs[:, None]
     reduced, basis = _rotated(won)
@@ -70,7 +73,7 @@ def _rotated(won: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     Returns (rows in the new basis, what turns their weights into coefficients of ``won``'s rows), or the rows as they are.
     """
     count, features = won.shape
-    if count >= features or count > MOST_REDUCED:
+    if count >= features:
         return won, None
     values, vectors = np.linalg.eigh(won @ won.T)
     kept = values > max(values[-1], 0.0) * 1e-12

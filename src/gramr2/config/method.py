@@ -21,7 +21,9 @@ class Overrides(Section):
 
     def applied_to(self, training: TrainingConfig) -> TrainingConfig:
         """The settings with these changes."""
-        return training.model_copy(update=self.model_dump(exclude_none=True))
+        named = self.model_dump(exclude_none=True)
+        # Passes that are named are meant.
+        return training.model_copy(update=named | ({"min_steps": 0} if "epochs" in named else {}))
 
 
 class ProvingConfig(Section):

@@ -101,6 +101,15 @@ class RunConfig(Section):
                 f"second_view: {self.second_view.name} and the second_view filter's view: {views[0]} are two models: leave the "
                 "filter's view out"
             )
+        if (
+            self.judge.mode == "reason"
+            and self.judge.verdict in ("direct", "both")
+            and not self.training.verdict.weight
+        ):
+            raise ValueError(
+                f"judge.verdict: {self.judge.verdict} reads what training.verdict.weight: 0 does not teach: raise the "
+                "weight, or read reasoned"
+            )
         if self.judge.mode == "label" and self.judge.verdict in ("reasoned", "both"):
             raise ValueError(
                 f"judge.mode: label writes no rationale to read a verdict after, so remove verdict: {self.judge.verdict}"

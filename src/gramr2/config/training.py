@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -127,7 +128,15 @@ class TrainingConfig(Section):
 
     def epochs_for(self, examples: int) -> float:
         """Passes over this many comparisons: ``epochs``, or as many as ``min_steps`` asks for."""
-        return max(self.epochs, self.min_steps * self.batch_size / examples)
+        return max(self.epochs, self.min_steps / math.ceil(examples / self.batch_size))
+
+    @model_validator(mode="after")
+    def _learns(self) -> TrainingConfig:
+        if not self.rationale_weight and not self.verdict.weight:
+            raise ValueError(
+                "rationale_weight: 0 and verdict.weight: 0 leave nothing to learn of a rationale: raise one of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _micro_divides(self) -> TrainingConfig:

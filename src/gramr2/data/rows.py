@@ -112,7 +112,8 @@ def read_id(row: Row, default_id: str) -> str:
 
 def _target(value: object) -> tuple[float, float, float] | None:
     """How sure a label is: P(A), P(B), P(tie)."""
-    if value is None:
+    # Other files have texts in a column of this name.
+    if value is None or isinstance(value, str):
         return None
     told = shown(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

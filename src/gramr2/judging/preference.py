@@ -67,7 +67,9 @@ def margin_for(margins: Sequence[float], count: int) -> float:
 def _decision(name: str, margin: float, ties: Ties) -> Decision:
     label, tie = Label.A if margin > 0 else Label.B, 0.0
     if _gap(margin) < max(ties.margin, _LEVEL):
-        label, tie = Label.TIE, ties.probability
+        # However rare ties are, a decision for one says that it is likelier than either response.
+        likelier = max(_chance(margin), _chance(-margin))
+        label, tie = Label.TIE, max(ties.probability, likelier / (1 + likelier))
     probabilities = LabelProbabilities(_chance(margin) * (1 - tie), _chance(-margin) * (1 - tie), tie)
     return Decision(name, (), label, probabilities, probabilities[label], None, False, 1.0)
 

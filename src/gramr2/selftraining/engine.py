@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,6 +102,8 @@ class LocalEngine:
         self._opened = None
         seed, orders = self._config.seed, job.training.orders
         items, held_out = held_out_of(job.items, job.training.early_stop, seed)
+        if not job.training.verdict.soft:
+            items, held_out = ([replace(item, target=None) for item in some] for some in (items, held_out))
         direct = isinstance(job.template, JudgeTemplate) and job.training.verdict.weight > 0
         return fine_tune(
             start,

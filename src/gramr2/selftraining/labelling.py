@@ -43,7 +43,7 @@ def label_pool(
     config = context.config
     title = f"round {number} · judge {len(slice_)} unlabelled comparisons"
     decisions = context.judge(title, model, slice_, config.judge.pool)
-    margins = _second_view(context, slice_)
+    margins = second_view(context, slice_)
     if margins and config.second_view and config.second_view.weight:
         decisions = joined(decisions, margins, config.second_view.weight)
     calibration = _calibration(context, number, model)
@@ -128,7 +128,7 @@ def dropped_row(candidate: Candidate, objection: Objection) -> dict[str, Any]:
     return row
 
 
-def _second_view(context: RunContext, slice_: Sequence[Comparison]) -> dict[str, float]:
+def second_view(context: RunContext, slice_: Sequence[Comparison]) -> dict[str, float]:
     """The second view's log-odds of A over B, by id; none where the run has no second view."""
     named = [f.view or "frozen-features" for f in context.config.filters if f.kind == "second_view"]
     name = context.config.second_view.name if context.config.second_view else next(iter(named), None)

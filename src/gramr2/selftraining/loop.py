@@ -30,7 +30,7 @@ from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.folder import RunFolder, write_json
 from gramr2.selftraining.guards import Alarm, Verdict, as_rows, gate, gold_alarms, pool_alarms
-from gramr2.selftraining.labelling import label_pool
+from gramr2.selftraining.labelling import label_pool, second_view
 from gramr2.selftraining.measurement import Measurement, measure, recorded
 from gramr2.selftraining.observer import Observer, Silent
 from gramr2.selftraining.own import with_own_rationales
@@ -119,6 +119,8 @@ class _Rounds:
 
     def run(self) -> list[dict[str, Any]]:
         baselines = measure_baselines(self.context)
+        # A second view that cannot be fitted is better known before the seed judge is trained.
+        second_view(self.context, self.context.data.pool[:1])
         warm_up(self.context, self.seed_judges)
         standing = self._seed_judge()
         for number in range(1, self.config.rounds + 1):

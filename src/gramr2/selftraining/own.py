@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gramr2.comparison import LabeledComparison
 from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judgment import REASONED
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.lessons import joint
@@ -25,7 +26,7 @@ def with_own_rationales(context: RunContext) -> list[LabeledComparison]:
     sampling = config.judge.pool.model_copy(update={"votes": votes, "settled": None, "orders": "both"})
     model = context.engine.backbone(config.model)
     title = f"find rationales for {len(bare)} seed comparisons"
-    decisions = context.judge(title, model, [seed[index].comparison for index in bare], sampling)
+    decisions = context.judge(title, model, [seed[index].comparison for index in bare], sampling, readings=REASONED)
     found = 0
     for index, decision in zip(bare, decisions, strict=True):
         item = seed[index]

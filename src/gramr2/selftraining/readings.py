@@ -68,6 +68,10 @@ def _found(context: RunContext, number: int, model: Path) -> dict[str, Any]:
         return _record(
             BOTH, f"weights need {MIN_ITEMS} held-out seed comparisons (data.held_out_share), so each counts 1"
         )
+    if not context.data.pool:
+        if any(item.rationale for item in context.data.seed):
+            return _record(BOTH, "there is no unlabelled comparison to compare orders on, so each counts 1")
+        return _record(DIRECT, "there is no unlabelled comparison to compare orders on, and no rationale to learn")
     return _by_orders(context, number, model)
 
 
@@ -99,8 +103,7 @@ def _cheapest(fits: dict[str, Fit]) -> str:
 
 
 def _by_orders(context: RunContext, number: int, model: Path) -> dict[str, Any]:
-    pool = context.data.pool or tuple(item.comparison for item in context.data.seed)
-    asked = subset(pool, ASKED, derive_seed(context.config.seed, "readings"))
+    asked = subset(context.data.pool, ASKED, derive_seed(context.config.seed, "readings"))
     decisions = _judged(context, number, model, asked)
     kappas = {reading: order_agreement(decisions, reading) for reading in Reading}
     direct, reasoned = (-1.0 if kappas[r] is None else float(kappas[r] or 0.0) for r in Reading)

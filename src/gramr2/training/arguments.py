@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import TrainingConfig
 from gramr2.errors import ConfigError
 from gramr2.training.objective import Objective
-from gramr2.training.parts import WORTH_BF16
+from gramr2.training.parts import WORTH_BF16, on_one_gpu
 
 log = logging.getLogger("gramr2")
 
@@ -75,7 +76,7 @@ def arguments_for(
         parameters: of the model, which the default learning rate follows.
     """
     epochs = config.epochs_for(examples)
-    steps = max(1, round(epochs * examples / config.batch_size))
+    steps = max(1, math.ceil(epochs * math.ceil(examples / config.batch_size)))
     # Batches of one size, so that the mean of their losses is the mean over comparisons.
     equal = next((n for n in range(division.micro, 1, -1) if held_out % n == 0), 1)
     stops, gpu = held_out > 0, device.type != "cpu"
@@ -114,10 +115,7 @@ def arguments_for(
         ddp_broadcast_buffers=False,
         ddp_find_unused_parameters=False,
     )
-    if arguments.n_gpu > 1:
-        # One process would copy the model to every GPU it sees and multiply the batch by their number.
-        arguments._n_gpu = 1
-    return arguments
+    return on_one_gpu(arguments)
 
 
 def takes_bf16(

@@ -56,8 +56,11 @@ class Objective:
             )
             parts[f"{name}_answer_loss"] = float(told.detach()), float((form["answers"] != IGNORED).sum())
             judged = self.label_ids is not None and self.settings.verdict.weight > 0
-            direct = self.settings.verdict.format if judged else 1.0
-            weight = self.settings.rationale_weight if name == "reasoned" else direct
+            weight = 1.0
+            if self.label_ids is not None and name == "reasoned":
+                weight = self.settings.rationale_weight
+            elif judged:
+                weight = self.settings.verdict.format
             losses.append(weight * told / self.answer_tokens)
             if judged:
                 verdict, together = self._verdict(form, logits)

@@ -20,6 +20,7 @@ from transformers import (
     ProgressCallback,
     Trainer,
     TrainerCallback,
+    TrainingArguments,
 )
 
 from gramr2.backends.loading import loading
@@ -91,6 +92,13 @@ def tracking_in(folder: Path, *, clear: bool = False) -> Iterator[None]:
     finally:
         if before is None:
             del os.environ[key]
+
+
+def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
+    """Keep a process on one GPU: the trainer would copy the model to every GPU it sees and multiply the batch by their number."""
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
 
 
 def silence(trainer: Trainer) -> None:

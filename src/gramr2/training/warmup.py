@@ -25,6 +25,7 @@ from gramr2.training.parts import (
     in_bf16,
     load_for_training,
     need_trackers,
+    on_one_gpu,
     silence,
     tracking_in,
 )
@@ -189,7 +190,7 @@ def _arguments(
 ) -> TrainingArguments:
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
     steps = max(1, round(config.epochs * examples / config.batch_size))
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=micro,
@@ -214,3 +215,4 @@ def _arguments(
         data_seed=seed % (1 << 31),
         dataloader_pin_memory=device.type == "cuda",
     )
+    return on_one_gpu(arguments)
