@@ -40,11 +40,11 @@ class FrozenFeatures:
         Raises:
             PromptTooLongError: a response with its prompt exceeds the backbone's context.
         """
-        if not comparisons:
-            return []
-        differences = _differences(_features(self.states, comparisons), self.scale)
-        # Row by row: the last digits of a matrix product follow the number of rows.
-        found: list[float] = (differences * self.fitted.weights).sum(axis=1).tolist()
+        found: list[float] = []
+        for start in range(0, len(comparisons), CHUNK):
+            differences = _differences(_features(self.states, comparisons[start : start + CHUNK]), self.scale)
+            # Row by row: the last digits of a matrix product follow the number of rows.
+            found += (differences * self.fitted.weights).sum(axis=1).tolist()
         return found
 
     def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
