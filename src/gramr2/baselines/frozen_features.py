@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gramr2.baselines.hidden_states import HiddenStates
 
 NAME = "frozen-features"
+CHUNK = 1024
+"""comparisons whose features are in memory at once"""
 
 
 class FrozenFeatures:

@@ -26,6 +26,7 @@ from gramr2.errors import DataError
 from gramr2.judging.preference import Ties, decided, margin_for
 from gramr2.judgment import Decision
 from gramr2.training.lora import adapters
+from gramr2.training.parts import on_one_gpu
 
 ROWS = 32
 NO_TIES = Ties()
@@ -141,22 +142,24 @@ def train_reward_model(
     epochs = config.epochs_for(len(rows))
     trainer = RewardTrainer(
         model=model,
-        args=RewardConfig(
-            output_dir=str(scratch),
-            num_train_epochs=epochs,
-            per_device_train_batch_size=min(config.batch_size, len(rows)),
-            learning_rate=config.rate_for(model.num_parameters()),
-            lr_scheduler_type="cosine",
-            warmup_steps=round(config.warmup_ratio * epochs * len(rows) / config.batch_size),
-            max_length=None,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            use_cpu=device.type == "cpu",
-            seed=seed % (1 << 31),
-            data_seed=seed % (1 << 31),
+        args=on_one_gpu(
+            RewardConfig(
+                output_dir=str(scratch),
+                num_train_epochs=epochs,
+                per_device_train_batch_size=min(config.batch_size, len(rows)),
+                learning_rate=config.rate_for(model.num_parameters()),
+                lr_scheduler_type="cosine",
+                warmup_steps=round(config.warmup_ratio * epochs * len(rows) / config.batch_size),
+                max_length=None,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                bf16=False,
+                gradient_checkpointing=False,
+                use_cpu=device.type == "cpu",
+                seed=seed % (1 << 31),
+                data_seed=seed % (1 << 31),
+            )
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
