@@ -173,6 +173,8 @@ def _without_second_view(raw: Raw) -> None:
 def _without_rationale_loss(raw: Raw) -> str | None:
     if raw["judge"]["mode"] == "label":
         return "the run itself has no rationales"
+    if not raw["training"]["verdict"]["weight"]:
+        return "the run's verdict has no loss of its own, so nothing would be learnt of a rationale"
     raw["training"]["rationale_weight"] = 0.0
     return None
 
