@@ -144,3 +144,24 @@ def test_a_model_may_be_given_as_its_name_wherever_one_stands() -> None:
     assert config.model.name == "a"
     assert config.rationale.proving.model is not None
     assert config.rationale.proving.model.name == "b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"judge": {"mode": "label", "verdict": "reasoned"}}, "remove verdict: reasoned"),
+        (
+            {"second_view": "bag-of-words", "filters": [{"kind": "second_view", "view": "frozen-features"}]},
+            "two models",
+        ),
+    ],
+)
+def test_what_cannot_go_together_is_said(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_config(GOOD | changes)
+
+
+def test_the_filter_takes_the_runs_second_view() -> None:
+    config = parse_config(GOOD | {"second_view": "bag-of-words", "filters": [{"kind": "second_view"}]})
+    assert config.second_view is not None
+    assert config.second_view.name == "bag-of-words"

@@ -49,7 +49,9 @@ def failures(decisions: Sequence[Decision]) -> str:
     """How votes failed where a judge abstained, in one sentence that says what to change."""
     votes = [vote for decision in decisions if decision.label is None for vote in decision.judgments]
     counts = Counter(vote.outcome for vote in votes if vote.outcome.label is None)
-    told = ", ".join(f"{count} votes {outcome.value}" for outcome, count in counts.most_common())
+    told = ", ".join(
+        f"{count} {'vote' if count == 1 else 'votes'} {outcome.value}" for outcome, count in counts.most_common()
+    )
     remedies = {
         Outcome.TRUNCATED: "raise --max-new-tokens, read the verdict of what was cut with --close, or take --verdict direct",
         Outcome.UNPARSEABLE: "no verdict was written: take a judge that was trained, or --verdict direct",

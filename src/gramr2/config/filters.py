@@ -53,8 +53,9 @@ class SecondViewFilter(Section):
 
     kind: Literal["second_view"] = "second_view"
     """names the filter; what the second view knows nothing of is dropped"""
-    view: Literal["bag-of-words", "frozen-features"] = "frozen-features"
-    """the second model"""
+    view: Literal["bag-of-words", "frozen-features"] | None = None
+    """which model: frozen-features (Bradley-Terry on the backbone's hidden states) or bag-of-words; the default is the run's
+    ``second_view``, and frozen-features where it has none"""
     min_probability: Share = 0.5
     """least probability of A or B under the second view, shared out between those two, as it may know no ties"""
     max_tie_gap: Share = 0.2

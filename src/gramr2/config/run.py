@@ -95,6 +95,16 @@ class RunConfig(Section):
                 f"rationale.own_for_seed: {self.rationale.own_for_seed} votes at judge.pool.temperature 0 would be copies: "
                 "set a temperature above 0"
             )
+        views = [f.view for f in self.filters if f.kind == "second_view" and f.view]
+        if self.second_view and views and views[0] != self.second_view.name:
+            raise ValueError(
+                f"second_view: {self.second_view.name} and the second_view filter's view: {views[0]} are two models: leave the "
+                "filter's view out"
+            )
+        if self.judge.mode == "label" and self.judge.verdict in ("reasoned", "both"):
+            raise ValueError(
+                f"judge.mode: label writes no rationale to read a verdict after, so remove verdict: {self.judge.verdict}"
+            )
         if self.judge.mode == "label":
             vain = [kind for kind in kinds if kind in _NEEDS_RATIONALES]
             if vain:

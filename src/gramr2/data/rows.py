@@ -75,7 +75,12 @@ def _preference(row: Row, default_id: str) -> LabeledComparison:
     else:
         prompt = read_prompt(row["prompt"])
         chosen, rejected = (read_answer(row[key], key, prompt) for key in ("chosen", "rejected"))
-    item = LabeledComparison(_comparison(row, name, prompt, chosen, rejected), Label.A, _optional(row, "rationale"))
+    item = LabeledComparison(
+        _comparison(row, name, prompt, chosen, rejected),
+        Label.A,
+        _optional(row, "rationale"),
+        _target(row.get("target")),
+    )
     return item if hashlib.blake2b(name.encode("utf-8", "surrogatepass")).digest()[0] < 128 else item.swap()
 
 

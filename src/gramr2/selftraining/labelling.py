@@ -130,7 +130,7 @@ def dropped_row(candidate: Candidate, objection: Objection) -> dict[str, Any]:
 
 def _second_view(context: RunContext, slice_: Sequence[Comparison]) -> dict[str, float]:
     """The second view's log-odds of A over B, by id; none where the run has no second view."""
-    named = [f.view for f in context.config.filters if f.kind == "second_view"]
+    named = [f.view or "frozen-features" for f in context.config.filters if f.kind == "second_view"]
     name = context.config.second_view.name if context.config.second_view else next(iter(named), None)
     return {} if name is None else margins_of(context, name, slice_)
 

@@ -24,7 +24,7 @@ class SecondView:
 
     def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
         """See ``Filter``."""
-        unknown = Objection(self.name, f"the second view ({self.config.view}) knows nothing of it", None, None)
+        unknown = Objection(self.name, "the second view knows nothing of it", None, None)
         left: list[Candidate | Objection] = []
         for candidate in candidates:
             belief, label = stage.second_view.get(candidate.comparison.id), candidate.decision.label
