@@ -58,7 +58,7 @@ REAL: dict[str, Any] = {
         "pool": {"votes": 2, "max_new_tokens": 8, "close_on_budget": True},
         "gold": {"max_new_tokens": 8, "close_on_budget": True},
     },
-    "training": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 4, "orders": "hashed"},
+    "training": {"epochs": 1, "min_steps": 0, "learning_rate": 1e-3, "batch_size": 4, "orders": "hashed"},
     "warmup": {"learning_rate": 1e-3, "batch_size": 4, "held_out_share": 0.2},
     "curriculum": {"per_round": 4},
     "filters": [
