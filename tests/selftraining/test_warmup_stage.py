@@ -118,7 +118,7 @@ def test_runs_that_begin_alike_share_it_and_what_decides_it_is_not_shared(tmp_pa
 
 def test_the_report_and_a_note_say_what_it_cost_and_changed(tmp_path: Path) -> None:
     notes = Notes()
-    SelfTraining(config(rounds=0, **WARM), tmp_path / "r", engine=ScriptedEngine(), observer=notes).run()
+    SelfTraining(config(rounds=0, baselines=[], **WARM), tmp_path / "r", engine=ScriptedEngine(), observer=notes).run()
     line = "Warm-up on 36 texts, 360 tokens, 1 s; loss per token of the responses in 4 held-out texts 2.000 → 1.500."
     assert notes.lines == [line]
     assert line in render(read_run(tmp_path / "r"))
