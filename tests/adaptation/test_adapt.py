@@ -103,7 +103,9 @@ def test_the_guard_reads_the_adapted_judge_as_it_is_published(task: Task, tmp_pa
     readings = load_template(tmp_path / "out/judge").readings
     rows = [json.loads(line) for line in (tmp_path / "out/general-after.jsonl").read_text().splitlines()]
     assert {vote["reading"] for row in rows for vote in row["votes"]} == {each.value for each in readings.asked}
-    assert [each.value for each in readings.asked] == ["direct"]
+    assert [each.value for each in readings.asked] == ["reasoned"], (
+        "the task's own readings, not what the model was published with"
+    )
 
 
 def test_the_same_command_goes_on_and_another_task_is_refused(task: Task, tmp_path: Path) -> None:

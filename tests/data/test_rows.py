@@ -65,7 +65,12 @@ def test_how_sure_a_label_is_turns_with_the_responses() -> None:
     assert item.target == (0.7, 0.2, 0.1)
     assert (item.swap().label, item.swap().target) == (Label.B, (0.2, 0.7, 0.1))
     assert item.swap().swap() == item
-    assert read(LABELED) == read({**LABELED, "target": None}) == [replace(item, target=None)]
+    assert (
+        read(LABELED)
+        == read({**LABELED, "target": None})
+        == read({**LABELED, "target": "a text"})
+        == [replace(item, target=None)]
+    )
     # Without a label there is nothing to be sure of.
     assert isinstance(read({"prompt": "p", "responses": ["a", "b"], "target": [1, 0, 0]})[0], Comparison)
 
@@ -119,7 +124,6 @@ def test_more_than_two_unlabelled_responses() -> None:
         ({**LABELED, "target": [[1], 0.0, 0.0]}, r"target \[of type list, 0.0, 0.0\] is not three"),
         ({**LABELED, "target": {"A": 1, "B": 0, "tie": 0}}, "is not three probabilities"),
         ({**LABELED, "target": [10**5000, 0, 0]}, r"target \[of type int, 0, 0\] is not three"),
-        ({**LABELED, "target": "A"}, "target 'A' is not three probabilities"),
         ({**LABELED, "target": 0.7}, "target 0.7 is not three probabilities"),
         ({"chosen": "good", "rejected": "bad"}, "no common beginning"),
         ({"chosen": CHAT, "rejected": CHAT}, "no answer after the prompt"),

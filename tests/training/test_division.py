@@ -19,7 +19,7 @@ from gramr2.errors import ConfigError
 from gramr2.training.arguments import Division, arguments_for, divided
 from gramr2.training.sft import TrainingReport
 
-SETTINGS: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
+SETTINGS: dict[str, Any] = {"epochs": 3, "min_steps": 0, "learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
 ALIKE = 1e-3
 """see ``teaching.apart``"""
 

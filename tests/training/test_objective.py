@@ -128,17 +128,13 @@ def test_a_reasoned_answer_without_weight_teaches_its_verdict_alone(
     model: Any, encoder: Encoder, rows: list[Row]
 ) -> None:
     direct_only = [Row(tuple(each for each in row.sequences if not each.reasoned)) for row in rows]
-    silent = objective_of(encoder, rationale_weight=0, verdict=NO_VERDICT)
-    loss, slopes = gradients(model, silent, batch_of(rows))
-    also, others = gradients(model, silent, batch_of(direct_only))
-    assert loss == pytest.approx(also, rel=ALIKE)
-    assert largest_difference(slopes, others) < ALIKE
-    assert gradients(model, objective_of(encoder, verdict=NO_VERDICT), batch_of(rows))[0] > loss
+    direct = value(model, objective_of(encoder, verdict=NO_VERDICT), batch_of(direct_only))
     plain, verdicts, verdicts_alone = (
         value(model, objective_of(encoder, rationale_weight=weight, verdict=verdict), batch_of(rows))
         for weight, verdict in ((1, NO_VERDICT), (1, EVERYTHING), (0, EVERYTHING))
     )
-    assert verdicts_alone - loss == pytest.approx(verdicts - plain, rel=1e-3)
+    assert direct < plain, "with its weight the answer counts"
+    assert verdicts_alone - direct == pytest.approx(verdicts - plain, rel=1e-3)
 
 
 def test_a_proof_is_taught_by_its_tokens_alone(model: Any, encoder: Encoder) -> None:
