@@ -21,9 +21,9 @@ WITHHELD = "(withheld)"
 _CONCLUSION = re.compile(r"^Conclusion:.*\Z", re.MULTILINE | re.DOTALL)
 
 
-def withhold(comparison: Comparison) -> Comparison:
-    """The comparison with nothing to see in it: what is left to judge by is the rationale."""
-    hidden = tuple(replace(turn, content=WITHHELD) for turn in comparison.prompt)
+def withhold(comparison: Comparison, *, prompt: bool = True) -> Comparison:
+    """The comparison with nothing to see in it, or nothing but its prompt: what is left to judge by is the rationale."""
+    hidden = tuple(replace(turn, content=WITHHELD) for turn in comparison.prompt) if prompt else comparison.prompt
     return replace(comparison, prompt=hidden, responses=(WITHHELD, WITHHELD))
 
 

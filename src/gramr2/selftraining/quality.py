@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gramr2.comparison import Label, LabeledComparison
+from gramr2.judging.quotations import occurring, quotations
 from gramr2.judging.template import CONCLUSIONS
 
 _TOGETHER = re.compile(r"\b(?:both|each|the two) responses?\b", re.IGNORECASE)
-_QUOTED = re.compile(r"“([^”\n]+)”|«([^»\n]+)»|\"([^\"\n]+)\"|`([^`\n]+)`")
 _WORD = re.compile(r"\w+")
 _COMMON_WORDS = """
 about after also answer answers avoid because been before being best better both could does each
@@ -20,7 +20,6 @@ response responses same should some than that their them then there these they t
 when where which while will with without would your
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
-MIN_QUOTE = 3
 STEM = 5
 
 
@@ -82,10 +81,8 @@ def quoted_share(text: str, sources: Sequence[str]) -> float:
     Case, white space and the punctuation at a quotation's ends are ignored; quotations of one or two characters are not
     evidence of anything and do not count.
     """
-    quotes = [_folded("".join(groups)) for groups in _QUOTED.findall(text)]
-    quotes = [quote for quote in quotes if len(quote) >= MIN_QUOTE]
-    haystacks = [_folded(source) for source in sources]
-    return sum(any(quote in text for text in haystacks) for quote in quotes) / len(quotes) if quotes else 1.0
+    found = occurring(quotations(text), sources)
+    return sum(found) / len(found) if found else 1.0
 
 
 def addressed_share(text: str, principles: Sequence[str]) -> float:
@@ -114,7 +111,3 @@ def _conclusion(text: str, label: Label) -> Conclusion:
     # A small judge states one verdict in its comparison and another in its conclusion.
     agrees = found[-1].strip() == CONCLUSIONS[label] and not any(sentence in text for sentence in others)
     return Conclusion.AGREES if agrees else Conclusion.CONTRADICTS
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split()).strip(" .,;:!?…'")
