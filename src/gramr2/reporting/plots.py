@@ -169,15 +169,18 @@ def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> s
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(1 + 4.6 * len(panels), 3.8), layout="constrained")
         names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
-        for axes, (xlabel, lines) in zip(np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True):
+        row = np.ravel(figure.subplots(1, len(panels), sharey=True))
+        for axes, (xlabel, lines) in zip(row, panels.items(), strict=True):
             for name, points in lines.items():
                 color, marker = _LINES[names.index(name) % len(_LINES)]
                 x, middle, low, high = np.array(points, dtype=float).T
                 bars = np.nan_to_num(np.clip([middle - low, high - middle], 0, None))
+                x *= 1.015 ** names.index(name)  # beside each other, or intervals hide intervals
                 axes.errorbar(x, 100 * middle, 100 * bars, fmt=f"{marker}-", color=color, capsize=3, label=name)
-            ticks = sorted({x for points in lines.values() for x, *_ in points})
-            positive = [x for x in ticks if x > 0] or [1]
-            axes.set_xscale("symlog", linthresh=positive[0], linscale=0.5) if ticks[0] == 0 else axes.set_xscale("log")
+            xs = sorted({x for points in lines.values() for x, *_ in points})
+            threshold = next((x for x in xs if x > 0), 1)
+            axes.set_xscale("symlog", linthresh=threshold, linscale=0.5) if xs[0] == 0 else axes.set_xscale("log")
+            ticks = [x for last, x in zip([-1, *xs], xs, strict=False) if x > 1.15 * last]
             axes.set_xticks(ticks, [f"{x:,}" for x in ticks])
             axes.set_xticks([], minor=True)
             axes.set_xlabel(xlabel)
