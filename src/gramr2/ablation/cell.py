@@ -47,7 +47,7 @@ def run_cell(folder: Path) -> dict[str, Any]:
     test, shots = test_set(spec["test"], spec["limit"]), spec["shots"]
     started = time.monotonic()
     if kind is Kind.BASELINE:
-        decisions = _baseline(spec["variant"], folder, config, test)
+        decisions = _baseline(spec.get("baseline") or spec["variant"], folder, config, test)
     elif kind is Kind.PROMPTED:
         decisions = _judged(
             config.model.name, config, test, choose_shots(_data(config).seed, shots, config.seed) if shots else ()

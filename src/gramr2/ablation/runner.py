@@ -163,6 +163,7 @@ def _spec(plan: Plan, prepared: Prepared, jobs: int) -> dict[str, Any]:
         "variant": prepared.variant.name,
         "kind": prepared.variant.kind.value,
         "shots": prepared.variant.shots,
+        "baseline": prepared.variant.baseline,
         "test": plan.test,
         "limit": plan.limit,
         "keep": plan.keep_models,

@@ -32,7 +32,7 @@ class Kind(StrEnum):
     PROMPTED = "prompted"
     """the untrained model, asked as it is, with ``shots`` examples in the prompt"""
     BASELINE = "baseline"
-    """a cheap preference model fitted on the seed: the variant's name says which"""
+    """a cheap preference model fitted on the seed: ``baseline`` or else the variant's name says which"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Variant:
     change: Callable[[Raw], str | None]
     kind: Kind = Kind.RUN
     shots: int = 0
+    baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

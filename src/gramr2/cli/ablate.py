@@ -51,7 +51,7 @@ def ablate(
         raise ConfigError(
             "--test is needed with a run file: name labelled comparisons that stand in none of its sources"
         )
-    _refuse_leaks(base, test)
+    refuse_leaks(base, test)
     variants = variants_for(base)
     if only is not None:
         wanted = [name.strip() for name in only.split(",")]
@@ -120,8 +120,12 @@ def _base(domain: str) -> RunConfig:
     return load_config(Path(domain))
 
 
-def _refuse_leaks(base: RunConfig, test: str) -> None:
-    """A test set that a run sees measures nothing."""
+def refuse_leaks(base: RunConfig, test: str) -> None:
+    """A test set that a run sees measures nothing.
+
+    Raises:
+        ConfigError: some of its comparisons stand in a source of the run.
+    """
     from gramr2.data import OnBadRow, load_labeled, overlap
     from gramr2.selftraining.sources import read_unlabeled
 

@@ -7,8 +7,10 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,6 +18,9 @@ from gramr2.reporting.reliability import Bin
 
 # The colour-blind-safe palette of Okabe and Ito (2008).
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
+_LINES = list(zip((BLUE, ORANGE, GREEN, "#d55e00", "#cc79a7", "#56b4e9"), "os^Dvx", strict=True))
+Point = tuple[int, float, float | None, float | None]
+"""x, and a share in [0, 1] with its interval, where it has one"""
 # Stands for the page's own text colour, which a figure cannot know.
 _INK = "#010203"
 _STYLE = {
@@ -155,11 +160,41 @@ def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: s
         return _svg(figure, f"{ylabel} by {xlabel}")
 
 
-def _svg(figure: Figure, title: str) -> str:
+def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> str:
+    """A panel for each thing that was varied, a line per name, on a page of its own: white, whatever is around it.
+
+    Args:
+        panels: for the label of each x axis, the points of every name; x is drawn in logarithms, with zero where there is one.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(1 + 4.6 * len(panels), 3.8), layout="constrained")
+        names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+        row = np.ravel(figure.subplots(1, len(panels), sharey=True))
+        for axes, (xlabel, lines) in zip(row, panels.items(), strict=True):
+            for name, points in lines.items():
+                color, marker = _LINES[names.index(name) % len(_LINES)]
+                x, middle, low, high = np.array(points, dtype=float).T
+                bars = np.nan_to_num(np.clip([middle - low, high - middle], 0, None))
+                x *= 1.015 ** names.index(name)  # beside each other, or intervals hide intervals
+                axes.errorbar(x, 100 * middle, 100 * bars, fmt=f"{marker}-", color=color, capsize=3, label=name)
+            xs = sorted({x for points in lines.values() for x, *_ in points})
+            threshold = next((x for x in xs if x > 0), 1)
+            axes.set_xscale("symlog", linthresh=threshold, linscale=0.5) if xs[0] == 0 else axes.set_xscale("log")
+            ticks = [x for last, x in zip([-1, *xs], xs, strict=False) if x > 1.15 * last]
+            axes.set_xticks(ticks, [f"{x:,}" for x in ticks])
+            axes.set_xticks([], minor=True)
+            axes.set_xlabel(xlabel)
+            axes.set_ylabel(ylabel)
+            axes.legend(fontsize=8)
+        return _svg(figure, f"{ylabel}, by {' and by '.join(panels)}", page="white")
+
+
+def _svg(figure: Figure, title: str, page: str | None = None) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    paper: dict[str, Any] = {"facecolor": page} if page else {"transparent": True}
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **paper)
     text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = text[text.index("<svg") :].replace(_INK, "#1a1a1a" if page else "currentColor")
     text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*"', r"<svg \1", text, count=1)
     # Several figures share a page, and matplotlib gives each the same ids.
     own = hashlib.blake2b((title + text).encode(), digest_size=4).hexdigest()
