@@ -69,9 +69,14 @@ def test_gold_must_be_large_enough_to_show_five_points() -> None:
     assert needed(few, 780) == 784
     assert "Gold is too small" not in sentences({"longer": enough}, 784)
     text = sentences({"longer": few}, 780)
-    assert "the final judge and longer differ in being right on 25.0 % of it" in text
+    assert "the final judge and the baseline longer differ in being right on 25.0 % of it" in text
     assert "needs about 784 comparisons and has 780" in text
     assert needed(test_of(0, 0, 20), 20) == 0
+    seed = test_of(0, 30, 780)
+    assert "Gold is too small" not in "\n".join(warnings_of({"longer": few}, 780, 0.0, since_seed=seed))
+    assert "the final judge and the seed judge differ in being right on 21.4 % of it" in "\n".join(
+        warnings_of({"longer": test_of(0, 40, 140)}, 140, 0.0, since_seed=test_of(0, 30, 140))
+    )
 
 
 @pytest.mark.parametrize(("flips", "warned"), [(0.5, False), (0.51, True), (None, False)])
