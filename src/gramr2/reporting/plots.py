@@ -138,6 +138,31 @@ def forest(rows: Sequence[tuple[str, float, float | None, float | None]], label:
         return _svg(figure, f"{label}, by configuration, with 95 % intervals")
 
 
+def beside(names: Sequence[str], values: Mapping[str, Sequence[tuple[float, float, float] | None]], label: str) -> str:
+    """Several values per name, from top to bottom: the first with its interval, the others as marks.
+
+    Args:
+        values: by what they are of, (value, low, high) in [0, 1] for each name; None where there is none.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8, 1.2 + 0.28 * len(names)), layout="constrained")
+        axes = figure.subplots()
+        looks = zip(values.items(), (BLUE, ORANGE, GREEN), ("o", "s", "D"), strict=False)
+        for place, ((name, several), color, mark) in enumerate(looks):
+            found = [(y, *(100 * v for v in each)) for y, each in enumerate(several) if each is not None]
+            xs, ys = [x for _, x, _, _ in found], [y for y, *_ in found]
+            bars = [[x - low for _, x, low, _ in found], [high - x for _, x, _, high in found]]
+            axes.errorbar(
+                xs, ys, xerr=None if place else bars, fmt=mark, color=color, mfc="none" if place else color, label=name
+            )
+        axes.axvline(50, linestyle="--", linewidth=1, color=_INK)
+        axes.set_yticks(range(len(names)), list(names))
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlabel(label)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(values), borderaxespad=0.2)
+        return _svg(figure, f"{label}, with 95 % intervals")
+
+
 def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: str, window: int = 5) -> str:
     """Shares in [0, 1] by step: a thin line per run, and a thick one for the mean of each name's runs.
 

@@ -1,0 +1,196 @@
+"""One judge for many sources of comparisons, beside what it has to beat on each.
+
+    python benchmarks/foundation.py examples/foundation.yaml --tests DIR --out DIR [--limit 100] [--specialised]
+                                    [--csv FILE] [--plot FILE.svg]
+
+Trains the run of the YAML in DIR/run, then measures on every .jsonl in --tests, of which at most --limit comparisons are drawn as
+``gramr2 eval --limit`` draws them: the judge, its seed judge, and the run's cheap baselines. A test file named like a file of
+the seed is a seen source. There, baselines fitted on that source's own seed rows stand beside the judge, and with --specialised
+a run of the same YAML on that source alone. Goes on where it was stopped: what a judge said of a source is
+DIR/rows/SOURCE/JUDGE.json. Comparisons too long for the model are left out for all, and counted. Writes table.md and table.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gramr2 import baselines
+from gramr2.backends.hardware import versions
+from gramr2.cli.console import Bars
+from gramr2.cli.train import run_and_show
+from gramr2.config import RunConfig, load_config
+from gramr2.config.data import SourceConfig
+from gramr2.config.load import parse_config
+from gramr2.data import OnBadRow, load_labeled, overlap, subset
+from gramr2.errors import ConfigError, DataError
+from gramr2.evaluation.sources import Source, measured, source_of
+from gramr2.judging.budget import overlong
+from gramr2.judging.judge import Judge
+from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.saved import load_template
+from gramr2.judging.template import JudgeMode
+from gramr2.reporting import sources as tables
+from gramr2.selftraining.baselines import from_run
+from gramr2.selftraining.context import sampling_of
+from gramr2.selftraining.data import fit, load_data
+from gramr2.selftraining.engine import LocalEngine
+from gramr2.selftraining.folder import write_json, write_text
+from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.sources import read_labeled
+
+OWN = ("bag-of-words", "frozen-features")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train and measure what is missing, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN.yaml")
+    parser.add_argument("--tests", type=Path, required=True, help="a folder of labelled comparisons, a .jsonl a source")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=100, help="comparisons per source, at most")
+    parser.add_argument("--specialised", action="store_true", help="also train a judge per seen source")
+    parser.add_argument("--csv", type=Path, help="default: table.csv in --out")
+    parser.add_argument("--plot", type=Path, help="an .svg")
+    given = parser.parse_args(arguments)
+    config = load_config(given.run)
+    tests = read_tests(given.tests, given.limit, config)
+    run_and_show(config, given.out / "run", quiet=False, as_json=False)
+    panel = Panel(config, given.out, tests)
+    panel.measure(given.specialised)
+    rows = {(s.name, name): row for s in panel.sources for name in tables.COLUMNS if (row := panel.row(s, name))}
+    found = tables.lines(panel.sources, rows)
+    table = tables.markdown(found, f"{given.run.name}, at most {given.limit} comparisons a source. {versions()}.")
+    write_text(given.out / "table.md", table)
+    write_text(given.csv or given.out / "table.csv", tables.as_csv(found))
+    if given.plot:
+        write_text(given.plot, tables.figure(found))
+    print(table)
+
+
+def read_tests(folder: Path, limit: int, config: RunConfig) -> dict[str, Any]:
+    """The labelled comparisons of each source, by its name.
+
+    Raises:
+        ConfigError: there are none.
+        DataError: one of them is also in what the run learns from.
+    """
+    files = sorted(folder.glob("*.jsonl"))
+    if not files:
+        raise ConfigError(f"{folder} has no .jsonl file: give a folder of labelled comparisons with --tests")
+    drawn = [subset(load_labeled(str(file))[0], limit, 0, key=lambda item: item.comparison.id) for file in files]
+    found = {name_of(file): items for file, items in zip(files, drawn, strict=True)}
+    data = load_data(config)
+    labelled = (*data.seed, *data.held_out, *data.proving, *data.final)
+    learnt = [*data.pool, *(item.comparison for item in labelled)]
+    for name, items in found.items():
+        leaks = overlap(learnt, [item.comparison for item in items])
+        if leaks:
+            raise DataError(
+                f"{len(leaks)} of {name}'s test comparisons are also in what the run learns from (the first: {leaks[0][1]!r}): "
+                "take them out of one of the two, or its accuracy means nothing"
+            )
+    return found
+
+
+def name_of(path: Path | str) -> str:
+    """A source's name: its file's, without the folder and the ending."""
+    return re.sub(r"\.(jsonl\.gz|jsonl|json|parquet)$", "", Path(path).name)
+
+
+class Panel:
+    """What is measured of a trained run, in ``out/run``, on the labelled comparisons of each source."""
+
+    def __init__(self, config: RunConfig, out: Path, tests: dict[str, Any]) -> None:
+        self.config, self.out, self.run = config, out, out / "run"
+        self.engine = LocalEngine(config)
+        self.template = load_template(self.run / "judge")
+        seeds = {name_of(each.path) for each in config.data.seed}
+        self.sources = [self._source(name, items, name in seeds) for name, items in tests.items()]
+
+    def measure(self, specialised: bool) -> None:
+        """Every judge on every source that it has no row of; a judge is opened only if there is one."""
+        for name, sources, open_model in self.judges(specialised):
+            missing = [source for source in sources if self.row(source, name) is None]
+            if not missing:
+                continue
+            try:
+                model = open_model()
+            except (ConfigError, DataError) as error:
+                print(f"{name} is left out on {', '.join(each.name for each in missing)}: {error}", flush=True)
+                continue
+            for source in missing:
+                decisions = model.compare([item.comparison for item in source.items], 0) if source.items else []
+                row = measured(source, name, decisions)
+                write_json(self._file(source, name), row)
+                print(f"{name} on {source.name}: {row['accuracy']} of {row['n']}", flush=True)
+
+    def row(self, source: Source, judge: str) -> dict[str, Any] | None:
+        """What was measured; None if nothing was, or of other comparisons."""
+        file = self._file(source, judge)
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return found if found.get("digest") == source.digest else None
+
+    def judges(self, specialised: bool) -> Iterator[tuple[str, list[Source], Callable[[], PreferenceModel]]]:
+        """A judge's name, the sources it is measured on, and what opens it; the cheap ones first."""
+        for name in ("longer", *OWN):
+            yield name, self.sources, partial(from_run, name, "" if name == "longer" else str(self.run))
+        seed_judge = self.run / "rounds" / "0" / "model"
+        if seed_judge.is_dir():
+            yield "seed judge", self.sources, partial(self._judge, seed_judge)
+        yield "judge", self.sources, partial(self._judge, self.run / "judge")
+        seen = [source for source in self.sources if source.seen]
+        for source in seen:
+            for name in OWN:
+                yield f"own {name}", [source], partial(self._own, name, source.name)
+        for source in seen if specialised else ():
+            yield "specialised", [source], partial(self._specialised, source.name)
+
+    def _source(self, name: str, items: Any, seen: bool) -> Source:
+        asked = [(item.comparison, "") for item in items]
+        written = 1 if self.template.mode is JudgeMode.LABEL else self.config.judge.gold.max_new_tokens
+        found = overlong(self.engine.counter(), self.template, asked, new_tokens=written)
+        return source_of(name, items, seen=seen, too_long=frozenset(each.id for each in found))
+
+    def _file(self, source: Source, judge: str) -> Path:
+        return self.out / "rows" / source.name / f"{judge.replace(' ', '-')}.json"
+
+    def _judge(self, folder: Path) -> PreferenceModel:
+        """A judge of this run or of a specialised one, asked and read as its own file says."""
+        template = load_template(folder)
+        judge = Judge(self.engine.open(folder, self.config.model), template, sampling_of(self.config.judge.gold))
+        return judge.direct if template.mode is JudgeMode.LABEL else judge
+
+    def _own(self, name: str, source: str) -> PreferenceModel:
+        """A baseline fitted on those of the run's own seed rows that are of this source."""
+        config, on_bad_row = self.config, OnBadRow(self.config.data.on_bad_row)
+        ids = {
+            item.comparison.id for each in of(config.data.seed, source) for item in read_labeled(each, on_bad_row)[0]
+        }
+        data = fit(load_data(config), config, self.template, self.engine.counter())
+        rows = [item for item in (*data.seed, *data.held_out) if item.comparison.id in ids]
+        setting = baselines.Setting(config.model, self.engine.backbone(config.model), config.seed, config.training)
+        return baselines.fit(name, rows, model=setting)
+
+    def _specialised(self, source: str) -> PreferenceModel:
+        """A judge of the same YAML on this source's seed, pool and gold alone."""
+        raw = self.config.model_dump(mode="json")
+        for part in ("seed", "pool", "gold"):
+            raw["data"][part] = [each.model_dump(mode="json") for each in of(getattr(self.config.data, part), source)]
+        folder = self.out / "specialised" / source
+        SelfTraining(parse_config(raw, f"{source} alone"), folder, observer=Bars(False)).run()
+        return self._judge(folder / "judge")
+
+
+def of(sources: Sequence[SourceConfig], name: str) -> list[SourceConfig]:
+    """Those of one source."""
+    return [each for each in sources if name_of(each.path) == name]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""One judge over many sources as a table, as CSV, and as a figure: a line per source, then all seen and all unseen ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gramr2.evaluation.metrics import RESAMPLES, PairedTest
+from gramr2.evaluation.sources import Row, Source, difference, together
+from gramr2.reporting import plots
+from gramr2.reporting.text import p_value, percent
+
+JUDGE = "judge"
+COLUMNS = {
+    "longer": "longer",
+    "bag-of-words": "bag-of-words",
+    "frozen-features": "frozen-features",
+    "seed judge": "seed judge",
+    JUDGE: "judge",
+    "own bag-of-words": "own bag-of-words",
+    "own frozen-features": "own features",
+    "specialised": "specialised",
+}
+"""of the table and the CSV: the judges by name, and what heads each; a bag of words of a source's own is in the CSV alone"""
+SHOWN = tuple(name for name in COLUMNS if name != "own bag-of-words")
+AGAINST = ("seed judge", "frozen-features", "own frozen-features", "specialised")
+"""what the judge is held against on all seen and all unseen sources"""
+DETAILS = ("low", "high", "order_flip_rate", "coverage")
+Rows = Mapping[tuple[str, str], Row]
+"""what was measured, by the names of source and judge"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A source, or several together, by judge; ``tests`` are of the judge against the others, of several sources only."""
+
+    name: str
+    seen: bool
+    n: int
+    left_out: int
+    judges: Mapping[str, Row]
+    tests: Mapping[str, PairedTest]
+
+
+def lines(sources: Sequence[Source], rows: Rows) -> list[Line]:
+    """Seen sources, unseen ones, then each of the two together. A judge that lacks one of several is left out there."""
+    ordered = sorted(sources, key=lambda source: not source.seen)
+    found = [
+        Line(s.name, s.seen, len(s.items), s.left_out, {j: rows[s.name, j] for j in COLUMNS if (s.name, j) in rows}, {})
+        for s in ordered
+    ]
+    for seen in (True, False):
+        some = [source for source in ordered if source.seen is seen and source.items]
+        if not some:
+            continue
+        complete = {
+            judge: [rows[source.name, judge] for source in some]
+            for judge in COLUMNS
+            if all((source.name, judge) in rows for source in some)
+        }
+        tests = {
+            name: difference(some, complete[name], complete[JUDGE])
+            for name in AGAINST
+            if name in complete and JUDGE in complete
+        }
+        judges = {name: together(some, each) for name, each in complete.items()}
+        n, left_out = sum(len(s.items) for s in some), sum(s.left_out for s in ordered if s.seen is seen)
+        found.append(Line(f"all {_word(seen)}", seen, n, left_out, judges, tests))
+    return found
+
+
+def markdown(found: Sequence[Line], provenance: str) -> str:
+    """A table with the judge's intervals; below it the paired differences, and what was left out or not decided."""
+    heads = ["source", "its seed", "n", *(COLUMNS[name] for name in SHOWN)]
+    text = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for line in found:
+        cells = [_cell(line.judges.get(name), name == JUDGE) for name in SHOWN]
+        text.append(f"| {' | '.join([line.name, _word(line.seen), str(line.n), *cells])} |")
+    text.append("")
+    for line in found:
+        text += [f"- {line.name}, judge − {COLUMNS[name]}: {_points(test)}" for name, test in line.tests.items()]
+    for line in found:
+        judge = line.judges.get(JUDGE)
+        if judge and judge["coverage"] < 1:
+            text.append(f"- {line.name}: the judge decided {percent(judge['coverage'])}, and accuracy is over these")
+    for line in found:
+        if line.left_out and not line.name.startswith("all "):
+            text.append(f"- {line.name}: {line.left_out} of {line.n + line.left_out} are too long and left out for all")
+    return "\n".join([*text, "", f"{provenance} {_method()}", ""])
+
+
+def as_csv(found: Sequence[Line]) -> str:
+    """A line a source, accuracies and the rest as shares of 1."""
+    buffer = io.StringIO()
+    records = [_record(line) for line in found]
+    writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in each.items()} for each in records)
+    return buffer.getvalue()
+
+
+def figure(found: Sequence[Line]) -> str:
+    """Accuracy of the judge with its interval on every line, beside the seed judge and the frozen features, as SVG."""
+    names = (JUDGE, "seed judge", "frozen-features")
+    rows = [
+        (f"{line.name} ({_word(line.seen)})" if not line.name.startswith("all ") else line.name, line) for line in found
+    ]
+    return plots.beside(
+        [name for name, _ in rows],
+        {name: [_bounds(line.judges.get(name)) for _, line in rows] for name in names},
+        "accuracy, %",
+    )
+
+
+def _record(line: Line) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "source": line.name,
+        "its_seed": _word(line.seen),
+        "n": line.n,
+        "left_out": line.left_out,
+    }
+    for name in COLUMNS:
+        row = line.judges.get(name, {})
+        record[name] = row.get("accuracy")
+        if name in (JUDGE, "seed judge"):
+            record |= {f"{name} {key}": row.get(key) for key in DETAILS}
+    for name in AGAINST:
+        test = line.tests.get(name)
+        for key in ("difference", "low", "high", "p_value"):
+            record[f"{JUDGE} - {name} {key}"] = getattr(test, key, None)
+    return record
+
+
+def _cell(row: Row | None, bounds: bool) -> str:
+    if row is None or row["accuracy"] is None:
+        return "–"
+    interval = f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})" if bounds else ""
+    return percent(row["accuracy"]) + interval
+
+
+def _points(test: PairedTest) -> str:
+    return f"{100 * test.difference:+.1f} points ({100 * test.low:+.1f} to {100 * test.high:+.1f}, {p_value(test.p_value)})"
+
+
+def _bounds(row: Row | None) -> tuple[float, float, float] | None:
+    return None if row is None or row["accuracy"] is None else (row["accuracy"], row["low"], row["high"])
+
+
+def _word(seen: bool) -> str:
+    return "seen" if seen else "unseen"
+
+
+def _method() -> str:
+    return (
+        f"Intervals are of 95 %, over prompts ({RESAMPLES} resamples) where there are enough, "
+        "else over comparisons; p is of an exact McNemar test over comparisons."
+    )

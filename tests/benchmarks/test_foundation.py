@@ -1,0 +1,158 @@
+"""One judge over two sources, on a random model: what is seen, what is left out, and what a second call does again."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT, labeled
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.errors import DataError
+from gramr2.judging.judge import Judge
+from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judgment import Decision
+from gramr2.selftraining.loop import SelfTraining
+
+CONTEXT = 4096
+
+
+def rows(name: str, count: int, a: str = "good words", b: str = "bad and longer words") -> list[LabeledComparison]:
+    """Comparisons whose better response is the one with «good» in it."""
+    found = []
+    for i in range(count):
+        texts = {"a": a, "b": b} if i % 2 else {"a": b, "b": a}
+        found.append(labeled(f"{name}-{i}", Label.A if i % 2 else Label.B, **texts))
+    return found
+
+
+@pytest.fixture(scope="module")
+def command() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("foundation", ROOT / "benchmarks" / "foundation.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def asked(tmp_path: Path, tiny_model: Path) -> list[str]:
+    """A run on the sources «one» and «two», and tests of «one», «two» and «other»."""
+    data: dict[str, Any] = {"seed": [], "pool": [], "gold": []}
+    for name in ("one", "two"):
+        for part, count in (("seed", 8), ("pool", 4), ("gold", 4)):
+            file = tmp_path / part / f"{name}.jsonl"
+            write_jsonl(file, map(labeled_row, rows(f"{part}-{name}", count)))
+            # «two» has no gold of its own: a specialised run of it is not possible.
+            if (part, name) != ("gold", "two"):
+                data[part].append(str(file))
+    run = {
+        "model": str(tiny_model),
+        "data": data,
+        "judge": {"mode": "label", "pool": {"votes": 1, "temperature": 0}},
+        "training": {"epochs": 1, "min_steps": 0, "batch_size": 8},
+        "rounds": 1,
+        "guards": {"on_worse": "accept"},
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    long = [labeled("long", Label.A, a="x" * CONTEXT)]
+    for name, items in {
+        "one": rows("t1", 7),
+        "two": rows("t2", 3),
+        # Here the better response is the longer one.
+        "other": [*rows("t3", 4, "good words, and many more of them", "bad words"), *long],
+    }.items():
+        write_jsonl(tmp_path / "tests" / f"{name}.jsonl", map(labeled_row, items))
+    return [str(tmp_path / "run.yaml"), "--tests", str(tmp_path / "tests"), "--out", str(tmp_path / "out")]
+
+
+def table(file: Path) -> dict[str, dict[str, str]]:
+    with file.open() as handle:
+        return {row["source"]: row for row in csv.DictReader(handle)}
+
+
+@pytest.mark.slow
+def test_measures_every_judge_once(
+    command: ModuleType, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    out = tmp_path / "out"
+    command.main([*asked, "--limit", "5", "--csv", str(tmp_path / "t.csv"), "--plot", str(tmp_path / "t.svg")])
+    found = table(tmp_path / "t.csv")
+    assert list(found) == ["one", "two", "other", "all seen", "all unseen"]
+    assert [row["its_seed"] for row in found.values()] == ["seen", "seen", "unseen", "seen", "unseen"]
+    assert [(row["n"], row["left_out"]) for row in found.values()] == [
+        ("5", "0"), ("3", "0"), ("4", "1"), ("8", "0"), ("4", "1"),
+    ]  # fmt: skip
+    assert "other: 1 of 5 are too long" in (out / "table.md").read_text()
+    # The seed's shorter responses are better: what is learnt there is wrong of none with words it knows.
+    assert [row["longer"] for row in found.values()] == ["0", "0", "1", "0", "1"]
+    assert found["one"]["own bag-of-words"] == found["all seen"]["own bag-of-words"] == "1"
+    assert found["other"]["own bag-of-words"] == found["all unseen"]["own frozen-features"] == ""
+    assert all(row["judge"] and row["seed judge"] and not row["specialised"] for row in found.values())
+    seen = found["all seen"]
+    gap = float(seen["judge"]) - float(seen["frozen-features"])
+    assert float(seen["judge - frozen-features difference"]) == pytest.approx(gap, abs=1e-5)
+    assert seen["judge - own frozen-features p_value"] and found["one"]["judge - seed judge difference"] == ""
+    assert (tmp_path / "t.svg").read_text().startswith("<svg")
+
+    kept = {file: file.read_bytes() for file in (out / "rows").rglob("*.json")}
+    assert len(kept) == 3 * 5 + 2 * 2
+    row = json.loads((out / "rows" / "other" / "judge.json").read_text())
+    assert row["n"] == len(row["labels"]) == 4
+
+    def refuse(*_: Any, **__: Any) -> list[Decision]:
+        raise AssertionError("judged a second time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Judge, "judge", refuse)
+        patch.setattr("gramr2.baselines.fit", refuse)
+        patch.setattr("gramr2.baselines.load", refuse)
+        command.main([*asked, "--limit", "5"])
+    assert (out / "table.csv").read_text() == (tmp_path / "t.csv").read_text()
+
+    # A row that is gone is judged again, and nothing else is; another draw is another measurement.
+    judged: list[int] = []
+    original = Judge.judge
+
+    def counted(self: Judge, comparisons: Any, **rest: Any) -> list[Decision]:
+        judged.append(len(comparisons))
+        return original(self, comparisons, **rest)
+
+    monkeypatch.setattr(Judge, "judge", counted)
+    (out / "rows" / "two" / "judge.json").unlink()
+    command.main([*asked, "--limit", "5"])
+    assert judged == [3]
+    assert {file: file.read_bytes() for file in kept} == kept
+    command.main([*asked, "--limit", "6"])
+    assert judged == [3, 6, 6]
+    assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_specialised_judge_sees_its_source_alone(
+    command: ModuleType, asked: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    command.main([*asked, "--specialised"])
+    found = table(tmp_path / "out" / "table.csv")
+    assert found["one"]["specialised"] and not found["two"]["specialised"] and not found["other"]["specialised"]
+    # One of the seen sources has none, so there is none for all.
+    assert found["all seen"]["specialised"] == found["all seen"]["judge - specialised difference"] == ""
+    record = yaml.safe_load((tmp_path / "out" / "specialised" / "one" / "run.yaml").read_text())
+    for part in ("seed", "pool", "gold"):
+        assert [Path(each["path"]).name for each in record["data"][part]] == ["one.jsonl"]
+    assert "specialised is left out on two" in capsys.readouterr().out
+
+
+def test_a_test_comparison_that_was_learnt_is_refused_before_training(
+    command: ModuleType, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SelfTraining, "run", lambda self: pytest.fail("trained"))
+    write_jsonl(tmp_path / "tests" / "two.jsonl", map(labeled_row, rows("pool-two", 2)))
+    with pytest.raises(DataError, match="2 of two's test comparisons are also in what the run learns from"):
+        command.main(asked)
