@@ -82,6 +82,14 @@ def test_without_direct_forms_only_what_has_no_rationale_takes_that_form() -> No
     assert len(lessons_from([labeled("d", Label.B)], "hashed", 0, direct=False)[0]) == 1
 
 
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_judge_of_labels_alone_learns_each_verdict_once(direct: bool) -> None:
+    with_reasons, without = ([labeled(str(i), Label.A, text) for i in range(6)] for text in ("Response A wins.", None))
+    learnt = lessons_from(with_reasons, "both", 0, direct=direct, reasoned=False)
+    assert learnt == lessons_from(without, "both", 0, direct=direct)
+    assert {len(lesson) for lesson in learnt} == {2}
+
+
 @pytest.mark.parametrize("orders", ["both", "hashed"])
 def test_a_rationale_that_cannot_be_exchanged_stays_in_its_order(orders: str) -> None:
     for seed in range(5):

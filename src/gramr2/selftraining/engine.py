@@ -14,7 +14,7 @@ from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.budget import TokenCounter
 from gramr2.judging.judge import Progress
 from gramr2.judging.proving import ProvingTemplate
-from gramr2.judging.template import JudgeTemplate
+from gramr2.judging.template import JudgeMode, JudgeTemplate
 
 if TYPE_CHECKING:
     from gramr2.training.sft import TrainingReport
@@ -104,16 +104,21 @@ class LocalEngine:
         items, held_out = held_out_of(job.items, job.training.early_stop, seed)
         if not job.training.verdict.soft:
             items, held_out = ([replace(item, target=None) for item in some] for some in (items, held_out))
-        direct = isinstance(job.template, JudgeTemplate) and job.training.verdict.weight > 0
+        judge = job.template if isinstance(job.template, JudgeTemplate) else None
+        direct = judge is not None and job.training.verdict.weight > 0
+        reasoned = judge is None or judge.mode is JudgeMode.REASON
+        lessons, held = (
+            lessons_from(some, orders, seed, direct=direct, reasoned=reasoned) for some in (items, held_out)
+        )
         return fine_tune(
             start,
             into,
-            lessons_from(items, orders, seed, direct=direct),
+            lessons,
             job.template,
             job.training,
             model,
             seed=derive_seed(seed, "train", job.stage),
-            held_out=lessons_from(held_out, orders, seed, direct=direct),
+            held_out=held,
             on_step=lambda done, total, loss: progress(done, total),
         )
 

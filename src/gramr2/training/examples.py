@@ -50,7 +50,9 @@ class AnswerTemplate(Protocol):
         ...
 
 
-def lessons_from(labeled: Sequence[LabeledComparison], orders: str, seed: int, *, direct: bool) -> list[Lesson]:
+def lessons_from(
+    labeled: Sequence[LabeledComparison], orders: str, seed: int, *, direct: bool, reasoned: bool = True
+) -> list[Lesson]:
     """The lessons that labelled comparisons give.
 
     A rationale is written in ``both`` orders, or (``hashed``) in one drawn from (seed, id), where A and B are
@@ -62,6 +64,7 @@ def lessons_from(labeled: Sequence[LabeledComparison], orders: str, seed: int, *
         seed: of the orders that are drawn.
         direct: whether the verdict alone is taught too, in both orders; without it, only what has no rationale takes
             that form.
+        reasoned: whether rationales are taught; a judge of labels alone would learn each verdict twice for one.
     """
     swaps = swaps_to_level(labeled, seed)
     lessons: list[Lesson] = []
@@ -69,7 +72,7 @@ def lessons_from(labeled: Sequence[LabeledComparison], orders: str, seed: int, *
         swap = swap or (item.label is Label.TIE and _tie_swapped(item, seed))
         one = [Order.BA if swap else Order.AB]
         written = one if orders == "hashed" else [Order.AB] if is_fixed(item) else [*Order]
-        shown = [_shown(item, order) for order in written] if item.rationale is not None else []
+        shown = [_shown(item, order) for order in written] if reasoned and item.rationale is not None else []
         bare = LabeledComparison(item.comparison, item.label, None, item.target)
         if direct:
             shown += [_shown(bare, order) for order in Order]
