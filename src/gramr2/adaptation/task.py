@@ -41,7 +41,9 @@ class OnRegression(StrEnum):
 
 
 def _lora() -> TrainingConfig:
-    return TrainingConfig(method="lora", epochs=10, min_steps=0, learning_rate=2e-4, early_stop=EarlyStopConfig())
+    return TrainingConfig(
+        method="lora", epochs=10, min_steps=0, batch_size=8, learning_rate=2e-4, early_stop=EarlyStopConfig()
+    )
 
 
 @dataclass(frozen=True, slots=True)
