@@ -1,6 +1,7 @@
 """What a few labels teach a judge of verdicts alone, and what frozen features and words make of the same labels.
 
-    python benchmarks/seed_judge.py FILE --labels 64 --draw 1 --set method=full --set learning_rate=5e-5 --set epochs=8 --set batch_size=8 --set min_steps=64
+    python benchmarks/seed_judge.py FILE --labels 64 --draw 1 \\
+        --set epochs=8 --set batch_size=8 --set min_steps=64
 
 The labels are drawn from the prompts of the file's part [0, 0.7], and everything is measured on those of [0.7, 1]: for
 choosing settings, never for a figure to publish. Prints one JSON object a model: accuracy over decided labels, order
