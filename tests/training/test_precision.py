@@ -88,7 +88,7 @@ def test_a_real_model_agrees_with_itself(tiny_model: Path, monkeypatch: pytest.M
 
 def tune(start: Path, into: Path, **settings: Any) -> sft.TrainingReport:
     lessons = lessons_from(ITEMS, "both", 0, direct=True)
-    config = TrainingConfig(epochs=1, min_steps=0, **settings)
+    config = TrainingConfig(epochs=1, min_steps=0, batch_size=8, **settings)
     return sft.fine_tune(start, into, lessons, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
 
 
