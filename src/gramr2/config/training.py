@@ -91,14 +91,14 @@ class TrainingConfig(Section):
     epochs: float = Field(default=3, gt=0)
     """passes over the data (3 in the same group's follow-up, MSRL)"""
     min_steps: int = Field(default=128, ge=0)
-    """optimiser steps below which more passes are made: 128 labels in three classes teach SmolLM2-135M nothing in 64
-    steps (docs/experiments.md)"""
+    """optimiser steps below which more passes are made: SmolLM2-135M does not learn 128 labels in three classes
+    in 64 steps (docs/experiments.md)"""
     learning_rate: float | None = Field(default=None, gt=0)
     """peak; the default is 5e-5 for all weights and 5e-4 for LoRA of a model under a billion parameters, above that
     1e-5 (MSRL) and 2e-4"""
     batch_size: int = Field(default=4, gt=0)
-    """comparisons per optimiser step, each with all of its orders and forms; many small steps teach more than few large
-    ones of the same cost"""
+    """comparisons per optimiser step, each with all of its orders and forms; small, because a few labels make few
+    steps (docs/experiments.md)"""
     micro_batch_size: int | None = Field(default=None, gt=0)
     """comparisons per forward pass; the default is batch_size, or a process's share of it where several train together"""
     verdict: VerdictConfig = Field(default_factory=VerdictConfig)
