@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from teaching import apart
+from transformers import LlamaConfig
 from two_processes import train
 
 from gramr2.config.training import TrainingConfig
 from gramr2.errors import ConfigError
-from gramr2.training.arguments import Division, arguments_for, divided
+from gramr2.training.arguments import Division, arguments_for, divided, recomputes
 from gramr2.training.sft import TrainingReport
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "min_steps": 0, "learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
@@ -62,6 +64,18 @@ def test_held_out_batches_are_of_one_size(tmp_path: Path, held_out: int, size: i
     )  # fmt: skip
     assert arguments.per_device_eval_batch_size == size
     assert arguments.load_best_model_at_end is (held_out > 0)
+
+
+@pytest.mark.parametrize(("tokens", "expected"), [(5_000, False), (50_000, True)])
+def test_a_gpu_computes_activations_again_where_they_would_not_fit(
+    monkeypatch: pytest.MonkeyPatch, tokens: int, expected: bool
+) -> None:
+    """30 layers of 576 numbers are 1.1 MB a token: 5,000 tokens take less than a quarter of 24 GiB, 50,000 more than all of it."""
+    model = SimpleNamespace(config=LlamaConfig(hidden_size=576, num_hidden_layers=30))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (24 << 30, 24 << 30))
+    assert recomputes(torch.device("cuda"), model, tokens) is expected
+    assert not recomputes(torch.device("cpu"), model, tokens)
+    assert recomputes(torch.device("mps"), model, tokens)
 
 
 @pytest.fixture(scope="module")

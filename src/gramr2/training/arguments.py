@@ -20,6 +20,11 @@ from gramr2.training.parts import WORTH_BF16, on_one_gpu
 
 log = logging.getLogger("gramr2")
 
+ACTIVATION_BYTES = 64
+"""of one token in one layer, per unit of the hidden size: 34 where everything is in 16 bits (Korthikanti et al. 2022,
+§4.1, without attention's matrix), and as much again for the fp32 parts of autocast and for adapters"""
+SHARE_FOR_ACTIVATIONS = 0.25
+"""of a GPU's free memory: gradients, moments and other processes need the rest"""
 AGREES = 0.02
 """largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
 
@@ -66,6 +71,7 @@ def arguments_for(
     seed: int,
     name: str,
     parameters: int = 0,
+    recompute: bool = False,
 ) -> TrainingArguments:
     """The trainer's arguments for ``examples`` comparisons, of which none is held out, with checkpoints in ``folder``.
 
@@ -74,6 +80,7 @@ def arguments_for(
         bf16: whether products are computed in bf16.
         name: what trackers call this training.
         parameters: of the model, which the default learning rate follows.
+        recompute: compute activations again in the backward pass (gradient checkpointing).
     """
     epochs = config.epochs_for(examples)
     steps = max(1, math.ceil(epochs * math.ceil(examples / config.batch_size)))
@@ -91,8 +98,8 @@ def arguments_for(
         lr_scheduler_type="cosine",
         bf16=bf16,
         use_cpu=not gpu,
-        gradient_checkpointing=gpu,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if gpu else None,
+        gradient_checkpointing=recompute,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if recompute else None,
         remove_unused_columns=False,
         # Padding is pure waste on a CPU: neighbours in length share a batch.
         train_sampling_strategy="group_by_length",
@@ -116,6 +123,20 @@ def arguments_for(
         ddp_find_unused_parameters=False,
     )
     return on_one_gpu(arguments)
+
+
+def recomputes(device: torch.device, model: Any, tokens: int) -> bool:
+    """Whether activations of ``tokens`` padded tokens in one forward pass are computed again in the backward pass.
+
+    On a GPU where they would not fit; on a CPU, which has no less memory than the weights need, never.
+    """
+    if device.type == "cpu":
+        return False
+    if device.type != "cuda":
+        return True
+    config = model.config.get_text_config(decoder=True)
+    needed = ACTIVATION_BYTES * tokens * config.hidden_size * config.num_hidden_layers
+    return bool(needed > SHARE_FOR_ACTIVATIONS * torch.cuda.mem_get_info(device)[0])
 
 
 def takes_bf16(

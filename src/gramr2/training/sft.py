@@ -29,7 +29,7 @@ from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError, RunError
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
-from gramr2.training.arguments import arguments_for, divided, takes_bf16
+from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16
 from gramr2.training.batches import Collator, Row, Rows
 from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
@@ -128,6 +128,7 @@ def fine_tune(
         seed=seed,
         name="-".join(into.absolute().parts[-4:-1]),
         parameters=parameters,
+        recompute=recomputes(device, model, division.micro * max(_padded(row) for row in (*rows, *held_rows))),
     )
     main = arguments.process_index == 0
     with arguments.main_process_first(local=False):
@@ -178,6 +179,11 @@ def fine_tune(
     del trainer, model
     release_freed_memory()
     return report
+
+
+def _padded(row: Row) -> int:
+    """Tokens of a lesson's sequences, each as long as the longest."""
+    return len(row.sequences) * max(each.length for each in row.sequences)
 
 
 def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
