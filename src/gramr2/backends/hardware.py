@@ -12,7 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -103,8 +103,16 @@ def processor() -> str:
 
 def versions() -> str:
     """What figures were measured with: our version and those of the libraries, Python, and the processor."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
+    packages = ", ".join(f"{name} {_version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
     return f"{packages}, Python {platform.python_version()}, {processor()}"
+
+
+def _version(package: str) -> str:
+    """A checkout on the path has no version, and a figure measured with it is a figure all the same."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def release_freed_memory() -> None:
