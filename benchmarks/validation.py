@@ -107,7 +107,10 @@ def changed(config: RunConfig, changes: Sequence[str]) -> RunConfig:
         for name in path:
             place[name] = place.get(name) or {}
             place = place[name]
-        place[last] = yaml.safe_load(value)
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {change!r}: {value!r} is not YAML") from error
     return parse_config(raw, f"--set {' '.join(changes)}")
 
 

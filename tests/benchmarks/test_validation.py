@@ -59,6 +59,8 @@ def test_a_setting_is_changed_at_its_key(file: Path) -> None:
         changed(load_config(file), ["training.epoch=2"])
     with pytest.raises(ConfigError, match="has no value"):
         changed(load_config(file), ["rounds"])
+    with pytest.raises(ConfigError, match=r"'\[1' is not YAML"):
+        changed(load_config(file), ["rounds=[1"])
 
 
 def test_pseudo_labels_are_held_against_the_labels_that_the_run_did_not_look_at(tmp_path: Path) -> None:
