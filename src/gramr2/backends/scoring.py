@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from gramr2.backends.base import Score
+from gramr2.backends.padding import aligned_at_the_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,8 @@ def _batches(items: Sequence[tuple[list[int], list[int]]], vocabulary: int, limi
 
 
 def _score(model: Any, device: torch.device, items: Sequence[tuple[list[int], list[int]]]) -> list[Score]:
-    """One pass. Padding stands on the left, so that all answers end where the logits do."""
-    width = max(len(prompt) + len(answer) for prompt, answer in items)
-    ids = torch.zeros((len(items), width), dtype=torch.long)
-    mask, positions = torch.ones_like(ids), torch.zeros_like(ids)
-    for row, (prompt, answer) in enumerate(items):
-        gap = width - len(prompt) - len(answer)
-        ids[row, gap:] = torch.tensor(prompt + answer)
-        mask[row, :gap] = 0
-        positions[row, gap:] = torch.arange(len(prompt) + len(answer))
+    """One pass. Padding stands before the answers, so that all end where the logits do."""
+    ids, positions, mask = aligned_at_the_end([[*prompt, *answer] for prompt, answer in items])
     output = model(
         ids.to(device),
         attention_mask=mask.to(device),

@@ -21,6 +21,7 @@ from gramr2.backends.cache import can_grow, new_cache, seeded_with
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.loading import loading
+from gramr2.backends.padding import aligned_at_the_end
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.scoring import Limits, score_all
@@ -195,15 +196,7 @@ class TransformersBackend:
     ) -> tuple[Cache, torch.Tensor, torch.Tensor]:
         """Compute every prompt once. Returns cache, attention mask (rows, length) and last logits (rows, vocabulary)."""
         start = prefix[0] if prefix else 0
-        width = max(map(len, prompts)) - start
-        ids = torch.zeros((len(prompts), width), dtype=torch.long)
-        mask = torch.ones((len(prompts), start + width), dtype=torch.long)
-        positions = torch.zeros_like(ids)
-        for row, prompt in enumerate(prompts):
-            gap = width - (len(prompt) - start)
-            ids[row, gap:] = torch.tensor(prompt[start:])
-            mask[row, start : start + gap] = 0
-            positions[row, gap:] = torch.arange(start, len(prompt))
+        ids, positions, mask = aligned_at_the_end([prompt[start:] for prompt in prompts], start)
         cache = (
             seeded_with(self.config, capacity, prefix[1], len(prompts)) if prefix else new_cache(self.config, capacity)
         )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from gramr2.backends.padding import aligned_at_the_end
 from gramr2.training.examples import TokenSequence
 
 IGNORED = -100
@@ -24,7 +25,7 @@ FORMS = ("direct", "reasoned")
 
 
 class Form(TypedDict):
-    """The sequences of one form: n rows, padded on the left so that all answers end where the logits do.
+    """The sequences of one form: n rows, padded before the answers so that all end where the logits do.
 
     ``prefix`` (p,) are the ids that all rows begin with; ``ids``, ``positions`` (n, w) what follows; ``mask`` (n, p
     + w). ``answers`` (n, k) are the answers' ids at the end of the rows, ``IGNORED`` elsewhere; ``label_at`` (n,)
@@ -86,16 +87,10 @@ class Collator:
 def _form(group: Sequence[tuple[int, TokenSequence]], share: bool) -> Form:
     sequences = [each for _, each in group]
     shared = _shared([each.prompt for each in sequences]) if share else 0
-    n, width = len(sequences), max(each.length for each in sequences) - shared
     longest = max(len(each.answer) for each in sequences)
-    ids, positions = torch.zeros((n, width), dtype=torch.long), torch.zeros((n, width), dtype=torch.long)
-    mask = torch.ones((n, shared + width), dtype=torch.long)
-    answers = torch.full((n, longest), IGNORED)
+    ids, positions, mask = aligned_at_the_end([(each.prompt + each.answer)[shared:] for each in sequences], shared)
+    answers = torch.full((len(sequences), longest), IGNORED)
     for i, each in enumerate(sequences):
-        gap = width - (each.length - shared)
-        ids[i, gap:] = torch.tensor((each.prompt + each.answer)[shared:])
-        positions[i, gap:] = torch.arange(shared, each.length)
-        mask[i, shared : shared + gap] = 0
         answers[i, longest - len(each.answer) :] = torch.tensor(each.answer)
     labels = [-1 if s.label_at is None else longest - len(s.answer) + s.label_at for s in sequences]
     return Form(

@@ -121,7 +121,7 @@ def warm_up(
 
 
 class _Padded:
-    """Rows as one batch, padded at the left, so that what carries loss stands at the right of every row."""
+    """Rows as one batch, padded at the right, where no token of a row sees it."""
 
     def __init__(self, pad: int) -> None:
         self._pad = pad
@@ -130,9 +130,9 @@ class _Padded:
         width = max(len(row["input_ids"]) for row in rows)
 
         def padded(key: str, fill: int) -> torch.Tensor:
-            return torch.tensor([[fill] * (width - len(row[key])) + row[key] for row in rows])
+            return torch.tensor([row[key] + [fill] * (width - len(row[key])) for row in rows])
 
-        mask = torch.tensor([[0] * (width - len(row["input_ids"])) + [1] * len(row["input_ids"]) for row in rows])
+        mask = torch.tensor([[1] * len(row["input_ids"]) + [0] * (width - len(row["input_ids"])) for row in rows])
         return {
             "input_ids": padded("input_ids", self._pad),
             "labels": padded("labels", IGNORED),

@@ -1,0 +1,37 @@
+"""A batch of unequal rows is read as each row alone, and nothing in it sees nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from gramr2.backends.padding import aligned_at_the_end
+
+ROWS = st.lists(st.lists(st.integers(1, 500), min_size=1, max_size=40), min_size=1, max_size=6)
+
+
+@given(ROWS, st.integers(0, 3))
+def test_rows_end_together_and_every_position_sees_a_token(rows: list[list[int]], shared: int) -> None:
+    ids, positions, mask = aligned_at_the_end(rows, shared)
+    for i, row in enumerate(rows):
+        seen = mask[i, shared:] == 1
+        assert ids[i][seen].tolist() == row
+        assert positions[i][seen].tolist() == list(range(shared, shared + len(row)))
+        assert mask[i, :shared].all() and mask[i, -1]
+        if shared or len(row) > 1:
+            assert (mask[i].cumsum(0) > 0).all(), "a query without a key"
+
+
+@pytest.mark.parametrize("rows", [[[5, 6, 7], list(range(10, 200))], [[9], [4, 5, 6]]])
+def test_the_last_logits_are_those_of_each_row_alone(tiny_model: Path, rows: list[list[int]]) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
+    ids, positions, mask = aligned_at_the_end(rows)
+    with torch.no_grad():
+        found = model(ids, attention_mask=mask, position_ids=positions).logits[:, -1]
+        alone = torch.stack([model(torch.tensor([row])).logits[0, -1] for row in rows])
+    assert torch.allclose(found, alone, atol=1e-4)
