@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from conftest import labeled
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
-from gramr2.errors import DataError, MissingDependencyError
+from gramr2.errors import DataError, MissingDependencyError, ModelError, RunError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.training.examples import Lesson, TrainingExample
@@ -36,6 +38,24 @@ def test_small_data_get_the_passes_that_min_steps_asks_for() -> None:
 def test_nothing_to_train_on_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     with pytest.raises(DataError, match="no example"):
         fine_tune(tiny_model, tmp_path / "m", [], JudgeTemplate(), TrainingConfig(), ModelConfig(name="x"), seed=0)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path: Path, tiny_model: Path) -> None:
+    """And a model of such weights does not judge."""
+    damaged = shutil.copytree(tiny_model, tmp_path / "damaged")
+    weights = load_file(damaged / "model.safetensors")
+    next(value for name, value in weights.items() if "mlp" in name)[0, 0] = float("nan")
+    save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(RunError, match="the loss is not a number after 0 steps"):
+        fine_tune(
+            damaged, tmp_path / "m", [taught(labeled("1", Label.A))], JudgeTemplate(JudgeMode.LABEL), TrainingConfig(),
+            ModelConfig(name="x"), seed=0,
+        )  # fmt: skip
+    assert not (tmp_path / "m").exists()
+    with pytest.raises(ModelError, match="logits are not numbers in float32"):
+        Judge(TransformersBackend(damaged), JudgeTemplate(JudgeMode.LABEL), Sampling(votes=1, temperature=0)).judge(
+            [labeled("1", Label.A).comparison]
+        )
 
 
 @pytest.mark.slow

@@ -128,6 +128,7 @@ class TransformersBackend:
 
         Raises:
             PromptTooLongError: a prompt and its budget exceed the model's context.
+            ModelError: the model's logits are not numbers.
         """
         prompts = [self.encoder.prompt(request.messages, request.prefill, *request.written) for request in requests]
         room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
@@ -216,6 +217,12 @@ class TransformersBackend:
     ) -> Iterator[tuple[int, list[Completion]]]:
         longest = max(len(prompts[i]) for i in batch)
         cache, mask, logits = self._prefill([prompts[i] for i in batch], longest + room, prefix)
+        if bool(logits.isnan().any()):
+            dtype = str(self.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"{self.folder}: the model's logits are not numbers in {dtype}: set model.dtype: float32, and if that does not "
+                "help, its weights are damaged: train it again"
+            )
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch

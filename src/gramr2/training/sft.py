@@ -87,7 +87,7 @@ def fine_tune(
         ConfigError: a step's comparisons cannot be divided among the processes.
         DataError: there is nothing to train on.
         MissingDependencyError: a tracker is not installed.
-        RunError: the model cannot be written, as when the disk is full.
+        RunError: the loss is not a number, or the model cannot be written, as when the disk is full.
     """
     if not lessons:
         raise DataError("there is no example to train on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from accelerate.utils import gather_object
 from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from gramr2.errors import RunError
 from gramr2.training.objective import Objective, Parts
 
 
@@ -45,8 +47,18 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of some lessons, a scalar; of a part of a step, what it adds to the step's mean."""
+        """The loss of some lessons, a scalar; of a part of a step, what it adds to the step's mean.
+
+        Raises:
+            RunError: it is NaN or infinite.
+        """
         loss, parts = self.objective(model, inputs)
+        if model.training and not all(math.isfinite(total) for total, _ in parts.values()):
+            # The trainer itself goes on, and saves weights that are not numbers.
+            raise RunError(
+                f"the loss is not a number after {self.state.global_step} steps: lower training.learning_rate, or set "
+                "training.precision: float32; nothing of this training is kept"
+            )
         if num_items_in_batch is not None:
             # Processes average their gradients.
             loss = loss * inputs["count"] * self.args.world_size / num_items_in_batch
