@@ -11,7 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from gramr2.ablation.cell import RESULT, SPEC
+from gramr2.ablation.runner import Plan
+from gramr2.ablation.variants import variants_for
 from gramr2.cli.main import app
+from gramr2.config import load_config
 from gramr2.errors import ConfigError, RunError
 
 RUN = {
@@ -118,6 +121,24 @@ def test_a_run_that_was_stopped_goes_on_and_tables_are_there_before_the_end(
     assert (out / "cells/no-filter-1/run/judge/config.json").exists()
 
 
+def test_a_variant_may_have_fewer_seeds_and_seeds_come_first(domain: Path, tmp_path: Path) -> None:
+    base = load_config(domain)
+    names = ("full", "oracle", "seed-only")
+    variants = [each for each in variants_for(base) if each.name in names]
+    plan = Plan(base, variants, range(1, 4), "lab:test", fewer={"oracle": 1, "seed-only": 2})
+    assert [(seed, each.name) for seed, each in plan.cells] == [
+        (1, "full"), (1, "seed-only"), (1, "oracle"), (2, "full"), (2, "seed-only"), (3, "full"),
+    ]  # fmt: skip
+    command = ["--domain", domain, "--test", "lab:test", "--limit", 4, "--seeds", 2, "--jobs", 1]
+    ablate("--out", tmp_path / "o", *command, "--only", "longer,bag-of-words:1", "--reference", "longer")
+    rows = csv.DictReader((tmp_path / "o/ablation.csv").read_text().splitlines())
+    assert sorted((row["variant"], row["seed"]) for row in rows) == [
+        ("bag-of-words", "1"),
+        ("longer", "1"),
+        ("longer", "2"),
+    ]
+
+
 def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (["--domain", domain], "--test is needed"),
@@ -130,6 +151,10 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
         (
             ["--domain", domain, "--test", "lab:test", "--only", "full,oracle", "--reference", "seed-only"],
             "'seed-only' is not among the configurations: take one of full, oracle",
+        ),
+        (
+            ["--domain", domain, "--test", "lab:test", "--only", "full,oracle:none"],
+            "'oracle:none': 'none' is not a number of seeds: write oracle:3",
         ),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,16 @@ class Plan:
     test: str
     limit: int | None = None
     keep_models: bool = False
+    fewer: Mapping[str, int] = field(default_factory=dict)
+    """variants that have only so many of the seeds, the first ones"""
+
+    @property
+    def cells(self) -> Iterator[tuple[int, Variant]]:
+        """Seed by seed, so that a stopped ablation has whole comparisons for the seeds that are done."""
+        for index, seed in enumerate(self.seeds):
+            for variant in self.variants:
+                if index < self.fewer.get(variant.name, len(self.seeds)):
+                    yield seed, variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +87,7 @@ def run_plan(
 ) -> Outcome:
     """Run what is not finished; a cell that fails leaves its sentence and the others go on.
 
-    Seeds come first: a stopped ablation has whole comparisons for the seeds that are done. ``on_outcome`` is told what there
-    is after every cell, so that a stopped one has its tables too.
+    ``on_outcome`` is told what there is after every cell, so that a stopped one has its tables too.
 
     Raises:
         RunError: the folder holds an ablation of another plan, data or model.
@@ -86,15 +95,14 @@ def run_plan(
     cells: list[Path] = []
     skipped: dict[str, str] = {}
     fixed = _fixed(plan)
-    for seed in plan.seeds:
-        for variant in plan.variants:
-            prepared = prepare(plan.base, variant, seed)
-            if isinstance(prepared, str):
-                skipped[variant.name] = prepared
-                continue
-            folder = out / "cells" / f"{variant.name}-{seed}"
-            _adopt(folder, _spec(plan, prepared, jobs) | fixed)
-            cells.append(folder)
+    for seed, variant in plan.cells:
+        prepared = prepare(plan.base, variant, seed)
+        if isinstance(prepared, str):
+            skipped[variant.name] = prepared
+            continue
+        folder = out / "cells" / f"{variant.name}-{seed}"
+        _adopt(folder, _spec(plan, prepared, jobs) | fixed)
+        cells.append(folder)
     waiting = [folder for folder in cells if not (folder / RESULT).exists()]
     failures: dict[str, str] = {}
     with observer.task(f"{len(cells)} cells, {jobs} at once") as progress:

@@ -28,7 +28,13 @@ def ablate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Test comparisons, the same for all cells.")
     ] = None,
-    only: Annotated[str | None, typer.Option("--only", help="Configurations to run, with commas between.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            help="Configurations to run, with commas between; name:N runs the first N seeds of one that costs much.",
+        ),
+    ] = None,
     reference: Annotated[str, typer.Option("--reference", help="Configuration that the differences are to.")] = "full",
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Cells at once; default: what cores and memory allow.")
@@ -53,8 +59,9 @@ def ablate(
         )
     refuse_leaks(base, test)
     variants = variants_for(base)
+    fewer: dict[str, int] = {}
     if only is not None:
-        wanted = [name.strip() for name in only.split(",")]
+        wanted, fewer = _wanted(only)
         unknown = sorted(set(wanted) - {each.name for each in variants})
         if unknown:
             raise ConfigError(f"--only {unknown[0]!r} is not known: take some of {', '.join(v.name for v in variants)}")
@@ -64,7 +71,7 @@ def ablate(
     if reference not in names and reference != FULL:
         raise ConfigError(f"--reference {reference!r} is not among the configurations: take one of {', '.join(names)}")
     _refuse_overlong(base, test, limit)
-    plan = Plan(base, variants, range(1, seeds + 1), test, limit, keep_models)
+    plan = Plan(base, variants, range(1, seeds + 1), test, limit, keep_models, fewer)
     # A terminated ablation takes its cells with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -104,6 +111,19 @@ def ablate(
         say("\n".join(map(str, paths)))
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def _wanted(only: str) -> tuple[list[str], dict[str, int]]:
+    """Names, and how many seeds those have that say so."""
+    names, fewer = [], {}
+    for each in only.split(","):
+        name, colon, seeds = each.strip().partition(":")
+        names.append(name)
+        if colon:
+            if not seeds.isdecimal() or int(seeds) < 1:
+                raise ConfigError(f"--only {each.strip()!r}: {seeds!r} is not a number of seeds: write {name}:3")
+            fewer[name] = int(seeds)
+    return names, fewer
 
 
 def _command(**options: object) -> str:
