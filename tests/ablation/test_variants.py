@@ -116,7 +116,10 @@ def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
     variants = {each.name: each for each in variants_for(plain)}
     assert prepare(plain, variants["single-round"], 1) == "the run itself has a single round"
     assert prepare(plain, variants["no-curriculum"], 1) == "the run has no curriculum"
-    assert "has no labels" in str(prepare(plain, variants["oracle"], 1))
+    assert "as starter:unlabeled has none" in str(prepare(plain, variants["oracle"], 1))
+    mixed = parse_config({"model": "lab-tiny", "data": data | {"pool": ["starter:unlabeled", "lab:unlabeled"]}})
+    found = prepare(mixed, variants["oracle"], 1)
+    assert isinstance(found, Prepared) and [s.path for s in found.config.data.seed] == ["lab:labeled", "lab:unlabeled"]
     same = parse_config(plain.model_dump(mode="json") | {"init": "previous", "filters": []})
     for name in ("init-previous", "no-filter", "without-second-view"):
         assert prepare(same, variants[name], 1) == "it is the run itself"

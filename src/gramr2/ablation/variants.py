@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -82,7 +83,11 @@ def variants_for(base: RunConfig) -> list[Variant]:
         *(Variant(name, f"the baseline {name}, fitted on the seed", _seed_only, Kind.BASELINE) for name in BASELINES),
         Variant("zero-shot", "the pretrained model as it is", _seed_only, kind=Kind.PROMPTED),
         Variant("few-shot", f"the pretrained model with {SHOTS} seed examples shown", _seed_only, Kind.PROMPTED, SHOTS),
-        Variant(ORACLE, "trained on the true labels and rationales of seed and pool: the ceiling", _oracle),
+        Variant(
+            ORACLE,
+            "trained on the true labels and rationales of the seed and of the pool's sources that have them: the ceiling",
+            _oracle,
+        ),
     ]
 
 
@@ -201,11 +206,13 @@ def _without(kind: str) -> Callable[[Raw], None]:
 
 def _oracle(raw: Raw) -> str | None:
     _seed_only(raw)
+    labelled = []
     for source in raw["data"]["pool"]:
-        try:
+        with suppress(DataError):
             load_labeled(source["path"], split=source["split"], limit=1)
-        except DataError:
-            return f"{source['path']} has no labels to learn"
-    raw["data"]["seed"] += raw["data"]["pool"]
+            labelled.append(source)
+    if not labelled:
+        return f"no source of the pool has labels to learn, as {raw['data']['pool'][0]['path']} has none"
+    raw["data"]["seed"] += labelled
     raw["data"]["held_out_share"] = 0.0
     return None
