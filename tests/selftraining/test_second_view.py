@@ -28,6 +28,14 @@ def test_the_surer_one_has_its_way() -> None:
     assert first.judgments == decisions[0].judgments
 
 
+def test_a_judge_that_is_very_sure_counts_no_more_than_its_cap() -> None:
+    """Spreads: about 3.5 for the judge, 1 for the view; the first comparison's margins are 6.9 against −1.6."""
+    decisions = [_decided("shortcut", 0.999), *(_decided(str(i), 0.6) for i in range(3))]
+    margins = {"shortcut": -1.6, "0": 0.7, "1": 0.7, "2": -0.7}
+    assert [joined(decisions, margins, 1.0, cap)[0].label for cap in (None, 1.0)] == [Label.A, Label.B]
+    assert joined(decisions, margins, 1.0, 100.0) == joined(decisions, margins, 1.0)
+
+
 def test_no_weight_changes_no_label() -> None:
     decisions = [_decided("x", 0.6), _decided("y", 0.3)]
     assert [d.label for d in joined(decisions, {"x": -9.0, "y": 9.0}, 0.0)] == [Label.A, Label.B]

@@ -101,6 +101,9 @@ class SecondViewConfig(Section):
     weight: float = Field(default=1.0, ge=0)
     """what its margin counts beside the judge's, both in units of their spread over the slice; 0 leaves it to the
     second_view filter"""
+    judge_cap: float | None = Field(default=1.0, gt=0)
+    """the most that the judge's margin counts, in units of its spread; null for all of it. A judge of a few labels is
+    surest where it follows a shortcut, such as «No» before «Yes» (docs/experiments.md)"""
 
     @model_validator(mode="before")
     @classmethod

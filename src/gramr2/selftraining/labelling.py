@@ -45,7 +45,7 @@ def label_pool(
     decisions = context.judge(title, model, slice_, config.judge.pool)
     margins = second_view(context, slice_)
     if margins and config.second_view and config.second_view.weight:
-        decisions = joined(decisions, margins, config.second_view.weight)
+        decisions = joined(decisions, margins, config.second_view.weight, config.second_view.judge_cap)
     calibration = _calibration(context, number, model)
     beliefs = {
         d.id: d.probabilities if calibration is None else calibration.applied_to(d.probabilities)

@@ -18,7 +18,9 @@ from gramr2.judgment import Decision, LabelProbabilities
 _FLOOR = 1e-6
 
 
-def joined(decisions: Sequence[Decision], margins: Mapping[str, float], weight: float) -> list[Decision]:
+def joined(
+    decisions: Sequence[Decision], margins: Mapping[str, float], weight: float, cap: float | None = None
+) -> list[Decision]:
     """The decisions with the second view's word in their labels.
 
     Of a decided comparison, P(tie) stays the judge's; what is left is shared between A and B by σ of the summed
@@ -28,6 +30,7 @@ def joined(decisions: Sequence[Decision], margins: Mapping[str, float], weight: 
     Args:
         margins: the view's log-odds of A over B, by comparison id.
         weight: what the view counts; the judge counts 1.
+        cap: the most that the judge's margin counts, in units of its spread; None for all of it.
     """
     own = {d.id: _log_odds(d.probabilities) for d in decisions if d.probabilities is not None and d.id in margins}
     scale, other = _spread(list(own.values())), _spread([margins[name] for name in own])
@@ -39,7 +42,8 @@ def joined(decisions: Sequence[Decision], margins: Mapping[str, float], weight: 
         if probabilities is None or decision.id not in own:
             result.append(decision)
             continue
-        total = own[decision.id] + weight * margins[decision.id] * scale / other
+        most = math.inf if cap is None else cap * scale
+        total = max(-most, min(most, own[decision.id])) + weight * margins[decision.id] * scale / other
         first = 1 / (1 + math.exp(-max(-50.0, min(50.0, total / (1 + weight)))))
         left = 1 - probabilities.tie
         belief = LabelProbabilities(left * first, left * (1 - first), probabilities.tie)
