@@ -63,10 +63,11 @@ class Reading(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ReadingWeights:
     """What each reading counts: the decision's log P(label) is Σ weight · log P(label | reading), normalised. 0 does
-    not ask for it."""
+    not ask for it. Without ``ties`` a tie is no verdict, and its probability goes to A and B in proportion."""
 
     direct: float = 0.0
     reasoned: float = 1.0
+    ties: bool = True
 
     @property
     def asked(self) -> tuple[Reading, ...]:
@@ -99,6 +100,15 @@ class LabelProbabilities:
     def swap(self) -> LabelProbabilities:
         """The same belief after the responses have changed places."""
         return LabelProbabilities(self.b, self.a, self.tie)
+
+    def without_tie(self) -> LabelProbabilities:
+        """The same belief where one response must be better."""
+        decided = self.a + self.b
+        return (
+            LabelProbabilities(self.a / decided, self.b / decided, 0.0)
+            if decided
+            else LabelProbabilities(0.5, 0.5, 0.0)
+        )
 
     def as_dict(self) -> dict[str, float]:
         """``{"A": …, "B": …, "tie": …}``, the form used in files."""

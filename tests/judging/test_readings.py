@@ -272,3 +272,32 @@ def test_stored_readings_are_not_paid_for_twice() -> None:
     alone = Judge(backend, JudgeTemplate(readings=DIRECT), Sampling(votes=2)).judge(COMPARISONS, store=Store())
     assert len(backend.requests) == asked, "the direct reading is the same by itself"
     assert [d.judgments for d in alone] == [d.judgments[:2] for d in first]
+
+
+def test_where_ties_are_no_verdict_their_probability_goes_to_the_other_two() -> None:
+    votes = [direct(Order.AB, (0.3, 0.1, 0.6)), direct(Order.BA, (0.2, 0.1, 0.7))]
+    assert decide("c", votes).label is Label.TIE
+    found = decide("c", votes, replace(BOTH, ties=False))
+    assert found.label is Label.A
+    assert as_tuple(found.probabilities)[2] == 0
+    assert found.probabilities is not None and found.probabilities.a == pytest.approx(0.71, abs=0.01)
+    assert (found.agreement, found.order_flip) == (1.0, False)
+    assert found.judgments == tuple(votes), "what was said stays on record"
+
+
+def test_a_vote_for_a_tie_and_nothing_else_is_no_preference() -> None:
+    votes = [vote(Outcome.TIE, order, 0, None) for order in Order]
+    assert decide("c", votes, replace(BOTH, ties=False)).label is Label.TIE
+
+
+def test_a_judge_of_verdicts_alone_does_without_ties_too() -> None:
+    def tie(request: GenerationRequest, seed: int) -> Completion:
+        logs = {"A": math.log(0.3), "B": math.log(0.1), "tie": math.log(0.6)}
+        return Completion("<answer>tie</answer>", FinishReason.STOP, logs)
+
+    template = JudgeTemplate(JudgeMode.LABEL, readings=replace(DIRECT, ties=False))
+    judge = Judge(ScriptedBackend(tie), template, Sampling(votes=1, temperature=0))
+    (found,) = judge.judge([make("x")])
+    # It names the first of the two in either order, so that A and B come out level.
+    assert found.order_flip is True
+    assert as_tuple(found.probabilities) == pytest.approx((0.5, 0.5, 0.0))

@@ -23,9 +23,11 @@ from gramr2.judgment import BOTH, DIRECT, REASONED, ReadingWeights
 weights = st.floats(0, 4)
 
 
-@given(weights, weights, st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=3))
-def test_what_is_saved_is_loaded(direct: float, reasoned: float, principles: list[str]) -> None:
-    readings = ReadingWeights(direct, reasoned) if direct + reasoned else BOTH
+@given(
+    weights, weights, st.booleans(), st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=3)
+)
+def test_what_is_saved_is_loaded(direct: float, reasoned: float, ties: bool, principles: list[str]) -> None:
+    readings = ReadingWeights(direct, reasoned, ties) if direct + reasoned else BOTH
     shots = (labeled("s", Label.B, "Response B is better."), labeled("t", Label.TIE))
     template = JudgeTemplate(JudgeMode.REASON, tuple(principles), shots, readings)
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from scripted_engine import ScriptedEngine, longer
 from test_loop import rows
 from test_method import run
@@ -13,6 +14,7 @@ from test_method import run
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.comparison import Label
 from gramr2.data import load_labeled
+from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
@@ -98,3 +100,15 @@ def test_both_readings_are_reported(tmp_path: Path) -> None:
     metrics, _ = run(tmp_path / "r", ScriptedEngine(first_when_direct), judge=judge("both"), rounds=0)
     assert set(metrics[0]["gold"]["readings"]) == {"direct", "reasoned"}
     assert metrics[0]["verdict_read"]["weights"] == {"direct": 1.0, "reasoned": 1.0}
+
+
+@pytest.mark.parametrize(("wanted", "tied", "allowed"), [("auto", 0, False), ("auto", 1, True), (True, 0, True)])
+def test_ties_are_a_verdict_where_people_gave_it(tmp_path: Path, wanted: Any, tied: int, allowed: bool) -> None:
+    starter = load_labeled("starter:labeled")[0]
+    decided = [item for item in starter if item.label is not Label.TIE][:6]
+    ties = [item for item in starter if item.label is Label.TIE][:tied]
+    write_jsonl(tmp_path / "seed.jsonl", map(labeled_row, [*decided, *ties]))
+    data = {"seed": str(tmp_path / "seed.jsonl"), "gold": {"path": "starter:gold", "limit": 6}}
+    run(tmp_path / "r", ScriptedEngine(longer), judge=judge("direct", ties=wanted), rounds=0, data=data)
+    assert read(tmp_path / "r")["ties"] is allowed
+    assert load_template(tmp_path / "r" / "judge").readings.ties is allowed

@@ -81,7 +81,9 @@ def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
         )
     weights = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}.get(verdict or "")
     fits = weights is None or weights.asked == template.readings.asked
-    return template if fits or weights is None else replace(template, readings=weights)
+    if fits or weights is None:
+        return template
+    return replace(template, readings=replace(weights, ties=template.readings.ties))
 
 
 def open_baseline(model: str, given: Mapping[str, bool]) -> Baseline | None:

@@ -138,7 +138,8 @@ class Judge:
             for order in self.sampling.orders.shown
         ]
         decisions: list[Decision | None] = [None] * len(comparisons)
-        weights = self.template.readings if self._reading is Reading.REASONED else BOTH
+        readings = self.template.readings
+        weights = readings if self._reading is Reading.REASONED else replace(BOTH, ties=readings.ties)
         open_orders = [len(self.sampling.orders.shown)] * len(comparisons)
         votes: list[list[Judgment]] = [[] for _ in comparisons]
         finished = 0

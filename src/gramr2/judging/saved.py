@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gramr2.comparison import LabeledComparison
@@ -50,7 +50,7 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
             JudgeMode(mode or trained),
             tuple(settings.get("principles", ())),
             tuple(_shot(row, index, file) for index, row in enumerate(settings.get("shots", ()))),
-            weights if mode in (None, trained) else REASONED,
+            weights if mode in (None, trained) else replace(REASONED, ties=weights.ties),
         )
     except (ValueError, AttributeError, TypeError, DataError) as error:
         raise ModelError(
@@ -58,10 +58,12 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
         ) from error
 
 
-def _weights(direct: float, reasoned: float) -> ReadingWeights:
-    weights = ReadingWeights(direct, reasoned)
+def _weights(direct: float, reasoned: float, ties: bool = True) -> ReadingWeights:
+    weights = ReadingWeights(direct, reasoned, ties)
     if not all(math.isfinite(each) and each >= 0 for each in (direct, reasoned)) or not weights.asked:
         raise ValueError(f"the readings weigh {direct} and {reasoned}: both are at least 0, and one is above")
+    if not isinstance(ties, bool):
+        raise ValueError(f"ties is {ties!r}: true or false")
     return weights
 
 

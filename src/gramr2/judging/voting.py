@@ -57,12 +57,16 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
     """
     valid = [vote for vote in judgments if vote.outcome.label is not None]
     coverage = len(valid) / len(judgments) if judgments else 0.0
-    found = {reading: _by_order([v for v in judgments if v.reading is reading]) for reading in Reading}
+    found = {reading: _by_order([v for v in judgments if v.reading is reading], weights.ties) for reading in Reading}
     orders = {reading: each for reading, each in found.items() if each and weights[reading] > 0}
     if not orders:
         return Decision(comparison_id, tuple(judgments), None, None, None, None, None, coverage)
     readings = {reading: _orders_combined(each, reading) for reading, each in orders.items()}
     combined = _readings_combined(readings, weights)
+    if not weights.ties:
+        # What is left of the tie is the floor of its logarithm.
+        readings = {reading: each.without_tie() for reading, each in readings.items()}
+        combined = combined.without_tie()
     label = top_label(combined)
     asked = sorted(next(iter(orders.values())))
     per_order = [_readings_combined({r: each[order] for r, each in orders.items()}, weights) for order in asked]
@@ -75,17 +79,23 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
         label=label,
         probabilities=combined,
         confidence=combined[label],
-        agreement=sum(vote.outcome.label is label for vote in cast) / len(cast),
+        agreement=sum(_said(vote, weights.ties) is label for vote in cast) / len(cast),
         order_flip=None if len(asked) < len(Order) else len({top_label(each) for each in per_order}) > 1,
         coverage=coverage,
         readings=readings,
     )
 
 
-def _by_order(votes: Sequence[Judgment]) -> dict[Order, LabelProbabilities] | None:
+def _said(vote: Judgment, ties: bool) -> Label | None:
+    """The label that a vote speaks for."""
+    found = belief(vote)
+    return vote.outcome.label if ties or found is None else top_label(found.without_tie())
+
+
+def _by_order(votes: Sequence[Judgment], ties: bool) -> dict[Order, LabelProbabilities] | None:
     """What a reading says in each order it was asked in; None where an order has no verdict."""
     beliefs = {
-        order: [b for vote in votes if vote.order is order and (b := belief(vote))]
+        order: [b if ties else b.without_tie() for vote in votes if vote.order is order and (b := belief(vote))]
         for order in {v.order for v in votes}
     }
     return {order: average(each) for order, each in beliefs.items()} if votes and all(beliefs.values()) else None

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from gramr2.comparison import Label
 from gramr2.data import derive_seed, subset
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.readings import Fit, fit_weights, order_agreement
@@ -32,15 +33,27 @@ def readings_of(context: RunContext, number: int, model: Path) -> ReadingWeights
     """
     file = context.folder.round(number) / FILE
     if file.exists():
-        found = json.loads(file.read_text(encoding="utf-8"))["weights"]
-        return ReadingWeights(found["direct"], found["reasoned"])
-    record = _found(context, number, model)
+        return _weights(json.loads(file.read_text(encoding="utf-8")))
+    record = _found(context, number, model) | {"ties": ties_allowed(context)}
     # The judge takes its weights along, so that whatever loads the folder reads its verdicts as the run did.
-    save_template(replace(context.template, readings=ReadingWeights(**record["weights"])), model)
+    save_template(replace(context.template, readings=_weights(record)), model)
     write_json(file, record)
     if number == 0:
         context.observer.note(f"verdicts are read {_name(record)}: {record['why']}")
-    return ReadingWeights(record["weights"]["direct"], record["weights"]["reasoned"])
+    return _weights(record)
+
+
+def _weights(record: dict[str, Any]) -> ReadingWeights:
+    # A run that was begun before judges could do without ties has them.
+    return ReadingWeights(record["weights"]["direct"], record["weights"]["reasoned"], record.get("ties", True))
+
+
+def ties_allowed(context: RunContext) -> bool:
+    """Whether the run's judges may call a comparison a tie: as ``judge.ties`` says, or if people did so in the seed."""
+    wanted = context.config.judge.ties
+    if wanted != "auto":
+        return wanted
+    return any(item.label is Label.TIE for item in (*context.data.seed, *context.data.held_out))
 
 
 def _name(record: dict[str, Any]) -> str:
@@ -58,7 +71,7 @@ def _found(context: RunContext, number: int, model: Path) -> dict[str, Any]:
     if wanted == "auto" and number > 0:
         before = readings_of(context, 0, context.folder.round(0) / "model")
         if len(before.asked) == 1:
-            return _record(ReadingWeights(*(float(r in before.asked) for r in Reading)), "as for the seed judge")
+            return _record(_each_counts_1(before.asked), "as for the seed judge")
         wanted = "both"
     if wanted in ("direct", "reasoned"):
         return _record(DIRECT if wanted == "direct" else REASONED, f"judge.verdict: {wanted}")
@@ -89,10 +102,16 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> di
     weights = fits[best].weights
     if not weights.asked:
         # Readings that mislead are best weighed 0, and then nothing would be read.
-        weights = ReadingWeights(*(float(reading in uses[best]) for reading in Reading))
+        weights = _each_counts_1(uses[best])
     told = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
     why = f"on {len(items)} held-out seed comparisons {told}"
-    return _record(weights, why) | {"fits": {name: asdict(fit) for name, fit in fits.items()}}
+    return _record(weights, why) | {
+        "fits": {name: asdict(fit) | {"weights": _counts(fit.weights)} for name, fit in fits.items()}
+    }
+
+
+def _each_counts_1(readings: Sequence[Reading]) -> ReadingWeights:
+    return ReadingWeights(float(Reading.DIRECT in readings), float(Reading.REASONED in readings))
 
 
 def _cheapest(fits: dict[str, Fit]) -> str:
@@ -118,4 +137,8 @@ def _judged(context: RunContext, number: int, model: Path, comparisons: Sequence
 
 
 def _record(weights: ReadingWeights, why: str) -> dict[str, Any]:
-    return {"weights": asdict(weights), "why": why}
+    return {"weights": _counts(weights), "why": why}
+
+
+def _counts(weights: ReadingWeights) -> dict[str, float]:
+    return {"direct": weights.direct, "reasoned": weights.reasoned}

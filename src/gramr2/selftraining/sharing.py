@@ -34,6 +34,7 @@ class SeedJudges:
             "template": context.template.hash,
             "judging": config.judge.gold.model_dump(mode="json"),
             "verdict": config.judge.verdict,
+            "ties": config.judge.ties,
             "unlabelled": [comparison_row(item) for item in context.data.pool]
             if config.judge.verdict == "auto"
             else [],
