@@ -36,6 +36,8 @@ from gramr2.selftraining.sources import read_labeled
 
 TRAINED_ON = 0.7
 """of the seed's stretch"""
+SWAPPED = {"A": "B", "B": "A", "tie": "tie"}
+"""a kept row may show its responses in the other order than the source"""
 VARIANTS = "longer,bag-of-words,frozen-features,seed-only,full,oracle"
 
 
@@ -137,7 +139,12 @@ def divided(config: RunConfig) -> tuple[RunConfig, list[Any]]:
 def right_of_kept(out: Path, variant: str, truth: Mapping[str, str]) -> float | None:
     """Share of right pseudo-labels among those learnt that people labelled A or B; None if there is none."""
     kept = (read_jsonl(file) for file in sorted(out.glob(f"cells/{variant}-*/run/rounds/*/kept.jsonl")))
-    right = [row["label"] == truth[row["id"]] for rows in kept for row in rows if truth.get(row["id"]) in ("A", "B")]
+    right = [
+        (SWAPPED[row["label"]] if row["swapped"] else row["label"]) == truth[row["id"]]
+        for rows in kept
+        for row in rows
+        if truth.get(row["id"]) in ("A", "B")
+    ]
     return fmean(right) if right else None
 
 

@@ -66,8 +66,9 @@ def test_a_setting_is_changed_at_its_key(file: Path) -> None:
 def test_pseudo_labels_are_held_against_the_labels_that_the_run_did_not_look_at(tmp_path: Path) -> None:
     folder = tmp_path / "cells" / "full-1" / "run" / "rounds" / "1"
     folder.mkdir(parents=True)
-    rows = [("a", "A"), ("b", "A"), ("c", "B"), ("d", "A"), ("e", "A")]
-    (folder / "kept.jsonl").write_text("".join(json.dumps({"id": i, "label": label}) + "\n" for i, label in rows))
+    rows = [("a", "A", False), ("b", "A", False), ("c", "A", True), ("d", "A", False), ("e", "A", False)]
+    keys = ("id", "label", "swapped")
+    (folder / "kept.jsonl").write_text("".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in rows))
     truth = {"a": "A", "b": "B", "c": "B", "d": "tie"}
     assert right_of_kept(tmp_path, "full", truth) == pytest.approx(2 / 3)
     assert right_of_kept(tmp_path, "seed-only", truth) is None
