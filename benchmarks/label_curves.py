@@ -19,26 +19,23 @@ import argparse
 import csv
 import io
 import json
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from curve_points import Curve, Point, Points
+from plans import exit_code, jobs_for
 
 from gramr2.ablation.cell import RESULT, SPEC, TEST
 from gramr2.ablation.marks import MARKS, read_marks
-from gramr2.ablation.runner import Plan, free_memory, jobs_that_fit, run_plan
+from gramr2.ablation.runner import Plan, run_plan
 from gramr2.ablation.statistics import summarise
 from gramr2.ablation.variants import FULL, SEED_ONLY
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import resolve, weights_in_fp32
 from gramr2.cli.ablate import refuse_leaks
 from gramr2.cli.console import Bars
 from gramr2.config import load_config
-from gramr2.errors import GramrError
 from gramr2.reporting import plots
 from gramr2.selftraining.folder import write_text
 
@@ -63,11 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, help="default: OUT/label_curves.svg")
     parser.add_argument("--jobs", type=int, help="cells at once; default: what cores and memory allow")
     given = parser.parse_args(arguments)
-    try:
-        return _run(given)
-    except GramrError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    return exit_code(lambda: _run(given))
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -87,11 +80,7 @@ def _run(given: argparse.Namespace) -> int:
             write_text(figure, draw(found, points.labels, names))
         return len(found)
 
-    weights = weights_in_fp32(resolve(base.model.name, revision=base.model.revision))
-    jobs = given.jobs or jobs_that_fit(weights, os.cpu_count() or 1, free_memory())
-    # A terminated benchmark takes its cells with it, as an interrupted one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    outcome = run_plan(plan, given.out, jobs, Bars(), write)
+    outcome = run_plan(plan, given.out, jobs_for(base, given.jobs), Bars(), write)
     rows = write()
     for name, reason in (outcome.skipped | outcome.failures).items():
         print(f"{name}: no result, {reason}")

@@ -11,8 +11,6 @@ run file at a dotted key, in YAML. For choosing settings, never for a figure to 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,16 +18,16 @@ from statistics import fmean
 from typing import Any
 
 import yaml
+from plans import exit_code, jobs_for
 
-from gramr2.ablation.runner import Outcome, Plan, free_memory, jobs_that_fit, run_plan
+from gramr2.ablation.runner import Outcome, Plan, run_plan
 from gramr2.ablation.statistics import Mean, summarise
 from gramr2.ablation.variants import SEED_ONLY, variants_for
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import resolve, weights_in_fp32
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config, parse_config
 from gramr2.data import OnBadRow
-from gramr2.errors import ConfigError, GramrError
+from gramr2.errors import ConfigError
 from gramr2.judging.records import labeled_row, read_jsonl, write_jsonl
 from gramr2.selftraining.folder import write_text
 from gramr2.selftraining.sources import read_labeled
@@ -53,13 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--jobs", type=int, help="cells at once; default: what cores and memory allow")
     given = parser.parse_args(arguments)
-    # A terminated benchmark takes its cells with it, as an interrupted one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return _run(given)
-    except GramrError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    return exit_code(lambda: _run(given))
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -74,8 +66,6 @@ def _run(given: argparse.Namespace) -> int:
     policy = OnBadRow(base.data.on_bad_row)
     write_jsonl(test, [labeled_row(item) for each in measured for item in read_labeled(each, policy)[0]])
     plan = Plan(config, [known[name] for name in names], range(1, given.seeds + 1), str(test), given.limit)
-    weights = weights_in_fp32(resolve(config.model.name, revision=config.model.revision))
-    jobs = given.jobs or jobs_that_fit(weights, os.cpu_count() or 1, free_memory())
 
     truth = {
         item.comparison.id: item.label.value
@@ -88,7 +78,7 @@ def _run(given: argparse.Namespace) -> int:
         write_text(given.out / "table.md", text)
         return text
 
-    outcome = run_plan(plan, given.out, jobs, Bars(), write)
+    outcome = run_plan(plan, given.out, jobs_for(config, given.jobs), Bars(), write)
     print(write(outcome))
     return 1 if outcome.failures else 0
 
