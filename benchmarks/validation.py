@@ -24,8 +24,10 @@ from gramr2.ablation.runner import Outcome, Plan, run_plan
 from gramr2.ablation.statistics import Mean, summarise
 from gramr2.ablation.variants import SEED_ONLY, variants_for
 from gramr2.backends.hardware import versions
+from gramr2.cli.ablate import refuse_leaks
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config, parse_config
+from gramr2.config.data import SourceConfig
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
 from gramr2.judging.records import labeled_row, read_jsonl, write_jsonl
@@ -65,6 +67,7 @@ def _run(given: argparse.Namespace) -> int:
     test = given.out / "validation.jsonl"
     policy = OnBadRow(base.data.on_bad_row)
     write_jsonl(test, [labeled_row(item) for each in measured for item in read_labeled(each, policy)[0]])
+    refuse_leaks(config, str(test))
     plan = Plan(config, [known[name] for name in names], range(1, given.seeds + 1), str(test), given.limit)
 
     truth = {
@@ -97,6 +100,8 @@ def changed(config: RunConfig, changes: Sequence[str]) -> RunConfig:
         place: Any = raw
         *path, last = key.split(".")
         for name in path:
+            if isinstance(place.get(name), list):
+                raise ConfigError(f"--set {change!r}: {name} is a list, give the whole of it as YAML")
             place[name] = place.get(name) or {}
             place = place[name]
         try:
@@ -106,28 +111,30 @@ def changed(config: RunConfig, changes: Sequence[str]) -> RunConfig:
     return parse_config(raw, f"--set {' '.join(changes)}")
 
 
-def divided(config: RunConfig) -> tuple[RunConfig, list[Any]]:
-    """The run on the first prompts of its seed's stretch, and the sources of what is measured: the others."""
-    measured = []
-    low, high = 1.0, 0.0
-    for source in config.data.seed:
-        start, end = source.part or (0.0, 1.0)
-        low, high = min(low, start), max(high, end)
-        cut = start + TRAINED_ON * (end - start)
-        measured.append(source.model_copy(update={"part": (cut, end), "limit": None}))
-    cut = low + TRAINED_ON * (high - low)
+def divided(config: RunConfig) -> tuple[RunConfig, list[SourceConfig]]:
+    """The run on the first prompts of its seed's stretch, and the sources of what is measured: the others.
+
+    Raises:
+        ConfigError: the seed's sources have different stretches, so that one's last prompts may be another's first.
+    """
+    stretches = {source.part or (0.0, 1.0) for source in config.data.seed}
+    if len(stretches) > 1:
+        raise ConfigError(f"the seed's sources have different parts ({sorted(stretches)}): give them the same one")
+    start, end = stretches.pop()
+    cut = start + TRAINED_ON * (end - start)
+    measured = [source.model_copy(update={"part": (cut, end), "limit": None}) for source in config.data.seed]
+
+    def kept(sources: Sequence[SourceConfig]) -> list[SourceConfig]:
+        parts = [(source, *(source.part or (0.0, 1.0))) for source in sources]
+        return [each.model_copy(update={"part": (low, min(high, cut))}) for each, low, high in parts if low < cut]
+
     data = config.data
-
-    def kept(source: Any) -> Any:
-        start, end = source.part or (0.0, 1.0)
-        return source.model_copy(update={"part": (start, min(end, cut))})
-
-    update = {"seed": [kept(each) for each in data.seed], "pool": [kept(each) for each in data.pool]}
+    update = {"seed": kept(data.seed), "pool": kept(data.pool)}
     return config.model_copy(update={"data": data.model_copy(update=update)}), measured
 
 
 def right_of_kept(out: Path, variant: str, truth: Mapping[str, str]) -> float | None:
-    """Share of right pseudo-labels among those learnt that people labelled A or B; None if there is none."""
+    """Share of right pseudo-labels among those that rounds kept and people labelled A or B; None if there is none."""
     kept = (read_jsonl(file) for file in sorted(out.glob(f"cells/{variant}-*/run/rounds/*/kept.jsonl")))
     right = [
         (SWAPPED[row["label"]] if row["swapped"] else row["label"]) == truth[row["id"]]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
 from gramr2.backends.padding import aligned_at_the_end
 
@@ -35,3 +35,22 @@ def test_the_last_logits_are_those_of_each_row_alone(tiny_model: Path, rows: lis
         found = model(ids, attention_mask=mask, position_ids=positions).logits[:, -1]
         alone = torch.stack([model(torch.tensor([row])).logits[0, -1] for row in rows])
     assert torch.allclose(found, alone, atol=1e-4)
+
+
+def test_a_sliding_window_keeps_the_first_token_with_its_row() -> None:
+    config = MistralConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, sliding_window=8, max_position_embeddings=64,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = MistralForCausalLM(config).eval()
+    rows = [[5, 6, 7], list(range(10, 30))]
+    with torch.no_grad():
+        alone = torch.stack([model(torch.tensor([row])).logits[0, -1] for row in rows])
+
+        def found(apart: bool) -> torch.Tensor:
+            ids, positions, mask = aligned_at_the_end(rows, apart=apart)
+            return model(ids, attention_mask=mask, position_ids=positions).logits[:, -1]
+
+        assert torch.allclose(found(False), alone, atol=1e-5)
+        assert not torch.allclose(found(True), alone, atol=1e-5)

@@ -51,6 +51,14 @@ def test_what_is_measured_is_in_no_part_of_the_run(file: Path) -> None:
     assert not items & {item.comparison.id for item in data.gold}
 
 
+def test_different_stretches_of_the_seed_are_refused_and_pools_behind_the_cut_left_out(file: Path) -> None:
+    config = changed(load_config(file), ["data.pool=[{path: lab:unlabeled, part: [0.8, 1]}, lab:unlabeled]"])
+    assert [source.part for source in divided(config)[0].data.pool] == [(0.0, pytest.approx(0.63))]
+    config = changed(load_config(file), ["data.seed=[{path: lab:labeled, part: [0, 0.5]}, lab:labeled]"])
+    with pytest.raises(ConfigError, match="different parts"):
+        divided(config)
+
+
 def test_a_setting_is_changed_at_its_key(file: Path) -> None:
     config = changed(load_config(file), ["training.epochs=2", "rounds=0", "warmup.epochs=1"])
     assert (config.training.epochs, config.rounds) == (2, 0)
@@ -59,6 +67,8 @@ def test_a_setting_is_changed_at_its_key(file: Path) -> None:
         changed(load_config(file), ["training.epoch=2"])
     with pytest.raises(ConfigError, match="has no value"):
         changed(load_config(file), ["rounds"])
+    with pytest.raises(ConfigError, match="seed is a list"):
+        changed(load_config(file), ["data.seed.limit=3"])
     with pytest.raises(ConfigError, match=r"'\[1' is not YAML"):
         changed(load_config(file), ["rounds=[1"])
 

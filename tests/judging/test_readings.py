@@ -16,7 +16,7 @@ from gramr2.comparison import Label, Order
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import JudgeMode, JudgeTemplate, extract
-from gramr2.judging.voting import decide
+from gramr2.judging.voting import decide, is_settled
 from gramr2.judgment import (
     BOTH,
     DIRECT,
@@ -301,3 +301,12 @@ def test_a_judge_of_verdicts_alone_does_without_ties_too() -> None:
     # It names the first of the two in either order, so that A and B come out level.
     assert found.order_flip is True
     assert as_tuple(found.probabilities) == pytest.approx((0.5, 0.5, 0.0))
+
+
+@pytest.mark.parametrize(("ties", "settled"), [(True, True), (False, False)])
+def test_votes_for_ties_settle_nothing_where_ties_are_no_verdict(ties: bool, settled: bool) -> None:
+    """Eight say tie; of A and B, to which they are put down, neither leads."""
+    beliefs = [(0.2, 0.1, 0.7), (0.1, 0.2, 0.7)]
+    votes = [reasoned(order, beliefs[sample % 2], sample) for order in Order for sample in range(4)]
+    weights = replace(REASONED, ties=ties)
+    assert is_settled(decide("c", votes, weights), 0.95, ties) is settled

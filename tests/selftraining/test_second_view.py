@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from conftest import vote
 from gramr2.comparison import Label, Order
 from gramr2.judging.voting import decide
-from gramr2.judgment import Decision, Outcome
+from gramr2.judgment import Decision, Outcome, ReadingWeights
 from gramr2.selftraining.second_view import as_probabilities, joined
 
 
@@ -34,6 +34,14 @@ def test_a_judge_that_is_very_sure_counts_no_more_than_its_cap() -> None:
     margins = {"shortcut": -1.6, "0": 0.7, "1": 0.7, "2": -0.7}
     assert [joined(decisions, margins, 1.0, cap)[0].label for cap in (None, 1.0)] == [Label.A, Label.B]
     assert joined(decisions, margins, 1.0, 100.0) == joined(decisions, margins, 1.0)
+
+
+def test_a_vote_for_a_tie_that_is_no_verdict_speaks_for_the_likelier_response() -> None:
+    votes = [vote(Outcome.TIE, order, probabilities=(0.3, 0.1, 0.6)) for order in Order]
+    decision = decide("x", votes, ReadingWeights(ties=False))
+    (found,) = joined([decision], {"x": 1.0}, 1.0, ties=False)
+    assert (found.label, found.agreement) == (Label.A, 1.0)
+    assert joined([decision], {"x": 1.0}, 1.0)[0].agreement == 0.0
 
 
 def test_no_weight_changes_no_label() -> None:

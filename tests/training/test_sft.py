@@ -58,6 +58,17 @@ def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path: Path, tiny_mode
         )
 
 
+def test_weights_that_the_last_step_has_spoilt_are_not_saved(tmp_path: Path, tiny_model: Path) -> None:
+    """Its loss was a number; no later one tells."""
+    config = TrainingConfig(epochs=1, min_steps=0, learning_rate=1e38, batch_size=1, precision="float32")
+    with pytest.raises(RunError, match="ended with weights that are not numbers"):
+        fine_tune(
+            tiny_model, tmp_path / "m", [taught(labeled("1", Label.A))], JudgeTemplate(JudgeMode.LABEL), config,
+            ModelConfig(name="x"), seed=0,
+        )  # fmt: skip
+    assert not (tmp_path / "m").exists()
+
+
 @pytest.mark.slow
 def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> None:
     items = [labeled(str(i), Label.B) for i in range(16)]

@@ -34,6 +34,7 @@ from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.data import RunData, fit, load_data
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.guards import Verdict
+from gramr2.selftraining.readings import ties_in
 
 SPEC, RESULT, TEST, FAILURE = "cell.json", "result.json", "test.jsonl", "failure.txt"
 SEED_JUDGES = "seed-judges"
@@ -49,15 +50,15 @@ def run_cell(folder: Path) -> dict[str, Any]:
     if kind is Kind.BASELINE:
         decisions = _baseline(spec.get("baseline") or spec["variant"], folder, config, test)
     elif kind is Kind.PROMPTED:
-        decisions = _judged(
-            config.model.name, config, test, choose_shots(_data(config).seed, shots, config.seed) if shots else ()
-        )
+        data = _data(config)
+        shown = choose_shots(data.seed, shots, config.seed) if shots else ()
+        decisions = _judged(config.model.name, config, test, shown, ties_in(config.judge.ties, data.seed))
     else:
         from gramr2.selftraining.loop import SelfTraining
         from gramr2.selftraining.sharing import SeedJudges
 
         SelfTraining(config, folder / "run", seed_judges=SeedJudges(folder.parent.parent / SEED_JUDGES)).run()
-        decisions = _judged(str(folder / "run" / "judge"), config, test, ())
+        decisions = _judged(str(folder / "run" / "judge"), config, test)
     rows = [
         comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}
         for item, decision in zip(test, decisions, strict=True)
@@ -104,7 +105,11 @@ def template_of(config: RunConfig, shots: tuple[LabeledComparison, ...] = ()) ->
 
 
 def _judged(
-    model: str, config: RunConfig, test: Sequence[LabeledComparison], shots: tuple[LabeledComparison, ...]
+    model: str,
+    config: RunConfig,
+    test: Sequence[LabeledComparison],
+    shots: tuple[LabeledComparison, ...] = (),
+    ties: bool = True,
 ) -> list[Decision]:
     from gramr2.backends.transformers import TransformersBackend
 
@@ -117,6 +122,7 @@ def _judged(
         chat_template_options=config.model.chat_template_options,
     )
     template = template_of(config, shots)
+    template = replace(template, readings=replace(template.readings, ties=ties))
     if (backend.folder / PROMPT_FILE).is_file():
         template = replace(template, readings=load_template(backend.folder).readings)
     return Judge(backend, template, sampling_of(config.judge.gold)).judge(

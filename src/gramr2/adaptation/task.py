@@ -142,6 +142,8 @@ def run_config(
         "judge": {
             "mode": mode,
             "verdict": "auto" if mode == JudgeMode.LABEL else _verdict(template.readings),
+            # A judge that may call ties is measured with them after the training too.
+            "ties": template.readings.ties or "auto",
             "principles": list(template.principles),
             "pool": sampling,
             "gold": sampling,

@@ -154,7 +154,17 @@ class TransformersBackend:
         prompts = [self.encoder.prompt(request.messages) for request in requests]
         answers = [self.encoder.fragment(request.text) for request in requests]
         limits = Limits(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)
-        return score_all(self.model, self.device, [*zip(prompts, answers, strict=True)], limits)
+        scores = score_all(self.model, self.device, [*zip(prompts, answers, strict=True)], limits)
+        self._refuse_nan(torch.tensor([each.logprob for each in scores]))
+        return scores
+
+    def _refuse_nan(self, numbers: torch.Tensor) -> None:
+        if bool(numbers.isnan().any()):
+            dtype = str(self.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"{self.folder}: the model's logits are not numbers in {dtype}: set model.dtype: float32, and if that does not "
+                "help, its weights are damaged: remove the folder and train it again"
+            )
 
     def _bridge_tokens(self, request: GenerationRequest) -> int:
         verdict = request.verdict
@@ -217,12 +227,7 @@ class TransformersBackend:
     ) -> Iterator[tuple[int, list[Completion]]]:
         longest = max(len(prompts[i]) for i in batch)
         cache, mask, logits = self._prefill([prompts[i] for i in batch], longest + room, prefix)
-        if bool(logits.isnan().any()):
-            dtype = str(self.dtype).removeprefix("torch.")
-            raise ModelError(
-                f"{self.folder}: the model's logits are not numbers in {dtype}: set model.dtype: float32, and if that does not "
-                "help, its weights are damaged: train it again"
-            )
+        self._refuse_nan(logits)
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch

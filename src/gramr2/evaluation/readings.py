@@ -67,7 +67,7 @@ def combined(readings: Readings, weights: ReadingWeights) -> LabelProbabilities:
     return weighted(found) if found else LabelProbabilities(1 / 3, 1 / 3, 1 / 3)
 
 
-def order_agreement(decisions: Sequence[Decision], reading: Reading) -> float | None:
+def order_agreement(decisions: Sequence[Decision], reading: Reading, ties: bool = True) -> float | None:
     """Cohen's κ of the labels that the two orders give, each by itself: agreement beyond what their label shares
     make by chance.
 
@@ -78,7 +78,8 @@ def order_agreement(decisions: Sequence[Decision], reading: Reading) -> float | 
     for decision in decisions:
         votes = [vote for vote in decision.judgments if vote.reading is reading]
         sides = [[b for vote in votes if vote.order is order and (b := belief(vote))] for order in Order]
-        first, second = (top_label(average(side)) if side else None for side in sides)
+        beliefs = [average(side) if side else None for side in sides]
+        first, second = (None if b is None else top_label(b if ties else b.without_tie()) for b in beliefs)
         pairs.append((first, second))
     if not any(first and second for first, second in pairs):
         return None

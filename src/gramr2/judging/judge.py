@@ -269,7 +269,9 @@ def judge_twice(
     def combine(index: int, reasoned: Decision) -> None:
         settle(index, (*direct[index].judgments, *reasoned.judgments))
 
-    reasoning = Judge(judge.backend, replace(judge.template, readings=REASONED), judge.sampling)
+    reasoning = Judge(
+        judge.backend, replace(judge.template, readings=replace(REASONED, ties=weights.ties)), judge.sampling
+    )
     reasoning.judge(comparisons, seed=seed, store=store, progress=progress, on_decision=combine)
     return [found[index] for index in range(len(comparisons))]
 
@@ -298,7 +300,7 @@ def judge_adaptively(
         last = votes >= sampling.votes
         judged = staged.judge([comparisons[i] for i in left], seed=seed, store=known, first=before)
         for index, decision in zip(left, judged, strict=True):
-            if last or is_settled(decision, certainty):
+            if last or is_settled(decision, certainty, judge.template.readings.ties):
                 decisions[index] = decision
                 if on_decision:
                     on_decision(index, decision)

@@ -79,14 +79,14 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
         label=label,
         probabilities=combined,
         confidence=combined[label],
-        agreement=sum(_said(vote, weights.ties) is label for vote in cast) / len(cast),
+        agreement=sum(said(vote, weights.ties) is label for vote in cast) / len(cast),
         order_flip=None if len(asked) < len(Order) else len({top_label(each) for each in per_order}) > 1,
         coverage=coverage,
         readings=readings,
     )
 
 
-def _said(vote: Judgment, ties: bool) -> Label | None:
+def said(vote: Judgment, ties: bool) -> Label | None:
     """The label that a vote speaks for."""
     found = belief(vote)
     return vote.outcome.label if ties or found is None else top_label(found.without_tie())
@@ -113,13 +113,13 @@ def _readings_combined(found: Mapping[Reading, LabelProbabilities], weights: Rea
     return weighted([(belief, weights[reading]) for reading, belief in found.items()])
 
 
-def is_settled(decision: Decision, certainty: float) -> bool:
+def is_settled(decision: Decision, certainty: float, ties: bool = True) -> bool:
     """Whether more votes are unlikely to change the majority (adaptive consistency, Aggarwal et al. 2023, the Beta criterion).
 
     With v₁ votes for the leading label and v₂ for the next, P(leading > next) under Beta(v₁+1, v₂+1) must reach
     ``certainty``. While the orders contradict each other, or the averaged label is not the majority's, nothing is settled.
     """
-    counts = sorted((sum(vote.outcome.label is label for vote in decision.judgments), label) for label in Label)
+    counts = sorted((sum(said(vote, ties) is label for vote in decision.judgments), label) for label in Label)
     (second, _), (first, leading) = counts[-2], counts[-1]
     if decision.label is not leading or decision.order_flip:
         return False

@@ -22,6 +22,7 @@ from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
 from gramr2.selftraining.measuring import ModelReaders
 from gramr2.selftraining.proofs import Prover
+from gramr2.selftraining.readings import ties_allowed
 from gramr2.selftraining.second_view import as_probabilities, joined
 
 
@@ -45,7 +46,8 @@ def label_pool(
     decisions = context.judge(title, model, slice_, config.judge.pool)
     margins = second_view(context, slice_)
     if margins and config.second_view and config.second_view.weight:
-        decisions = joined(decisions, margins, config.second_view.weight, config.second_view.judge_cap)
+        view = config.second_view
+        decisions = joined(decisions, margins, view.weight, view.judge_cap, ties=ties_allowed(context))
     calibration = _calibration(context, number, model)
     beliefs = {
         d.id: d.probabilities if calibration is None else calibration.applied_to(d.probabilities)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from gramr2.comparison import Label
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.data import derive_seed, subset
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.readings import Fit, fit_weights, order_agreement
@@ -44,16 +44,17 @@ def readings_of(context: RunContext, number: int, model: Path) -> ReadingWeights
 
 
 def _weights(record: dict[str, Any]) -> ReadingWeights:
-    # A run that was begun before judges could do without ties has them.
-    return ReadingWeights(record["weights"]["direct"], record["weights"]["reasoned"], record.get("ties", True))
+    return ReadingWeights(record["weights"]["direct"], record["weights"]["reasoned"], record["ties"])
 
 
 def ties_allowed(context: RunContext) -> bool:
     """Whether the run's judges may call a comparison a tie: as ``judge.ties`` says, or if people did so in the seed."""
-    wanted = context.config.judge.ties
-    if wanted != "auto":
-        return wanted
-    return any(item.label is Label.TIE for item in (*context.data.seed, *context.data.held_out))
+    return ties_in(context.config.judge.ties, (*context.data.seed, *context.data.held_out))
+
+
+def ties_in(wanted: Literal["auto"] | bool, labelled: Sequence[LabeledComparison]) -> bool:
+    """What ``judge.ties`` comes to with these labelled comparisons."""
+    return wanted if wanted != "auto" else any(item.label is Label.TIE for item in labelled)
 
 
 def _name(record: dict[str, Any]) -> str:
@@ -124,7 +125,7 @@ def _cheapest(fits: dict[str, Fit]) -> str:
 def _by_orders(context: RunContext, number: int, model: Path) -> dict[str, Any]:
     asked = subset(context.data.pool, ASKED, derive_seed(context.config.seed, "readings"))
     decisions = _judged(context, number, model, asked)
-    kappas = {reading: order_agreement(decisions, reading) for reading in Reading}
+    kappas = {reading: order_agreement(decisions, reading, ties_allowed(context)) for reading in Reading}
     direct, reasoned = (-1.0 if kappas[r] is None else float(kappas[r] or 0.0) for r in Reading)
     told = f"agreement of the two orders on {len(asked)} unlabelled comparisons, κ: direct {direct:.2f}, reasoned {reasoned:.2f}"
     why = f"{told} (fewer than {MIN_ITEMS} held-out seed comparisons)"
@@ -133,7 +134,9 @@ def _by_orders(context: RunContext, number: int, model: Path) -> dict[str, Any]:
 
 def _judged(context: RunContext, number: int, model: Path, comparisons: Sequence[Any]) -> list[Decision]:
     title = f"round {number} · read {len(comparisons)} verdicts directly and after a rationale"
-    return context.judge(title, model, comparisons, context.config.judge.gold, readings=BOTH)
+    return context.judge(
+        title, model, comparisons, context.config.judge.gold, readings=replace(BOTH, ties=ties_allowed(context))
+    )
 
 
 def _record(weights: ReadingWeights, why: str) -> dict[str, Any]:

@@ -12,14 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gramr2.comparison import Label
-from gramr2.judging.voting import top_label
+from gramr2.judging.voting import said, top_label
 from gramr2.judgment import Decision, LabelProbabilities
 
 _FLOOR = 1e-6
 
 
 def joined(
-    decisions: Sequence[Decision], margins: Mapping[str, float], weight: float, cap: float | None = None
+    decisions: Sequence[Decision],
+    margins: Mapping[str, float],
+    weight: float,
+    cap: float | None = None,
+    *,
+    ties: bool = True,
 ) -> list[Decision]:
     """The decisions with the second view's word in their labels.
 
@@ -31,6 +36,7 @@ def joined(
         margins: the view's log-odds of A over B, by comparison id.
         weight: what the view counts; the judge counts 1.
         cap: the most that the judge's margin counts, in units of its spread; None for all of it.
+        ties: whether a vote may speak for a tie.
     """
     own = {d.id: _log_odds(d.probabilities) for d in decisions if d.probabilities is not None and d.id in margins}
     scale, other = _spread(list(own.values())), _spread([margins[name] for name in own])
@@ -48,7 +54,7 @@ def joined(
         left = 1 - probabilities.tie
         belief = LabelProbabilities(left * first, left * (1 - first), probabilities.tie)
         label = top_label(belief)
-        valid = [vote.outcome.label for vote in decision.judgments if vote.outcome.label is not None]
+        valid = [said(vote, ties) for vote in decision.judgments if vote.outcome.label is not None]
         agreement = sum(each is label for each in valid) / len(valid) if valid else decision.agreement
         result.append(
             replace(decision, label=label, probabilities=belief, confidence=belief[label], agreement=agreement)

@@ -69,9 +69,15 @@ class Rows(Dataset[dict[str, object]]):
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Turns rows of the data set into tensors, a group per form; ``share`` computes common beginnings once."""
+    """Turns rows of the data set into tensors, a group per form.
+
+    Args:
+        share: compute common beginnings once.
+        apart: see ``gramr2.backends.padding``; for models of full attention alone.
+    """
 
     share: bool
+    apart: bool = True
 
     def __call__(self, items: Sequence[dict[str, object]]) -> dict[str, object]:
         rows = [item["row"] for item in items]
@@ -80,15 +86,16 @@ class Collator:
             assert isinstance(row, Row)
             for each in row.sequences:
                 groups[FORMS[each.reasoned]].append((unit, each))
-        found: dict[str, object] = {name: _form(group, self.share) for name, group in groups.items() if group}
+        found: dict[str, object] = {n: _form(group, self.share, self.apart) for n, group in groups.items() if group}
         return found | {"count": torch.tensor(len(rows))}
 
 
-def _form(group: Sequence[tuple[int, TokenSequence]], share: bool) -> Form:
+def _form(group: Sequence[tuple[int, TokenSequence]], share: bool, apart: bool) -> Form:
     sequences = [each for _, each in group]
     shared = _shared([each.prompt for each in sequences]) if share else 0
     longest = max(len(each.answer) for each in sequences)
-    ids, positions, mask = aligned_at_the_end([(each.prompt + each.answer)[shared:] for each in sequences], shared)
+    rows = [(each.prompt + each.answer)[shared:] for each in sequences]
+    ids, positions, mask = aligned_at_the_end(rows, shared, apart=apart)
     answers = torch.full((len(sequences), longest), IGNORED)
     for i, each in enumerate(sequences):
         answers[i, longest - len(each.answer) :] = torch.tensor(each.answer)

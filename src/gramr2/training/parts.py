@@ -107,6 +107,19 @@ def silence(trainer: Trainer) -> None:
         trainer.remove_callback(kind)
 
 
+def refuse_nan(model: Any) -> None:
+    """End a training whose last step left weights that are not numbers; earlier ones show in the next step's loss.
+
+    Raises:
+        RunError: there are some.
+    """
+    if not all(bool(weights.detach().isfinite().all()) for weights in model.parameters()):
+        raise RunError(
+            "the training ended with weights that are not numbers: lower its learning_rate, or set training.precision: float32; "
+            "nothing of it is kept"
+        )
+
+
 @contextmanager
 def appearing(into: Path) -> Iterator[Path]:
     """A scratch folder that takes the name ``into`` when the body has ended without an error.

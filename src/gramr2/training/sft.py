@@ -34,7 +34,15 @@ from gramr2.training.batches import Collator, Row, Rows
 from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
 from gramr2.training.objective import Objective
-from gramr2.training.parts import StepCallback, Steps, load_for_training, need_trackers, silence, tracking_in
+from gramr2.training.parts import (
+    StepCallback,
+    Steps,
+    load_for_training,
+    need_trackers,
+    refuse_nan,
+    silence,
+    tracking_in,
+)
 from gramr2.training.trainer import JudgeTrainer
 
 
@@ -112,7 +120,8 @@ def fine_tune(
     tokens = [sum(len(each.answer) for each in row.sequences) for row in rows]
     objective = Objective(config, label_ids, fmean(tokens))
     # Shared beginnings are kept for the backward pass, which neither recomputed activations nor a wrapped model allows.
-    collate = Collator(device.type == "cpu" and division.processes == 1 and can_grow(model.config))
+    full = can_grow(model.config)
+    collate = Collator(device.type == "cpu" and division.processes == 1 and full, apart=full)
     data = Rows(rows)
     first = collate([data[i] for i in range(min(division.micro, len(data)))])
     bf16 = takes_bf16(config.precision, device, division.processes, model, objective, first)
@@ -152,6 +161,7 @@ def fine_tune(
     silence(trainer)
     try:
         outcome = trainer.train()
+        refuse_nan(trainer.model)
         if main:
             _save(trainer.model, tokenizer, scratch)
     except SafetensorError as error:

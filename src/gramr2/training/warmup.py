@@ -26,6 +26,7 @@ from gramr2.training.parts import (
     load_for_training,
     need_trackers,
     on_one_gpu,
+    refuse_nan,
     silence,
     tracking_in,
 )
@@ -97,6 +98,7 @@ def warm_up(
         silence(trainer)
         before = trainer.mean_loss(held)
         outcome = trainer.train()
+        refuse_nan(trainer.model)
         after = trainer.mean_loss(held)
         trained: Any = trainer.model
         if peft is not None:
