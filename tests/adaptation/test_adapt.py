@@ -28,6 +28,7 @@ from gramr2.errors import ConfigError, DataError, ModelError, PromptTooLongError
 from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import ReadingWeights
 
 
 def lines(path: Path, count: int, *, better: str, rationale: bool = True, prefix: str = "") -> str:
@@ -377,3 +378,9 @@ def test_a_real_model_is_adapted_and_its_curve_drawn(tmp_path: Path, tiny_model:
     drawn = xml.etree.ElementTree.parse(tmp_path / "o/curve.svg").getroot()
     assert drawn.tag.endswith("svg")
     assert (tmp_path / "o/curve.csv").read_text().count("\n") == 4
+
+
+@pytest.mark.parametrize(("ties", "wanted"), [(True, True), (False, "auto")])
+def test_a_judge_that_may_call_ties_may_do_so_after_the_training(task: Task, ties: bool, wanted: bool | str) -> None:
+    template = JudgeTemplate(JudgeMode.LABEL, readings=ReadingWeights(1.0, 0.0, ties))
+    assert run_config(task, template, None, [LabeledComparison(make("a"), Label.A)]).judge.ties == wanted

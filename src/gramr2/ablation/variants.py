@@ -85,7 +85,7 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant("few-shot", f"the pretrained model with {SHOTS} seed examples shown", _seed_only, Kind.PROMPTED, SHOTS),
         Variant(
             ORACLE,
-            "trained on the true labels and rationales of the seed and of the pool's sources that have them: the ceiling",
+            "trained on the true labels and rationales of the seed and of those pool sources that have them",
             _oracle,
         ),
     ]

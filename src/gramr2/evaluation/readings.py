@@ -35,18 +35,21 @@ class Fit:
 Readings = Mapping[Reading, LabelProbabilities]
 
 
-def fit_weights(readings: Sequence[Readings], labels: Sequence[Label], use: Sequence[Reading]) -> Fit:
+def fit_weights(
+    readings: Sequence[Readings], labels: Sequence[Label], use: Sequence[Reading], ties: bool = True
+) -> Fit:
     """Weights of the readings in ``use`` (others 0) by maximum likelihood, in [0, 4], with a weak pull towards ½.
 
     Args:
         readings: what each reading says of a comparison, both orders combined; one that abstained is absent.
         labels: what people said.
+        ties: whether a tie is a possible verdict.
     """
     pairs = list(zip(readings, labels, strict=True))
 
     def weights_of(values: Sequence[float]) -> ReadingWeights:
         by_reading = dict(zip(use, (float(v) for v in values), strict=True))
-        return ReadingWeights(by_reading.get(Reading.DIRECT, 0.0), by_reading.get(Reading.REASONED, 0.0))
+        return ReadingWeights(by_reading.get(Reading.DIRECT, 0.0), by_reading.get(Reading.REASONED, 0.0), ties)
 
     def likelihood(values: Sequence[float]) -> float:
         weights = weights_of(values)
@@ -62,9 +65,10 @@ def fit_weights(readings: Sequence[Readings], labels: Sequence[Label], use: Sequ
 
 
 def combined(readings: Readings, weights: ReadingWeights) -> LabelProbabilities:
-    """What the readings say together; without any that counts, nothing: a third each."""
+    """What the readings say together; without any that counts, nothing: as much for each possible label."""
     found = [(probabilities, weights[reading]) for reading, probabilities in readings.items() if weights[reading] > 0]
-    return weighted(found) if found else LabelProbabilities(1 / 3, 1 / 3, 1 / 3)
+    together = weighted(found) if found else LabelProbabilities(1 / 3, 1 / 3, 1 / 3)
+    return together if weights.ties else together.without_tie()
 
 
 def order_agreement(decisions: Sequence[Decision], reading: Reading, ties: bool = True) -> float | None:

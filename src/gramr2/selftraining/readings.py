@@ -98,7 +98,7 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> di
         "reasoned": [Reading.REASONED],
         "both": [*Reading],
     }
-    fits = {name: fit_weights(readings, labels, use) for name, use in uses.items()}
+    fits = {name: fit_weights(readings, labels, use, ties_allowed(context)) for name, use in uses.items()}
     best = "both" if wanted == "both" else _cheapest(fits)
     weights = fits[best].weights
     if not weights.asked:
