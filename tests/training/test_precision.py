@@ -128,7 +128,7 @@ def test_automatic_precision_falls_back_where_losses_disagree(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("window", [None, 32])
-def test_models_with_a_sliding_window_share_no_beginning(
+def test_models_with_a_sliding_window_share_no_beginning_and_keep_the_first_token_with_its_row(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, window: int | None
 ) -> None:
     from transformers import AutoTokenizer, MistralConfig, MistralForCausalLM
@@ -140,12 +140,12 @@ def test_models_with_a_sliding_window_share_no_beginning(
     )  # fmt: skip
     MistralForCausalLM(config).save_pretrained(tmp_path / "start")
     tokenizer.save_pretrained(tmp_path / "start")
-    shares: list[bool] = []
+    made: list[tuple[bool, bool]] = []
 
-    def collator(share: bool) -> Collator:
-        shares.append(share)
-        return Collator(share)
+    def collator(share: bool, apart: bool) -> Collator:
+        made.append((share, apart))
+        return Collator(share, apart)
 
     monkeypatch.setattr(sft, "Collator", collator)
     assert tune(tmp_path / "start", tmp_path / "m").steps == 1
-    assert shares == [window is None]
+    assert made == [(window is None, window is None)]
