@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from curve_points import Curve, Point, Points
-from plans import exit_code, jobs_for
+from plans import exit_code
 
 from gramr2.ablation.cell import RESULT, SPEC, TEST
 from gramr2.ablation.marks import MARKS, read_marks
-from gramr2.ablation.runner import Plan, run_plan
+from gramr2.ablation.runner import Plan, default_jobs, run_plan
 from gramr2.ablation.statistics import summarise
 from gramr2.ablation.variants import FULL, SEED_ONLY
 from gramr2.backends.hardware import versions
@@ -80,7 +80,7 @@ def _run(given: argparse.Namespace) -> int:
             write_text(figure, draw(found, points.labels, names))
         return len(found)
 
-    outcome = run_plan(plan, given.out, jobs_for(base, given.jobs), Bars(), write)
+    outcome = run_plan(plan, given.out, given.jobs or default_jobs(base), Bars(), write)
     rows = write()
     for name, reason in (outcome.skipped | outcome.failures).items():
         print(f"{name}: no result, {reason}")

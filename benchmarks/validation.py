@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import yaml
-from plans import exit_code, jobs_for
+from plans import exit_code
 
-from gramr2.ablation.runner import Outcome, Plan, run_plan
-from gramr2.ablation.statistics import Mean, summarise
+from gramr2.ablation.runner import Outcome, Plan, default_jobs, run_plan
+from gramr2.ablation.statistics import summarise
+from gramr2.ablation.tables import account, markdown
 from gramr2.ablation.variants import SEED_ONLY, variants_for
-from gramr2.backends.hardware import versions
 from gramr2.cli.ablate import refuse_leaks
 from gramr2.cli.console import Bars
+from gramr2.comparison import Label
 from gramr2.config import RunConfig, load_config, parse_config
 from gramr2.config.data import SourceConfig
 from gramr2.data import OnBadRow
@@ -36,8 +38,6 @@ from gramr2.selftraining.sources import read_labeled
 
 TRAINED_ON = 0.7
 """of the seed's stretch"""
-SWAPPED = {"A": "B", "B": "A", "tie": "tie"}
-"""a kept row may show its responses in the other order than the source"""
 VARIANTS = "longer,bag-of-words,frozen-features,seed-only,full,oracle"
 
 
@@ -71,17 +71,31 @@ def _run(given: argparse.Namespace) -> int:
     plan = Plan(config, [known[name] for name in names], range(1, given.seeds + 1), str(test), given.limit)
 
     truth = {
-        item.comparison.id: item.label.value
+        item.comparison.id: item.label
         for each in config.data.seed
         for item in read_labeled(each.model_copy(update={"limit": None}), policy)[0]
     }
 
     def write(outcome: Outcome) -> str:
-        text = table(outcome, given.reference, given.set, lambda name: right_of_kept(given.out, name, truth))
+        summaries = [
+            replace(each, label_accuracy=right_of_kept(given.out, each.variant, truth))
+            for each in summarise(outcome.results, given.reference)
+        ]
+        notes = [f"{name}: no result, {reason}" for name, reason in (outcome.skipped | outcome.failures).items()]
+        told = account(
+            f"{given.run} on validation prompts, set: {' '.join(given.set) or 'nothing'}",
+            summaries,
+            plan.variants,
+            outcome.results,
+            notes,
+            f"benchmarks/validation.py {given.run}",
+            given.reference,
+        )
+        text = markdown(told)
         write_text(given.out / "table.md", text)
         return text
 
-    outcome = run_plan(plan, given.out, jobs_for(config, given.jobs), Bars(), write)
+    outcome = run_plan(plan, given.out, given.jobs or default_jobs(config), Bars(), write)
     print(write(outcome))
     return 1 if outcome.failures else 0
 
@@ -133,43 +147,18 @@ def divided(config: RunConfig) -> tuple[RunConfig, list[SourceConfig]]:
     return config.model_copy(update={"data": data.model_copy(update=update)}), measured
 
 
-def right_of_kept(out: Path, variant: str, truth: Mapping[str, str]) -> float | None:
+def right_of_kept(out: Path, variant: str, truth: Mapping[str, Label]) -> float | None:
     """Share of right pseudo-labels among those that rounds kept and people labelled A or B; None if there is none."""
     kept = (read_jsonl(file) for file in sorted(out.glob(f"cells/{variant}-*/run/rounds/*/kept.jsonl")))
+    # A kept row may show its responses in the other order than the source.
     right = [
-        (SWAPPED[row["label"]] if row["swapped"] else row["label"]) == truth[row["id"]]
+        (label.swap() if row["swapped"] else label) is truth[row["id"]]
         for rows in kept
         for row in rows
-        if truth.get(row["id"]) in ("A", "B")
+        if truth.get(row["id"], Label.TIE) is not Label.TIE
+        for label in [Label(row["label"])]
     ]
     return fmean(right) if right else None
-
-
-def table(outcome: Outcome, reference: str, changes: Sequence[str], right: Callable[[str], float | None]) -> str:
-    """A line a variant: accuracy and order flips, means over draws, and the difference to the reference."""
-    rows = ["| variant | draws | accuracy | difference | order flips | kept | right of kept |", "|---|" + "---:|" * 6]
-    for each in summarise(outcome.results, reference):
-        flips, kept_right = _percent(each.flips), _percent(right(each.variant))
-        kept = "–" if each.kept is None else f"{each.kept:.0f}"
-        cells = [each.variant, str(each.accuracy.n), _percent(each.accuracy.value), _points(each.difference)]
-        rows.append(f"| {' | '.join([*cells, flips, kept, kept_right])} |")
-    rows += [f"{name}: no result, {reason}" for name, reason in (outcome.skipped | outcome.failures).items()]
-    n = outcome.results[0]["n"] if outcome.results else 0
-    told = f"n = {n} validation comparisons a draw; set: {' '.join(changes) or 'nothing'}. {versions()}."
-    return "\n".join([*rows, "", told, ""])
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def _points(difference: Mean | None) -> str:
-    if difference is None:
-        return "–"
-    interval = (
-        "" if difference.low is None else f" ({100 * difference.low:+.1f} to {100 * (difference.high or 0):+.1f})"
-    )
-    return f"{100 * difference.value:+.1f}{interval}"
 
 
 if __name__ == "__main__":

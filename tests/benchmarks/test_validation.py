@@ -11,6 +11,7 @@ from validation import changed, divided, main, right_of_kept
 
 from gramr2.ablation import runner
 from gramr2.ablation.cell import main as run_cell
+from gramr2.comparison import Label
 from gramr2.config import load_config
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
@@ -79,7 +80,7 @@ def test_pseudo_labels_are_held_against_the_labels_that_the_run_did_not_look_at(
     rows = [("a", "A", False), ("b", "A", False), ("c", "A", True), ("d", "A", False), ("e", "A", False)]
     keys = ("id", "label", "swapped")
     (folder / "kept.jsonl").write_text("".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in rows))
-    truth = {"a": "A", "b": "B", "c": "B", "d": "tie"}
+    truth = {name: Label(label) for name, label in {"a": "A", "b": "B", "c": "B", "d": "tie"}.items()}
     assert right_of_kept(tmp_path, "full", truth) == pytest.approx(2 / 3)
     assert right_of_kept(tmp_path, "seed-only", truth) is None
 

@@ -16,7 +16,7 @@ from typing import Any
 from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, TEST, test_set
 from gramr2.ablation.marks import MARKS, read_marks
 from gramr2.ablation.variants import Prepared, Variant, prepare
-from gramr2.backends.registry import fingerprint, resolve
+from gramr2.backends.registry import fingerprint, resolve, weights_in_fp32
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow
 from gramr2.errors import RunError
@@ -72,6 +72,12 @@ def jobs_that_fit(weights: int, cores: int, memory: int) -> int:
         memory: free bytes.
     """
     return max(1, min(cores, memory // (BASE_BYTES + COPIES * weights)))
+
+
+def default_jobs(base: RunConfig) -> int:
+    """Cells of this run to do at once: as many as fit."""
+    weights = weights_in_fp32(resolve(base.model.name, revision=base.model.revision))
+    return jobs_that_fit(weights, os.cpu_count() or 1, free_memory())
 
 
 def free_memory() -> int:

@@ -20,10 +20,8 @@ def aligned_at_the_end(
     row (``apart=False``).
     """
     width = max(map(len, rows))
-    ids, positions = (
-        torch.zeros((len(rows), width), dtype=torch.long),
-        torch.zeros((len(rows), width), dtype=torch.long),
-    )
+    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    positions = torch.zeros_like(ids)
     mask = torch.ones((len(rows), shared + width), dtype=torch.long)
     for i, row in enumerate(rows):
         gap, head = width - len(row), 0 if shared or not apart or len(row) == 1 else 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from dataclasses import asdict
@@ -46,7 +45,7 @@ def ablate(
     """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
     from gramr2.ablation.marks import MARKS
-    from gramr2.ablation.runner import Outcome, Plan, run_plan
+    from gramr2.ablation.runner import Outcome, Plan, default_jobs, run_plan
     from gramr2.ablation.statistics import summarise
     from gramr2.ablation.tables import Account, account, cells, write_tables
     from gramr2.ablation.variants import FULL, variants_for
@@ -88,7 +87,7 @@ def ablate(
         told = account(title, summaries, variants, outcome.results, notes, command, reference)
         return told, write_tables(out, told, outcome.results)
 
-    outcome = run_plan(plan, out, jobs or _jobs(base), Bars(quiet or as_json), on_outcome=tabled)
+    outcome = run_plan(plan, out, jobs or default_jobs(base), Bars(quiet or as_json), on_outcome=tabled)
     if not outcome.results:
         reasons = [*outcome.failures.values(), *outcome.skipped.values()]
         raise RunError(f"no cell has a result; the first reason: {reasons[0]}")
@@ -172,12 +171,3 @@ def _refuse_overlong(base: RunConfig, test: str, limit: int | None) -> None:
     items = [(item.comparison, "") for item in test_set(test, limit)]
     room = base.judge.gold.max_new_tokens
     refuse(overlong(LocalEngine(base).counter(), template_of(base), items, new_tokens=room), len(items), test)
-
-
-def _jobs(base: RunConfig) -> int:
-    from gramr2.ablation.runner import free_memory, jobs_that_fit
-    from gramr2.backends.registry import resolve, weights_in_fp32
-
-    cores = os.cpu_count() or 1
-    weights = weights_in_fp32(resolve(base.model.name, revision=base.model.revision))
-    return jobs_that_fit(weights, cores, free_memory())

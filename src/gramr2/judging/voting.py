@@ -21,12 +21,13 @@ _FLOOR = 1e-6
 """of a probability whose logarithm is taken"""
 
 
-def belief(judgment: Judgment) -> LabelProbabilities | None:
+def belief(judgment: Judgment, ties: bool = True) -> LabelProbabilities | None:
     """What a vote says as a distribution; a vote without probabilities is certain of its label, a failed one says nothing."""
     label = judgment.outcome.label
     if label is None:
         return None
-    return judgment.probabilities or LabelProbabilities.certain(label)
+    found = judgment.probabilities or LabelProbabilities.certain(label)
+    return found if ties else found.without_tie()
 
 
 def average(beliefs: Sequence[LabelProbabilities]) -> LabelProbabilities:
@@ -88,14 +89,14 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
 
 def said(vote: Judgment, ties: bool) -> Label | None:
     """The label that a vote speaks for."""
-    found = belief(vote)
-    return vote.outcome.label if ties or found is None else top_label(found.without_tie())
+    found = belief(vote, ties)
+    return vote.outcome.label if ties or found is None else top_label(found)
 
 
 def _by_order(votes: Sequence[Judgment], ties: bool) -> dict[Order, LabelProbabilities] | None:
     """What a reading says in each order it was asked in; None where an order has no verdict."""
     beliefs = {
-        order: [b if ties else b.without_tie() for vote in votes if vote.order is order and (b := belief(vote))]
+        order: [b for vote in votes if vote.order is order and (b := belief(vote, ties))]
         for order in {v.order for v in votes}
     }
     return {order: average(each) for order, each in beliefs.items()} if votes and all(beliefs.values()) else None

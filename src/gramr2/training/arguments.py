@@ -128,7 +128,7 @@ def arguments_for(
 def recomputes(device: torch.device, model: Any, tokens: int) -> bool:
     """Whether activations of ``tokens`` padded tokens in one forward pass are computed again in the backward pass.
 
-    On a GPU where they would not fit; on a CPU, which has no less memory than the weights need, never.
+    On a GPU of CUDA, where they would not fit; on one that does not tell its free memory, always; on a CPU, never.
     """
     if device.type == "cpu":
         return False
