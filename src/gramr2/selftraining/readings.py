@@ -72,7 +72,7 @@ def _found(context: RunContext, number: int, model: Path) -> dict[str, Any]:
     if wanted == "auto" and number > 0:
         before = readings_of(context, 0, context.folder.round(0) / "model")
         if len(before.asked) == 1:
-            return _record(_each_counts_1(before.asked), "as for the seed judge")
+            return _record(_unweighted(before.asked), "as for the seed judge")
         wanted = "both"
     if wanted in ("direct", "reasoned"):
         return _record(DIRECT if wanted == "direct" else REASONED, f"judge.verdict: {wanted}")
@@ -103,7 +103,7 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> di
     weights = fits[best].weights
     if not weights.asked:
         # Readings that mislead are best weighed 0, and then nothing would be read.
-        weights = _each_counts_1(uses[best])
+        weights = _unweighted(uses[best])
     told = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
     why = f"on {len(items)} held-out seed comparisons {told}"
     return _record(weights, why) | {
@@ -111,7 +111,8 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> di
     }
 
 
-def _each_counts_1(readings: Sequence[Reading]) -> ReadingWeights:
+def _unweighted(readings: Sequence[Reading]) -> ReadingWeights:
+    """These readings, counting 1 each."""
     return ReadingWeights(float(Reading.DIRECT in readings), float(Reading.REASONED in readings))
 
 

@@ -42,13 +42,13 @@ def joined(
     scale, other = _spread(list(own.values())), _spread([margins[name] for name in own])
     if not own or not other:
         return list(decisions)
+    most = math.inf if cap is None else cap * scale
     result: list[Decision] = []
     for decision in decisions:
         probabilities = decision.probabilities
         if probabilities is None or decision.id not in own:
             result.append(decision)
             continue
-        most = math.inf if cap is None else cap * scale
         total = max(-most, min(most, own[decision.id])) + weight * margins[decision.id] * scale / other
         first = 1 / (1 + math.exp(-max(-50.0, min(50.0, total / (1 + weight)))))
         left = 1 - probabilities.tie
