@@ -60,6 +60,7 @@ REAL: dict[str, Any] = {
     },
     "training": {"epochs": 1, "min_steps": 0, "learning_rate": 1e-3, "batch_size": 4, "orders": "hashed"},
     "warmup": {"learning_rate": 1e-3, "batch_size": 4, "held_out_share": 0.2},
+    "second_view": "frozen-features",
     "curriculum": {"per_round": 4},
     "filters": [
         {"kind": "confidence", "threshold": {"schedule": "quantile", "start": 0.5, "end": 0.0}},
@@ -195,6 +196,10 @@ def test_killed_again_and_again_on_a_real_model(runner: Runner, tmp_path: Path) 
     assert status == 0
     expected, known = outcome(tmp_path / "whole"), journals(tmp_path / "whole")
     assert any("model.safetensors" in name for name in expected)
+    # The second view is of the warmed-up backbone, the baseline of the pretrained one; no hidden states are left behind.
+    views = [expected[f"{place}/frozen-features/baseline.safetensors"] for place in ("baselines", "warmup/views")]
+    assert views[0] != views[1]
+    assert not any(name.endswith(".sqlite") for name in expected)
     assert any(step.startswith("training step") for step in steps)
     rng = random.Random(2)
     folder, kills, seen = tmp_path / "killed", 0, set()

@@ -47,10 +47,13 @@ class HiddenStates:
     Args:
         folder: the backbone.
         model: its settings.
-        open: gives the ``TransformersBackend`` of it; called when a text is not in the cache.
+        open_model: gives the ``TransformersBackend`` of it; called when a text is not in the cache.
+        cache: the SQLite file; the default is the backbone's own in gramr2's cache, for all runs.
     """
 
-    def __init__(self, folder: Path, model: ModelConfig, open_model: Callable[[], Any]) -> None:
+    def __init__(
+        self, folder: Path, model: ModelConfig, open_model: Callable[[], Any], cache: Path | None = None
+    ) -> None:
         self.fingerprint = fingerprint(folder)
         self._open = open_model
         self._counter = TokenizerCounter(folder, model.chat_template_options, model.trust_remote_code)
@@ -61,7 +64,7 @@ class HiddenStates:
         device = choose_device(model.device)
         dtype = str(choose_dtype(model.dtype, device)).removeprefix("torch.")
         self._kind = f"{device.type} {dtype} {self.layers}"
-        self._file = cache_dir() / "features" / f"{self.fingerprint}.sqlite"
+        self._file = cache or cache_dir() / "features" / f"{self.fingerprint}.sqlite"
 
     def of(self, texts: Sequence[Text]) -> np.ndarray:
         """Features of the texts, in the order asked.
@@ -71,9 +74,15 @@ class HiddenStates:
             ModelError: the cache cannot be used, or the states overflow.
         """
         rows = [self._row(*text) for text in texts]
-        with closing(self._connect()) as cache:
-            self._fill(cache, {row.key: row for row in rows})
-            return np.stack([np.frombuffer(_stored(cache, row.key) or b"", dtype="<f4") for row in rows])
+        try:
+            with closing(self._connect()) as cache:
+                self._fill(cache, {row.key: row for row in rows})
+                return np.stack([np.frombuffer(_stored(cache, row.key) or b"", dtype="<f4") for row in rows])
+        except sqlite3.DatabaseError as error:
+            raise ModelError(
+                f"the cache of hidden states {self._file} cannot be used ({error}): remove it, or set GRAMR2_CACHE to a folder "
+                "that can be written"
+            ) from error
 
     def _row(self, prompt: tuple[Message, ...], response: str) -> _Row:
         encoder = self._counter.encoder
@@ -90,17 +99,9 @@ class HiddenStates:
         return _Row(ids, start, hashlib.blake2b(content, digest_size=16).hexdigest())
 
     def _connect(self) -> sqlite3.Connection:
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            cache = sqlite3.connect(self._file, timeout=120)
-            cache.execute(
-                "CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
-            )
-        except sqlite3.DatabaseError as error:
-            raise ModelError(
-                f"the cache of hidden states {self._file} cannot be used ({error}): remove it, or set GRAMR2_CACHE to a folder "
-                "that can be written"
-            ) from error
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        cache = sqlite3.connect(self._file, timeout=120)
+        cache.execute("CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
         return cache
 
     def _fill(self, cache: sqlite3.Connection, rows: dict[str, _Row]) -> None:

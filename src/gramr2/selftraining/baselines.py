@@ -1,6 +1,8 @@
 """The baselines of a run: fitted on its whole labelled seed, measured on its gold, and kept in its folder.
 
-``RUN/baselines/NAME/`` is a fitted baseline, ``RUN/baselines.json`` how each did on gold and what it said there.
+``RUN/baselines/NAME/`` is a fitted baseline, ``RUN/baselines.json`` how each did on gold and what it said there. A second view
+that looks at the backbone sees the warmed-up one where there is one, ``RUN/warmup/views/NAME/``; the baselines are those of the
+pretrained model in any case.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from gramr2.selftraining.data import RunData, load_data
 from gramr2.selftraining.data import fit as fit_to_budget
 from gramr2.selftraining.engine import LocalEngine
 from gramr2.selftraining.folder import write_json
+from gramr2.selftraining.warmup import start_of
 
 FOLDER, FILE = "baselines", "baselines.json"
 
@@ -58,8 +61,13 @@ def measure_baselines(context: RunContext) -> dict[str, Measured]:
     }
 
 
-def margins_of(context: RunContext, name: str, comparisons: Sequence[Comparison]) -> dict[str, float]:
+def margins_of(
+    context: RunContext, name: str, comparisons: Sequence[Comparison], *, warmed: bool = False
+) -> dict[str, float]:
     """A baseline's log-odds of A over B, by comparison id; it is fitted now where the run has not done so yet.
+
+    Args:
+        warmed: look at the backbone that the warm-up made, if the run has one, in place of the pretrained one.
 
     Raises:
         ConfigError: it looks at the backbone, and the run's is not a model folder.
@@ -69,7 +77,7 @@ def margins_of(context: RunContext, name: str, comparisons: Sequence[Comparison]
     if reason:
         raise ConfigError(f"the run needs the baseline {name}, but {reason}")
     with context.observer.task(f"{name} · look at {len(comparisons)} comparisons") as progress:
-        margins = _fitted(context, name).margins(comparisons)
+        margins = _fitted(context, name, warmed).margins(comparisons)
         progress(len(comparisons), len(comparisons))
     return {each.id: margin for each, margin in zip(comparisons, margins, strict=True)}
 
@@ -132,13 +140,17 @@ def _out_of_reach(context: RunContext, name: str) -> str | None:
     return None if (folder / "config.json").is_file() else f"the backbone {folder} is not a model folder here"
 
 
-def _fitted(context: RunContext, name: str) -> Baseline:
+def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
     """The run's own baseline, fitted and published under its name if it is not there."""
     config, engine, target = context.config, context.engine, context.folder.path / FOLDER / name
     setting = Setting(config.model, seed=config.seed)
     if BASELINES[name].needs_backbone:
         folder = engine.backbone(config.model)
+        if warmed and config.warmup is not None:
+            folder, target = start_of(context, config.model), context.folder.warmup / "views" / name
         setting = _setting(config, folder, lambda: engine.open(folder, config.model))
+        # Nobody else will ever look at this run's backbone.
+        setting = setting if target.parent.name == FOLDER else replace(setting, cache=target.with_suffix(".sqlite"))
     if target.exists():
         return baselines.load(target, setting)
     baseline = baselines.fit(name, _seed(context.data), model=setting)

@@ -24,7 +24,7 @@ class RunFolder:
     """Paths and atomic steps of one run.
 
     ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl ·
-    ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
+    ``warmup/`` {model, report.json, views} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
     labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
     what holds of the run · ``baselines/NAME/`` and ``baselines.json``, see ``gramr2.selftraining.baselines`` · ``judge/``
     the final model.

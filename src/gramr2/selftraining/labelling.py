@@ -130,11 +130,15 @@ def dropped_row(candidate: Candidate, objection: Objection) -> dict[str, Any]:
     return row
 
 
-def second_view(context: RunContext, slice_: Sequence[Comparison]) -> dict[str, float]:
-    """The second view's log-odds of A over B, by id; none where the run has no second view."""
+def second_view(context: RunContext, slice_: Sequence[Comparison], *, warmed: bool = True) -> dict[str, float]:
+    """The second view's log-odds of A over B, by id; none where the run has no second view.
+
+    Args:
+        warmed: whether it looks at the warmed-up backbone, where the run has one.
+    """
     named = [f.view or "frozen-features" for f in context.config.filters if f.kind == "second_view"]
     name = context.config.second_view.name if context.config.second_view else next(iter(named), None)
-    return {} if name is None else margins_of(context, name, slice_)
+    return {} if name is None else margins_of(context, name, slice_, warmed=warmed)
 
 
 def _earlier(context: RunContext, number: int) -> dict[str, Label]:

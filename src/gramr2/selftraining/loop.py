@@ -119,8 +119,8 @@ class _Rounds:
 
     def run(self) -> list[dict[str, Any]]:
         baselines = measure_baselines(self.context)
-        # A second view that cannot be fitted is better known before the seed judge is trained.
-        second_view(self.context, self.context.data.pool[:1])
+        # A second view that cannot be fitted is better known before anything is trained.
+        second_view(self.context, self.context.data.pool[:1], warmed=False)
         warm_up(self.context, self.seed_judges)
         standing = self._seed_judge()
         for number in range(1, self.config.rounds + 1):
@@ -131,6 +131,8 @@ class _Rounds:
             standing = self._final(len(self.metrics), standing)
         self._conclude(conclusion(self.context, baselines, standing.gold))
         self.folder.publish_judge(standing.model)
+        for cache in (self.folder.warmup / "views").glob("*.sqlite"):
+            cache.unlink()
         return self.metrics
 
     def _seed_judge(self) -> Standing:
