@@ -141,3 +141,22 @@ def test_a_string_is_the_form_and_micro_batches_divide() -> None:
     applied = made.applied_to(training)
     assert (applied.batch_size, applied.micro_batch_size) == (8, 2)
     assert (applied.min_steps, applied.early_stop) == (0, None)
+
+
+def test_with_a_seed_of_its_own_runs_that_draw_other_labels_share_it(tmp_path: Path) -> None:
+    """One file is seed and pool both, and each run labels another part of it."""
+    data = config().model_dump(mode="json")["data"]
+    source = data["seed"][0] | {"limit": 8}
+    data = data | {"seed": [source], "pool": [source | {"limit": None}]}
+    shared = tmp_path / "shared"
+    warm: dict[str, Any] = {"warmup": {"seed": 5}, "data": data, "rounds": 0}
+    one = run(tmp_path / "one", shared=shared, seed=1, **warm)
+    two = run(tmp_path / "two", shared=shared, seed=2, **warm)
+    assert one.warmed and not two.warmed
+    assert [job.stage for job in two.jobs] == ["round 0"]
+    labelled = [{item.comparison.id for item in engine.jobs[0].items} for engine in (one, two)]
+    assert labelled[0] != labelled[1]
+    alone = run(tmp_path / "alone", seed=2, **warm)
+    assert alone.warmed[0][1] == one.warmed[0][1]
+    other = run(tmp_path / "other", shared=shared, seed=1, **(warm | {"warmup": {"seed": 6}}))
+    assert other.warmed and other.warmed[0][1].texts != one.warmed[0][1].texts

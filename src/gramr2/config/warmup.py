@@ -30,6 +30,9 @@ class WarmupConfig(Section):
     """texts per optimiser step"""
     limit: int | None = Field(default=None, gt=0)
     """take the texts of this many pool comparisons, drawn by the run's seed; the default takes all"""
+    seed: int | None = None
+    """draw, hold out and shuffle by this seed in place of the run's, and learn the texts of the labelled seed too: runs that
+    differ in which comparisons are labelled then make the same warm-up, and the cells of an ablation share it"""
     held_out_share: float = Field(default=0.05, ge=0, lt=1)
     """share of the texts that is not trained on and whose loss, before and after, says what the warm-up changed"""
 

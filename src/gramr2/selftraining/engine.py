@@ -128,5 +128,5 @@ class LocalEngine:
         from gramr2.training.warmup import warm_up
 
         self._opened = None
-        seed = derive_seed(self._config.seed, "train", "warm-up")
+        seed = derive_seed(job.seed, "train", "warm-up")
         return warm_up(start, into, job, model, seed=seed, on_step=lambda done, total, loss: progress(done, total))

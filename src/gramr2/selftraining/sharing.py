@@ -12,6 +12,7 @@ from gramr2.comparison import LabeledComparison
 from gramr2.judging.records import comparison_row, digest_of, labeled_row
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import link_tree
+from gramr2.selftraining.warmup import sources
 
 
 class SeedJudges:
@@ -50,14 +51,15 @@ class SeedJudges:
     def warmup_address(self, context: RunContext) -> Path:
         """Where the warm-up of this run belongs."""
         config = context.config
+        own = config.warmup.seed if config.warmup else None
         decisive = {
-            "seed": config.seed,
+            "seed": config.seed if own is None else own,
             "model": config.model.model_dump(mode="json"),
             "weights": fingerprint(context.engine.backbone(config.model)),
             "training": config.training.model_dump(mode="json"),
             "warmup": config.warmup and config.warmup.model_dump(mode="json"),
             "max_prompt_tokens": config.data.max_prompt_tokens,
-            "learnt": [comparison_row(each) for each in context.data.pool],
+            "learnt": [comparison_row(each) for each in sources(context)],
         }
         return self.path / f"warmup-{digest_of(decisive)}"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gramr2.comparison import Comparison
 from gramr2.config.training import ModelConfig
 from gramr2.data import subset
 from gramr2.errors import DataError
@@ -65,17 +67,18 @@ def _train(context: RunContext, folder: Path) -> None:
 
 
 def warmup_job(context: RunContext) -> WarmupJob:
-    """The texts of the pool comparisons that the run's seed draws, in two parts, and how to train on them."""
-    config, pool = context.config, context.data.pool
-    settings = config.warmup
+    """The texts of the comparisons that the warm-up's seed draws, in two parts, and how to train on them."""
+    config, settings = context.config, context.config.warmup
     if settings is None:
         raise ValueError("the run has no warm-up")
-    drawn = pool if settings.limit is None else subset(pool, settings.limit, config.seed)
+    seed = config.seed if settings.seed is None else settings.seed
+    known = sources(context)
+    drawn = known if settings.limit is None else subset(known, settings.limit, seed)
     if not drawn:
         raise DataError(
             "the warm-up learns from data.pool, of which no comparison is left: raise data.max_prompt_tokens"
         )
-    texts, held_out = hold_out(texts_of(drawn, settings.form, config.seed), settings.held_out_share, config.seed)
+    texts, held_out = hold_out(texts_of(drawn, settings.form, seed), settings.held_out_share, seed)
     context_length = context.engine.counter().context_length
     return WarmupJob(
         texts,
@@ -83,4 +86,19 @@ def warmup_job(context: RunContext) -> WarmupJob:
         settings.applied_to(config.training),
         settings.prompt_loss,
         min(context_length, config.data.max_prompt_tokens or context_length),
+        seed,
     )
+
+
+def sources(context: RunContext) -> Sequence[Comparison]:
+    """The comparisons that a warm-up may learn the texts of.
+
+    With a seed of its own those of the labelled seed are among them: which of a file's comparisons are labelled is drawn by the
+    run's seed, and the pool lacks them.
+    """
+    data, settings = context.data, context.config.warmup
+    if settings is None or settings.seed is None:
+        return data.pool
+    labelled = (item.comparison for item in (*data.seed, *data.held_out))
+    by_id = {each.id: each for each in (*labelled, *data.pool)}
+    return [by_id[name] for name in sorted(by_id)]

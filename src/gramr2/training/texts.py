@@ -34,6 +34,7 @@ class WarmupJob:
     training: TrainingConfig
     prompt_loss: bool
     max_tokens: int
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
