@@ -7,7 +7,8 @@ The three: a judge that writes a rationale and then its verdict, one of verdicts
 a scalar Bradley-Terry model (TRL's trainer). In the laboratory a program knows the truth, so all tasks can be measured: pairs
 (lab:test), first (the first of eight responses), adapting (lab:test@mirror after 0, 16 and 64 labels of it), and rlhf (right
 answers of a policy trained with GRPO on the reward). --text adds pairs and adapting on a run file's domain. Each figure is a
-file in OUT/DOMAIN/cells, and the same command makes those that are missing. Writes main_table.md and main_table.csv.
+file in OUT/DOMAIN/cells, and the same command makes those that are missing. Writes main_table.md and main_table.csv. A warm-up
+of the run file is the judges' alone: the scalar model begins from the pretrained one.
 """
 
 from __future__ import annotations
@@ -26,22 +27,23 @@ from plans import exit_code
 from ranking_quality import draw
 
 from gramr2 import baselines
+from gramr2.ablation.cell import template_of
 from gramr2.ablation.statistics import mean
 from gramr2.ablation.variants import prepare, variants_for
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import resolve
+from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.baselines.bradley_terry import BradleyTerry
 from gramr2.cli.ablate import refuse_leaks
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config
-from gramr2.data import derive_seed, load_labeled, overlap, subset
+from gramr2.data import OnBadRow, derive_seed, load_labeled, overlap, subset
 from gramr2.errors import ConfigError, DataError
 from gramr2.evaluation.metrics import evaluate, wilson
 from gramr2.judging.judge import Judge
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judging.records import comparison_row, digest_of, labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode
 from gramr2.lab.rlhf import Settings, Source
@@ -49,9 +51,11 @@ from gramr2.lab.rlhf_plan import run_all
 from gramr2.lab.run import run_file
 from gramr2.rewards.ranking import rank
 from gramr2.selftraining.context import sampling_of
-from gramr2.selftraining.data import load_data
+from gramr2.selftraining.data import fit, load_data
+from gramr2.selftraining.engine import LocalEngine
 from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.sources import read_labeled, read_unlabeled
 from gramr2.training.bradley_terry import train_reward_model
 
 REASONED, LABELS, SCALAR = "rationale-then-verdict", "verdict-alone", "bradley-terry"
@@ -103,7 +107,6 @@ def _run(given: argparse.Namespace) -> int:
             for model in domain.models:
                 for task in tasks:
                     rows += domain.measured(task, model, seed)
-                    write(rows, given.out)
     print(write(rows, given.out))
     return 0
 
@@ -119,11 +122,25 @@ class Domain:
         refuse_leaks(base, test)
         self.test = subset(load_labeled(test)[0], given.limit, 0, key=lambda item: item.comparison.id)
         if task:
+            refuse_leaks(base, task[1])
             learnt, measured = (load_labeled(each)[0] for each in task)
             if leaks := overlap([i.comparison for i in learnt], [i.comparison for i in measured]):
                 raise DataError(
                     f"{len(leaks)} comparisons of {task[1]} are also in {task[0]}: take them out of one of the two"
                 )
+
+    @cached_property
+    def fixed(self) -> dict[str, str]:
+        """What the names of files and models stand for today."""
+        base, policy = self.base, OnBadRow(self.base.data.on_bad_row)
+        labelled = [row for each in (*base.data.seed, *base.data.gold) for row in read_labeled(each, policy)[0]]
+        pool = [row for each in base.data.pool for row in read_unlabeled(each, policy)[0]]
+        measuring = [*self.test, *(row for each in self.task or () for row in load_labeled(each)[0])]
+        return {
+            "weights": fingerprint(resolve(base.model.name, revision=base.model.revision)),
+            "data": digest_of([[labeled_row(row) for row in labelled], [comparison_row(row) for row in pool]]),
+            "test": digest_of([labeled_row(row) for row in measuring]),
+        }
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -135,14 +152,14 @@ class Domain:
         if (task in ("first", "rlhf") and self.name != "lab") or (task == "adapting" and self.task is None):
             return []
         file = self.out / "cells" / f"{task}-{model}-{seed}.json"
-        asked = {
+        asked = self.fixed | {
             "limit": self.given.limit,
             "sets": self.given.sets,
             "config": self.config(model, seed).model_dump(mode="json"),
         }
         known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
         if known and known["asked"] != asked:
-            raise ConfigError(f"{file} was made with other settings: give a new folder with --out")
+            raise ConfigError(f"{file} was made with other settings, data or weights: give a new folder with --out")
         found = known["found"] if known else getattr(self, f"_{task}")(model, seed)
         if not known:
             write_json(file, {"asked": asked, "found": found})
@@ -164,8 +181,9 @@ class Domain:
         if model != SCALAR:
             SelfTraining(config, folder, observer=Bars()).run()
         elif not folder.is_dir():
-            data = load_data(config)
-            setting = baselines.Setting(config.model, resolve(config.model.name), seed, config.training)
+            data = fit(load_data(config), config, template_of(config), LocalEngine(config).counter())
+            backbone = resolve(config.model.name, revision=config.model.revision)
+            setting = baselines.Setting(config.model, backbone, seed, config.training)
             scratch = folder.with_name(f"{folder.name}.tmp")
             scratch.mkdir(parents=True, exist_ok=True)
             baselines.fit(SCALAR, (*data.seed, *data.held_out), model=setting).save(scratch)
@@ -272,9 +290,13 @@ def write(rows: Sequence[dict[str, Any]], out: Path) -> str:
             for name in shown
         ]
         lines.append(f"| {domain} | {model} | {' | '.join(cells)} |")
-    seeds = len({row["seed"] for row in rows})
-    interval = "95 % t intervals over seeds" if seeds > 1 else "Wilson's 95 % intervals of one seed"
-    text = "\n".join([*lines, "", f"{seeds} seeds, {interval}. {versions()}", ""])
+    sizes = {name: {row["n"] for row in rows if row["measure"] == name} for name in shown}
+    counted = ", ".join(f"{COLUMNS[name]}: n = {', '.join(map(str, sorted(found)))}" for name, found in sizes.items())
+    notes = (
+        "95 % t intervals over seeds, on the same test items for all; with * one seed and Wilson's interval over items. What is "
+        f"not decided counts as wrong. {counted}. {versions()}"
+    )
+    text = "\n".join([*lines, "", notes, ""])
     write_text(out / "main_table.md", text)
     return text
 
@@ -284,11 +306,12 @@ def _share(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return "–"
     found = mean([row["value"] for row in rows], 0, 1)
-    low, high = found.low, found.high
+    low, high, mark = found.low, found.high, ""
     if low is None or high is None:
+        mark = " *"
         bounds = wilson(round(rows[0]["value"] * rows[0]["n"]), rows[0]["n"])
         low, high = bounds.low, bounds.high
-    return f"{100 * found.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * found.value:.1f} % ({100 * low:.1f} to {100 * high:.1f}){mark}"
 
 
 if __name__ == "__main__":

@@ -77,6 +77,10 @@ def test_a_figure_is_made_once(domain: Domain, monkeypatch: pytest.MonkeyPatch) 
     domain.given.limit = 4
     with pytest.raises(ConfigError, match="other settings"):
         domain.measured("pairs", SCALAR, 1)
+    domain.given.limit = 5
+    again = Domain("text", domain.base, domain.task[1] if domain.task else "", domain.task, domain.given)
+    with pytest.raises(ConfigError, match="other settings, data or weights"):
+        again.measured("pairs", SCALAR, 1)
 
 
 def test_the_task_must_not_hold_what_measures_it(domain: Domain, tmp_path: Path) -> None:
@@ -87,11 +91,12 @@ def test_the_task_must_not_hold_what_measures_it(domain: Domain, tmp_path: Path)
 
 def test_table(tmp_path: Path) -> None:
     row = {"domain": "lab", "model": SCALAR, "measure": "pairs", "seed": 1, "n": 100, "value": 0.5}
-    assert "| lab | bradley-terry | 50.0 % (40.4 to 59.6) |" in write([row], tmp_path)
+    assert "| lab | bradley-terry | 50.0 % (40.4 to 59.6) * |" in write([row], tmp_path)
     rows = [row, row | {"seed": 2, "value": 0.6}, row | {"model": LABELS, "measure": "rlhf", "value": 0.25}]
     text = write(rows, tmp_path)
     assert "| lab | bradley-terry | 55.0 % (0.0 to 100.0) | – |" in text
-    assert "| lab | verdict-alone | – | 25.0 % (17.5 to 34.3) |" in text
+    assert "| lab | verdict-alone | – | 25.0 % (17.5 to 34.3) * |" in text
+    assert "pairs: n = 100, policy after GRPO: n = 100" in text
     assert (tmp_path / "main_table.csv").read_text().splitlines()[1] == "lab,bradley-terry,pairs,1,100,0.5"
 
 

@@ -197,7 +197,7 @@ def test_killed_again_and_again_on_a_real_model(runner: Runner, tmp_path: Path) 
     expected, known = outcome(tmp_path / "whole"), journals(tmp_path / "whole")
     assert any("model.safetensors" in name for name in expected)
     # The second view is of the warmed-up backbone, the baseline of the pretrained one; no hidden states are left behind.
-    views = [expected[f"{place}/frozen-features/baseline.safetensors"] for place in ("baselines", "warmup/views")]
+    views = [expected[f"{place}/frozen-features/baseline.safetensors"] for place in ("baselines", "views")]
     assert views[0] != views[1]
     assert not any(name.endswith(".sqlite") for name in expected)
     assert any(step.startswith("training step") for step in steps)

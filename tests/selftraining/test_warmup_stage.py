@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -143,11 +144,11 @@ def test_a_string_is_the_form_and_micro_batches_divide() -> None:
     assert (applied.min_steps, applied.early_stop) == (0, None)
 
 
-def test_with_a_seed_of_its_own_runs_that_draw_other_labels_share_it(tmp_path: Path) -> None:
-    """One file is seed and pool both, and each run labels another part of it."""
+@pytest.mark.parametrize("pool", ["starter:unlabeled", "starter:labeled"])
+def test_with_a_seed_of_its_own_runs_that_draw_other_labels_share_it(tmp_path: Path, pool: str) -> None:
+    """Whether the pool is a file of its own, or the one of which each run labels another part."""
     data = config().model_dump(mode="json")["data"]
-    source = data["seed"][0] | {"limit": 8}
-    data = data | {"seed": [source], "pool": [source | {"limit": None}]}
+    data = data | {"seed": [data["seed"][0] | {"path": "starter:labeled", "limit": 8}], "pool": pool}
     shared = tmp_path / "shared"
     warm: dict[str, Any] = {"warmup": {"seed": 5}, "data": data, "rounds": 0}
     one = run(tmp_path / "one", shared=shared, seed=1, **warm)
@@ -160,3 +161,31 @@ def test_with_a_seed_of_its_own_runs_that_draw_other_labels_share_it(tmp_path: P
     assert alone.warmed[0][1] == one.warmed[0][1]
     other = run(tmp_path / "other", shared=shared, seed=1, **(warm | {"warmup": {"seed": 6}}))
     assert other.warmed and other.warmed[0][1].texts != one.warmed[0][1].texts
+    # What is learnt of verdicts and rationales does not touch it.
+    plain = run(tmp_path / "plain", shared=shared, seed=3, **(warm | {"training": {"verdict": {"weight": 0}}}))
+    assert not plain.warmed
+
+
+def test_a_second_process_waits_for_the_warm_up_of_the_first(tmp_path: Path) -> None:
+    began, go = Event(), Event()
+
+    class Slow(ScriptedEngine):
+        def warm_up(self, *arguments: Any) -> Any:
+            began.set()
+            assert go.wait(30)
+            return super().warm_up(*arguments)
+
+    engines = Slow(), ScriptedEngine()
+    threads = [
+        Thread(target=run, args=(tmp_path / str(i), engine, tmp_path / "shared"), kwargs={"rounds": 0, **WARM})
+        for i, engine in enumerate(engines)
+    ]
+    threads[0].start()
+    assert began.wait(30)
+    threads[1].start()
+    threads[1].join(0.5)
+    assert threads[1].is_alive() and not engines[1].warmed
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert engines[0].warmed and not engines[1].warmed and engines[1].jobs

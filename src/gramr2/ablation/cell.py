@@ -80,7 +80,7 @@ def run_cell(folder: Path) -> dict[str, Any]:
     }
     write_json(folder / RESULT, result)
     if not spec["keep"]:
-        models = (folder / "run" / name for name in ("proving", "warmup/model", "warmup/views", "judge"))
+        models = (folder / "run" / name for name in ("proving", "warmup/model", "views", "judge"))
         for model in [*folder.glob("run/rounds/*/model"), *models]:
             shutil.rmtree(model, ignore_errors=True)
     return result

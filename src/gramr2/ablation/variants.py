@@ -63,7 +63,13 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant(f"without-{each.kind}", f"the {each.kind} filter left out", _without(each.kind))
         for each in base.filters
     ]
-    warm = [Variant("without-warm-up", "every training starts from the pretrained model as it is", _without_warm_up)]
+    warm = [
+        Variant(
+            "without-warm-up",
+            "trainings and the second view begin from the pretrained model as it is",
+            _without_warm_up,
+        )
+    ]
     return [
         Variant(FULL, "the full method", lambda raw: None),
         Variant(SEED_ONLY, "no self-training: the judge trained on the seed", _seed_only),

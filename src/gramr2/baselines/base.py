@@ -34,7 +34,7 @@ class Setting:
         seed: of the folds, and of a training.
         training: how the Bradley-Terry model is trained.
         open: gives the loaded backbone, for who has it already; None loads it when it is needed.
-        cache: file for its hidden states; None is the one in gramr2's cache, where a backbone of one run would be left behind.
+        cache: file for its hidden states; None is the backbone's own in gramr2's cache, which nothing ever removes.
     """
 
     model: ModelConfig

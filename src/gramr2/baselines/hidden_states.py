@@ -80,8 +80,8 @@ class HiddenStates:
                 return np.stack([np.frombuffer(_stored(cache, row.key) or b"", dtype="<f4") for row in rows])
         except sqlite3.DatabaseError as error:
             raise ModelError(
-                f"the cache of hidden states {self._file} cannot be used ({error}): remove it, or set GRAMR2_CACHE to a folder "
-                "that can be written"
+                f"the cache of hidden states {self._file} cannot be used ({error}): remove it, or give a folder that can be "
+                "written and has room (GRAMR2_CACHE; --out for what a run keeps itself)"
             ) from error
 
     def _row(self, prompt: tuple[Message, ...], response: str) -> _Row:

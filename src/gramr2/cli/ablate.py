@@ -80,6 +80,8 @@ def ablate(
     def tabled(outcome: Outcome) -> tuple[Account, list[Path]]:
         notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
         notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
+        if base.warmup and base.warmup.seed is not None and seeds > 1:
+            notes.append("All seeds begin from one warm-up: the intervals say nothing about other warm-ups.")
         if outcome.unfinished:
             notes.append(f"{outcome.unfinished} cells are not finished: the same command goes on.")
         summaries = summarise(outcome.results, reference)

@@ -29,10 +29,10 @@ class WarmupConfig(Section):
     batch_size: int = Field(default=8, gt=0)
     """texts per optimiser step"""
     limit: int | None = Field(default=None, gt=0)
-    """take the texts of this many pool comparisons, drawn by the run's seed; the default takes all"""
+    """take the texts of this many pool comparisons, drawn by the seed; the default takes all"""
     seed: int | None = None
-    """draw, hold out and shuffle by this seed in place of the run's, and learn the texts of the labelled seed too: runs that
-    differ in which comparisons are labelled then make the same warm-up, and the cells of an ablation share it"""
+    """draw, hold out and shuffle by this seed in place of the run's: runs on the same pool that differ in their seed alone then
+    make the same warm-up, and the cells of an ablation share it (a pool with a ``limit`` of its own is drawn by the run's)"""
     held_out_share: float = Field(default=0.05, ge=0, lt=1)
     """share of the texts that is not trained on and whose loss, before and after, says what the warm-up changed"""
 

@@ -1,7 +1,7 @@
 """The baselines of a run: fitted on its whole labelled seed, measured on its gold, and kept in its folder.
 
 ``RUN/baselines/NAME/`` is a fitted baseline, ``RUN/baselines.json`` how each did on gold and what it said there. A second view
-that looks at the backbone sees the warmed-up one where there is one, ``RUN/warmup/views/NAME/``; the baselines are those of the
+that looks at the backbone sees the warmed-up one where there is one, ``RUN/views/NAME/``; the baselines are those of the
 pretrained model in any case.
 """
 
@@ -147,10 +147,10 @@ def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
     if BASELINES[name].needs_backbone:
         folder = engine.backbone(config.model)
         if warmed and config.warmup is not None:
-            folder, target = start_of(context, config.model), context.folder.warmup / "views" / name
+            folder, target = start_of(context, config.model), context.folder.views / name
         setting = _setting(config, folder, lambda: engine.open(folder, config.model))
-        # Nobody else will ever look at this run's backbone.
-        setting = setting if target.parent.name == FOLDER else replace(setting, cache=target.with_suffix(".sqlite"))
+        if target.parent == context.folder.views:
+            setting = replace(setting, cache=context.hidden_states or context.folder.hidden_states)
     if target.exists():
         return baselines.load(target, setting)
     baseline = baselines.fit(name, _seed(context.data), model=setting)

@@ -59,6 +59,8 @@ class RunContext:
     template: JudgeTemplate
     data: RunData
     journals: Journals
+    hidden_states: Path | None = None
+    """file of the warmed-up backbone's, for the second view; None keeps them in the run's folder until it ends"""
 
     def judge(
         self,

@@ -24,10 +24,10 @@ class RunFolder:
     """Paths and atomic steps of one run.
 
     ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl ·
-    ``warmup/`` {model, report.json, views} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
+    ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
     labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
-    what holds of the run · ``baselines/NAME/`` and ``baselines.json``, see ``gramr2.selftraining.baselines`` · ``judge/``
-    the final model.
+    what holds of the run · ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``gramr2.selftraining.baselines`` ·
+    ``judge/`` the final model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,6 +46,16 @@ class RunFolder:
     def warmup(self) -> Path:
         """The warmed-up backbone, ``model``, and what the warm-up did, ``report.json``."""
         return self.path / "warmup"
+
+    @property
+    def views(self) -> Path:
+        """Second views fitted on the warmed-up backbone."""
+        return self.path / "views"
+
+    @property
+    def hidden_states(self) -> Path:
+        """What they have seen of the pool, until the run ends."""
+        return self.views / "hidden_states.sqlite"
 
     @property
     def judge(self) -> Path:

@@ -102,6 +102,8 @@ class SelfTraining:
                 context = RunContext(
                     self.config, self.folder, self.engine, self.observer, self.template, data, journals
                 )
+                if self.seed_judges and self.config.warmup:
+                    context = replace(context, hidden_states=self.seed_judges.hidden_states(context))
                 return _Rounds(context, self.seed_judges).run()
 
 
@@ -131,8 +133,7 @@ class _Rounds:
             standing = self._final(len(self.metrics), standing)
         self._conclude(conclusion(self.context, baselines, standing.gold))
         self.folder.publish_judge(standing.model)
-        for cache in (self.folder.warmup / "views").glob("*.sqlite"):
-            cache.unlink()
+        self.folder.hidden_states.unlink(missing_ok=True)
         return self.metrics
 
     def _seed_judge(self) -> Standing:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gramr2.backends.registry import fingerprint
@@ -12,7 +14,6 @@ from gramr2.comparison import LabeledComparison
 from gramr2.judging.records import comparison_row, digest_of, labeled_row
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import link_tree
-from gramr2.selftraining.warmup import sources
 
 
 class SeedJudges:
@@ -51,17 +52,32 @@ class SeedJudges:
     def warmup_address(self, context: RunContext) -> Path:
         """Where the warm-up of this run belongs."""
         config = context.config
-        own = config.warmup.seed if config.warmup else None
+        if config.warmup is None:
+            raise ValueError("the run has no warm-up")
+        # How verdicts and rationales are learnt does not touch text.
+        training = config.warmup.applied_to(config.training)
         decisive = {
-            "seed": config.seed if own is None else own,
+            "seed": config.seed if config.warmup.seed is None else config.warmup.seed,
             "model": config.model.model_dump(mode="json"),
             "weights": fingerprint(context.engine.backbone(config.model)),
-            "training": config.training.model_dump(mode="json"),
-            "warmup": config.warmup and config.warmup.model_dump(mode="json"),
+            "training": training.model_dump(mode="json", exclude={"verdict", "rationale_weight", "orders"}),
+            "warmup": config.warmup.model_dump(mode="json"),
             "max_prompt_tokens": config.data.max_prompt_tokens,
-            "learnt": [comparison_row(each) for each in sources(context)],
+            "learnt": [comparison_row(each) for each in context.data.pool],
         }
         return self.path / f"warmup-{digest_of(decisive)}"
+
+    def hidden_states(self, context: RunContext) -> Path:
+        """Where the second views of the runs that share this run's warm-up keep its hidden states."""
+        return self.warmup_address(context).with_suffix(".sqlite")
+
+    @contextmanager
+    def alone(self, address: Path) -> Iterator[None]:
+        """Hold an address; other processes wait, for what is made there costs more than the waiting."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / f".{address.name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def take(self, address: Path, folder: Path) -> None:
         """Make a run's round 0, or its warm-up, the one that is there, if one is."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gramr2.comparison import Comparison
 from gramr2.config.training import ModelConfig
 from gramr2.data import subset
 from gramr2.errors import DataError
@@ -44,12 +43,13 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
     if context.config.warmup is None:
         return
     place = shared.warmup_address(context) if shared else None
-    if shared and place:
-        shared.take(place, folder)
-    if not folder.exists():
-        _train(context, folder)
-    if shared and place:
-        shared.give(place, folder)
+    with shared.alone(place) if shared and place else nullcontext():
+        if shared and place:
+            shared.take(place, folder)
+        if not folder.exists():
+            _train(context, folder)
+        if shared and place:
+            shared.give(place, folder)
 
 
 def _train(context: RunContext, folder: Path) -> None:
@@ -72,8 +72,8 @@ def warmup_job(context: RunContext) -> WarmupJob:
     if settings is None:
         raise ValueError("the run has no warm-up")
     seed = config.seed if settings.seed is None else settings.seed
-    known = sources(context)
-    drawn = known if settings.limit is None else subset(known, settings.limit, seed)
+    pool = context.data.pool
+    drawn = pool if settings.limit is None else subset(pool, settings.limit, seed)
     if not drawn:
         raise DataError(
             "the warm-up learns from data.pool, of which no comparison is left: raise data.max_prompt_tokens"
@@ -88,17 +88,3 @@ def warmup_job(context: RunContext) -> WarmupJob:
         min(context_length, config.data.max_prompt_tokens or context_length),
         seed,
     )
-
-
-def sources(context: RunContext) -> Sequence[Comparison]:
-    """The comparisons that a warm-up may learn the texts of.
-
-    With a seed of its own those of the labelled seed are among them: which of a file's comparisons are labelled is drawn by the
-    run's seed, and the pool lacks them.
-    """
-    data, settings = context.data, context.config.warmup
-    if settings is None or settings.seed is None:
-        return data.pool
-    labelled = (item.comparison for item in (*data.seed, *data.held_out))
-    by_id = {each.id: each for each in (*labelled, *data.pool)}
-    return [by_id[name] for name in sorted(by_id)]
