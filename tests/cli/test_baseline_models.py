@@ -39,7 +39,7 @@ def test_eval_of_a_runs_baseline_says_what_the_run_said(cli, run: Path) -> None:
     assert (result["vote_coverage"], result["order_flip_rate"]) == (None, 0)
     code, text, _ = cli("eval", "-m", "longer", "-b", "starter:gold")
     assert code == 0
-    assert "decided 84 of 84, order flips 0.0 %" in text
+    assert "decided 244 of 244, order flips 0.0 %" in text
 
 
 def test_judge_writes_decisions_without_votes(cli, run: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_eval_table(cli) -> None:
 def test_check(cli) -> None:
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"))
     assert code == 0
-    assert "valid. 128 seed, 208 unlabelled, 84 gold comparisons; always choosing" in text
+    assert "valid. 448 seed, 608 unlabelled, 244 gold comparisons; always choosing" in text
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"), "--json")
     assert json.loads(text)["valid"] is True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from importlib.resources import files
+from statistics import median
 
 import pytest
 
@@ -12,7 +13,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.data import load_labeled, load_unlabeled, near_duplicates, overlap
 
 PARTS = ("labeled", "unlabeled", "gold")
-CATEGORIES = {"instruction", "facts", "arithmetic", "format", "tone", "safety"}
+CATEGORIES = {"instruction", "facts", "arithmetic", "format", "tone", "safety", "relevance"}
 
 
 Parts = tuple[tuple[LabeledComparison, ...], tuple[Comparison, ...], tuple[LabeledComparison, ...]]
@@ -38,9 +39,9 @@ def test_columns(parts: Parts, part: str) -> None:
 
 def test_sizes(parts: Parts) -> None:
     labeled, unlabeled, gold = parts
-    assert len(labeled) >= 120
-    assert len(unlabeled) >= 200
-    assert len(gold) >= 80
+    assert len(labeled) >= 440
+    assert len(unlabeled) >= 600
+    assert len(gold) >= 240
     assert all(item.rationale for item in labeled)
 
 
@@ -57,12 +58,22 @@ def test_balance(parts: Parts) -> None:
         assert 0.4 <= longer / len(decided) <= 0.6
 
 
+def test_a_tie_is_not_told_by_equal_length(parts: Parts) -> None:
+    def unlike(items: list[LabeledComparison]) -> float:
+        sizes = [sorted(map(len, item.comparison.responses)) for item in items]
+        return median(1 - small / large for small, large in sizes)
+
+    for items in (parts[0], parts[2]):
+        ties = [item for item in items if item.label is Label.TIE]
+        assert unlike(ties) > 0.6 * unlike([item for item in items if item.label is not Label.TIE])
+
+
 def test_categories(parts: Parts) -> None:
     groups = ([i.comparison for i in parts[0]], list(parts[1]), [i.comparison for i in parts[2]])
     for comparisons in groups:
         counts = Counter(c.category for c in comparisons)
         assert set(counts) == CATEGORIES
-        assert min(counts.values()) >= len(comparisons) // 10
+        assert min(counts.values()) >= len(comparisons) // 25
 
 
 def test_rationales_conclude_with_their_label(parts: Parts) -> None:

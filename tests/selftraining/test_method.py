@@ -231,9 +231,9 @@ def test_confidence_is_calibrated_on_held_out_seed_comparisons(tmp_path: Path) -
     engine = ScriptedEngine()
     filters = [{"kind": "confidence", "threshold": 0.5}]
     metrics, notes = run(tmp_path / "r", engine, data=data, filters=filters)
-    calibration = metrics[1]["calibration"]
-    assert calibration["n"] == 19
-    assert len(engine.jobs[0].items) == 128 - 19
+    calibration, labelled = metrics[1]["calibration"], len(load_labeled("starter:labeled")[0])
+    assert calibration["n"] == round(0.15 * labelled)
+    assert len(engine.jobs[0].items) == labelled - calibration["n"]
     # Being the longer response says little about being the better one, so such confidence has to come down.
     assert calibration["temperature"] > 1
     kept = rows(tmp_path / "r/rounds/1/kept.jsonl")
