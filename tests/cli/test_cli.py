@@ -210,7 +210,9 @@ def test_train_report_and_inspect(cli, tmp_path: Path) -> None:
             "pool": {"path": "starter:unlabeled", "limit": 4},
             "gold": {"path": "starter:gold", "limit": 4},
         },
-        "judge": {part: {"max_new_tokens": 4, "close_on_budget": True} for part in ("pool", "gold")},
+        # Read directly, a label whose rationale is too short would be kept without it.
+        "judge": {"verdict": "reasoned"}
+        | {part: {"max_new_tokens": 4, "close_on_budget": True} for part in ("pool", "gold")},
         "training": {"epochs": 1, "min_steps": 0},
         "filters": [{"kind": "rationale", "min_words": 50}],
     }
