@@ -27,23 +27,24 @@ from plans import exit_code
 from ranking_quality import draw
 
 from gramr2 import baselines
-from gramr2.ablation.cell import template_of
+from gramr2.ablation.cell import data_of
+from gramr2.ablation.runner import stands_for
 from gramr2.ablation.statistics import mean
 from gramr2.ablation.variants import prepare, variants_for
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import fingerprint, resolve
+from gramr2.backends.registry import resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.baselines.bradley_terry import BradleyTerry
 from gramr2.cli.ablate import refuse_leaks
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config
-from gramr2.data import OnBadRow, derive_seed, load_labeled, overlap, subset
+from gramr2.data import derive_seed, load_labeled, overlap, subset
 from gramr2.errors import ConfigError, DataError
 from gramr2.evaluation.metrics import evaluate, wilson
 from gramr2.judging.judge import Judge
-from gramr2.judging.records import comparison_row, digest_of, labeled_row, write_jsonl
+from gramr2.judging.records import digest_of, labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode
 from gramr2.lab.rlhf import Settings, Source
@@ -51,11 +52,8 @@ from gramr2.lab.rlhf_plan import run_all
 from gramr2.lab.run import run_file
 from gramr2.rewards.ranking import rank
 from gramr2.selftraining.context import sampling_of
-from gramr2.selftraining.data import fit, load_data
-from gramr2.selftraining.engine import LocalEngine
 from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.loop import SelfTraining
-from gramr2.selftraining.sources import read_labeled, read_unlabeled
 from gramr2.training.bradley_terry import train_reward_model
 
 REASONED, LABELS, SCALAR = "rationale-then-verdict", "verdict-alone", "bradley-terry"
@@ -132,15 +130,8 @@ class Domain:
     @cached_property
     def fixed(self) -> dict[str, str]:
         """What the names of files and models stand for today."""
-        base, policy = self.base, OnBadRow(self.base.data.on_bad_row)
-        labelled = [row for each in (*base.data.seed, *base.data.gold) for row in read_labeled(each, policy)[0]]
-        pool = [row for each in base.data.pool for row in read_unlabeled(each, policy)[0]]
         measuring = [*self.test, *(row for each in self.task or () for row in load_labeled(each)[0])]
-        return {
-            "weights": fingerprint(resolve(base.model.name, revision=base.model.revision)),
-            "data": digest_of([[labeled_row(row) for row in labelled], [comparison_row(row) for row in pool]]),
-            "test": digest_of([labeled_row(row) for row in measuring]),
-        }
+        return stands_for(self.base) | {"test_digest": digest_of([labeled_row(row) for row in measuring])}
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -181,7 +172,7 @@ class Domain:
         if model != SCALAR:
             SelfTraining(config, folder, observer=Bars()).run()
         elif not folder.is_dir():
-            data = fit(load_data(config), config, template_of(config), LocalEngine(config).counter())
+            data = data_of(config)
             backbone = resolve(config.model.name, revision=config.model.revision)
             setting = baselines.Setting(config.model, backbone, seed, config.training)
             scratch = folder.with_name(f"{folder.name}.tmp")

@@ -50,7 +50,7 @@ def run_cell(folder: Path) -> dict[str, Any]:
     if kind is Kind.BASELINE:
         decisions = _baseline(spec.get("baseline") or spec["variant"], folder, config, test)
     elif kind is Kind.PROMPTED:
-        data = _data(config)
+        data = data_of(config)
         shown = choose_shots(data.seed, shots, config.seed) if shots else ()
         decisions = _judged(config.model.name, config, test, shown, ties_in(config.judge.ties, data.seed))
     else:
@@ -92,7 +92,7 @@ def test_set(source: str, limit: int | None) -> tuple[LabeledComparison, ...]:
     return items if limit is None else subset(items, limit, 0, key=lambda item: item.comparison.id)
 
 
-def _data(config: RunConfig) -> RunData:
+def data_of(config: RunConfig) -> RunData:
     """What a run with this config would work on, over-long comparisons dealt with in the same way."""
     from gramr2.selftraining.engine import LocalEngine
 
@@ -134,7 +134,7 @@ def _baseline(name: str, folder: Path, config: RunConfig, test: Sequence[Labeled
     from gramr2 import baselines
     from gramr2.backends.registry import resolve
 
-    data = _data(config)
+    data = data_of(config)
     backbone = resolve(config.model.name, revision=config.model.revision)
     setting = baselines.Setting(config.model, backbone, config.seed, config.training)
     fitted = baselines.fit(name, (*data.seed, *data.held_out), model=setting)

@@ -100,7 +100,9 @@ def run_plan(
     """
     cells: list[Path] = []
     skipped: dict[str, str] = {}
-    fixed = _fixed(plan)
+    fixed = stands_for(plan.base) | {
+        "test_digest": digest_of([labeled_row(item) for item in test_set(plan.test, plan.limit)])
+    }
     for seed, variant in plan.cells:
         prepared = prepare(plan.base, variant, seed)
         if isinstance(prepared, str):
@@ -158,16 +160,15 @@ def _result(folder: Path) -> dict[str, Any]:
     return result | {MARKS: read_marks(folder / TEST)}
 
 
-def _fixed(plan: Plan) -> dict[str, str]:
-    """What a name in the plan stands for today: another model or test file under the same name is another ablation."""
-    base, policy = plan.base, OnBadRow(plan.base.data.on_bad_row)
+def stands_for(base: RunConfig) -> dict[str, str]:
+    """What the names in a run file stand for today: another model or data file under the same name makes other figures."""
+    policy = OnBadRow(base.data.on_bad_row)
     labelled = [*base.data.seed, *base.data.gold, *base.rationale.proving.data]
     labelled += base.final.data if base.final else []
     known = [[labeled_row(item) for item in read_labeled(each, policy)[0]] for each in labelled]
     pool = [[comparison_row(item) for item in read_unlabeled(each, policy)[0]] for each in base.data.pool]
     return {
         "weights": fingerprint(resolve(base.model.name, revision=base.model.revision)),
-        "test_digest": digest_of([labeled_row(item) for item in test_set(plan.test, plan.limit)]),
         "data_digest": digest_of([known, pool]),
     }
 

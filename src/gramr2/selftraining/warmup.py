@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,14 +41,16 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
     folder = context.folder.warmup
     if context.config.warmup is None:
         return
-    place = shared.warmup_address(context) if shared else None
-    with shared.alone(place) if shared and place else nullcontext():
-        if shared and place:
-            shared.take(place, folder)
+    if shared is None:
         if not folder.exists():
             _train(context, folder)
-        if shared and place:
-            shared.give(place, folder)
+        return
+    place = shared.warmup_address(context)
+    with shared.alone(place):
+        shared.take(place, folder)
+        if not folder.exists():
+            _train(context, folder)
+        shared.give(place, folder)
 
 
 def _train(context: RunContext, folder: Path) -> None:

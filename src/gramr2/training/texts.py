@@ -27,7 +27,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class WarmupJob:
-    """Texts to train on and to measure, and how; texts of more than ``max_tokens`` tokens are left out and counted."""
+    """Texts to train on and to measure, and how; texts of more than ``max_tokens`` tokens are left out and counted.
+
+    ``seed`` shuffles the texts to train on.
+    """
 
     texts: Sequence[Text]
     held_out: Sequence[Text]
