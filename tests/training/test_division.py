@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from two_processes import train
 
 from gramr2.config.training import TrainingConfig
 from gramr2.errors import ConfigError
-from gramr2.training.arguments import Division, arguments_for, divided, recomputes
+from gramr2.training.arguments import Division, arguments_for, divided, recomputes, within_memory
 from gramr2.training.sft import TrainingReport
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "min_steps": 0, "learning_rate": 1e-3, "batch_size": 4, "precision": "float32"}
@@ -76,6 +77,35 @@ def test_a_gpu_computes_activations_again_where_they_would_not_fit(
     assert recomputes(torch.device("cuda"), model, tokens) is expected
     assert not recomputes(torch.device("cpu"), model, tokens)
     assert recomputes(torch.device("mps"), model, tokens)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "division", "expected"),
+    [
+        (500, Division(1, 8, 1), Division(1, 8, 1)),
+        (1500, Division(1, 8, 1), Division(1, 4, 2)),
+        (1500, Division(1, 6, 1), Division(1, 3, 2)),
+        (1500, Division(2, 4, 1), Division(2, 2, 2)),
+        (100_000, Division(1, 8, 1), Division(1, 1, 8)),
+    ],
+)
+def test_a_cpu_takes_smaller_passes_where_a_step_would_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tokens: int,
+    division: Division,
+    expected: Division,
+) -> None:
+    """A token takes 1.4 MB here: of 20 GiB, 40 % hold 6,200."""
+    model = SimpleNamespace(config=LlamaConfig(hidden_size=576, num_hidden_layers=30))
+    monkeypatch.setattr("gramr2.training.arguments.free_memory", lambda: 20 << 30)
+    cpu, config = torch.device("cpu"), TrainingConfig(batch_size=24)
+    with caplog.at_level(logging.INFO, "gramr2"):
+        assert within_memory(division, config, cpu, model, tokens) == expected
+    assert ("passes of" in caplog.text) is (expected != division)
+    assert within_memory(division, config, torch.device("cuda"), model, tokens) == division
+    told = TrainingConfig(batch_size=24, micro_batch_size=8)
+    assert within_memory(division, told, cpu, model, tokens) == division
 
 
 @pytest.fixture(scope="module")

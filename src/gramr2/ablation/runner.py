@@ -16,6 +16,7 @@ from typing import Any
 from gramr2.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, TEST, test_set
 from gramr2.ablation.marks import MARKS, read_marks
 from gramr2.ablation.variants import Prepared, Variant, prepare
+from gramr2.backends.memory import free_memory
 from gramr2.backends.registry import fingerprint, resolve, weights_in_fp32
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow
@@ -78,14 +79,6 @@ def default_jobs(base: RunConfig) -> int:
     """Cells of this run to do at once: as many as fit."""
     weights = weights_in_fp32(resolve(base.model.name, revision=base.model.revision))
     return jobs_that_fit(weights, os.cpu_count() or 1, free_memory())
-
-
-def free_memory() -> int:
-    """Bytes that new processes can have: what the kernel says is available, else half of what the machine has."""
-    file = Path("/proc/meminfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
-    return int(found) * 1024 if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def run_plan(

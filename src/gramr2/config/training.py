@@ -100,7 +100,8 @@ class TrainingConfig(Section):
     """comparisons per optimiser step, each with all of its orders and forms; small, because a few labels make few
     steps (docs/experiments.md)"""
     micro_batch_size: int | None = Field(default=None, gt=0)
-    """comparisons per forward pass; the default is batch_size, or a process's share of it where several train together"""
+    """comparisons per forward pass; the default is batch_size, or a process's share of it where several train together,
+    and on a CPU fewer where they would not fit its free memory (logged)"""
     verdict: VerdictConfig = Field(default_factory=VerdictConfig)
     """the verdict's own loss"""
     rationale_weight: float = Field(default=1.0, ge=0)

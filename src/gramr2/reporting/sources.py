@@ -23,11 +23,17 @@ COLUMNS = {
     "own bag-of-words": "own bag-of-words",
     "own frozen-features": "own features",
     "specialised": "specialised",
+    "adapted": "adapted",
+    "pretrained, adapted": "pretrained, adapted",
 }
 """of the table and the CSV: the judges by name, and what heads each; a bag of words of a source's own is in the CSV alone"""
-SHOWN = tuple(name for name in COLUMNS if name != "own bag-of-words")
-AGAINST = ("seed judge", "frozen-features", "own frozen-features", "specialised")
-"""what the judge is held against on all seen and all unseen sources"""
+HIDDEN = "own bag-of-words"
+ADAPTED = "adapted"
+AGAINST = {
+    JUDGE: ("seed judge", "frozen-features", "own frozen-features", "specialised"),
+    ADAPTED: (JUDGE, "pretrained, adapted", "own frozen-features"),
+}
+"""what the judge, and one adapted to a source, are held against on several sources together"""
 DETAILS = ("low", "high", "order_flip_rate", "coverage")
 Rows = Mapping[tuple[str, str], Row]
 """what was measured, by the names of source and judge"""
@@ -35,53 +41,45 @@ Rows = Mapping[tuple[str, str], Row]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A source, or several together, by judge; ``tests`` are of the judge against the others, of several sources only."""
+    """A source, or several together, by judge; ``tests`` are of pairs of judges, the first minus the second, of several sources
+    only."""
 
     name: str
     seen: bool
     n: int
     left_out: int
     judges: Mapping[str, Row]
-    tests: Mapping[str, PairedTest]
+    tests: Mapping[tuple[str, str], PairedTest]
 
 
 def lines(sources: Sequence[Source], rows: Rows) -> list[Line]:
-    """Seen sources, unseen ones, then each of the two together. A judge that lacks one of several is left out there."""
+    """Seen sources, unseen ones, then each of the two together, and the sources that a judge was adapted to. A judge that lacks
+    one of several is left out there."""
     ordered = sorted(sources, key=lambda source: not source.seen)
     found = [
         Line(s.name, s.seen, len(s.items), s.left_out, {j: rows[s.name, j] for j in COLUMNS if (s.name, j) in rows}, {})
         for s in ordered
     ]
-    for seen in (True, False):
-        some = [source for source in ordered if source.seen is seen and source.items]
-        if not some:
-            continue
-        complete = {
-            judge: [rows[source.name, judge] for source in some]
-            for judge in COLUMNS
-            if all((source.name, judge) in rows for source in some)
-        }
-        tests = {
-            name: difference(some, complete[name], complete[JUDGE])
-            for name in AGAINST
-            if name in complete and JUDGE in complete
-        }
-        judges = {name: together(some, each) for name, each in complete.items()}
-        n, left_out = sum(len(s.items) for s in some), sum(s.left_out for s in ordered if s.seen is seen)
-        found.append(Line(f"all {_word(seen)}", seen, n, left_out, judges, tests))
+    groups = {f"all {_word(seen)}": [source for source in ordered if source.seen is seen] for seen in (True, False)}
+    groups["all adapted to"] = [source for source in ordered if (source.name, ADAPTED) in rows]
+    for name, members in groups.items():
+        some = [source for source in members if source.items]
+        if some:
+            found.append(_together(name, some, rows, sum(source.left_out for source in members)))
     return found
 
 
 def markdown(found: Sequence[Line], provenance: str) -> str:
     """A table with the judge's intervals; below it the paired differences, and what was left out or not decided."""
-    heads = ["source", "its seed", "n", *(COLUMNS[name] for name in SHOWN)]
+    shown = [name for name in COLUMNS if name != HIDDEN and any(name in line.judges for line in found)]
+    heads = ["source", "its seed", "n", *(COLUMNS[name] for name in shown)]
     text = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for line in found:
-        cells = [_cell(line.judges.get(name), name == JUDGE) for name in SHOWN]
+        cells = [_cell(line.judges.get(name), name in AGAINST) for name in shown]
         text.append(f"| {' | '.join([line.name, _word(line.seen), str(line.n), *cells])} |")
     text.append("")
     for line in found:
-        text += [f"- {line.name}, judge − {COLUMNS[name]}: {_points(test)}" for name, test in line.tests.items()]
+        text += [f"- {line.name}, {one} − {COLUMNS[other]}: {_points(t)}" for (one, other), t in line.tests.items()]
     for line in found:
         judge = line.judges.get(JUDGE)
         if judge and judge["coverage"] < 1:
@@ -125,13 +123,32 @@ def _record(line: Line) -> dict[str, Any]:
     for name in COLUMNS:
         row = line.judges.get(name, {})
         record[name] = row.get("accuracy")
-        if name in (JUDGE, "seed judge"):
+        if name in (*AGAINST, "seed judge"):
             record |= {f"{name} {key}": row.get(key) for key in DETAILS}
-    for name in AGAINST:
-        test = line.tests.get(name)
+    for one, other in _pairs():
+        test = line.tests.get((one, other))
         for key in ("difference", "low", "high", "p_value"):
-            record[f"{JUDGE} - {name} {key}"] = getattr(test, key, None)
+            record[f"{one} - {other} {key}"] = getattr(test, key, None)
     return record
+
+
+def _together(name: str, some: Sequence[Source], rows: Rows, left_out: int) -> Line:
+    complete = {
+        judge: [rows[source.name, judge] for source in some]
+        for judge in COLUMNS
+        if all((source.name, judge) in rows for source in some)
+    }
+    tests = {
+        (one, other): difference(some, complete[other], complete[one])
+        for one, other in _pairs()
+        if one in complete and other in complete
+    }
+    judges = {judge: together(some, each) for judge, each in complete.items()}
+    return Line(name, all(source.seen for source in some), sum(len(s.items) for s in some), left_out, judges, tests)
+
+
+def _pairs() -> list[tuple[str, str]]:
+    return [(one, other) for one, others in AGAINST.items() for other in others]
 
 
 def _cell(row: Row | None, bounds: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from gramr2.backends.memory import free_memory
 from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import TrainingConfig
 from gramr2.errors import ConfigError
@@ -25,6 +26,11 @@ ACTIVATION_BYTES = 64
 §4.1, without attention's matrix), and as much again for the fp32 parts of autocast and for adapters"""
 SHARE_FOR_ACTIVATIONS = 0.25
 """of a GPU's free memory: gradients, moments and other processes need the rest"""
+ACTIVATION_BYTES_CPU = 80
+"""as ``ACTIVATION_BYTES``, measured on SmolLM2-135M: 69 with bf16 products, 82 without (resident memory less that of weights,
+gradients and moments, 6,900 padded tokens)"""
+SHARE_OF_RAM = 0.4
+"""of the machine's free memory: two trainings that begin together see the same"""
 AGREES = 0.02
 """largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
 
@@ -57,6 +63,36 @@ def divided(config: TrainingConfig) -> Division:
             f"multiple of micro_batch_size {micro}: change one of them"
         )
     return Division(processes, micro, share // micro)
+
+
+def within_memory(
+    division: Division, config: TrainingConfig, device: torch.device, model: Any, tokens: int
+) -> Division:
+    """Smaller passes where a step's activations would not fit a CPU's free memory; the step stays what it is.
+
+    Too large a pass ends without a word: the kernel kills the process. A GPU computes activations again instead (``recomputes``),
+    and a ``micro_batch_size`` in the config is left alone.
+
+    Args:
+        tokens: padded ones of the longest comparison, all its sequences together.
+    """
+    if device.type != "cpu" or config.micro_batch_size is not None:
+        return division
+    each = ACTIVATION_BYTES_CPU * tokens * _width(model)
+    fits = SHARE_OF_RAM * free_memory() / division.processes / each
+    micro = next((n for n in range(division.micro, 1, -1) if division.micro % n == 0 and n <= fits), 1)
+    if micro < division.micro:
+        log.info(
+            "memory: passes of %d comparisons, because %d with %d tokens each would take %.1f GiB",
+            *(micro, division.micro, tokens, division.micro * each / 2**30),
+        )
+    return Division(division.processes, micro, division.passes * division.micro // micro)
+
+
+def _width(model: Any) -> int:
+    """Hidden size times layers."""
+    config = model.config.get_text_config(decoder=True)
+    return int(config.hidden_size * config.num_hidden_layers)
 
 
 def arguments_for(
@@ -134,8 +170,7 @@ def recomputes(device: torch.device, model: Any, tokens: int) -> bool:
         return False
     if device.type != "cuda":
         return True
-    config = model.config.get_text_config(decoder=True)
-    needed = ACTIVATION_BYTES * tokens * config.hidden_size * config.num_hidden_layers
+    needed = ACTIVATION_BYTES * tokens * _width(model)
     return bool(needed > SHARE_FOR_ACTIVATIONS * torch.cuda.mem_get_info(device)[0])
 
 

@@ -29,7 +29,7 @@ from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError, RunError
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
-from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16
+from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16, within_memory
 from gramr2.training.batches import Collator, Row, Rows
 from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
@@ -123,7 +123,10 @@ def fine_tune(
     full = can_grow(model.config)
     collate = Collator(device.type == "cpu" and division.processes == 1 and full, apart=full)
     data = Rows(rows)
-    first = collate([data[i] for i in range(min(division.micro, len(data)))])
+    longest = max(map(_padded, (*rows, *held_rows)))
+    # A few comparisons more or less move a loss by the few per cent that forbid bf16, so all of a step are looked at.
+    first = collate([data[i] for i in range(min(division.micro * division.passes, len(data)))])
+    division = within_memory(division, config, device, model, longest)
     bf16 = takes_bf16(config.precision, device, division.processes, model, objective, first)
     scratch, tracking = into.with_name(into.name + ".tmp"), into.with_name("tracking")
     arguments = arguments_for(
@@ -137,7 +140,7 @@ def fine_tune(
         seed=seed,
         name="-".join(into.absolute().parts[-4:-1]),
         parameters=parameters,
-        recompute=recomputes(device, model, division.micro * max(_padded(row) for row in (*rows, *held_rows))),
+        recompute=recomputes(device, model, division.micro * longest),
     )
     main = arguments.process_index == 0
     with arguments.main_process_first(local=False):
