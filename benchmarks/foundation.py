@@ -1,13 +1,15 @@
 """One judge for many sources of comparisons, beside what it has to beat on each.
 
     python benchmarks/foundation.py examples/foundation.yaml --tests DIR --out DIR [--limit 100] [--specialised]
-                                    [--csv FILE] [--plot FILE.svg]
+                                    [--adapt DIR --shots 16] [--csv FILE] [--plot FILE.svg]
 
 Trains the run of the YAML in DIR/run, then measures on every .jsonl in --tests, of which at most --limit comparisons are drawn as
 ``gramr2 eval --limit`` draws them: the judge, its seed judge, and the run's cheap baselines. A test file named like a file of
 the seed is a seen source. There, baselines fitted on that source's own seed rows stand beside the judge, and with --specialised
-a run of the same YAML on that source alone. Goes on where it was stopped: what a judge said of a source is
-DIR/rows/SOURCE/JUDGE.json. Comparisons too long for the model are left out for all, and counted. Writes table.md and table.csv.
+a run of the same YAML on that source alone. --adapt names labelled comparisons of unseen sources: from --shots of each, the judge
+learns as with ``gramr2 adapt``, and the pretrained model beside it in the same way. Goes on where it was stopped: what a judge
+said of a source is DIR/rows/SOURCE/JUDGE.json. Comparisons too long for the model are left out for all, and counted. Writes
+table.md and table.csv.
 """
 
 from __future__ import annotations
@@ -16,14 +18,17 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gramr2 import baselines
+from gramr2.adaptation.task import Task, run_config
 from gramr2.backends.hardware import versions
 from gramr2.cli.console import Bars
 from gramr2.cli.train import run_and_show
+from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig, load_config
 from gramr2.config.data import SourceConfig
 from gramr2.config.load import parse_config
@@ -33,6 +38,7 @@ from gramr2.evaluation.sources import Source, measured, source_of
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.records import digest_of, labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode
 from gramr2.reporting import sources as tables
@@ -42,6 +48,7 @@ from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import LocalEngine
 from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.measurement import recorded
 from gramr2.selftraining.sources import read_labeled
 
 OWN = ("bag-of-words", "frozen-features")
@@ -55,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=100, help="comparisons per source, at most")
     parser.add_argument("--specialised", action="store_true", help="also train a judge per seen source")
+    parser.add_argument(
+        "--adapt", type=Path, help="a folder of labelled comparisons to adapt to, a .jsonl an unseen source"
+    )
+    parser.add_argument("--shots", type=int, default=16, help="how many of each are learnt")
     parser.add_argument("--csv", type=Path, help="default: table.csv in --out")
     parser.add_argument("--plot", type=Path, help="an .svg")
     given = parser.parse_args(arguments)
@@ -62,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tests = read_tests(given.tests, given.limit, config)
     run_and_show(config, given.out / "run", quiet=False, as_json=False)
     panel = Panel(config, given.out, tests)
+    shots = drawn_shots(panel, given.adapt, given.shots) if given.adapt else []
     panel.measure(given.specialised)
+    for each in shots:
+        each.measure(panel)
     rows = {(s.name, name): row for s in panel.sources for name in tables.COLUMNS if (row := panel.row(s, name))}
     found = tables.lines(panel.sources, rows)
     table = tables.markdown(found, f"{given.run.name}, at most {given.limit} comparisons a source. {versions()}.")
@@ -110,6 +124,7 @@ class Panel:
         self.config, self.out, self.run = config, out, out / "run"
         self.engine = LocalEngine(config)
         self.template = load_template(self.run / "judge")
+        self.written = 1 if self.template.mode is JudgeMode.LABEL else config.judge.gold.max_new_tokens
         seeds = {name_of(each.path) for each in config.data.seed}
         self.sources = [self._source(name, items, name in seeds) for name, items in tests.items()]
 
@@ -126,9 +141,12 @@ class Panel:
                 continue
             for source in missing:
                 decisions = model.compare([item.comparison for item in source.items], 0) if source.items else []
-                row = measured(source, name, decisions)
-                write_json(self._file(source, name), row)
-                print(f"{name} on {source.name}: {row['accuracy']} of {row['n']}", flush=True)
+                self.write(source, name, measured(source, name, decisions))
+
+    def write(self, source: Source, name: str, row: dict[str, Any]) -> None:
+        """Keep what was measured."""
+        write_json(self._file(source, name), row)
+        print(f"{name} on {source.name}: {row['accuracy']} of {row['n']}", flush=True)
 
     def row(self, source: Source, judge: str) -> dict[str, Any] | None:
         """What was measured; None if nothing was, or of other comparisons."""
@@ -153,8 +171,7 @@ class Panel:
 
     def _source(self, name: str, items: Any, seen: bool) -> Source:
         asked = [(item.comparison, "") for item in items]
-        written = 1 if self.template.mode is JudgeMode.LABEL else self.config.judge.gold.max_new_tokens
-        found = overlong(self.engine.counter(), self.template, asked, new_tokens=written)
+        found = overlong(self.engine.counter(), self.template, asked, new_tokens=self.written)
         return source_of(name, items, seen=seen, too_long=frozenset(each.id for each in found))
 
     def _file(self, source: Source, judge: str) -> Path:
@@ -173,7 +190,11 @@ class Panel:
             item.comparison.id for each in of(config.data.seed, source) for item in read_labeled(each, on_bad_row)[0]
         }
         data = fit(load_data(config), config, self.template, self.engine.counter())
-        rows = [item for item in (*data.seed, *data.held_out) if item.comparison.id in ids]
+        return self.fitted(name, [item for item in (*data.seed, *data.held_out) if item.comparison.id in ids])
+
+    def fitted(self, name: str, rows: Sequence[LabeledComparison]) -> PreferenceModel:
+        """A baseline of these, on the run's pretrained model."""
+        config = self.config
         setting = baselines.Setting(config.model, self.engine.backbone(config.model), config.seed, config.training)
         return baselines.fit(name, rows, model=setting)
 
@@ -185,6 +206,75 @@ class Panel:
         folder = self.out / "specialised" / source
         SelfTraining(parse_config(raw, f"{source} alone"), folder, observer=Bars(False)).run()
         return self._judge(folder / "judge")
+
+
+@dataclass(frozen=True, slots=True)
+class Shots:
+    """A source that the judge has not seen, and the few labelled comparisons of it that are learnt."""
+
+    source: Source
+    rows: Sequence[LabeledComparison]
+
+    def measure(self, panel: Panel) -> None:
+        """What is missing of: the judge and the pretrained model, each trained on the rows as ``gramr2 adapt`` trains, and frozen
+        features fitted on them."""
+        digest = digest_of([labeled_row(row) for row in self.rows])
+        folder = panel.out / "adapted" / f"{self.source.name}-{digest[:12]}"
+        learnt, test = folder / "learnt.jsonl", folder / "test.jsonl"
+        write_jsonl(learnt, map(labeled_row, self.rows))
+        write_jsonl(test, map(labeled_row, self.source.items))
+        task = Task(str(panel.run / "judge"), str(learnt), test=str(test), seed=panel.config.seed)
+        adapt = run_config(task, panel.template, None, self.rows).model_dump(mode="json")
+        pretrained = panel.config.model
+        for name, model in {
+            tables.ADAPTED: {},
+            "pretrained, adapted": {"name": pretrained.name, "revision": pretrained.revision},
+        }.items():
+            if (panel.row(self.source, name) or {}).get("learnt") != digest:
+                raw = adapt | {"model": adapt["model"] | model}
+                run = SelfTraining(parse_config(raw, name), folder / name.split(",")[0], observer=Bars(False))
+                run.run()
+                panel.write(self.source, name, _recorded(self.source, name, run) | {"learnt": digest})
+        name = f"own {OWN[1]}"
+        if (panel.row(self.source, name) or {}).get("learnt") != digest:
+            comparisons = [item.comparison for item in self.source.items]
+            decisions = panel.fitted(OWN[1], self.rows).compare(comparisons, 0)
+            panel.write(self.source, name, measured(self.source, name, decisions) | {"learnt": digest})
+
+
+def drawn_shots(panel: Panel, folder: Path, count: int) -> list[Shots]:
+    """For every unseen source with a file of its name in the folder.
+
+    Raises:
+        ConfigError: there is none.
+        DataError: what would be learnt is too long, or also measures.
+    """
+    found = []
+    for source in panel.sources:
+        file = folder / f"{source.name}.jsonl"
+        if source.seen or not source.items or not file.is_file():
+            continue
+        known = load_labeled(str(file))[0]
+        if leaks := overlap([i.comparison for i in known], [i.comparison for i in source.items]):
+            raise DataError(
+                f"{len(leaks)} of {source.name}'s test comparisons are also in {file}: take them out of one of the two"
+            )
+        asked = [(item.comparison, "") for item in known]
+        long = {each.id for each in overlong(panel.engine.counter(), panel.template, asked, new_tokens=panel.written)}
+        fitting = [item for item in known if item.comparison.id not in long]
+        found.append(Shots(source, subset(fitting, count, panel.config.seed, key=lambda item: item.comparison.id)))
+    if not found:
+        raise ConfigError(f"{folder} has no .jsonl file named like an unseen source: give labelled comparisons of one")
+    return found
+
+
+def _recorded(source: Source, name: str, run: SelfTraining) -> dict[str, Any]:
+    """As ``measured``, of what the run measured itself."""
+    found = recorded(run.folder, 0)
+    keys = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage", "interval")
+    same = {"source": source.name, "judge": name, "left_out": source.left_out, "digest": source.digest}
+    labels = [None if label is None else label.value for label in found.labels]
+    return same | {key: found.metrics[key] for key in keys} | {"labels": labels}
 
 
 def of(sources: Sequence[SourceConfig], name: str) -> list[SourceConfig]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,13 +15,14 @@ import yaml
 
 from conftest import ROOT, labeled
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.errors import DataError
+from gramr2.errors import ConfigError, DataError
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judgment import Decision
 from gramr2.selftraining.loop import SelfTraining
 
 CONTEXT = 4096
+STARTS = ["adapted", "pretrained"]
 
 
 def rows(name: str, count: int, a: str = "good words", b: str = "bad and longer words") -> list[LabeledComparison]:
@@ -37,6 +39,7 @@ def command() -> ModuleType:
     spec = importlib.util.spec_from_file_location("foundation", ROOT / "benchmarks" / "foundation.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -147,6 +150,45 @@ def test_a_specialised_judge_sees_its_source_alone(
     for part in ("seed", "pool", "gold"):
         assert [Path(each["path"]).name for each in record["data"][part]] == ["one.jsonl"]
     assert "specialised is left out on two" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_adapts_to_unseen_sources_from_a_few_of_their_labels(
+    command: ModuleType, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    more = tmp_path / "more"
+    write_jsonl(more / "one.jsonl", map(labeled_row, rows("more-one", 20)))
+    with pytest.raises(ConfigError, match="named like an unseen source"):
+        command.main([*asked, "--adapt", str(more)])
+    write_jsonl(
+        more / "other.jsonl", map(labeled_row, rows("more", 20, "good words, and many more of them", "bad words"))
+    )
+    learn = [*asked, "--adapt", str(more), "--shots", "12"]
+    command.main(learn)
+    found = table(tmp_path / "out" / "table.csv")
+    assert list(found)[-2:] == ["all unseen", "all adapted to"]
+    both, other = found["all adapted to"], found["other"]
+    # The seed's shorter responses were better; 12 labels that say the contrary teach it.
+    assert other["own frozen-features"] == other["longer"] == "1"
+    assert other["adapted"] and other["adapted"] == both["adapted"] and found["one"]["adapted"] == ""
+    gap = float(both["adapted"]) - float(both["judge"])
+    assert float(both["adapted - judge difference"]) == pytest.approx(gap, abs=1e-5)
+    (folder,) = (tmp_path / "out" / "adapted").iterdir()
+    starts = [yaml.safe_load((folder / name / "run.yaml").read_text())["model"]["name"] for name in STARTS]
+    assert starts == [str(tmp_path / "out" / "run" / "judge"), yaml.safe_load(Path(asked[0]).read_text())["model"]]
+    assert len((folder / "learnt.jsonl").read_text().splitlines()) == 12
+
+    # What is there is not trained again; other labels are another training.
+    original, trained = SelfTraining.run, []
+    monkeypatch.setattr(SelfTraining, "run", lambda self: trained.append(self.folder.path.name) or original(self))
+    command.main(learn)
+    assert trained == ["run"]
+    command.main([*asked, "--adapt", str(more), "--shots", "10"])
+    assert trained == ["run", "run", *STARTS]
+    write_jsonl(more / "other.jsonl", map(labeled_row, rows("t3", 2, "good words, and many more of them", "bad words")))
+    with pytest.raises(DataError, match="of other's test comparisons are also in"):
+        command.main(learn)
+    assert capsys.readouterr().out
 
 
 def test_a_test_comparison_that_was_learnt_is_refused_before_training(
