@@ -11,4 +11,9 @@ def free_memory() -> int:
     file = Path("/proc/meminfo")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
-    return int(found) * 1024 if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return int(found) * 1024 if found else total_memory() // 2
+
+
+def total_memory() -> int:
+    """Bytes of memory that the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -23,13 +23,18 @@ from transformers import (
     TrainingArguments,
 )
 
+from gramr2.backends.hardware import release_freed_memory
 from gramr2.backends.loading import loading
+from gramr2.backends.memory import free_memory, total_memory
 from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import ModelConfig
 from gramr2.errors import MissingDependencyError, RunError
 
 WORTH_BF16 = 20_000_000
 """parameters below which matrices are too small to gain by bf16"""
+
+SCARCE = 0.2
+"""share of the machine's memory below which free memory is scarce"""
 
 StepCallback = Callable[[int, int, float | None], None]
 """Called with (optimiser steps done, steps in all, latest loss)."""
@@ -137,6 +142,19 @@ def appearing(into: Path) -> Iterator[Path]:
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
+
+
+class Trims(TrainerCallback):  # type: ignore[misc]
+    """Returns kept freed memory to a machine that runs out of it.
+
+    Steps of many lengths leave gaps of many sizes, and what the process holds doubles within some ten steps
+    (``keep_freed_memory``). Each return costs the next step a second or two.
+    """
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look after every step."""
+        if free_memory() < SCARCE * total_memory():
+            release_freed_memory()
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]

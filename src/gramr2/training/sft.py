@@ -37,6 +37,7 @@ from gramr2.training.objective import Objective
 from gramr2.training.parts import (
     StepCallback,
     Steps,
+    Trims,
     load_for_training,
     need_trackers,
     refuse_nan,
@@ -157,6 +158,7 @@ def fine_tune(
             eval_dataset=Rows(held_rows) if held_rows else None,
             processing_class=tokenizer,
             callbacks=[
+                *([Trims()] if device.type == "cpu" else []),
                 *([Steps(on_step)] if on_step and main else []),
                 *([EarlyStoppingCallback(config.early_stop.patience)] if held_rows and config.early_stop else []),
             ],
