@@ -61,6 +61,7 @@ class ScriptedEngine:
         self.jobs: list[TrainingJob] = []
         self.warmed: list[tuple[Path, WarmupJob]] = []
         self.asked = 0
+        self.verdict_loss: float | None = None
 
     def backbone(self, model: ModelConfig) -> Path:
         return Path(f"backbone/{model.name}")
@@ -83,6 +84,9 @@ class ScriptedEngine:
         scratch = into.with_name("model.tmp")
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / "config.json").write_text(json.dumps([start.name, [item.comparison.id for item in job.items]]))
+        if self.verdict_loss is not None:
+            report = {"examples": len(job.items), "steps": 7, "parts": {"direct_verdict_loss": self.verdict_loss}}
+            (scratch / "gramr2_training.json").write_text(json.dumps(report))
         progress(1, 1)
         scratch.rename(into)
 

@@ -203,6 +203,27 @@ def test_a_seed_of_ties_leaves_out_what_learns(tmp_path: Path) -> None:
     assert any("bag-of-words is left out" in note and "all ties" in note for note in observer.notes)
 
 
+@pytest.mark.parametrize(
+    ("loss", "verdict", "warned"),
+    [(0.36, {}, True), (0.35, {}, False), (0.36, {"smoothing": 0.1}, False), (0.36, {"soft": True}, False)],
+)
+def test_labels_that_are_not_learnt_are_spoken_of_at_once_and_at_the_end(
+    tmp_path: Path, loss: float, verdict: dict[str, Any], warned: bool
+) -> None:
+    engine = ScriptedEngine()
+    engine.verdict_loss = loss
+    metrics, notes = run(tmp_path / "r", engine, baselines=[], filters=[], training={"verdict": verdict})
+    said = [note for note in notes if "has not learnt" in note]
+    assert [note.split(" has not")[0] for note in said] == [
+        "The seed judge",
+        "Round 1's judge",
+        "The final judge",
+    ] * warned
+    assert metrics[-1]["warnings"] == said[-1:]
+    if warned:
+        assert "after 7 steps its verdicts' loss on them is 0.36 nats, and a guess has 0.69" in said[0]
+
+
 def test_none_are_none(tmp_path: Path) -> None:
     metrics, notes = run(tmp_path / "r", baselines=[])
     assert (metrics[-1]["against_baselines"], metrics[-1]["warnings"]) == ({}, [])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from gramr2.evaluation.metrics import PairedTest, paired_test
@@ -19,15 +21,22 @@ POWER = 7.84
 """(1.96 + 0.84)²: a two-sided test at 5 % that finds a true difference four times in five needs POWER · d / EFFECT² comparisons,
 d being the share on which exactly one of the two is right (Connor 1987, simplified)"""
 MOST_FLIPS = 0.5
+MOST_LOSS = 0.35
+"""nats of a direct verdict on what the judge was trained on, at the end of the training: half of a guess between two. Judges that
+were worth their training had at most 0.01 (docs/experiments.md)"""
 
 
-def conclusion(context: RunContext, baselines: Mapping[str, Measured], gold: Measurement) -> dict[str, Any]:
-    """What joins the last row of a run's metrics: the final judge against each baseline, and the ``warnings``."""
+def conclusion(
+    context: RunContext, model: Path, baselines: Mapping[str, Measured], gold: Measurement
+) -> dict[str, Any]:
+    """What joins the last row of a run's metrics: the final judge, in ``model``, against each baseline, and the ``warnings``."""
     items, seed = context.data.gold, context.config.seed
     tests = {name: paired_test(items, each.labels, gold.labels, seed) for name, each in baselines.items()}
     first = recorded(context.folder, 0).labels
     since_seed = paired_test(items, first, gold.labels, seed) if first and first != gold.labels else None
-    warnings = warnings_of(tests, len(items), gold.metrics["order_flip_rate"], context.config.guards.alpha, since_seed)
+    unlearnt = not_learnt(context, model, "The final judge")
+    warnings = [unlearnt] if unlearnt else []
+    warnings += warnings_of(tests, len(items), gold.metrics["order_flip_rate"], context.config.guards.alpha, since_seed)
     return {"against_baselines": {name: asdict(test) for name, test in tests.items()}, "warnings": warnings}
 
 
@@ -60,6 +69,23 @@ def warnings_of(
             "labels, both orders (training.orders: both) or a larger backbone before you rely on its verdicts."
         )
     return found
+
+
+def not_learnt(context: RunContext, model: Path, name: str) -> str | None:
+    """The sentence for a judge whose verdicts do not even fit the labels it was trained on; None where they do, where that is not
+    known, and where the targets are not labels."""
+    file, verdict = model / "gramr2_training.json", context.config.training.verdict
+    if not file.is_file() or verdict.smoothing or verdict.soft:
+        return None
+    report = json.loads(file.read_text(encoding="utf-8"))
+    loss = report["parts"].get("direct_verdict_loss", 0.0)
+    if loss <= MOST_LOSS:
+        return None
+    return (
+        f"{name} has not learnt the {report['examples']} labels it was trained on (after {report['steps']} steps its "
+        f"verdicts' loss on them is {loss:.2f} nats, and a guess has {math.log(2):.2f}): raise training.min_steps or "
+        "training.epochs."
+    )
 
 
 def needed(test: PairedTest, n: int) -> int:

@@ -24,7 +24,7 @@ from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting.text import p_value
 from gramr2.selftraining.baselines import measure_baselines
-from gramr2.selftraining.cautions import conclusion
+from gramr2.selftraining.cautions import conclusion, not_learnt
 from gramr2.selftraining.context import RunContext, open_journals
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
@@ -131,7 +131,7 @@ class _Rounds:
             standing = self._round(number, standing)
         if self.config.final:
             standing = self._final(len(self.metrics), standing)
-        self._conclude(conclusion(self.context, baselines, standing.gold))
+        self._conclude(conclusion(self.context, standing.model, baselines, standing.gold))
         self.folder.publish_judge(standing.model)
         self.folder.hidden_states.unlink(missing_ok=True)
         return self.metrics
@@ -307,3 +307,6 @@ class _Rounds:
         job = TrainingJob(items, self.context.template, training or self.config.training, f"round {number}")
         with self.context.observer.task(title) as progress:
             self.context.engine.train(start, into, job, self.config.model, progress)
+        # Better known now than at the end of the run.
+        if unlearnt := not_learnt(self.context, into, "The seed judge" if number == 0 else f"Round {number}'s judge"):
+            self.context.observer.note(unlearnt)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -51,10 +51,10 @@ from gramr2.training.trainer import JudgeTrainer
 class TrainingReport:
     """What a training did: ``examples`` comparisons, and the mean ``loss`` of all steps.
 
-    ``parts`` are the loss's parts in the last logged step: ``{direct,reasoned}_answer_loss`` in nats per answer token,
-    ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown. ``held_out``
-    comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the weights are
-    those of the lowest.
+    ``parts`` are the loss's parts, means over the last tenth of the steps: ``{direct,reasoned}_answer_loss`` in nats per
+    answer token, ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown.
+    ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the
+    weights are those of the lowest.
     """
 
     examples: int
@@ -181,7 +181,7 @@ def fine_tune(
         seconds=float(outcome.metrics["train_runtime"]),
         held_out=len(held_rows),
         held_out_losses=tuple(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry),
-        parts=trainer.part_losses,
+        parts=_last_parts(trainer.state.log_history, trainer.part_losses),
         precision="bfloat16" if bf16 else "float32",
     )
     if main:
@@ -194,6 +194,13 @@ def fine_tune(
     del trainer, model
     release_freed_memory()
     return report
+
+
+def _last_parts(history: Sequence[dict[str, Any]], names: Iterable[str]) -> dict[str, float]:
+    """One step has a few comparisons, and its losses say little."""
+    steps = [entry for entry in history if "loss" in entry]
+    last = steps[-max(1, len(steps) // 10) :]
+    return {name: fmean(found) for name in names if (found := [entry[name] for entry in last if name in entry])}
 
 
 def _padded(row: Row) -> int:
