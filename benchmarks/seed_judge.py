@@ -5,7 +5,7 @@
 
 The labels are drawn from the prompts of the file's part [0, 0.7], and everything is measured on those of [0.7, 1]: for
 choosing settings, never for a figure to publish. Prints one JSON object a model: accuracy over decided labels, order
-flips, and the accuracy of the surest 25, 50 and 80 %.
+flips, and the accuracy of the surest 25, 50 and 80 %; of the judge also the training loss, means over eighths of the steps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import yaml
 
@@ -57,11 +58,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         started, template = time.monotonic(), JudgeTemplate(JudgeMode.LABEL)
         lessons = lessons_from(drawn, config.orders, given.draw, direct=config.verdict.weight > 0)
-        report = fine_tune(resolve(given.model), Path(scratch) / "m", lessons, template, config, model, seed=given.draw)
+        losses: list[float] = []
+        report = fine_tune(
+            resolve(given.model),
+            Path(scratch) / "m",
+            lessons,
+            template,
+            config,
+            model,
+            seed=given.draw,
+            on_step=lambda _, __, loss: losses.append(loss) if loss is not None else None,
+        )
         judge = Judge(TransformersBackend(Path(scratch) / "m", dtype="bfloat16"), template).direct
         decisions = judge.judge(comparisons)
     row = {"model": "judge", "seconds": round(time.monotonic() - started), "steps": report.steps, "parts": report.parts}
+    row["losses"] = [round(fmean(each), 3) for each in eighths(losses)]
     print(json.dumps(row | told(measured, decisions) | {"training": settings, "with": versions()}), flush=True)
+
+
+def eighths(losses: Sequence[float]) -> list[Sequence[float]]:
+    """As many equal stretches, a rest at the end left out."""
+    size = max(1, len(losses) // 8)
+    return [losses[at : at + size] for at in range(0, len(losses) - size + 1, size)]
 
 
 def told(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> dict[str, object]:
