@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
@@ -61,7 +62,7 @@ class ScriptedEngine:
         self.jobs: list[TrainingJob] = []
         self.warmed: list[tuple[Path, WarmupJob]] = []
         self.asked = 0
-        self.verdict_loss: float | None = None
+        self.report: dict[str, Any] | None = None
 
     def backbone(self, model: ModelConfig) -> Path:
         return Path(f"backbone/{model.name}")
@@ -84,9 +85,8 @@ class ScriptedEngine:
         scratch = into.with_name("model.tmp")
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / "config.json").write_text(json.dumps([start.name, [item.comparison.id for item in job.items]]))
-        if self.verdict_loss is not None:
-            report = {"examples": len(job.items), "steps": 7, "parts": {"direct_verdict_loss": self.verdict_loss}}
-            (scratch / "gramr2_training.json").write_text(json.dumps(report))
+        if self.report is not None:
+            (scratch / "gramr2_training.json").write_text(json.dumps(self.report))
         progress(1, 1)
         scratch.rename(into)
 

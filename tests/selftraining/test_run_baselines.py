@@ -204,24 +204,33 @@ def test_a_seed_of_ties_leaves_out_what_learns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "verdict", "warned"),
-    [(0.36, {}, True), (0.35, {}, False), (0.36, {"smoothing": 0.1}, False), (0.36, {"soft": True}, False)],
+    ("loss", "verdict", "held_out", "warned"),
+    [
+        (0.61, {}, 0, True),
+        (0.6, {}, 0, False),
+        (0.61, {"smoothing": 0.1}, 0, False),
+        (0.61, {"soft": True}, 0, False),
+        (0.61, {}, 3, False),
+    ],
 )
-def test_labels_that_are_not_learnt_are_spoken_of_at_once_and_at_the_end(
-    tmp_path: Path, loss: float, verdict: dict[str, Any], warned: bool
+def test_a_judge_that_has_not_learnt_its_labels_raises_an_alarm(
+    tmp_path: Path, loss: float, verdict: dict[str, Any], held_out: int, warned: bool
 ) -> None:
     engine = ScriptedEngine()
-    engine.verdict_loss = loss
+    engine.report = {"examples": 24, "steps": 7, "held_out": held_out, "parts": {"direct_verdict_loss": loss}}
     metrics, notes = run(tmp_path / "r", engine, baselines=[], filters=[], training={"verdict": verdict})
-    said = [note for note in notes if "has not learnt" in note]
-    assert [note.split(" has not")[0] for note in said] == [
-        "The seed judge",
-        "Round 1's judge",
-        "The final judge",
-    ] * warned
+    said = [note for note in notes if "has not learnt its labels" in note]
+    assert [note.split(" the judge")[0] for note in said] == ["round 0:", "round 1:", "In the end"] * warned
     assert metrics[-1]["warnings"] == said[-1:]
+    kinds = [[alarm["kind"] for alarm in row["alarms"]] for row in metrics]
+    assert [each.count("labels not learnt") for each in kinds] == [warned, warned]
     if warned:
-        assert "after 7 steps its verdicts' loss on them is 0.36 nats, and a guess has 0.69" in said[0]
+        assert "after 7 steps on 24 comparisons its verdicts' loss on them is 0.61 nats" in said[0]
+        # An interrupted run says it too: the alarm is made of the files.
+        shutil.rmtree(tmp_path / "r/judge")
+        (tmp_path / "r/rounds/1/metrics.json").unlink()
+        _, again = run(tmp_path / "r", engine, baselines=[], filters=[], training={"verdict": verdict})
+        assert [note for note in again if "has not learnt" in note] == said[1:]
 
 
 def test_none_are_none(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def test_a_gpu_computes_activations_again_where_they_would_not_fit(
         (500, Division(1, 8, 1), Division(1, 8, 1)),
         (1500, Division(1, 8, 1), Division(1, 4, 2)),
         (1500, Division(1, 6, 1), Division(1, 3, 2)),
-        (1500, Division(2, 4, 1), Division(2, 2, 2)),
+        # Each process would find another number.
+        (1500, Division(2, 8, 1), Division(2, 8, 1)),
         (100_000, Division(1, 8, 1), Division(1, 1, 8)),
     ],
 )
@@ -103,9 +104,12 @@ def test_a_cpu_takes_smaller_passes_where_a_step_would_not_fit(
     with caplog.at_level(logging.INFO, "gramr2"):
         assert within_memory(division, config, cpu, model, tokens) == expected
     assert ("passes of" in caplog.text) is (expected != division)
+    assert ("one comparison of 100000 tokens may take" in caplog.text) is (tokens == 100_000)
     assert within_memory(division, config, torch.device("cuda"), model, tokens) == division
     told = TrainingConfig(batch_size=24, micro_batch_size=8)
     assert within_memory(division, told, cpu, model, tokens) == division
+    unknown = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda decoder: SimpleNamespace(d_model=576)))
+    assert within_memory(division, config, cpu, unknown, tokens) == division
 
 
 @pytest.fixture(scope="module")

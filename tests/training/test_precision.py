@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from teaching import ITEMS, batch_of, encoder_of, objective_of, rows_of
+from teaching import ITEMS, apart, batch_of, encoder_of, objective_of, rows_of
 from transformers import AutoModelForCausalLM
 
 from gramr2.config.training import ModelConfig, TrainingConfig
@@ -31,12 +31,14 @@ class Scripted:
     def num_parameters(self) -> int:
         return self.parameters
 
-    def __call__(self, model: object, batch: object) -> tuple[torch.Tensor, dict[str, Any]]:
-        return torch.tensor(2.0 * (1 + self.off * torch.is_autocast_enabled("cpu"))), {}
+    def __call__(self, model: object, batch: Any) -> tuple[torch.Tensor, dict[str, Any]]:
+        return torch.tensor(batch["loss"] * (1 + self.off * torch.is_autocast_enabled("cpu"))), {}
 
 
 def decides(stand_in: Scripted, precision: str = "auto", processes: int = 1) -> bool:
-    return takes_bf16(precision, CPU, processes, stand_in, stand_in, {})  # type: ignore[arg-type]
+    # Three comparisons in two passes, with a loss of 2 on average.
+    passes = [{"loss": 1.0, "count": 2}, {"loss": 4.0, "count": 1}]
+    return takes_bf16(precision, CPU, processes, stand_in, stand_in, lambda: passes)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -81,9 +83,9 @@ def test_a_real_model_agrees_with_itself(tiny_model: Path, monkeypatch: pytest.M
     monkeypatch.setattr(arguments, "WORTH_BF16", 0)
     encoder = encoder_of(tiny_model)
     model, batch = AutoModelForCausalLM.from_pretrained(tiny_model), batch_of(rows_of(ITEMS, encoder), share=True)
-    assert takes_bf16("auto", CPU, 1, model, objective_of(encoder), batch) is True
+    assert takes_bf16("auto", CPU, 1, model, objective_of(encoder), lambda: [batch]) is True
     monkeypatch.setattr(arguments, "AGREES", 0.0)
-    assert takes_bf16("auto", CPU, 1, model, objective_of(encoder), batch) is False
+    assert takes_bf16("auto", CPU, 1, model, objective_of(encoder), lambda: [batch]) is False
 
 
 def tune(start: Path, into: Path, **settings: Any) -> sft.TrainingReport:
@@ -113,6 +115,27 @@ def test_what_is_reported_is_what_was_computed_in(
     monkeypatch.setattr(objective, "forward", watched)
     assert tune(tiny_model, tmp_path / "m", precision=precision).precision == precision
     assert seen == {precision == "bfloat16"}
+
+
+@pytest.mark.slow
+def test_a_whole_step_decides_in_passes_that_fit(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only one comparison fits the memory, the precision is still decided on all of a step."""
+    seen: list[int] = []
+
+    def watched(*given: Any) -> bool:
+        seen.extend(int(batch["count"]) for batch in given[-1]())
+        return False
+
+    monkeypatch.setattr(sft, "takes_bf16", watched)
+    whole = tune(tiny_model, tmp_path / "a")
+    assert seen == [len(ITEMS)] and whole.micro_batch_size == 8
+    monkeypatch.setattr(arguments, "free_memory", lambda: 0)
+    divided = tune(tiny_model, tmp_path / "b")
+    assert seen == [len(ITEMS), *[1] * len(ITEMS)] and divided.micro_batch_size == 1
+    assert divided.steps == whole.steps
+    assert apart(tmp_path / "b", tmp_path / "a", tiny_model) < 1e-3
 
 
 @pytest.mark.slow

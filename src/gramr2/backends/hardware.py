@@ -81,7 +81,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep freed memory instead of returning it to the kernel after every operation.
 
     A logit matrix is over 100 MB, and each temporary of that size has its pages mapped and zeroed anew. ``release_freed_memory``
-    gives the memory back when a stage is over.
+    gives the memory back when a stage is over, or when the machine runs out of it.
     """
     mallopt = _glibc("mallopt")
     if mallopt is not None:

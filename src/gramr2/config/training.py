@@ -112,8 +112,8 @@ class TrainingConfig(Section):
     """AdamW weight decay"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """of the matrix products, the weights stay in fp32; auto is bf16 on a GPU that has it, and on a CPU where a
-    probe, made once for each machine, finds it faster, the model is large enough to gain, and the first batch has
-    the same loss in both (logged)"""
+    probe, made once for each machine, finds it faster, the model is large enough to gain, and a step has the
+    same loss in both (logged)"""
     orders: Literal["both", "hashed"] = "both"
     """write each rationale in both orders, or in one drawn by hash (half the cost); direct verdicts always have both"""
     early_stop: EarlyStopConfig | None = None

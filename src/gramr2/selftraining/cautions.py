@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from gramr2.evaluation.metrics import PairedTest, paired_test
 from gramr2.reporting.text import p_value, percent
 from gramr2.selftraining.baselines import Measured
 from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.guards import training_alarms
 from gramr2.selftraining.measurement import Measurement, recorded
 
 EFFECT = 0.05
@@ -21,9 +21,6 @@ POWER = 7.84
 """(1.96 + 0.84)²: a two-sided test at 5 % that finds a true difference four times in five needs POWER · d / EFFECT² comparisons,
 d being the share on which exactly one of the two is right (Connor 1987, simplified)"""
 MOST_FLIPS = 0.5
-MOST_LOSS = 0.35
-"""nats of a direct verdict on what the judge was trained on, at the end of the training: half of a guess between two. Judges that
-were worth their training had at most 0.01 (docs/experiments.md)"""
 
 
 def conclusion(
@@ -34,8 +31,8 @@ def conclusion(
     tests = {name: paired_test(items, each.labels, gold.labels, seed) for name, each in baselines.items()}
     first = recorded(context.folder, 0).labels
     since_seed = paired_test(items, first, gold.labels, seed) if first and first != gold.labels else None
-    unlearnt = not_learnt(context, model, "The final judge")
-    warnings = [unlearnt] if unlearnt else []
+    found = training_alarms(model, context.config.training)
+    warnings = [f"In the end {alarm.message}." for alarm in found]
     warnings += warnings_of(tests, len(items), gold.metrics["order_flip_rate"], context.config.guards.alpha, since_seed)
     return {"against_baselines": {name: asdict(test) for name, test in tests.items()}, "warnings": warnings}
 
@@ -69,23 +66,6 @@ def warnings_of(
             "labels, both orders (training.orders: both) or a larger backbone before you rely on its verdicts."
         )
     return found
-
-
-def not_learnt(context: RunContext, model: Path, name: str) -> str | None:
-    """The sentence for a judge whose verdicts do not even fit the labels it was trained on; None where they do, where that is not
-    known, and where the targets are not labels."""
-    file, verdict = model / "gramr2_training.json", context.config.training.verdict
-    if not file.is_file() or verdict.smoothing or verdict.soft:
-        return None
-    report = json.loads(file.read_text(encoding="utf-8"))
-    loss = report["parts"].get("direct_verdict_loss", 0.0)
-    if loss <= MOST_LOSS:
-        return None
-    return (
-        f"{name} has not learnt the {report['examples']} labels it was trained on (after {report['steps']} steps its "
-        f"verdicts' loss on them is {loss:.2f} nats, and a guess has {math.log(2):.2f}): raise training.min_steps or "
-        "training.epochs."
-    )
 
 
 def needed(test: PairedTest, n: int) -> int:

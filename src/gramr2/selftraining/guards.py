@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from gramr2.config.method import AlarmsConfig, GuardsConfig
+from gramr2.config.training import TrainingConfig
 from gramr2.evaluation.metrics import PairedTest
+
+MOST_LOSS = 0.6
+"""nats of a direct verdict, both orders together, on what the judge was trained on: hardly below a guess. Labels of which a
+quarter are wrong cannot be learnt below 0.56 without learning them by heart"""
 
 
 class Verdict(StrEnum):
@@ -89,6 +97,28 @@ def gold_alarms(before: dict[str, Any], after: dict[str, Any], limits: AlarmsCon
         return []
     message = f"order flips grow from {before['order_flip_rate']:.0%} to {after['order_flip_rate']:.0%}"
     return [Alarm("order flips", message, round(growth, 4), limits.max_flip_growth)]
+
+
+def training_alarms(model: Path, training: TrainingConfig) -> list[Alarm]:
+    """Alarms about how well a model learnt, from the report beside its weights; none where the training was stopped early, and
+    where its targets are not labels."""
+    file = model / "gramr2_training.json"
+    report = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    loss = report.get("parts", {}).get("direct_verdict_loss")
+    if (
+        loss is None
+        or loss <= MOST_LOSS
+        or report.get("held_out")
+        or training.verdict.smoothing
+        or training.verdict.soft
+    ):
+        return []
+    message = (
+        f"the judge has not learnt its labels: after {report.get('steps')} steps on {report.get('examples')} comparisons its "
+        f"verdicts' loss on them is {loss:.2f} nats, and a guess between two has {math.log(2):.2f}; train it for more "
+        "steps, or at another learning rate"
+    )
+    return [Alarm("labels not learnt", message, round(loss, 4), MOST_LOSS)]
 
 
 def as_rows(alarms: list[Alarm]) -> list[dict[str, Any]]:

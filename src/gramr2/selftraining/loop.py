@@ -24,12 +24,12 @@ from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting.text import p_value
 from gramr2.selftraining.baselines import measure_baselines
-from gramr2.selftraining.cautions import conclusion, not_learnt
+from gramr2.selftraining.cautions import conclusion
 from gramr2.selftraining.context import RunContext, open_journals
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.folder import RunFolder, write_json
-from gramr2.selftraining.guards import Alarm, Verdict, as_rows, gate, gold_alarms, pool_alarms
+from gramr2.selftraining.guards import Alarm, Verdict, as_rows, gate, gold_alarms, pool_alarms, training_alarms
 from gramr2.selftraining.labelling import label_pool, second_view
 from gramr2.selftraining.measurement import Measurement, measure, recorded
 from gramr2.selftraining.observer import Observer, Silent
@@ -152,8 +152,9 @@ class _Rounds:
             self._train(0, "round 0 · train the seed judge", self._backbone(), model, self.seed)
         if not (folder / "metrics.json").exists():
             gold = measure(self.context, 0, model)
-            pool = {"judged": 0, "kept": 0, "dropped": {}}
-            self._finish(0, "seed", gold, {"pool": pool, "trained_on": len(self.seed), "alarms": []})
+            pool, alarms = {"judged": 0, "kept": 0, "dropped": {}}, training_alarms(model, self.config.training)
+            self._tell(0, alarms)
+            self._finish(0, "seed", gold, {"pool": pool, "trained_on": len(self.seed), "alarms": as_rows(alarms)})
         if self.seed_judges and shared:
             self.seed_judges.give(shared, folder)
         return Standing(model, self._recorded(0))
@@ -186,6 +187,7 @@ class _Rounds:
             title = f"round {number} · train on {len(self.seed)} seed + {len(kept)} kept"
             self._train(number, title, start, trained, [*self.seed, *kept])
         gold = measure(self.context, number, trained)
+        alarms = [*alarms, *training_alarms(trained, self.config.training)]
         self._judged(number, "round", standing, gold, rest | {"trained_on": len(self.seed) + len(kept)}, alarms)
 
     def _final(self, number: int, standing: Standing) -> Standing:
@@ -193,13 +195,14 @@ class _Rounds:
         folder, settings = self.folder.round(number), self.config.final
         if settings is not None and not (folder / "metrics.json").exists():
             trained, items = folder / "model", self.context.data.final
+            training = settings.training.applied_to(self.config.training)
             if not trained.exists():
-                training = settings.training.applied_to(self.config.training)
                 title = f"final · train on {len(items)} annotated comparisons"
                 self._train(number, title, standing.model, trained, items, training)
             gold = measure(self.context, number, trained)
             pool = {"judged": 0, "kept": 0, "dropped": {}}
-            self._judged(number, "final", standing, gold, {"pool": pool, "trained_on": len(items)}, [])
+            alarms = training_alarms(trained, training)
+            self._judged(number, "final", standing, gold, {"pool": pool, "trained_on": len(items)}, alarms)
         return self._after(number, standing)
 
     def _judged(
@@ -220,8 +223,7 @@ class _Rounds:
         since_seed = paired_test(items, recorded(self.folder, 0).labels, gold.labels, seed)
         verdict = Verdict.SKIPPED if skipped else gate([change, since_seed], self.config.guards)
         alarms = [*alarms, *gold_alarms(standing.gold.metrics, gold.metrics, self.config.guards.alarms)]
-        for alarm in alarms:
-            observer.note(f"round {number}: {alarm.message}")
+        self._tell(number, alarms)
         if verdict is Verdict.ROLLED_BACK:
             observer.note(
                 f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points against the "
@@ -231,6 +233,10 @@ class _Rounds:
         tests = {"change": asdict(change), "since_seed": asdict(since_seed)}
         rest = {"verdict": verdict.value, **tests, **rest, "alarms": as_rows(alarms)}
         self._finish(number, stage, gold, rest)
+
+    def _tell(self, number: int, alarms: Sequence[Alarm]) -> None:
+        for alarm in alarms:
+            self.context.observer.note(f"round {number}: {alarm.message}")
 
     def _finish(self, number: int, stage: str, gold: Measurement, rest: dict[str, Any]) -> None:
         metrics = {"round": number, "stage": stage, "gold": gold.metrics, **rest}
@@ -307,6 +313,3 @@ class _Rounds:
         job = TrainingJob(items, self.context.template, training or self.config.training, f"round {number}")
         with self.context.observer.task(title) as progress:
             self.context.engine.train(start, into, job, self.config.model, progress)
-        # Better known now than at the end of the run.
-        if unlearnt := not_learnt(self.context, into, "The seed judge" if number == 0 else f"Round {number}'s judge"):
-            self.context.observer.note(unlearnt)

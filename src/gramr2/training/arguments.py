@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,13 @@ ACTIVATION_BYTES = 64
 §4.1, without attention's matrix), and as much again for the fp32 parts of autocast and for adapters"""
 SHARE_FOR_ACTIVATIONS = 0.25
 """of a GPU's free memory: gradients, moments and other processes need the rest"""
-ACTIVATION_BYTES_CPU = 80
-"""as ``ACTIVATION_BYTES``, measured on SmolLM2-135M: 69 with bf16 products, 82 without (resident memory less that of weights,
+ACTIVATION_BYTES_CPU = 82
+"""as ``ACTIVATION_BYTES``, measured on SmolLM2-135M: 82 with fp32 products, 69 with bf16 (resident memory less that of weights,
 gradients and moments, 6,900 padded tokens)"""
 SHARE_OF_RAM = 0.4
-"""of the machine's free memory: two trainings that begin together see the same"""
+"""of the machine's free memory: two trainings that start at once each see all of it"""
 AGREES = 0.02
-"""largest relative difference of the first batch's loss in bf16 and fp32 with which bf16 is taken"""
+"""largest relative difference of a step's loss in bf16 and fp32 with which bf16 is taken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +71,36 @@ def within_memory(
 ) -> Division:
     """Smaller passes where a step's activations would not fit a CPU's free memory; the step stays what it is.
 
-    Too large a pass ends without a word: the kernel kills the process. A GPU computes activations again instead (``recomputes``),
-    and a ``micro_batch_size`` in the config is left alone.
+    Too large a pass ends without a word: the kernel kills the process. A GPU computes activations again instead
+    (``recomputes``). A ``micro_batch_size`` in the config is left alone, and so are several processes, which would each find
+    another number.
 
     Args:
         tokens: padded ones of the longest comparison, all its sequences together.
     """
-    if device.type != "cpu" or config.micro_batch_size is not None:
+    if device.type != "cpu" or config.micro_batch_size is not None or division.processes > 1:
         return division
     each = ACTIVATION_BYTES_CPU * tokens * _width(model)
-    fits = SHARE_OF_RAM * free_memory() / division.processes / each
+    fits = SHARE_OF_RAM * free_memory() / each if each else math.inf
     micro = next((n for n in range(division.micro, 1, -1) if division.micro % n == 0 and n <= fits), 1)
     if micro < division.micro:
         log.info(
             "memory: passes of %d comparisons, because %d with %d tokens each would take %.1f GiB",
             *(micro, division.micro, tokens, division.micro * each / 2**30),
         )
+    if fits < 1:
+        log.warning(
+            "memory: one comparison of %d tokens may take %.1f GiB, and %.1f are free: if the training is killed, set "
+            "data.max_prompt_tokens, or train a smaller model",
+            *(tokens, each / 2**30, free_memory() / 2**30),
+        )
     return Division(division.processes, micro, division.passes * division.micro // micro)
 
 
 def _width(model: Any) -> int:
-    """Hidden size times layers."""
+    """Hidden size times layers; 0 where a model's own code calls them something else."""
     config = model.config.get_text_config(decoder=True)
-    return int(config.hidden_size * config.num_hidden_layers)
+    return int(getattr(config, "hidden_size", 0) * getattr(config, "num_hidden_layers", 0))
 
 
 def arguments_for(
@@ -175,13 +183,18 @@ def recomputes(device: torch.device, model: Any, tokens: int) -> bool:
 
 
 def takes_bf16(
-    precision: str, device: torch.device, processes: int, model: Any, objective: Objective, batch: dict[str, Any]
+    precision: str,
+    device: torch.device,
+    processes: int,
+    model: Any,
+    objective: Objective,
+    step: Callable[[], Iterable[dict[str, Any]]],
 ) -> bool:
     """Whether products are computed in bf16; the weights stay in fp32 either way.
 
     ``auto`` takes it on a GPU that has it. On a CPU, one process takes it where a probe finds it faster, the model is
-    large enough to gain, and ``batch`` has the same loss in both; several processes, whose probes would disturb each
-    other, do not.
+    large enough to gain, and ``step``, the passes of one step, has the same loss in both; several processes, whose probes
+    would disturb each other, do not. The loss of a few comparisons alone can differ by more than 2 % by chance.
     """
     if precision != "auto":
         return precision == "bfloat16"
@@ -192,8 +205,9 @@ def takes_bf16(
     losses = []
     for bf16 in (False, True):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            losses.append(float(objective(model, batch)[0]))
+            passes = [(float(objective(model, batch)[0]), int(batch["count"])) for batch in step()]
+        losses.append(sum(loss * count for loss, count in passes) / sum(count for _, count in passes))
     agrees = abs(losses[1] - losses[0]) <= AGREES * abs(losses[0])
     taken = "bf16 products, weights in fp32" if agrees else "fp32, because the loss in bf16 differs"
-    log.info("training precision: %s (loss of the first batch: fp32 %.4f, bf16 %.4f)", taken, *losses)
+    log.info("training precision: %s (loss of a step: fp32 %.4f, bf16 %.4f)", taken, *losses)
     return agrees

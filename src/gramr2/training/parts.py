@@ -35,6 +35,8 @@ WORTH_BF16 = 20_000_000
 
 SCARCE = 0.2
 """share of the machine's memory below which free memory is scarce"""
+PAUSE = 20
+"""steps without another attempt to free some"""
 
 StepCallback = Callable[[int, int, float | None], None]
 """Called with (optimiser steps done, steps in all, latest loss)."""
@@ -148,13 +150,21 @@ class Trims(TrainerCallback):  # type: ignore[misc]
     """Returns kept freed memory to a machine that runs out of it.
 
     Steps of many lengths leave gaps of many sizes, and what the process holds doubles within some ten steps
-    (``keep_freed_memory``). Each return costs the next step a second or two.
+    (``keep_freed_memory``). Each return costs the next step a second or two; where it does not help, because others hold the
+    memory, it is left alone for a while.
     """
+
+    def __init__(self) -> None:
+        self._pause = 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Look after every step."""
+        self._pause = max(0, self._pause - 1)
+        if self._pause or free_memory() >= SCARCE * total_memory():
+            return
+        release_freed_memory()
         if free_memory() < SCARCE * total_memory():
-            release_freed_memory()
+            self._pause = PAUSE
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]

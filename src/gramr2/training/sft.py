@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -54,7 +54,8 @@ class TrainingReport:
     ``parts`` are the loss's parts, means over the last tenth of the steps: ``{direct,reasoned}_answer_loss`` in nats per
     answer token, ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown.
     ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the
-    weights are those of the lowest.
+    weights are those of the lowest (``parts`` are of the last steps all the same). ``micro_batch_size`` comparisons shared
+    a forward pass.
     """
 
     examples: int
@@ -67,6 +68,7 @@ class TrainingReport:
     held_out_losses: tuple[float, ...] = ()
     parts: dict[str, float] = field(default_factory=dict)
     precision: str = "float32"
+    micro_batch_size: int = 0
 
 
 def fine_tune(
@@ -125,10 +127,17 @@ def fine_tune(
     collate = Collator(device.type == "cpu" and division.processes == 1 and full, apart=full)
     data = Rows(rows)
     longest = max(map(_padded, (*rows, *held_rows)))
-    # A few comparisons more or less move a loss by the few per cent that forbid bf16, so all of a step are looked at.
-    first = collate([data[i] for i in range(min(division.micro * division.passes, len(data)))])
+    # What an opened judge has left is free for this training, and is to be counted so.
+    release_freed_memory()
     division = within_memory(division, config, device, model, longest)
-    bf16 = takes_bf16(config.precision, device, division.processes, model, objective, first)
+    size = division.micro
+
+    def step() -> Iterator[dict[str, object]]:
+        rest = min(size * division.passes, len(data))
+        for at in range(0, rest, size):
+            yield collate([data[i] for i in range(at, min(at + size, rest))])
+
+    bf16 = takes_bf16(config.precision, device, division.processes, model, objective, step)
     scratch, tracking = into.with_name(into.name + ".tmp"), into.with_name("tracking")
     arguments = arguments_for(
         config,
@@ -181,8 +190,9 @@ def fine_tune(
         seconds=float(outcome.metrics["train_runtime"]),
         held_out=len(held_rows),
         held_out_losses=tuple(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry),
-        parts=_last_parts(trainer.state.log_history, trainer.part_losses),
+        parts=_last_parts(trainer.state.log_history),
         precision="bfloat16" if bf16 else "float32",
+        micro_batch_size=division.micro,
     )
     if main:
         (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
@@ -196,11 +206,12 @@ def fine_tune(
     return report
 
 
-def _last_parts(history: Sequence[dict[str, Any]], names: Iterable[str]) -> dict[str, float]:
-    """One step has a few comparisons, and its losses say little."""
+def _last_parts(history: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """One step has a few comparisons, perhaps not of all forms, and its losses say little."""
     steps = [entry for entry in history if "loss" in entry]
     last = steps[-max(1, len(steps) // 10) :]
-    return {name: fmean(found) for name in names if (found := [entry[name] for entry in last if name in entry])}
+    names = sorted({name for entry in last for name in entry if name.endswith("_loss")})
+    return {name: fmean(entry[name] for entry in last if name in entry) for name in names}
 
 
 def _padded(row: Row) -> int:

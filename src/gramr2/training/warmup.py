@@ -21,6 +21,7 @@ from gramr2.training.lora import adapters
 from gramr2.training.parts import (
     StepCallback,
     Steps,
+    Trims,
     appearing,
     in_bf16,
     load_for_training,
@@ -93,7 +94,10 @@ def warm_up(
                 args=_arguments(config, scratch, len(rows), device, seed, parameters),
                 train_dataset=rows,
                 data_collator=_Padded(tokenizer.pad_token_id or 0),
-                callbacks=[Steps(on_step)] if on_step else [],
+                callbacks=[
+                    *([Trims()] if device.type == "cpu" else []),
+                    *([Steps(on_step)] if on_step else []),
+                ],
             )
         silence(trainer)
         before = trainer.mean_loss(held)
