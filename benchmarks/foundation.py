@@ -18,7 +18,6 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.records import digest_of, labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
-from gramr2.judging.template import JudgeMode
+from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting import sources as tables
 from gramr2.selftraining.baselines import from_run
 from gramr2.selftraining.context import sampling_of
@@ -48,10 +47,13 @@ from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import LocalEngine
 from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.loop import SelfTraining
-from gramr2.selftraining.measurement import recorded
 from gramr2.selftraining.sources import read_labeled
 
 OWN = ("bag-of-words", "frozen-features")
+PRETRAINED = "pretrained, adapted"
+LEARNT = (tables.ADAPTED, PRETRAINED, f"own {OWN[1]}")
+"""what learns a few labels of an unseen source"""
+MEASURED = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,15 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     config = load_config(given.run)
     tests = read_tests(given.tests, given.limit, config)
+    shots = read_shots(given.adapt, given.shots, tests, config) if given.adapt else {}
     run_and_show(config, given.out / "run", quiet=False, as_json=False)
-    panel = Panel(config, given.out, tests)
-    shots = drawn_shots(panel, given.adapt, given.shots) if given.adapt else []
+    panel = Panel(
+        config,
+        given.out.resolve(),
+        tests,
+        {name: digest_of(list(map(labeled_row, rows))) for name, rows in shots.items()},
+    )
     panel.measure(given.specialised)
-    for each in shots:
-        each.measure(panel)
+    panel.measure_adapted(shots)
     rows = {(s.name, name): row for s in panel.sources for name in tables.COLUMNS if (row := panel.row(s, name))}
     found = tables.lines(panel.sources, rows)
-    table = tables.markdown(found, f"{given.run.name}, at most {given.limit} comparisons a source. {versions()}.")
+    learnt = f" Adapted on {given.shots} comparisons." if shots else ""
+    table = tables.markdown(
+        found, f"{given.run.name}, at most {given.limit} comparisons a source.{learnt} {versions()}."
+    )
     write_text(given.out / "table.md", table)
     write_text(given.csv or given.out / "table.csv", tables.as_csv(found))
     if given.plot:
@@ -112,16 +121,53 @@ def read_tests(folder: Path, limit: int, config: RunConfig) -> dict[str, Any]:
     return found
 
 
+def read_shots(
+    folder: Path, count: int, tests: dict[str, Any], config: RunConfig
+) -> dict[str, list[LabeledComparison]]:
+    """The labelled comparisons that are learnt of each unseen source, drawn of those that fit the model.
+
+    Raises:
+        ConfigError: a file of the folder is named like no source, or like a seen one; or there is none.
+        DataError: a source has too few comparisons, or one of them also measures.
+    """
+    files, seen = sorted(folder.glob("*.jsonl")), {name_of(each.path) for each in config.data.seed}
+    if not files or count < 1:
+        raise ConfigError(
+            "--adapt takes a folder with a .jsonl file for each source to adapt to, and --shots at least 1"
+        )
+    template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
+    counter, found = LocalEngine(config).counter(), {}
+    for file in files:
+        name, known = name_of(file), load_labeled(str(file))[0]
+        if name in seen or name not in tests:
+            why = "the run has its labels" if name in seen else "--tests has nothing to measure it on"
+            raise ConfigError(f"{file}: {why}: leave it out of --adapt")
+        if leaks := overlap([i.comparison for i in known], [i.comparison for i in tests[name]]):
+            raise DataError(
+                f"{len(leaks)} of {name}'s test comparisons are also in {file}: take them out of one of the two"
+            )
+        room = config.judge.gold.max_new_tokens
+        long = {each.id for each in overlong(counter, template, [(i.comparison, "") for i in known], new_tokens=room)}
+        fitting = [item for item in known if item.comparison.id not in long]
+        if long:
+            print(f"{file}: {len(long)} of {len(known)} comparisons are too long and left out", flush=True)
+        if len(fitting) < count:
+            raise DataError(f"{file} has {len(fitting)} comparisons that fit the model: --shots {count} takes more")
+        found[name] = list(subset(fitting, count, config.seed, key=lambda item: item.comparison.id))
+    return found
+
+
 def name_of(path: Path | str) -> str:
     """A source's name: its file's, without the folder and the ending."""
     return re.sub(r"\.(jsonl\.gz|jsonl|json|parquet)$", "", Path(path).name)
 
 
 class Panel:
-    """What is measured of a trained run, in ``out/run``, on the labelled comparisons of each source."""
+    """What is measured of a trained run, in ``out/run``, on the labelled comparisons of each source; ``learnt`` is the digest of
+    what is learnt of an unseen one."""
 
-    def __init__(self, config: RunConfig, out: Path, tests: dict[str, Any]) -> None:
-        self.config, self.out, self.run = config, out, out / "run"
+    def __init__(self, config: RunConfig, out: Path, tests: dict[str, Any], learnt: dict[str, str]) -> None:
+        self.config, self.out, self.run, self.learnt = config, out, out / "run", learnt
         self.engine = LocalEngine(config)
         self.template = load_template(self.run / "judge")
         self.written = 1 if self.template.mode is JudgeMode.LABEL else config.judge.gold.max_new_tokens
@@ -141,18 +187,56 @@ class Panel:
                 continue
             for source in missing:
                 decisions = model.compare([item.comparison for item in source.items], 0) if source.items else []
-                self.write(source, name, measured(source, name, decisions))
+                self._write(source, name, measured(source, name, decisions))
 
-    def write(self, source: Source, name: str, row: dict[str, Any]) -> None:
-        """Keep what was measured."""
+    def measure_adapted(self, shots: dict[str, list[LabeledComparison]]) -> None:
+        """The judge and the pretrained model after learning these, as ``gramr2 adapt`` trains, and frozen features of the same
+        labels."""
+        for source in self.sources:
+            if source.name not in shots or not source.items:
+                continue
+            rows = shots[source.name]
+            learners: dict[str, Callable[[Sequence[LabeledComparison]], PreferenceModel]] = {
+                tables.ADAPTED: partial(self._adapted, tables.ADAPTED, source.name),
+                PRETRAINED: partial(self._adapted, PRETRAINED, source.name),
+                f"own {OWN[1]}": partial(self._fitted, OWN[1]),
+            }
+            for name, learn in learners.items():
+                if self.row(source, name) is None:
+                    try:
+                        model = learn(rows)
+                    except (ConfigError, DataError) as error:
+                        print(f"{name} is left out on {source.name}: {error}", flush=True)
+                        continue
+                    decisions = model.compare([item.comparison for item in source.items], 0)
+                    self._write(source, name, measured(source, name, decisions) | {"learnt": self.learnt[source.name]})
+
+    def _adapted(self, name: str, source: str, rows: Sequence[LabeledComparison]) -> PreferenceModel:
+        """A model that learns the rows; the run's own settings but for what it starts from and how ``gramr2 adapt`` trains."""
+        folder = self.out / "adapted" / f"{source}-{self.learnt[source][:12]}"
+        learnt = folder / "learnt.jsonl"
+        write_jsonl(learnt, map(labeled_row, rows))
+        start = str(self.run / "judge") if name == tables.ADAPTED else self.config.model.name
+        # A run has to measure something: a little of the gold. The test is judged below, as it is for all the others.
+        task = Task(str(self.run / "judge"), str(learnt), test=str(learnt), seed=self.config.seed)
+        raw = run_config(task, self.template, None, rows).model_dump(mode="json")
+        raw["model"] = self.config.model.model_dump(mode="json") | {"name": start}
+        raw["judge"] |= {part: getattr(self.config.judge, part).model_dump(mode="json") for part in ("pool", "gold")}
+        raw["data"]["gold"] = [self.config.data.gold[0].model_dump(mode="json") | {"limit": MEASURED}]
+        run = SelfTraining(parse_config(raw, name), folder / name.split(",")[0], observer=Bars(False))
+        run.run()
+        return self._judge(run.folder.judge)
+
+    def _write(self, source: Source, name: str, row: dict[str, Any]) -> None:
         write_json(self._file(source, name), row)
         print(f"{name} on {source.name}: {row['accuracy']} of {row['n']}", flush=True)
 
     def row(self, source: Source, judge: str) -> dict[str, Any] | None:
-        """What was measured; None if nothing was, or of other comparisons."""
+        """What was measured; None if nothing was, or of other comparisons, or of a judge that learnt others."""
         file = self._file(source, judge)
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        return found if found.get("digest") == source.digest else None
+        same = found.get("learnt") == (None if source.seen or judge not in LEARNT else self.learnt.get(source.name, ""))
+        return found if found.get("digest") == source.digest and same else None
 
     def judges(self, specialised: bool) -> Iterator[tuple[str, list[Source], Callable[[], PreferenceModel]]]:
         """A judge's name, the sources it is measured on, and what opens it; the cheap ones first."""
@@ -190,9 +274,10 @@ class Panel:
             item.comparison.id for each in of(config.data.seed, source) for item in read_labeled(each, on_bad_row)[0]
         }
         data = fit(load_data(config), config, self.template, self.engine.counter())
-        return self.fitted(name, [item for item in (*data.seed, *data.held_out) if item.comparison.id in ids])
+        rows = [item for item in (*data.seed, *data.held_out) if item.comparison.id in ids]
+        return self._fitted(name, rows)
 
-    def fitted(self, name: str, rows: Sequence[LabeledComparison]) -> PreferenceModel:
+    def _fitted(self, name: str, rows: Sequence[LabeledComparison]) -> PreferenceModel:
         """A baseline of these, on the run's pretrained model."""
         config = self.config
         setting = baselines.Setting(config.model, self.engine.backbone(config.model), config.seed, config.training)
@@ -206,75 +291,6 @@ class Panel:
         folder = self.out / "specialised" / source
         SelfTraining(parse_config(raw, f"{source} alone"), folder, observer=Bars(False)).run()
         return self._judge(folder / "judge")
-
-
-@dataclass(frozen=True, slots=True)
-class Shots:
-    """A source that the judge has not seen, and the few labelled comparisons of it that are learnt."""
-
-    source: Source
-    rows: Sequence[LabeledComparison]
-
-    def measure(self, panel: Panel) -> None:
-        """What is missing of: the judge and the pretrained model, each trained on the rows as ``gramr2 adapt`` trains, and frozen
-        features fitted on them."""
-        digest = digest_of([labeled_row(row) for row in self.rows])
-        folder = panel.out / "adapted" / f"{self.source.name}-{digest[:12]}"
-        learnt, test = folder / "learnt.jsonl", folder / "test.jsonl"
-        write_jsonl(learnt, map(labeled_row, self.rows))
-        write_jsonl(test, map(labeled_row, self.source.items))
-        task = Task(str(panel.run / "judge"), str(learnt), test=str(test), seed=panel.config.seed)
-        adapt = run_config(task, panel.template, None, self.rows).model_dump(mode="json")
-        pretrained = panel.config.model
-        for name, model in {
-            tables.ADAPTED: {},
-            "pretrained, adapted": {"name": pretrained.name, "revision": pretrained.revision},
-        }.items():
-            if (panel.row(self.source, name) or {}).get("learnt") != digest:
-                raw = adapt | {"model": adapt["model"] | model}
-                run = SelfTraining(parse_config(raw, name), folder / name.split(",")[0], observer=Bars(False))
-                run.run()
-                panel.write(self.source, name, _recorded(self.source, name, run) | {"learnt": digest})
-        name = f"own {OWN[1]}"
-        if (panel.row(self.source, name) or {}).get("learnt") != digest:
-            comparisons = [item.comparison for item in self.source.items]
-            decisions = panel.fitted(OWN[1], self.rows).compare(comparisons, 0)
-            panel.write(self.source, name, measured(self.source, name, decisions) | {"learnt": digest})
-
-
-def drawn_shots(panel: Panel, folder: Path, count: int) -> list[Shots]:
-    """For every unseen source with a file of its name in the folder.
-
-    Raises:
-        ConfigError: there is none.
-        DataError: what would be learnt is too long, or also measures.
-    """
-    found = []
-    for source in panel.sources:
-        file = folder / f"{source.name}.jsonl"
-        if source.seen or not source.items or not file.is_file():
-            continue
-        known = load_labeled(str(file))[0]
-        if leaks := overlap([i.comparison for i in known], [i.comparison for i in source.items]):
-            raise DataError(
-                f"{len(leaks)} of {source.name}'s test comparisons are also in {file}: take them out of one of the two"
-            )
-        asked = [(item.comparison, "") for item in known]
-        long = {each.id for each in overlong(panel.engine.counter(), panel.template, asked, new_tokens=panel.written)}
-        fitting = [item for item in known if item.comparison.id not in long]
-        found.append(Shots(source, subset(fitting, count, panel.config.seed, key=lambda item: item.comparison.id)))
-    if not found:
-        raise ConfigError(f"{folder} has no .jsonl file named like an unseen source: give labelled comparisons of one")
-    return found
-
-
-def _recorded(source: Source, name: str, run: SelfTraining) -> dict[str, Any]:
-    """As ``measured``, of what the run measured itself."""
-    found = recorded(run.folder, 0)
-    keys = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage", "interval")
-    same = {"source": source.name, "judge": name, "left_out": source.left_out, "digest": source.digest}
-    labels = [None if label is None else label.value for label in found.labels]
-    return same | {key: found.metrics[key] for key in keys} | {"labels": labels}
 
 
 def of(sources: Sequence[SourceConfig], name: str) -> list[SourceConfig]:

@@ -22,7 +22,6 @@ from gramr2.judgment import Decision
 from gramr2.selftraining.loop import SelfTraining
 
 CONTEXT = 4096
-STARTS = ["adapted", "pretrained"]
 
 
 def rows(name: str, count: int, a: str = "good words", b: str = "bad and longer words") -> list[LabeledComparison]:
@@ -156,39 +155,76 @@ def test_a_specialised_judge_sees_its_source_alone(
 def test_adapts_to_unseen_sources_from_a_few_of_their_labels(
     command: ModuleType, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    more = tmp_path / "more"
-    write_jsonl(more / "one.jsonl", map(labeled_row, rows("more-one", 20)))
-    with pytest.raises(ConfigError, match="named like an unseen source"):
-        command.main([*asked, "--adapt", str(more)])
-    write_jsonl(
-        more / "other.jsonl", map(labeled_row, rows("more", 20, "good words, and many more of them", "bad words"))
-    )
-    learn = [*asked, "--adapt", str(more), "--shots", "12"]
+    more, out = tmp_path / "more", tmp_path / "out"
+    shown = [
+        *rows("more", 20, "good words, and many more of them", "bad words"),
+        labeled("another", Label.A, a="y" * CONTEXT),
+    ]
+    write_jsonl(more / "other.jsonl", map(labeled_row, shown))
+    # A second unseen source, which nothing is adapted to.
+    write_jsonl(tmp_path / "tests" / "last.jsonl", map(labeled_row, rows("t4", 3)))
+    learn = [*asked, "--adapt", str(more), "--shots", "12", "--plot", str(out / "t.svg")]
     command.main(learn)
-    found = table(tmp_path / "out" / "table.csv")
-    assert list(found)[-2:] == ["all unseen", "all adapted to"]
+    found = table(out / "table.csv")
+    assert list(found)[-3:] == ["all seen", "all unseen", "all adapted to"]
     both, other = found["all adapted to"], found["other"]
     # The seed's shorter responses were better; 12 labels that say the contrary teach it.
     assert other["own frozen-features"] == other["longer"] == "1"
     assert other["adapted"] and other["adapted"] == both["adapted"] and found["one"]["adapted"] == ""
     gap = float(both["adapted"]) - float(both["judge"])
     assert float(both["adapted - judge difference"]) == pytest.approx(gap, abs=1e-5)
-    (folder,) = (tmp_path / "out" / "adapted").iterdir()
-    starts = [yaml.safe_load((folder / name / "run.yaml").read_text())["model"]["name"] for name in STARTS]
-    assert starts == [str(tmp_path / "out" / "run" / "judge"), yaml.safe_load(Path(asked[0]).read_text())["model"]]
+    assert "Adapted on 12 comparisons" in (out / "table.md").read_text()
+    assert "adapted to" not in (out / "t.svg").read_text()
+    (folder,) = (out / "adapted").iterdir()
     assert len((folder / "learnt.jsonl").read_text().splitlines()) == 12
+    settings = {name: yaml.safe_load((folder / name / "run.yaml").read_text()) for name in ("adapted", "pretrained")}
+    base = yaml.safe_load((out / "run" / "run.yaml").read_text())
+    assert settings["adapted"].pop("model") == base["model"] | {"name": str(out / "run" / "judge")}
+    assert settings["pretrained"].pop("model") == base["model"]
+    assert settings["adapted"] == settings["pretrained"]
+    assert settings["adapted"]["judge"]["gold"] == base["judge"]["gold"]
 
-    # What is there is not trained again; other labels are another training.
+    # What is there is not trained again, nor with another test; other labels are another training.
     original, trained = SelfTraining.run, []
-    monkeypatch.setattr(SelfTraining, "run", lambda self: trained.append(self.folder.path.name) or original(self))
-    command.main(learn)
-    assert trained == ["run"]
+
+    def counted(self: SelfTraining) -> Any:
+        if not self.folder.judge.exists():
+            trained.append(self.folder.path.name)
+        return original(self)
+
+    monkeypatch.setattr(SelfTraining, "run", counted)
+    command.main([*learn, "--limit", "2"])
+    assert trained == [] and table(out / "table.csv")["other"]["n"] != other["n"]
     command.main([*asked, "--adapt", str(more), "--shots", "10"])
-    assert trained == ["run", "run", *STARTS]
-    write_jsonl(more / "other.jsonl", map(labeled_row, rows("t3", 2, "good words, and many more of them", "bad words")))
-    with pytest.raises(DataError, match="of other's test comparisons are also in"):
-        command.main(learn)
-    assert capsys.readouterr().out
+    assert trained == ["adapted", "pretrained"]
+    assert "1 of 21 comparisons are too long" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "shots", "kind", "message"),
+    [
+        ("one", rows("m", 9), "4", ConfigError, "the run has its labels"),
+        ("else", rows("m", 9), "4", ConfigError, "nothing to measure it on"),
+        ("other", rows("m", 9), "10", DataError, "has 9 comparisons that fit"),
+        ("other", rows("m", 9), "0", ConfigError, "--shots at least 1"),
+        ("other", rows("t3", 2, "good words, and many more of them", "bad words"), "2", DataError, "2 of other's test"),
+    ],
+)
+def test_what_cannot_be_adapted_to_is_refused_before_training(
+    command: ModuleType,
+    asked: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    items: list[LabeledComparison],
+    shots: str,
+    kind: type[Exception],
+    message: str,
+) -> None:
+    monkeypatch.setattr(SelfTraining, "run", lambda self: pytest.fail("trained"))
+    write_jsonl(tmp_path / "more" / f"{name}.jsonl", map(labeled_row, items))
+    with pytest.raises(kind, match=message):
+        command.main([*asked, "--adapt", str(tmp_path / "more"), "--shots", shots])
 
 
 def test_a_test_comparison_that_was_learnt_is_refused_before_training(

@@ -28,7 +28,7 @@ COLUMNS = {
 }
 """of the table and the CSV: the judges by name, and what heads each; a bag of words of a source's own is in the CSV alone"""
 HIDDEN = "own bag-of-words"
-ADAPTED = "adapted"
+ADAPTED, ADAPTED_TO = "adapted", "all adapted to"
 AGAINST = {
     JUDGE: ("seed judge", "frozen-features", "own frozen-features", "specialised"),
     ADAPTED: (JUDGE, "pretrained, adapted", "own frozen-features"),
@@ -61,7 +61,9 @@ def lines(sources: Sequence[Source], rows: Rows) -> list[Line]:
         for s in ordered
     ]
     groups = {f"all {_word(seen)}": [source for source in ordered if source.seen is seen] for seen in (True, False)}
-    groups["all adapted to"] = [source for source in ordered if (source.name, ADAPTED) in rows]
+    adapted = [source for source in ordered if (source.name, ADAPTED) in rows]
+    if adapted != groups["all unseen"]:
+        groups[ADAPTED_TO] = adapted
     for name, members in groups.items():
         some = [source for source in members if source.items]
         if some:
@@ -81,9 +83,10 @@ def markdown(found: Sequence[Line], provenance: str) -> str:
     for line in found:
         text += [f"- {line.name}, {one} − {COLUMNS[other]}: {_points(t)}" for (one, other), t in line.tests.items()]
     for line in found:
-        judge = line.judges.get(JUDGE)
-        if judge and judge["coverage"] < 1:
-            text.append(f"- {line.name}: the judge decided {percent(judge['coverage'])}, and accuracy is over these")
+        for name in AGAINST:
+            row = line.judges.get(name)
+            if row and row["coverage"] < 1:
+                text.append(f"- {line.name}: {name} decided {percent(row['coverage'])}, and accuracy is over these")
     for line in found:
         if line.left_out and not line.name.startswith("all "):
             text.append(f"- {line.name}: {line.left_out} of {line.n + line.left_out} are too long and left out for all")
@@ -101,7 +104,9 @@ def as_csv(found: Sequence[Line]) -> str:
 
 
 def figure(found: Sequence[Line]) -> str:
-    """Accuracy of the judge with its interval on every line, beside the seed judge and the frozen features, as SVG."""
+    """Accuracy of the judge with its interval on every line, beside the seed judge and the frozen features, as SVG;
+    adapted judges are not drawn."""
+    found = [line for line in found if line.name != ADAPTED_TO]
     names = (JUDGE, "seed judge", "frozen-features")
     rows = [
         (f"{line.name} ({_word(line.seen)})" if not line.name.startswith("all ") else line.name, line) for line in found
