@@ -149,9 +149,9 @@ def appearing(into: Path) -> Iterator[Path]:
 class Trims(TrainerCallback):  # type: ignore[misc]
     """Returns kept freed memory to a machine that runs out of it.
 
-    Steps of many lengths leave gaps of many sizes (``keep_freed_memory``): a training of texts of 130 to 1,700 tokens went from
-    9 to 16 GB within some sixty steps. Each return costs the next step a second or two; where it does not help, because others hold the
-    memory, it is left alone for a while.
+    Steps of many lengths leave gaps of many sizes (``keep_freed_memory``): a training of texts of 130 to 1,700 tokens went
+    from 9 to 16 GB within some sixty steps. Each return costs the next step a second or two; where it does not help,
+    because others hold the memory, it is left alone for a while.
     """
 
     def __init__(self) -> None:
