@@ -50,10 +50,10 @@ from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.sources import read_labeled
 
 OWN = ("bag-of-words", "frozen-features")
-PRETRAINED = "pretrained, adapted"
-LEARNT = (tables.ADAPTED, PRETRAINED, f"own {OWN[1]}")
+LEARNT = (tables.ADAPTED, tables.PRETRAINED, f"own {OWN[1]}")
 """what learns a few labels of an unseen source"""
 MEASURED = 8
+"""gold comparisons that a training of a few labels measures itself on"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -170,7 +170,6 @@ class Panel:
         self.config, self.out, self.run, self.learnt = config, out, out / "run", learnt
         self.engine = LocalEngine(config)
         self.template = load_template(self.run / "judge")
-        self.written = 1 if self.template.mode is JudgeMode.LABEL else config.judge.gold.max_new_tokens
         seeds = {name_of(each.path) for each in config.data.seed}
         self.sources = [self._source(name, items, name in seeds) for name, items in tests.items()]
 
@@ -198,7 +197,7 @@ class Panel:
             rows = shots[source.name]
             learners: dict[str, Callable[[Sequence[LabeledComparison]], PreferenceModel]] = {
                 tables.ADAPTED: partial(self._adapted, tables.ADAPTED, source.name),
-                PRETRAINED: partial(self._adapted, PRETRAINED, source.name),
+                tables.PRETRAINED: partial(self._adapted, tables.PRETRAINED, source.name),
                 f"own {OWN[1]}": partial(self._fitted, OWN[1]),
             }
             for name, learn in learners.items():
@@ -255,7 +254,8 @@ class Panel:
 
     def _source(self, name: str, items: Any, seen: bool) -> Source:
         asked = [(item.comparison, "") for item in items]
-        found = overlong(self.engine.counter(), self.template, asked, new_tokens=self.written)
+        written = 1 if self.template.mode is JudgeMode.LABEL else self.config.judge.gold.max_new_tokens
+        found = overlong(self.engine.counter(), self.template, asked, new_tokens=written)
         return source_of(name, items, seen=seen, too_long=frozenset(each.id for each in found))
 
     def _file(self, source: Source, judge: str) -> Path:

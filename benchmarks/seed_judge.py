@@ -67,7 +67,7 @@ def main() -> None:
             config,
             model,
             seed=given.draw,
-            on_step=lambda _, __, loss: losses.append(loss) if loss is not None else None,
+            on_step=lambda done, total, loss: losses.extend([] if loss is None else [loss]),
         )
         judge = Judge(TransformersBackend(Path(scratch) / "m", dtype="bfloat16"), template).direct
         decisions = judge.judge(comparisons)

@@ -13,7 +13,7 @@ from gramr2.evaluation.sources import Row, Source, difference, together
 from gramr2.reporting import plots
 from gramr2.reporting.text import p_value, percent
 
-JUDGE = "judge"
+JUDGE, ADAPTED, PRETRAINED = "judge", "adapted", "pretrained, adapted"
 COLUMNS = {
     "longer": "longer",
     "bag-of-words": "bag-of-words",
@@ -23,15 +23,15 @@ COLUMNS = {
     "own bag-of-words": "own bag-of-words",
     "own frozen-features": "own features",
     "specialised": "specialised",
-    "adapted": "adapted",
-    "pretrained, adapted": "pretrained, adapted",
+    ADAPTED: ADAPTED,
+    PRETRAINED: PRETRAINED,
 }
 """of the table and the CSV: the judges by name, and what heads each; a bag of words of a source's own is in the CSV alone"""
 HIDDEN = "own bag-of-words"
-ADAPTED, ADAPTED_TO = "adapted", "all adapted to"
+ADAPTED_TO = "all adapted to"
 AGAINST = {
     JUDGE: ("seed judge", "frozen-features", "own frozen-features", "specialised"),
-    ADAPTED: (JUDGE, "pretrained, adapted", "own frozen-features"),
+    ADAPTED: (JUDGE, PRETRAINED, "own frozen-features"),
 }
 """what the judge, and one adapted to a source, are held against on several sources together"""
 DETAILS = ("low", "high", "order_flip_rate", "coverage")

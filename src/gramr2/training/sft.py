@@ -133,9 +133,9 @@ def fine_tune(
     size = division.micro
 
     def step() -> Iterator[dict[str, object]]:
-        rest = min(size * division.passes, len(data))
-        for at in range(0, rest, size):
-            yield collate([data[i] for i in range(at, min(at + size, rest))])
+        end = min(size * division.passes, len(data))
+        for at in range(0, end, size):
+            yield collate([data[i] for i in range(at, min(at + size, end))])
 
     bf16 = takes_bf16(config.precision, device, division.processes, model, objective, step)
     scratch, tracking = into.with_name(into.name + ".tmp"), into.with_name("tracking")

@@ -26,7 +26,6 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]
         self.objective = objective
         # Losses are divided by the comparisons of the step, so the trainer is not to divide by its passes.
         self.model_accepts_loss_kwargs = True
-        self.part_losses: dict[str, float] = {}
         self._sums: Parts = {}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
@@ -79,9 +78,8 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]
             total: Parts = {}
             for each in gather_object([self._sums]):
                 _add(total, each)
-            self.part_losses = {name: part / n for name, (part, n) in total.items() if n}
             self._sums.clear()
-            logs = logs | self.part_losses
+            logs = logs | {name: part / n for name, (part, n) in total.items() if n}
         super().log(logs, start_time)
 
 
