@@ -147,12 +147,12 @@ def assert_same(folder: Path, report: TrainingReport, reference: tuple[Path, Tra
     assert apart(folder, reference[0], start) < ALIKE
 
 
-def launch(start: Path, into: Path, settings: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Two processes on this machine."""
+def launch(start: Path, into: Path, settings: dict[str, Any], stop: int = 0) -> subprocess.CompletedProcess[str]:
+    """Two processes on this machine, of which one is killed after step ``stop``."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = str(Path(__file__).with_name("two_processes.py"))
     running = subprocess.Popen(
-        [*command, script, str(start), str(into), json.dumps(settings)],
+        [*command, script, str(start), str(into), json.dumps(settings), str(stop)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -171,10 +171,12 @@ def launch(start: Path, into: Path, settings: dict[str, Any]) -> subprocess.Comp
 def test_two_processes_end_with_the_weights_of_one(
     tmp_path: Path, tiny_model: Path, whole: tuple[Path, TrainingReport]
 ) -> None:
+    """One of them is killed on the way, and the same command goes on from the checkpoint before."""
+    assert launch(tiny_model, tmp_path / "m", SETTINGS | {"micro_batch_size": 1}, stop=4).returncode
     done = launch(tiny_model, tmp_path / "m", SETTINGS | {"micro_batch_size": 1})
     assert done.returncode == 0, done.stderr[-3000:]
     reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[{")]
-    assert sorted(steps for _, steps in reports) == [[], [1, 2, 3, 4, 5, 6]], "one process reports progress"
+    assert sorted(steps for _, steps in reports) == [[], [4, 5, 6]], "one process reports progress"
     for fields, _ in reports:
         report = TrainingReport(**fields | {"held_out_losses": tuple(fields["held_out_losses"])})
         assert_same(tmp_path / "m", report, whole, tiny_model)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,15 +13,28 @@ from teaching import ITEMS
 
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.template import JudgeTemplate
+from gramr2.training import checkpoints
 from gramr2.training.examples import lessons_from
 from gramr2.training.sft import TrainingReport, fine_tune
 
 
-def train(start: Path, into: Path, settings: dict[str, object], count: int = 8) -> tuple[TrainingReport, list[int]]:
-    """The report, and the steps that were reported on the way. The last comparisons stop the training, if any do."""
+def train(
+    start: Path, into: Path, settings: dict[str, object], count: int = 8, stop: int = 0
+) -> tuple[TrainingReport, list[int]]:
+    """The report, and the steps that were reported on the way. The last comparisons stop the training, if any do.
+
+    Args:
+        stop: a step that kills the process which reports it.
+    """
     config = TrainingConfig.model_validate(settings)
     lessons = lessons_from(ITEMS, "both", 0, direct=True)
     steps: list[int] = []
+
+    def on_step(done: int, total: int, loss: float | None) -> None:
+        steps.append(done)
+        if done == stop:
+            os._exit(9)
+
     report = fine_tune(
         start,
         into,
@@ -29,12 +44,14 @@ def train(start: Path, into: Path, settings: dict[str, object], count: int = 8) 
         ModelConfig(name="x"),
         seed=3,
         held_out=lessons[1:4] if config.early_stop else (),
-        on_step=lambda done, total, loss: steps.append(done),
+        on_step=on_step,
     )
     return report, steps
 
 
 if __name__ == "__main__":
-    report, steps = train(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))
+    # A checkpoint after every step.
+    checkpoints.SECONDS, checkpoints.SHARE = 0.0, math.inf
+    report, steps = train(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), stop=int(sys.argv[4]))
     # One write a process, so that lines do not mix.
     sys.stdout.write(json.dumps([asdict(report), steps]) + "\n")

@@ -129,14 +129,12 @@ def refuse_nan(model: Any) -> None:
 
 @contextmanager
 def appearing(into: Path) -> Iterator[Path]:
-    """A scratch folder that takes the name ``into`` when the body has ended without an error.
+    """A scratch folder that takes the name ``into`` when the body has ended without an error; else it stays.
 
     Raises:
         RunError: the model cannot be written, as when the disk is full.
     """
     scratch = into.with_name(into.name + ".tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     try:
         yield scratch
     except SafetensorError as error:

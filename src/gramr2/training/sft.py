@@ -25,12 +25,14 @@ from gramr2.backends.base import VerdictReading
 from gramr2.backends.cache import can_grow
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
+from gramr2.backends.registry import fingerprint
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError, RunError
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16, within_memory
 from gramr2.training.batches import Collator, Row, Rows
+from gramr2.training.checkpoints import clear, latest, mark_of, prepare
 from gramr2.training.examples import AnswerTemplate, Lesson, encode
 from gramr2.training.lora import adapters
 from gramr2.training.objective import Objective
@@ -89,7 +91,8 @@ def fine_tune(
     ``patience`` epochs, and the weights of the best epoch are saved.
 
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
-    −log π(answer | prompt) alone. ``into`` appears only when finished.
+    −log π(answer | prompt) alone. ``into`` appears only when finished; the same training, when it was stopped, goes on
+    from its last checkpoint, in ``into``.tmp.
 
     Under ``torchrun`` its processes share every step; the first of them saves and reports progress, and all return the
     report.
@@ -155,11 +158,16 @@ def fine_tune(
     main = arguments.process_index == 0
     with arguments.main_process_first(local=False):
         if main:
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(parents=True)
-    with tracking_in(tracking, clear=main and "tensorboard" in config.report_to):
+            settings = config.model_dump(mode="json")
+            mark = mark_of(
+                fingerprint(start), (*rows, *held_rows), config=settings, seed=seed, bf16=bf16, device=device.type
+            )
+            prepare(scratch, mark)
+    checkpoint = latest(scratch)
+    with tracking_in(tracking, clear=main and checkpoint is None and "tensorboard" in config.report_to):
         trainer = JudgeTrainer(
             objective,
+            checkpoint=checkpoint,
             model=model,
             args=arguments,
             data_collator=collate,
@@ -174,23 +182,24 @@ def fine_tune(
         )
     silence(trainer)
     try:
-        outcome = trainer.train()
+        seconds = trainer.run()
         refuse_nan(trainer.model)
         if main:
             _save(trainer.model, tokenizer, scratch)
     except SafetensorError as error:
         # safetensors reports a full disk as an error of its own, with the system's words in it.
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
+    history = trainer.state.log_history
     report = TrainingReport(
         examples=len(rows),
-        steps=int(outcome.global_step),
+        steps=int(trainer.state.global_step),
         prompt_tokens=sum(len(each.prompt) for row in rows for each in row.sequences),
         completion_tokens=sum(tokens),
-        loss=float(outcome.training_loss),
-        seconds=float(outcome.metrics["train_runtime"]),
+        loss=fmean(entry["loss"] for entry in history if "loss" in entry),
+        seconds=round(seconds, 4),
         held_out=len(held_rows),
-        held_out_losses=tuple(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry),
-        parts=_last_parts(trainer.state.log_history),
+        held_out_losses=tuple(entry["eval_loss"] for entry in history if "eval_loss" in entry),
+        parts=_last_parts(history),
         precision="bfloat16" if bf16 else "float32",
         micro_batch_size=division.micro,
     )
@@ -220,14 +229,10 @@ def _padded(row: Row) -> int:
 
 
 def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
-    """The weights, adapters merged, and nothing else that the trainer has left in ``folder``."""
+    """The weights, adapters merged, and nothing else."""
     if hasattr(trained, "merge_and_unload"):
         trained = trained.merge_and_unload()
     trained.config.use_cache = True
     trained.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    for leftover in folder.glob("checkpoint-*"):
-        shutil.rmtree(leftover)
-    # A checkpoint brings a card of peft's along, which names the scratch folder.
-    for name in ("training_args.bin", "README.md"):
-        (folder / name).unlink(missing_ok=True)
+    clear(folder)

@@ -8,15 +8,14 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import Trainer
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from gramr2.errors import RunError
+from gramr2.training.checkpoints import ResumingTrainer
 from gramr2.training.objective import Objective, Parts
 
 
-class JudgeTrainer(Trainer):  # type: ignore[misc]
-    """Trains on ``gramr2.training.batches.Rows``; options are those of ``transformers.Trainer``.
+class JudgeTrainer(ResumingTrainer):
+    """Trains on ``gramr2.training.batches.Rows``; options are those of ``ResumingTrainer``.
 
     A step's loss is the mean over its comparisons, however it is divided into forward passes and among processes.
     """
@@ -27,13 +26,6 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]
         # Losses are divided by the comparisons of the step, so the trainer is not to divide by its passes.
         self.model_accepts_loss_kwargs = True
         self._sums: Parts = {}
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        """Neighbours in length, in an order that does not follow how a step is divided nor what dropout has drawn."""
-        options = self.args
-        whole = options.train_batch_size * options.gradient_accumulation_steps * options.world_size
-        generator = torch.Generator().manual_seed(options.data_seed)
-        return LengthGroupedSampler(whole, dataset=train_dataset or self.train_dataset, generator=generator)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device

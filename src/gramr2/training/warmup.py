@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import TrainingArguments, set_seed
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory, release_freed_memory
+from gramr2.backends.registry import fingerprint
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
+from gramr2.training.checkpoints import ResumingTrainer, clear, latest, mark_of, prepare
 from gramr2.training.lora import adapters
 from gramr2.training.parts import (
     StepCallback,
@@ -58,7 +60,8 @@ def warm_up(
 ) -> WarmupReport:
     """Train the model in ``start`` on the job's texts and save it, merged, with its tokenizer in ``into``.
 
-    ``into`` appears only when finished.
+    ``into`` appears only when finished; the same warm-up, when it was stopped, goes on from its last checkpoint, in
+    ``into``.tmp.
 
     Raises:
         DataError: no text fits.
@@ -88,10 +91,17 @@ def warm_up(
 
         model = get_peft_model(model, peft)
     with appearing(into) as scratch:
+        arguments = _arguments(config, scratch, len(rows), device, seed, parameters)
+        settings = config.model_dump(mode="json")
+        prepare(
+            scratch,
+            mark_of(fingerprint(start), rows, config=settings, seed=seed, bf16=arguments.bf16, device=device.type),
+        )
         with tracking_in(into.with_name("tracking")):
             trainer = _Trainer(
+                checkpoint=latest(scratch),
                 model=model,
-                args=_arguments(config, scratch, len(rows), device, seed, parameters),
+                args=arguments,
                 train_dataset=rows,
                 data_collator=_Padded(tokenizer.pad_token_id or 0),
                 callbacks=[
@@ -101,7 +111,7 @@ def warm_up(
             )
         silence(trainer)
         before = trainer.mean_loss(held)
-        outcome = trainer.train()
+        seconds = trainer.run()
         refuse_nan(trainer.model)
         after = trainer.mean_loss(held)
         trained: Any = trainer.model
@@ -110,13 +120,13 @@ def warm_up(
         trained.config.use_cache = True
         trained.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
-        (scratch / "training_args.bin").unlink(missing_ok=True)
+        clear(scratch)
     report = WarmupReport(
         examples=len(rows),
         left_out=len(encoded) - len(rows) + len(measured) - len(held),
         tokens=sum(len(row["input_ids"]) for row in rows),
-        steps=int(outcome.global_step),
-        seconds=round(float(outcome.metrics["train_runtime"]), 1),
+        steps=int(trainer.state.global_step),
+        seconds=round(seconds, 1),
         held_out=len(held),
         before=before,
         after=after,
@@ -146,7 +156,7 @@ class _Padded:
         }
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
+class _Trainer(ResumingTrainer):
     """A trainer that computes only the logits at the right of which a token carries loss."""
 
     def __init__(self, **options: Any) -> None:
@@ -213,6 +223,8 @@ def _arguments(
         train_sampling_strategy="group_by_length",
         logging_steps=1,
         save_strategy="no",
+        save_total_limit=1,
+        restore_callback_states_from_checkpoint=True,
         report_to=config.report_to or "none",
         run_name="warm-up",
         project="gramr2",

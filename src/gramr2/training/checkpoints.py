@@ -1,0 +1,174 @@
+"""Checkpoints within a training: one that was stopped goes on where the last of them was written.
+
+They are those of the trainer of transformers (weights, moments, schedule, random state). What is here decides when one
+is worth its time, whose it is, and that a training that goes on sees the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from accelerate.utils import broadcast_object_list
+from safetensors import SafetensorError
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_callback import ExportableState
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+log = logging.getLogger("gramr2")
+
+SECONDS = 600.0
+"""between two checkpoints"""
+SHARE = 0.02
+"""of a training's time that its checkpoints may take: where the disk is slow they are rarer"""
+BYTES = 12
+"""of a trained parameter: its weight and two moments, in fp32"""
+SPARE = 2
+"""times what a checkpoint takes that the disk must have free: the finished model is written beside it"""
+MARK = "training.json"
+STATE = "trainer_state.json"
+
+
+def mark_of(start: str, shown: Iterable[object], **settings: object) -> str:
+    """A digest of a training: one with another digest does not go on from its checkpoints.
+
+    Args:
+        start: digest of the weights that it starts from.
+        shown: what it learns from, in order.
+        settings: whatever else changes the result.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    versions = [torch.__version__, transformers.__version__]
+    digest.update(json.dumps([start, versions, settings], sort_keys=True, default=str).encode())
+    for each in shown:
+        digest.update(repr(each).encode())
+    return digest.hexdigest()
+
+
+def prepare(scratch: Path, mark: str) -> None:
+    """Keep a scratch folder with checkpoints of this training; empty it of everything else."""
+    file = scratch / MARK
+    if not file.is_file() or file.read_text(encoding="utf-8") != mark:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        file.write_text(mark, encoding="utf-8")
+
+
+def latest(scratch: Path) -> Path | None:
+    """The last complete checkpoint in a scratch folder; None without one."""
+    found = sorted(scratch.glob("checkpoint-*"), key=lambda folder: -int(folder.name.rpartition("-")[2]))
+    return next((folder for folder in found if _steps_in(folder)), None)
+
+
+def clear(scratch: Path) -> None:
+    """Take away what the trainer has left beside the model."""
+    for folder in scratch.glob("checkpoint-*"):
+        shutil.rmtree(folder)
+    # A checkpoint brings a card of peft's along, which names the scratch folder.
+    for name in (MARK, "training_args.bin", "README.md"):
+        (scratch / name).unlink(missing_ok=True)
+
+
+class Checkpoints(TrainerCallback, ExportableState):  # type: ignore[misc]
+    """Asks for a checkpoint every ``SECONDS`` or more, and keeps the time that a training has taken in all."""
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self._cost = 0.0
+        self._begun = self._saved = self._stepped = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the training, that before its last checkpoint included."""
+        return self.before + time.monotonic() - self._begun
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this."""
+        return {"args": {}, "attributes": {"before": self.seconds}}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self._begun = self._saved = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Ask, all processes at the same step; never after the last one."""
+        self._stepped = time.monotonic()
+        due = self._stepped - self._saved >= max(SECONDS, self._cost / SHARE) and state.global_step < state.max_steps
+        if due and args.process_index == 0 and not _fits(Path(args.output_dir), model):
+            due, self._saved = False, self._stepped
+        if args.world_size > 1:
+            due = broadcast_object_list([due])[0]
+        if due:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure what it took."""
+        self._saved = time.monotonic()
+        self._cost = self._saved - self._stepped
+
+
+class ResumingTrainer(Trainer):  # type: ignore[misc]
+    """A trainer that goes on from a checkpoint to the same weights; options are those of ``transformers.Trainer``."""
+
+    def __init__(self, *, checkpoint: Path | None = None, callbacks: Iterable[Any] = (), **options: Any) -> None:
+        super().__init__(callbacks=[*callbacks, Checkpoints()], **options)
+        self._checkpoint = checkpoint
+
+    def run(self) -> float:
+        """Train, or go on; the seconds that it took in all. The trainer's own count begins anew with every start."""
+        if self._checkpoint is not None:
+            log.info("training: goes on after step %d, from a checkpoint", _steps_in(self._checkpoint))
+        self.train(resume_from_checkpoint=self._checkpoint and str(self._checkpoint))
+        return next(float(each.seconds) for each in self.callback_handler.callbacks if isinstance(each, Checkpoints))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        """Neighbours in length, in an order that does not follow how a step is divided nor what dropout has drawn."""
+        options = self.args
+        whole = options.train_batch_size * options.gradient_accumulation_steps * options.world_size
+        generator = torch.Generator().manual_seed(options.data_seed)
+        sampler = LengthGroupedSampler(whole, dataset=train_dataset or self.train_dataset, generator=generator)
+        if self._checkpoint is not None:
+            # The trainer skips the batches of its own epoch and leaves the generator where a first epoch begins.
+            for _ in range(_steps_in(self._checkpoint) // math.ceil(len(sampler) / whole)):
+                iter(sampler)
+        return sampler
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """A checkpoint that cannot be written costs a warning, unless early stopping needs it."""
+        if self.args.save_strategy != "no" or self.args.world_size > 1:
+            super()._save_checkpoint(model, trial)
+            return
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, SafetensorError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            shutil.rmtree(folder, ignore_errors=True)
+            log.warning("training goes on without a checkpoint, which cannot be written: %s", error)
+
+
+def _steps_in(folder: Path) -> int:
+    """Steps before a checkpoint, 0 where it is not complete: its state is written last."""
+    try:
+        return int(json.loads((folder / STATE).read_text(encoding="utf-8"))["global_step"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _fits(folder: Path, model: Any) -> bool:
+    needed = SPARE * BYTES * sum(int(each.numel()) for each in model.parameters() if each.requires_grad)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        log.warning(
+            "training goes on without a checkpoint: %s has %.1f GB free, and %.1f are wanted",
+            *(folder, free / 1e9, needed / 1e9),
+        )
+    return free >= needed
