@@ -93,7 +93,7 @@ class ScriptedEngine:
     def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
         self.warmed.append((start, job))
         scratch = into.with_name("model.tmp")
-        scratch.mkdir(parents=True)
+        scratch.mkdir(parents=True, exist_ok=True)
         (scratch / "config.json").write_text(json.dumps([start.name, [text.answer for text in job.texts]]))
         progress(1, 1)
         scratch.rename(into)

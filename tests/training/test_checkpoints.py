@@ -31,7 +31,7 @@ LORA = {"method": "lora", "learning_rate": 1e-2, "lora": {"dropout": 0.2}}
 STOPPING = {"epochs": 6, "early_stop": {"patience": 1}}
 
 
-class Killed(Exception):
+class Stopped(Exception):  # noqa: N818
     """In place of a signal, after a step."""
 
 
@@ -39,7 +39,7 @@ def stop_after(step: int, seen: list[int]) -> Callable[[int, int, float | None],
     def on_step(done: int, total: int, loss: float | None) -> None:
         seen.append(done)
         if done == step:
-            raise Killed
+            raise Stopped
 
     return on_step
 
@@ -73,14 +73,16 @@ def assert_same_files(one: Path, other: Path) -> None:
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("stop", [2, 5, 7], ids=["first pass", "second pass", "a pass ended one step before"])
 @pytest.mark.parametrize(
-    "settings", [{"micro_batch_size": 2}, LORA, STOPPING], ids=["two passes a step", "adapters with dropout", "early stop"]
+    "settings",
+    [{"micro_batch_size": 2}, LORA, STOPPING],
+    ids=["two passes a step", "adapters with dropout", "early stop"],
 )
 def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopped(
     tmp_path: Path, tiny_model: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], stop: int
 ) -> None:
     """Nine comparisons are three steps a pass, the last of one comparison."""
     whole, all_steps = train(tiny_model, tmp_path / "whole", **settings)
-    with pytest.raises(Killed):
+    with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", stop, **settings)
     assert not (tmp_path / "m").exists()
     with caplog.at_level(logging.INFO, "gramr2"):
@@ -89,7 +91,11 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopp
     assert f"goes on after step {stop - 1}, from a checkpoint" in caplog.text
     assert steps == all_steps[stop - 1 :]
     assert_same_files(tmp_path / "m", tmp_path / "whole")
-    assert (report.steps, report.loss, report.parts) == (whole.steps, pytest.approx(whole.loss), pytest.approx(whole.parts))
+    assert (report.steps, report.loss, report.parts) == (
+        whole.steps,
+        pytest.approx(whole.loss),
+        pytest.approx(whole.parts),
+    )
     assert report.held_out_losses == whole.held_out_losses
     assert not (tmp_path / "m.tmp").exists()
 
@@ -97,7 +103,7 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopp
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
 def test_seconds_are_those_of_both_parts(tmp_path: Path, tiny_model: Path) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", 3)
     kept = latest(tmp_path / "m.tmp")
     assert kept is not None
@@ -111,7 +117,7 @@ def test_seconds_are_those_of_both_parts(tmp_path: Path, tiny_model: Path) -> No
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("change", [{"learning_rate": 2e-3}, {"epochs": 4}])
 def test_another_training_begins_anew(tmp_path: Path, tiny_model: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", 3)
     steps = train(tiny_model, tmp_path / "m", **change)[1]
     assert steps[0] == 1
@@ -120,7 +126,7 @@ def test_another_training_begins_anew(tmp_path: Path, tiny_model: Path, change: 
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path: Path, tiny_model: Path) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", 4)
     (kept,) = (tmp_path / "m.tmp").glob("checkpoint-*")
     cut = shutil.copytree(kept, kept.with_name("checkpoint-9"))
@@ -157,7 +163,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
 
 @pytest.mark.slow
 def test_a_short_training_writes_none(tmp_path: Path, tiny_model: Path) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", 5)
     assert not list((tmp_path / "m.tmp").glob("checkpoint-*"))
 
@@ -176,7 +182,7 @@ def test_a_warm_up_goes_on_too(tmp_path: Path, tiny_model: Path, stop: int) -> N
         return warm_up(tiny_model, into, job, MODEL, seed=1, on_step=stop_after(at, steps)), steps
 
     whole, all_steps = run(tmp_path / "whole")
-    with pytest.raises(Killed):
+    with pytest.raises(Stopped):
         run(tmp_path / "m", stop)
     report, steps = run(tmp_path / "m")
     assert steps == all_steps[stop - 1 :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,9 +55,10 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
 
 def _train(context: RunContext, folder: Path) -> None:
     job = warmup_job(context)
-    # The folder takes its name when model and report are both in it. One that was stopped may have a checkpoint.
+    # The folder takes its name when model and report are both in it. A training that was stopped has its checkpoint here.
     scratch = folder.with_name("warmup.tmp")
     scratch.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch / "model", ignore_errors=True)
     model = context.config.model
     with context.observer.task(f"warm up on {len(job.texts)} texts of the pool") as progress:
         report = context.engine.warm_up(context.engine.backbone(model), scratch / "model", job, model, progress)
