@@ -57,7 +57,7 @@ def main() -> None:
         print(json.dumps({"model": name} | told(measured, fitted.compare(comparisons))), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         started, template = time.monotonic(), JudgeTemplate(JudgeMode.LABEL)
-        lessons = lessons_from(drawn, config.orders, given.draw, direct=config.verdict.weight > 0)
+        lessons = lessons_from(drawn, config.orders, given.draw, direct=config.verdict.weight > 0, reasoned=False)
         losses: list[float] = []
         report = fine_tune(
             resolve(given.model),
