@@ -14,12 +14,7 @@ import torch
 from datasets import load_dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from gramr2.backends.registry import resolve
-from gramr2.backends.transformers import TransformersBackend
-from gramr2.judging.judge import Judge, Sampling
-from gramr2.judging.saved import load_template
-from gramr2.rewards.adapters.trl import TRLReward
-from gramr2.rewards.groups import WinRateReward
+import gramr2
 
 
 def main() -> None:
@@ -31,14 +26,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--max-new-tokens", type=int, default=256)
     options = parser.parse_args()
-    folder = resolve(options.judge)
-    sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=options.max_new_tokens)
-    judge = Judge(TransformersBackend(folder), load_template(folder), sampling)
+    judge = gramr2.load_judge(options.judge, max_new_tokens=options.max_new_tokens)
     prompts = load_dataset("json", data_files=options.prompts, split="train").select_columns("prompt")
     trainer = GRPOTrainer(
         model=options.policy,
         # With the group's size the adapter refuses batches in which a process sees only a part of a group.
-        reward_funcs=TRLReward(WinRateReward(judge), num_generations=options.generations),
+        reward_funcs=gramr2.TRLReward(gramr2.WinRateReward(judge), num_generations=options.generations),
         args=GRPOConfig(
             output_dir=options.out,
             max_steps=options.steps,

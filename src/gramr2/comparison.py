@@ -5,11 +5,13 @@ No torch in here, nothing mutable, and the one operation that matters: ``swap()`
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from gramr2.errors import DataError
 
@@ -46,6 +48,10 @@ class Message:
     content: str
 
 
+Prompt = str | Sequence[Message | Mapping[str, object]]
+"""a text, or chat messages; mappings are those of the chat APIs, ``{"role": "user", "content": "…"}``"""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A prompt and two responses to it.
@@ -60,6 +66,22 @@ class Comparison:
     category: str | None = None
     source: str | None = None
     group: str | None = None
+
+    @classmethod
+    def of(cls, prompt: Prompt, a: str, b: str, *, id: str | None = None) -> Comparison:
+        """A comparison of two responses.
+
+        Args:
+            prompt: text, or chat messages.
+            a: the first response.
+            b: the second.
+            id: default: a digest of the texts, so that the same comparison has the same votes.
+
+        Raises:
+            DataError: a message is not one of a system, a user or an assistant with a text.
+        """
+        turns = as_messages(prompt)
+        return cls(_digest(turns, a, b) if id is None else id, turns, (a, b))
 
     def swap(self) -> Comparison:
         """The same comparison with its responses exchanged; ``c.swap().swap() == c``."""
@@ -111,6 +133,12 @@ class ResponseSet:
     prompt: tuple[Message, ...]
     responses: tuple[str, ...]
 
+    @classmethod
+    def of(cls, prompt: Prompt, responses: Sequence[str]) -> ResponseSet:
+        """A set whose id is a digest of the texts. Raises as ``Comparison.of`` does, too."""
+        turns = as_messages(prompt)
+        return cls(_digest(turns, *responses), turns, tuple(responses))
+
     def __post_init__(self) -> None:
         if not 2 <= len(self.responses) <= MOST_RESPONSES:
             raise DataError(f"{self.id}: a ranking takes 2 to {MOST_RESPONSES} responses, not {len(self.responses)}")
@@ -124,6 +152,12 @@ class SingleResponse:
     prompt: tuple[Message, ...]
     response: str
     references: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, prompt: Prompt, response: str, references: Sequence[str] = ()) -> SingleResponse:
+        """A response whose id is a digest of prompt and response. Raises as ``Comparison.of`` does."""
+        turns = as_messages(prompt)
+        return cls(_digest(turns, response), turns, response, tuple(references))
 
 
 _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"
@@ -159,6 +193,28 @@ def has_bare_mentions(text: str) -> bool:
     return _BARE.search(_MENTION.sub("", _PAIR.sub("", text))) is not None
 
 
-def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
-    """A prompt as chat turns: a plain string is one user turn."""
-    return (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
+def as_messages(prompt: Prompt) -> tuple[Message, ...]:
+    """A prompt as chat turns: a plain string is one user turn.
+
+    Raises:
+        DataError: a message is not one of a system, a user or an assistant with a text.
+    """
+    if isinstance(prompt, str):
+        return (Message("user", prompt),)
+    return tuple(turn if isinstance(turn, Message) else _message(turn) for turn in prompt)
+
+
+def _message(turn: Mapping[str, object]) -> Message:
+    content = turn.get("content")
+    role = next((known for known in get_args(Role) if known == turn.get("role")), None)
+    strange = [key for key, value in turn.items() if key not in ("role", "content") and value]
+    if role is None or not isinstance(content, str) or strange:
+        raise DataError(
+            f"a prompt's message must have a role (system, user or assistant) and content, a text, and nothing else: {turn!r}"
+        )
+    return Message(role, content)
+
+
+def _digest(turns: Sequence[Message], *texts: str) -> str:
+    content = json.dumps([[[turn.role, turn.content] for turn in turns], *texts])
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()

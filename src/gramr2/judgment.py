@@ -145,7 +145,8 @@ class Decision:
     ``label``, ``probabilities`` and ``confidence`` (the label's averaged probability) are None when the judge abstains.
     ``agreement`` is the share of valid votes that state the label; ``order_flip`` whether the two orders, each decided on
     its own, name different labels; ``coverage`` the share of votes that were verdicts at all. ``readings`` is what
-    each reading says by itself, both orders combined.
+    each reading says by itself, both orders combined. ``told`` is the rationale of a decision that came without its votes, as a
+    server's does, and the order that it speaks of.
     """
 
     id: str
@@ -157,15 +158,24 @@ class Decision:
     order_flip: bool | None
     coverage: float
     readings: Mapping[Reading, LabelProbabilities] = field(default_factory=dict)
+    told: tuple[str, Order] | None = None
 
     @property
     def rationale(self) -> str | None:
         """The rationale of the vote that backs the label with the highest probability, order AB preferred on a draw.
 
-        It is as written: with ``best.order`` BA it speaks of the swapped comparison.
+        It is as written: where ``rationale_order`` is BA, it speaks of the swapped comparison.
         """
-        best = self.best
-        return None if best is None else best.rationale
+        if self.told is not None:
+            return self.told[0]
+        return None if self.best is None else self.best.rationale
+
+    @property
+    def rationale_order(self) -> Order | None:
+        """The order in which the comparison was shown to the vote that wrote ``rationale``; None without a vote."""
+        if self.told is not None:
+            return self.told[1]
+        return None if self.best is None else self.best.order
 
     @property
     def best(self) -> Judgment | None:

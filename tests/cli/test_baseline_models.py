@@ -78,11 +78,17 @@ def test_flags_of_a_judge_are_refused_by_name(
     assert cli(command, "-m", "longer", *where)[0] == 0
 
 
-def test_other_commands_say_that_they_want_a_judge(cli, tmp_path: Path) -> None:
+def test_it_ranks_and_scores_and_nothing_that_takes_words(cli, tmp_path: Path) -> None:
     file = tmp_path / "sets.jsonl"
     file.write_text(json.dumps({"id": "1", "prompt": "p", "responses": ["a", "b", "c"]}) + "\n")
-    code, _, err = cli("rank", "-m", "longer", "-d", str(file), "-o", str(tmp_path / "o"))
-    assert code == 2
-    assert "longer is a baseline, which gramr2 judge and gramr2 eval take" in err
+    out = tmp_path / "o"
+    assert cli("rank", "-m", "longer", "-d", str(file), "-o", str(out))[0] == 0
+    assert json.loads(out.read_text())["id"] == "1"
+    file.write_text(json.dumps({"id": "1", "prompt": "p", "response": "aa", "reference": "b"}) + "\n")
+    assert cli("score", "-m", "longer", "-d", str(file), "-o", str(out))[0] == 0
+    assert json.loads(out.read_text())["score"] == 1.0
+    for words in (("score", "-d", str(file), "-o", str(out), "--by", "rationale"), ("serve", "--port", "0")):
+        code, _, err = cli(*words, "-m", "longer")
+        assert (code, "longer is a baseline, which gramr2 judge, rank, eval and score" in err) == (2, True)
     code, _, err = cli("eval", "-m", "frozen-features", "-b", "starter:gold")
     assert (code, "give --model frozen-features:RUN" in err) == (2, True)

@@ -15,7 +15,8 @@ import pytest
 from test_cli import call
 
 from conftest import make
-from gramr2.serving.client import Client, ServerError
+from gramr2 import load_judge
+from gramr2.client import Client, ServerError
 
 
 @pytest.fixture
@@ -70,6 +71,10 @@ def test_a_server_from_start_to_end() -> None:
                     assert time.monotonic() < until
                     time.sleep(0.05)
                 assert client.judge([make("1")]).decisions[0].label == "B"
+            judge = load_judge(f"http://127.0.0.1:{port}", token="secret")
+            assert (judge.id, judge.compare("p", "a", "bb").label) == ("scripted:longer", "B")
+            assert judge.score("p", "a", references=["bb"]).score == 0.0
+            assert judge.score("p", "a").score is None, "it writes no grade"
             with Client(f"http://127.0.0.1:{port}", retries=0) as stranger, pytest.raises(ServerError, match="401"):
                 stranger.judge([make("1")])
         finally:

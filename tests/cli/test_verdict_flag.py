@@ -23,6 +23,7 @@ from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, FinishReason, Outcome, ReadingWeights
+from gramr2.loading import JudgeOptions
 
 
 @pytest.fixture
@@ -31,9 +32,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 
 def opened(model: str, verdict: str | None = None, mode: str | None = None) -> Judge:
-    return open_judge(
-        model, votes=2, orders="both", temperature=None, max_new_tokens=8, close=False, mode=mode, verdict=verdict
-    )
+    return open_judge(model, JudgeOptions(votes=2, max_new_tokens=8, mode=mode, verdict=verdict))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,7 @@ def test_a_judge_of_labels_has_no_rationale_to_read(cli, verdict: str, there: Pa
     words = ("judge", "-m", "scripted:longer", *COMMANDS["judge"], "--mode", "label", "--limit", "2", "--verdict")
     code, _, err = cli(*words, verdict)
     assert code == 2
-    assert f"--verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out" in err
+    assert f"verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out" in err
     assert cli(*words, "direct")[0] == 0
 
 

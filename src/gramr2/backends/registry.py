@@ -88,6 +88,25 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
     )
 
 
+def adapted(model: str) -> tuple[str, Path | None]:
+    """What to load, and the LoRA adapter on it: for a folder that peft has saved its base model and itself, else the name.
+
+    Raises:
+        ModelError: the adapter does not say what it is for.
+    """
+    folder = Path(model).expanduser()
+    file = folder / "adapter_config.json"
+    if not file.is_file() or (folder / "config.json").is_file():
+        return model, None
+    try:
+        base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{file} is not what peft writes: save the adapter again with save_pretrained") from error
+    if not base:
+        raise ModelError(f"{file} names no base_model_name_or_path: write into it which model the adapter is for")
+    return str(base), folder
+
+
 def pull(name: str) -> Path:
     """A named model's folder in the cache; downloaded, verified and converted the first time.
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
-from gramr2.cli.judge import Close, Mode, Model, Orders, Temperature, Tokens, Verdict, Votes
-from gramr2.cli.opening import given, open_baseline, open_judge
+from gramr2.cli.opening import Model, asks, open_model
 from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError
-from gramr2.judging.judge import Judge
+from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision
+from gramr2.loading import JudgeOptions
 from gramr2.reporting.text import PROBES, percent
 
 if TYPE_CHECKING:
@@ -26,18 +26,13 @@ if TYPE_CHECKING:
 VERSION = "1"
 
 
+@asks
 def evaluate(
     model: Model,
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Labelled comparisons: a file, or starter:gold.")],
-    votes: Votes = 1,
-    orders: Orders = "both",
+    how: JudgeOptions,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="N comparisons, drawn by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
-    temperature: Temperature = None,
-    max_new_tokens: Tokens = 256,
-    close: Close = False,
-    mode: Mode = None,
-    verdict: Verdict = None,
     probes: Annotated[
         bool, typer.Option("--probe", help="Also ask how far the verdict follows the rationale when that is changed.")
     ] = False,
@@ -54,28 +49,19 @@ def evaluate(
     items, _ = load_labeled(benchmark)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
-    how: dict[str, Any] = {
-        "votes": votes,
-        "orders": orders,
-        "temperature": temperature,
-        "max_new_tokens": max_new_tokens,
-        "close": close,
-        "mode": mode,
-        "verdict": verdict,
-    }
-    baseline = open_baseline(model, given(**how) | {"--probe": probes})
+    opened = open_model(model, how, ["--probe"] if probes else [])
     comparisons = [item.comparison for item in items]
     found = None
-    if baseline is not None:
-        name, decisions = baseline.id, baseline.compare(comparisons, seed)
-    else:
-        judge = open_judge(model, **how)
-        too_long = overlong(judge.backend, judge.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
-        refuse(too_long, len(comparisons), benchmark)
-        with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
-            decisions = judge.judge(comparisons, seed=seed, progress=progress)
-        name = judge.id
-        found = _probed(judge, items, decisions, quiet or as_json) if probes else None
+    if isinstance(opened, Judge):
+        pairs = [(c, "") for c in comparisons]
+        refuse(
+            overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens), len(comparisons), benchmark
+        )
+    with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
+        decisions = compare_with(opened, comparisons, seed=seed, progress=progress)
+    if isinstance(opened, Judge) and probes:
+        found = _probed(opened, items, decisions, quiet or as_json)
+    name = opened.id
     result = measure(items, decisions, seed)
     checked = _checked(items, decisions) if probes else None
     if as_json:

@@ -6,43 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import given, open_baseline, open_judge, require
+from gramr2.cli.opening import Model, asks, open_model, require
+from gramr2.judging.judge import Judge
 from gramr2.judgment import Decision, Outcome
+from gramr2.loading import JudgeOptions
 from gramr2.reporting.text import percent
-
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "-m",
-        help="Run or model folder, hub id, .gguf, named or scripted model; longer, or a baseline NAME:RUN.",
-    ),
-]
-Votes = Annotated[
-    int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
-]
-Orders = Annotated[str, typer.Option("--orders", help="both, or first (the stored order only).")]
-Temperature = Annotated[float | None, typer.Option("--temperature", min=0, help="Default: 0 for one vote, else 0.75.")]
-Tokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Budget of a rationale.")]
-Close = Annotated[
-    bool,
-    typer.Option(
-        "--close/--no-close", help="Read the verdict of a rationale that used its budget up, or count it truncated."
-    ),
-]
-Mode = Annotated[str | None, typer.Option("--mode", help="reason or label; default: what the model was trained for.")]
-Verdict = Annotated[
-    str | None,
-    typer.Option(
-        "--verdict",
-        help="direct (at the prompt's end), reasoned, or both; default: as the judge was trained, both for other models.",
-    ),
-]
 
 
 def failures(decisions: Sequence[Decision]) -> str:
@@ -60,19 +33,14 @@ def failures(decisions: Sequence[Decision]) -> str:
     return f"{told}; {remedies[counts.most_common(1)[0][0]]}" if counts else "an order gave no verdict"
 
 
+@asks
 def judge(
     model: Model,
     data: Annotated[str, typer.Option("--data", "-d", help="Comparisons: a file, a folder or a hub data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
-    votes: Votes = 1,
-    orders: Orders = "both",
+    how: JudgeOptions,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Judge the first N only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
-    temperature: Temperature = None,
-    max_new_tokens: Tokens = 256,
-    close: Close = False,
-    mode: Mode = None,
-    verdict: Verdict = None,
     on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
     on_overlong: Annotated[str, typer.Option("--on-overlong", help="refuse or drop.")] = "refuse",
     quiet: Quiet = False,
@@ -87,28 +55,19 @@ def judge(
     from gramr2.judging.records import decision_row, write_jsonl
 
     comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    how: dict[str, Any] = {
-        "votes": votes,
-        "orders": orders,
-        "temperature": temperature,
-        "max_new_tokens": max_new_tokens,
-        "close": close,
-        "mode": mode,
-        "verdict": verdict,
-    }
-    baseline = open_baseline(model, given(**how) | {"--on-overlong": on_overlong != "refuse"})
+    opened = open_model(model, how, ["--on-overlong"] if on_overlong != "refuse" else [])
     names: set[str] = set()
-    if baseline is not None:
-        decisions = baseline.compare(comparisons, seed)
+    if not isinstance(opened, Judge):
+        decisions = opened.compare(comparisons, seed)
     else:
-        judge_ = open_judge(model, **how)
-        too_long = overlong(judge_.backend, judge_.template, [(c, "") for c in comparisons], new_tokens=max_new_tokens)
+        pairs = [(c, "") for c in comparisons]
+        too_long = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
         if on_overlong == "refuse":
             refuse(too_long, len(comparisons), data)
         names = {each.id for each in too_long}
         kept = [c for c in comparisons if c.id not in names]
         with Bars(quiet or as_json).task(f"judge {len(kept)} comparisons") as progress:
-            decisions = judge_.judge(kept, seed=seed, progress=progress)
+            decisions = opened.judge(kept, seed=seed, progress=progress)
     write_jsonl(out, map(decision_row, decisions))
     decided = [d for d in decisions if d.label is not None]
     flips = [d.order_flip for d in decided if d.order_flip is not None]

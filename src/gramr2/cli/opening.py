@@ -1,136 +1,131 @@
-"""A judge, or a baseline, from what the user typed after ``--model``."""
+"""The flags by which every command asks a judge, and what the commands make of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
 
-from gramr2.baselines import BASELINES, Baseline
+import typer
+
 from gramr2.errors import ConfigError
-from gramr2.judging.judge import Judge, Orders, Sampling
-from gramr2.judging.saved import PROMPT_FILE, load_template
-from gramr2.judging.scripted import scripted
-from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judgment import BOTH, DIRECT, REASONED
+from gramr2.judging.judge import Judge, Orders
+from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.template import JudgeMode
+from gramr2.loading import READINGS, JudgeOptions, generative_judge, is_baseline, is_server, preference_model
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Run or model folder, LoRA adapter, hub id, .gguf, named or scripted model, openai:NAME@URL, a server's address; "
+        "longer, or a baseline NAME:RUN.",
+    ),
+]
+Writer = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Run or model folder, LoRA adapter, hub id, .gguf, named or scripted model, openai:NAME@URL.",
+    ),
+]
+Tokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Budget of a rationale.")]
+Close = Annotated[
+    bool,
+    typer.Option(
+        "--close/--no-close", help="Read the verdict of a rationale that used its budget up, or count it truncated."
+    ),
+]
+FLAGS: dict[str, Any] = {
+    "votes": Annotated[
+        int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
+    ],
+    "orders": Annotated[str, typer.Option("--orders", help="both, or first (the stored order only).")],
+    "temperature": Annotated[
+        float | None, typer.Option("--temperature", min=0, help="Default: 0 for one vote, else 0.75.")
+    ],
+    "max_new_tokens": Tokens,
+    "close": Close,
+    "mode": Annotated[
+        str | None, typer.Option("--mode", help="reason or label; default: what the model was trained for.")
+    ],
+    "verdict": Annotated[
+        str | None,
+        typer.Option(
+            "--verdict",
+            help="direct (at the prompt's end), reasoned, or both; default: as the judge was trained, both for other models.",
+        ),
+    ],
+    "dtype": Annotated[
+        str, typer.Option("--dtype", help="auto (fp32 on a CPU, bf16 on a GPU), float32, bfloat16 or float16.")
+    ],
+    "device": Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")],
+    "trust_remote_code": Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+    ],
+}
 
 
-def open_judge(
-    model: str,
-    *,
-    votes: int,
-    orders: str,
-    temperature: float | None,
-    max_new_tokens: int,
-    close: bool,
-    mode: str | None,
-    verdict: str | None = None,
-) -> Judge:
-    """A scripted judge, a remote one, or a transformers model, from the flags that the commands share.
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of ``JudgeOptions`` in place of its parameter ``how``, which receives them as one object."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for name, each in signature.parameters.items() if name != "how"]
+    defaults = JudgeOptions()
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, name), annotation=kind)
+        for name, kind in FLAGS.items()
+    ]
 
-    A judge that gramr2 trained brings the prompt it was trained with (mode and principles); other models get the default
-    one. ``mode`` overrides, and ``verdict`` says where verdicts are read: a trained judge brings that along too, and
-    of an untrained model both readings count, so that it decides even where it does not come to the end of a
-    rationale. Without a temperature one vote is greedy and several are sampled at 0.75.
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        values = {name: given.pop(name) for name in FLAGS}
+        require(values["orders"], tuple(Orders), "--orders")
+        for name, allowed in (("mode", tuple(JudgeMode)), ("verdict", tuple(READINGS))):
+            if values[name] is not None:
+                require(values[name], allowed, f"--{name}")
+        command(**given, how=JudgeOptions(**values))
+
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + flags
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
+    return run
+
+
+def open_judge(model: str, how: JudgeOptions) -> Judge:
+    """A judge that writes, for commands that need its prompt, its tokens or its text.
 
     Raises:
-        ConfigError: a flag has a value that is not known.
+        ConfigError: the model is one that only decides.
         ModelError: there is no such model.
     """
-    require(orders, tuple(Orders), "--orders")
-    if mode is not None:
-        require(mode, tuple(JudgeMode), "--mode")
-    sampling = Sampling(
-        votes=votes,
-        orders=Orders(orders),
-        temperature=temperature if temperature is not None else (0.0 if votes == 1 else 0.75),
-        max_new_tokens=max_new_tokens,
-        close_on_budget=close,
-    )
-    if verdict is not None:
-        require(verdict, ("direct", "reasoned", "both"), "--verdict")
-    if _names_baseline(model):
+    if is_baseline(model):
         raise ConfigError(
-            f"{model} is a baseline, which gramr2 judge and gramr2 eval take: give a model that judges here"
+            f"{model} is a baseline, which gramr2 judge, rank, eval and score --by reference take: give a model that judges here"
         )
-    if model.startswith("scripted:"):
-        return Judge(scripted(model.removeprefix("scripted:")), _read(load_template(None, mode), verdict), sampling)
-    if model.startswith("openai:"):
-        from gramr2.backends.openai import OpenAIBackend
-
-        return Judge(OpenAIBackend(model.removeprefix("openai:")), _read(load_template(None, mode), verdict), sampling)
-    from gramr2.backends.registry import resolve
-    from gramr2.backends.transformers import TransformersBackend
-
-    folder = resolve(model)
-    template = load_template(folder, mode)
-    if verdict is None and template.mode is JudgeMode.REASON and not (folder / PROMPT_FILE).is_file():
-        verdict = "both"
-    return Judge(TransformersBackend(model), _read(template, verdict), sampling)
+    return generative_judge(model, how)
 
 
-def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
-    """The template with another reading, where one is asked for; a judge that was trained to be read both ways keeps
-    its weights.
-
-    Raises:
-        ConfigError: a rationale is to be read of a judge that writes none.
-    """
-    if template.mode is JudgeMode.LABEL and verdict in ("reasoned", "both"):
-        raise ConfigError(
-            f"--verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out"
-        )
-    weights = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}.get(verdict or "")
-    fits = weights is None or weights.asked == template.readings.asked
-    if fits or weights is None:
-        return template
-    return replace(template, readings=replace(weights, ties=template.readings.ties))
-
-
-def open_baseline(model: str, given: Mapping[str, bool]) -> Baseline | None:
-    """The baseline that ``--model`` names, ``longer`` or NAME:RUN; None if it names none.
+def open_model(model: str, how: JudgeOptions, also: Collection[str] = ()) -> PreferenceModel:
+    """Whatever prefers, by its name.
 
     Args:
-        given: flags that a baseline has no use for, and whether the user gave them another value than the default.
+        model: what the user typed.
+        how: the flags.
+        also: other flags that only a judge of this process has a use for, where the user gave them.
 
     Raises:
-        ConfigError: one of those flags is given, or the name and the run do not go together.
-        RunError: there is no such run.
+        ConfigError: a flag is given that means nothing to this kind of model.
+        ModelError: there is no such model.
+        RunError: a baseline's run is not one.
     """
-    if not _names_baseline(model):
-        return None
-    vain = next((flag for flag, is_given in given.items() if is_given), None)
-    if vain:
-        raise ConfigError(f"{vain} means nothing to the baseline {model}: leave it out")
-    from gramr2.selftraining.baselines import from_run
-
-    name, _, run = model.partition(":")
-    return from_run(name, run)
-
-
-def given(
-    *,
-    votes: int,
-    orders: str,
-    temperature: float | None,
-    max_new_tokens: int,
-    close: bool,
-    mode: str | None,
-    verdict: str | None,
-) -> dict[str, bool]:
-    """Which of the flags that say how a judge judges have another value than the default."""
-    return {
-        "--votes": votes != 1,
-        "--orders": orders != "both",
-        "--temperature": temperature is not None,
-        "--max-new-tokens": max_new_tokens != 256,
-        "--close": close,
-        "--mode": mode is not None,
-        "--verdict": verdict is not None,
-    }
-
-
-def _names_baseline(model: str) -> bool:
-    return model.partition(":")[0] in BASELINES
+    kind = "baseline" if is_baseline(model) else "server" if is_server(model) else None
+    given = [*(f"--{name.replace('_', '-')}" for name in how.given), *also]
+    if kind and given:
+        raise ConfigError(f"{given[0]} means nothing to the {kind} {model}: leave it out")
+    return preference_model(model, how)
 
 
 def require(value: str, allowed: tuple[str, ...], flag: str) -> None:

@@ -9,17 +9,18 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
-from gramr2.cli.opening import open_judge, require
+from gramr2.cli.opening import Model, asks, open_model, require
+from gramr2.judging.judge import Judge
+from gramr2.loading import JudgeOptions
 from gramr2.reporting.text import duration, percent
 
 
+@asks
 def rank(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
-    ],
+    model: Model,
     data: Annotated[str, typer.Option("--data", "-d", help="Rows with prompt and responses (2 to 64).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
+    how: JudgeOptions,
     scheme: Annotated[
         str, typer.Option("--scheme", help="round-robin, knockout, champion, swiss or budget.")
     ] = "round-robin",
@@ -35,15 +36,8 @@ def rank(
             "--pairs", help="Also write best and worst as prompt, chosen, rejected: data for TRL's DPO trainer."
         ),
     ] = None,
-    votes: Votes = 1,
-    orders: Orders = "both",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rank the first N prompts only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of the lots.")] = 0,
-    temperature: Temperature = None,
-    max_new_tokens: Tokens = 256,
-    close: Close = False,
-    mode: Mode = None,
-    verdict: Verdict = None,
     on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -65,18 +59,10 @@ def rank(
     from gramr2.rewards.ranking import rank as ranked
 
     sets, report = load_sets(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    judge = open_judge(
-        model,
-        votes=votes,
-        orders=orders,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        close=close,
-        mode=mode,
-        verdict=verdict,
-    )
-    largest = [(longest(each), "") for each in sets]
-    refuse(overlong(judge.backend, judge.template, largest, new_tokens=max_new_tokens), len(sets), data)
+    judge = open_model(model, how)
+    if isinstance(judge, Judge):
+        largest = [(longest(each), "") for each in sets]
+        refuse(overlong(judge.backend, judge.template, largest, new_tokens=how.max_new_tokens), len(sets), data)
     wanted, known = comparisons_of(sets, chosen), Memory()
     bars = Bars(quiet or as_json)
     pace = seconds_per_comparison(judge, sets, seed, known)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
-from gramr2.cli.opening import open_judge, require
+from gramr2.cli.opening import Model, asks, open_judge, open_model, require
 from gramr2.errors import ConfigError
-from gramr2.judging.judge import Judge
+from gramr2.judging.judge import Judge, compare_with
+from gramr2.judging.preference import PreferenceModel
+from gramr2.loading import JudgeOptions
 from gramr2.reporting.text import percent
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 WAYS = ("rationale", "reference")
 
 
+@asks
 def score(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
-    ],
+    model: Model,
     data: Annotated[
         str, typer.Option("--data", "-d", help="Rows with prompt and response, or responses; perhaps a reference.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
+    how: JudgeOptions,
     by: Annotated[
         str,
         typer.Option("--by", help="reference: chance to beat a reference; rationale: a grade from 1 to 10, reasoned."),
@@ -52,15 +53,8 @@ def score(
             "--calibrate", min=0, help="Also compare N pairs, and write scores in log-odds of winning such pairs."
         ),
     ] = 0,
-    votes: Votes = 1,
-    orders: Orders = "both",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score the first N only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
-    temperature: Temperature = None,
-    max_new_tokens: Tokens = 256,
-    close: Close = False,
-    mode: Mode = None,
-    verdict: Verdict = None,
     on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -73,7 +67,7 @@ def score(
     from gramr2.judging.records import write_jsonl
     from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
 
-    if by == "rationale" and verdict and not calibrate:
+    if by == "rationale" and how.verdict and not calibrate:
         raise ConfigError("--by rationale grades each response by itself: --verdict is for comparisons, leave it out")
     if by == "rationale" and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
@@ -85,23 +79,14 @@ def score(
         banks = references_from(bank, items, references)
         skipped += of_bank.skipped
     from_file = len(banks)
-    judge = open_judge(
-        model,
-        votes=votes,
-        orders=orders,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        close=close,
-        mode=mode,
-        verdict=verdict,
-    )
+    judge = open_judge(model, how) if by == "rationale" else open_model(model, how)
     bars = Bars(quiet or as_json)
     bare = [item for item in items if not item.references and item.id not in banks]
     if policy is not None and bare:
         with bars.task(f"answer {len(bare)} prompts greedily"):
-            banks |= greedy_references(_backend(policy), bare, max_new_tokens=max_new_tokens)
+            banks |= greedy_references(_backend(policy), bare, max_new_tokens=how.max_new_tokens)
     with bars.task(f"score {len(items)} responses") as progress:
-        if by == "rationale":
+        if isinstance(judge, Judge) and by == "rationale":
             scored = grade(judge.backend, items, judge.sampling, seed=seed, progress=progress)
         else:
             scored = against_references(judge, items, banks, seed=seed, progress=progress)
@@ -130,14 +115,14 @@ def score(
 
 
 def _scale(
-    judge: Judge, items: Sequence[SingleResponse], scored: Sequence[Scored], count: int, seed: int, bars: Bars
+    judge: PreferenceModel, items: Sequence[SingleResponse], scored: Sequence[Scored], count: int, seed: int, bars: Bars
 ) -> PairCalibration | None:
     """The scores held against the judge's own verdicts on pairs of them."""
     from gramr2.rewards.calibration import calibrate, comparison_of, draw_pairs
 
     pairs = draw_pairs(items, count, seed)
     with bars.task(f"compare {len(pairs)} pairs") as progress:
-        decisions = judge.judge([comparison_of(pair) for pair in pairs], seed=seed, progress=progress)
+        decisions = compare_with(judge, [comparison_of(pair) for pair in pairs], seed=seed, progress=progress)
     return calibrate(pairs, decisions, {each.id: each.score for each in scored})
 
 

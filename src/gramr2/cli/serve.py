@@ -9,18 +9,18 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import say, set_up_logging, stderr
-from gramr2.cli.judge import Close, Mode, Orders, Temperature, Tokens, Verdict, Votes
-from gramr2.cli.opening import open_judge
+from gramr2.cli.opening import Writer, asks, open_judge
 from gramr2.errors import ConfigError, MissingDependencyError
 from gramr2.judging.judge import Judge
+from gramr2.loading import JudgeOptions
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 
 
+@asks
 def serve(
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Run or model folder, hub id, .gguf, named or scripted model.")
-    ],
+    model: Writer,
+    how: JudgeOptions,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     token: Annotated[
@@ -42,13 +42,6 @@ def serve(
             "--end-token", help="Text that ends OpenRLHF's completions, such as '<|im_end|>', taken off; repeatable."
         ),
     ] = None,
-    votes: Votes = 1,
-    orders: Orders = "both",
-    temperature: Temperature = None,
-    max_new_tokens: Tokens = 256,
-    close: Close = False,
-    mode: Mode = None,
-    verdict: Verdict = None,
 ) -> None:
     """Serve a judge: /v1/judge, /v1/rank, /v1/score, /get_reward; documentation at /docs, metrics at /metrics."""
     set_up_logging(quiet=False)
@@ -76,16 +69,7 @@ def serve(
         metrics.seconds.observe(seconds)
 
     def load() -> Judge:
-        judge = open_judge(
-            model,
-            votes=votes,
-            orders=orders,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            close=close,
-            mode=mode,
-            verdict=verdict,
-        )
+        judge = open_judge(model, how)
         say(f"ready: {judge.backend.id}", to=stderr)
         return judge
 

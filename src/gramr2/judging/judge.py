@@ -15,6 +15,7 @@ from gramr2.comparison import Comparison, Order
 from gramr2.data.split import derive_seed
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
+from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide, is_settled
 from gramr2.judgment import BOTH, REASONED, Decision, FinishReason, Judgment, LabelProbabilities, Outcome, Reading
@@ -239,6 +240,23 @@ class Judge:
         content = [job.comparison.prompt_text, *job.comparison.responses, job.comparison.id]
         parts = [self.backend.id, self.template.hash, content, job.order, sample, seed, sampling]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def compare_with(
+    model: PreferenceModel,
+    comparisons: Sequence[Comparison],
+    *,
+    seed: int = 0,
+    store: JudgmentStore | None = None,
+    progress: Progress | None = None,
+) -> list[Decision]:
+    """``model.compare``; where the model is a judge, with its store, and with progress as it comes."""
+    if isinstance(model, Judge):
+        return model.judge(comparisons, seed=seed, store=store, progress=progress)
+    decisions = model.compare(comparisons, seed)
+    if progress:
+        progress(len(decisions), len(decisions))
+    return decisions
 
 
 def judge_twice(

@@ -40,7 +40,6 @@ def decision_row(decision: Decision) -> dict[str, Any]:
     ``rationale`` is the best vote's, as written; when that vote saw the swapped order, ``rationale_order`` is "ba" and its
     «Response A» means the second response. Votes state their outcome for the stored order.
     """
-    best = decision.best
     return {
         "id": decision.id,
         "label": decision.label.value if decision.label else None,
@@ -48,8 +47,8 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "agreement": _round(decision.agreement),
         "order_flip": decision.order_flip,
         "coverage": _round(decision.coverage),
-        "rationale": best.rationale if best else None,
-        "rationale_order": best.order.value if best else None,
+        "rationale": decision.rationale,
+        "rationale_order": decision.rationale_order.value if decision.rationale_order else None,
         "probabilities": _rounded(decision.probabilities.as_dict()) if decision.probabilities else None,
         "readings": {name.value: _rounded(belief.as_dict()) for name, belief in decision.readings.items()},
         "votes": [_vote(vote) for vote in decision.judgments],

@@ -21,7 +21,10 @@ def _always_a(request: GenerationRequest, seed: int) -> str:
 
 
 def _longer(request: GenerationRequest, seed: int) -> str:
-    _, first, second = extract(request.messages)
+    try:
+        _, first, second = extract(request.messages)
+    except ValueError:
+        return "This is no comparison."  # a single response to grade, say: no vote
     label = Label.TIE if len(first) == len(second) else Label.A if len(first) > len(second) else Label.B
     return verdict_text(label, f"Response A has {len(first)} characters, Response B has {len(second)}.")
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from gramr2.comparison import Comparison, Label, Message, ResponseSet, SingleResponse
 from gramr2.data.split import derive_seed
 from gramr2.errors import DataError
-from gramr2.judging.judge import Judge
+from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import against_references
@@ -61,7 +61,7 @@ class ReferenceReward:
         DataError: a group has no reference.
     """
 
-    judge: Judge
+    judge: PreferenceModel
     seed: int = 0
 
     def __call__(self, groups: Sequence[Group]) -> list[Rewards]:
@@ -88,7 +88,7 @@ class WinRateReward:
     sibling under a Bradley-Terry model. Copies share a reward, and a group of nothing but copies is even.
     """
 
-    judge: Judge
+    judge: PreferenceModel
     scheme: Scheme | None = None
     seed: int = 0
 
@@ -119,7 +119,7 @@ class SiblingReward:
     nothing but how good the sibling was: where |ΣR| / G exceeds ``max_imbalance`` the group has no rewards.
     """
 
-    judge: Judge
+    judge: PreferenceModel
     max_imbalance: float = 0.6
     seed: int = 0
 
@@ -131,7 +131,7 @@ class SiblingReward:
             sibling = group.completions[place]
             for name, text in _named(group, sibling):
                 comparisons[name] = Comparison(name, group.prompt, (text, sibling), group=group.id)
-        decisions = self.judge.judge(list(comparisons.values()), seed=self.seed)
+        decisions = self.judge.compare(list(comparisons.values()), self.seed)
         found = {each.id: _sign(each) for each in decisions}
         return [self._kept(_by_name(group, found, 0.0)) for group in groups]
 

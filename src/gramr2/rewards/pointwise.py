@@ -13,7 +13,8 @@ from gramr2.backends.base import Backend, Completion, Decoding, GenerationReques
 from gramr2.comparison import Comparison, Message, SingleResponse
 from gramr2.data.split import derive_seed
 from gramr2.errors import DataError
-from gramr2.judging.judge import Judge, JudgmentStore, Sampling
+from gramr2.judging.judge import JudgmentStore, Sampling, compare_with
+from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import OPENING, sections_of
 from gramr2.judgment import FinishReason
 from gramr2.rewards.ranking import result_of
@@ -102,7 +103,7 @@ def grade(
 
 
 def against_references(
-    judge: Judge,
+    judge: PreferenceModel,
     items: Sequence[SingleResponse],
     references: Mapping[str, Sequence[str]] | None = None,
     *,
@@ -113,7 +114,7 @@ def against_references(
     """The chance that a response beats its references, a tie counting half: 0.5 is as good as they are.
 
     Args:
-        judge: any judge.
+        judge: whatever prefers.
         items: responses; their own ``references`` are used where ``references`` has none for their id.
         references: a small bank of references per item id.
         seed: of the votes.
@@ -125,7 +126,7 @@ def against_references(
     """
     banks = [_bank(item, references or {}) for item in items]
     comparisons = [pair for item, bank in zip(items, banks, strict=True) for pair in comparisons_against(item, bank)]
-    decisions = iter(judge.judge(comparisons, seed=seed, store=store, progress=progress))
+    decisions = iter(compare_with(judge, comparisons, seed=seed, store=store, progress=progress))
     scored = []
     for item, bank in zip(items, banks, strict=True):
         made = [next(decisions) for _ in bank]

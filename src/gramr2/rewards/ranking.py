@@ -10,7 +10,8 @@ from typing import Any
 
 from gramr2.comparison import Comparison, ResponseSet
 from gramr2.data.split import derive_seed
-from gramr2.judging.judge import Judge, JudgmentStore
+from gramr2.judging.judge import JudgmentStore, compare_with
+from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation, Match, Standing, cycles, standings
 from gramr2.rewards.schemes import Pair, Play, RoundRobin, Scheme
@@ -58,7 +59,7 @@ def result_of(decision: Decision) -> float | None:
 
 
 def rank(
-    judge: Judge,
+    judge: PreferenceModel,
     sets: Sequence[ResponseSet],
     scheme: Scheme | None = None,
     *,
@@ -74,7 +75,7 @@ def rank(
     place and are compared once.
 
     Args:
-        judge: any judge.
+        judge: whatever prefers.
         sets: prompts with their responses.
         scheme: which pairs are compared; default: all.
         aggregation: how results become scores.
@@ -93,7 +94,7 @@ def rank(
             if progress:
                 progress(before + finished, total)
 
-        decisions = iter(judge.judge(comparisons, seed=seed, store=store, progress=told))
+        decisions = iter(compare_with(judge, comparisons, seed=seed, store=store, progress=told))
         for table in live:
             table.take([next(decisions) for _ in table.pairs])
         done += len(comparisons)
@@ -133,13 +134,15 @@ def longest(responses: ResponseSet) -> Comparison:
     return Comparison(responses.id, responses.prompt, (a, b))
 
 
-def seconds_per_comparison(judge: Judge, sets: Sequence[ResponseSet], seed: int, store: JudgmentStore) -> float:
+def seconds_per_comparison(
+    judge: PreferenceModel, sets: Sequence[ResponseSet], seed: int, store: JudgmentStore
+) -> float:
     """Measured on a few of the comparisons that a ranking may need; what is judged here goes into the store."""
     probes = [
         _Table(each, RoundRobin(), seed).comparison((0, 1)) for each in sets[:PROBE] if len(set(each.responses)) > 1
     ]
     start = time.perf_counter()
-    judge.judge(probes, seed=seed, store=store)
+    compare_with(judge, probes, seed=seed, store=store)
     return (time.perf_counter() - start) / max(1, len(probes))
 
 

@@ -16,6 +16,8 @@ import yaml
 from gramr2.config import RunConfig, dump_config
 from gramr2.errors import RunError, writing
 
+DATA = "data"
+"""folder of a run for comparisons that were given in memory"""
 PLAN = "plan.json"
 """what an adaptation, or another folder that is not a run, was started with"""
 
@@ -104,8 +106,8 @@ class RunFolder:
                     "undo the change or give a new folder with --out"
                 )
             return
-        # A run that died before its first file was complete has left no more than these two.
-        strangers = [entry.name for entry in self.path.iterdir() if entry.name not in (".lock", "run.yaml.tmp")]
+        # A run that died before its first file was complete has left no more than these, the last with data from memory.
+        strangers = [each.name for each in self.path.iterdir() if each.name not in (".lock", "run.yaml.tmp", DATA)]
         if strangers:
             raise RunError(
                 f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out"

@@ -38,6 +38,7 @@ from gramr2.serving.schemas import (
     JudgeResponse,
     RankRequest,
     RankResponse,
+    ReadyResponse,
     RewardRequest,
     RewardResponse,
     ScoreBody,
@@ -166,7 +167,7 @@ def create_app(
     @app.get("/readyz")
     def ready() -> JSONResponse:
         if model.ready:
-            return JSONResponse({"status": "ready"})
+            return JSONResponse(ReadyResponse(status="ready", judge=queued()[1]).model_dump())
         failed = model.failure is not None
         return JSONResponse(
             {"status": "failed" if failed else "not ready"}, 503, {} if failed else {"Retry-After": "1"}

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import gramr2.rewards.adapters.verl as adapter
+from gramr2.client import Client, ServerError
 from gramr2.errors import DataError
 from gramr2.rewards.adapters.verl import UndecidedError, compute_score
-from gramr2.serving.client import Client, ServerError
 
 ROW = {"prompt": "Say x.", "reference": "xx"}
 

@@ -22,10 +22,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from gramr2.client import Client, ServerError
 from gramr2.comparison import Message, SingleResponse
 from gramr2.data.turns import BadRowError, read_prompt
 from gramr2.errors import DataError, GramrError
-from gramr2.serving.client import Client, ServerError
 
 TOKEN = "GRAMR2_TOKEN"
 """environment variable with the server's token; a reward_kwarg would be written to verl's logs"""

@@ -11,9 +11,17 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from gramr2.comparison import Comparison, ResponseSet, SingleResponse
+from gramr2.comparison import Comparison, Label, Order, ResponseSet, SingleResponse
 from gramr2.errors import GramrError
-from gramr2.serving.schemas import JudgeResponse, RankResponse, ScoreResponse
+from gramr2.judgment import Decision, LabelProbabilities, Reading
+from gramr2.serving.schemas import (
+    MOST_ITEMS,
+    DecisionBody,
+    JudgeResponse,
+    RankResponse,
+    ReadyResponse,
+    ScoreResponse,
+)
 
 AGAIN = frozenset({429, 503})
 """statuses after which the same request may succeed"""
@@ -31,7 +39,7 @@ class ServerError(GramrError):
 
 
 class Client:
-    """Talks to ``gramr2 serve``.
+    """Talks to ``gramr2 serve``; a ``PreferenceModel``.
 
     Args:
         url: of the server, such as http://127.0.0.1:8000.
@@ -54,8 +62,23 @@ class Client:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         self._retries = retries
 
+    @property
+    def id(self) -> str:
+        """The served judge's; the server's address where it does not say.
+
+        Raises:
+            ServerError: it has no model yet, or cannot be reached.
+        """
+        found = _read("/readyz", self._send("GET", "/readyz"), ReadyResponse)
+        return str(self._http.base_url) if found.judge is None else found.judge.model
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        """See ``PreferenceModel``; in requests of up to 256. Votes stay on the server. Raises as ``judge`` does."""
+        parts = [comparisons[at : at + MOST_ITEMS] for at in range(0, len(comparisons), MOST_ITEMS)]
+        return [_decision(body) for part in parts for body in self.judge(part, seed=seed).decisions]
+
     def judge(self, comparisons: Sequence[Comparison], *, seed: int = 0) -> JudgeResponse:
-        """Decisions in the order asked.
+        """The server's own answer, decisions in the order asked.
 
         Raises:
             ServerError: the server refuses, or cannot be reached.
@@ -94,11 +117,14 @@ class Client:
         self.close()
 
     def _ask(self, path: str, body: dict[str, Any], kind: type[Body]) -> Body:
+        return _read(path, self._send("POST", path, body), kind)
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             pause = min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.5)
             try:
-                response = self._http.post(path, json=body)
+                response = self._http.request(method, path, json=body)
             except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
                 # Asking again is safe: the same request has the same answer.
                 if last:
@@ -107,12 +133,30 @@ class Client:
                 raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
             else:
                 if response.is_success:
-                    return _read(path, response, kind)
+                    return response
                 if response.status_code not in AGAIN or last or _hopeless(response):
                     raise ServerError(f"{path}: {response.status_code}: {_detail(response)}", response.status_code)
                 pause = max(pause, min(LONGEST_PAUSE, _seconds(response)))
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+
+def _decision(body: DecisionBody) -> Decision:
+    def belief(values: dict[str, float]) -> LabelProbabilities:
+        return LabelProbabilities(*(values[label.value] for label in Label))
+
+    return Decision(
+        body.id,
+        (),
+        None if body.label is None else Label(body.label),
+        None if body.probabilities is None else belief(body.probabilities),
+        body.confidence,
+        body.agreement,
+        body.order_flip,
+        body.coverage,
+        {Reading(name): belief(values) for name, values in body.readings.items()},
+        None if body.rationale is None else (body.rationale, Order(body.rationale_order or Order.AB)),
+    )
 
 
 def _turns(item: Comparison | ResponseSet | SingleResponse) -> list[dict[str, str]]:

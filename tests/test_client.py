@@ -9,11 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from conftest import make
+from gramr2.client import Client, ServerError
 from gramr2.comparison import Message, ResponseSet, SingleResponse
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.serving.app import create_app
-from gramr2.serving.client import Client, ServerError
 from gramr2.serving.model import Model
 
 PROMPT = (Message("user", "Say x."),)
@@ -22,7 +22,7 @@ PROMPT = (Message("user", "Say x."),)
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
-    monkeypatch.setattr("gramr2.serving.client.time.sleep", slept.append)
+    monkeypatch.setattr("gramr2.client.time.sleep", slept.append)
     return slept
 
 
@@ -57,6 +57,18 @@ def test_it_speaks_to_the_server() -> None:
             while not each.ready():
                 pass
             assert [d.label for d in each.judge([make("1"), make("2", "xxx", "x")]).decisions] == ["B", "A"]
+            assert each.id == "scripted:longer"
+            local = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0)).compare([make("1")])[0]
+            (decision,) = each.compare([make("1")])
+            assert (decision.label, decision.probabilities, decision.order_flip, decision.coverage) == (
+                local.label,
+                local.probabilities,
+                local.order_flip,
+                local.coverage,
+            )
+            assert (decision.rationale, decision.rationale_order) == (local.rationale, local.rationale_order)
+            assert (decision.judgments, decision.best) == ((), None), "votes stay on the server"
+            assert [d.id for d in each.compare([make(str(i)) for i in range(300)])] == [str(i) for i in range(300)]
             assert each.rank(ResponseSet("r", PROMPT, ("x", "xx")), scheme="knockout").ranking["best"] == 1
             assert each.score([SingleResponse("s", PROMPT, "xx", ("x",))]).scores[0].score == 1.0
             with pytest.raises(ServerError, match="there is no reference") as refused:

@@ -1,0 +1,272 @@
+"""From a model's name to a judge: the one place that knows every spelling. No torch until a model is loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, overload
+
+from gramr2.baselines import BASELINES
+from gramr2.comparison import Comparison, Prompt, ResponseSet, SingleResponse
+from gramr2.errors import ConfigError
+from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.saved import PROMPT_FILE, load_template
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import BOTH, DIRECT, REASONED, Decision
+from gramr2.rewards.pointwise import Scored, against_references, grade
+from gramr2.rewards.ranking import Ranking, rank
+from gramr2.rewards.schemes import scheme as named
+
+TOKEN = "GRAMR2_TOKEN"
+"""environment variable with a server's token"""
+READINGS = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """How a model is asked; the command line's flags of the same names.
+
+    Args:
+        votes: samples in each order.
+        orders: ``both``, or ``first`` for the stored one only.
+        temperature: default: 0 for one vote, 0.75 for several.
+        max_new_tokens: budget of a rationale.
+        close: read the verdict of a rationale that used its budget up; else the vote counts as truncated.
+        mode: ``reason`` or ``label``; default: what the model was trained for.
+        verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and of other models both.
+        dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        trust_remote_code: run Python code that comes with the model.
+
+    Raises:
+        ConfigError: a value is not known.
+    """
+
+    votes: int = 1
+    orders: str = "both"
+    temperature: float | None = None
+    max_new_tokens: int = 256
+    close: bool = False
+    mode: str | None = None
+    verdict: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        known = {"orders": tuple(Orders), "mode": tuple(JudgeMode), "verdict": tuple(READINGS)}
+        for name, allowed in known.items():
+            value = getattr(self, name)
+            if value is not None and value not in allowed:
+                raise ConfigError(f"{name} {value!r} is not known: take one of {', '.join(allowed)}")
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of those that have another value than the default."""
+        return tuple(each.name for each in fields(self) if getattr(self, each.name) != each.default)
+
+    @property
+    def sampling(self) -> Sampling:
+        """The votes."""
+        return Sampling(
+            votes=self.votes,
+            orders=Orders(self.orders),
+            temperature=self.temperature if self.temperature is not None else (0.0 if self.votes == 1 else 0.75),
+            max_new_tokens=self.max_new_tokens,
+            close_on_budget=self.close,
+        )
+
+
+class LoadedJudge:
+    """What ``load_judge`` returns: compares, ranks and scores. It is a ``PreferenceModel`` itself.
+
+    ``model`` is what it was made of: a ``Judge``, a ``Client`` or a baseline.
+    """
+
+    def __init__(self, model: PreferenceModel) -> None:
+        self.model = model
+
+    @property
+    def id(self) -> str:
+        """See ``PreferenceModel``."""
+        return self.model.id
+
+    @overload
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]: ...
+
+    @overload
+    def compare(self, prompt: Prompt, a: str, b: str, *, seed: int = 0) -> Decision: ...
+
+    def compare(self, *given: Any, seed: int = 0, **named: Any) -> Decision | list[Decision]:
+        """Which response is better.
+
+        ``compare(prompt, a, b)`` is one decision; ``compare(comparisons)`` is a list of them, in the order asked, and
+        faster than one by one. A prompt is a text or chat messages. ``seed`` is of the votes.
+
+        Raises:
+            PromptTooLongError: a comparison does not fit the model.
+            DataError: a message of the prompt is not one of a system, a user or an assistant with a text.
+        """
+        if named.keys() == {"comparisons"} and not given:
+            return self.model.compare(named["comparisons"], seed)
+        if len(given) in (1, 2) and not named and not isinstance(given[0], str):
+            return self.model.compare(given[0], *given[1:] or (seed,))
+        return self.model.compare([Comparison.of(*given, **named)], seed)[0]
+
+    def rank(
+        self,
+        prompt: Prompt,
+        responses: Sequence[str],
+        *,
+        scheme: str = "round-robin",
+        budget: int | None = None,
+        seed: int = 0,
+    ) -> Ranking:
+        """The responses in order, 2 to 64 of them; ``best`` is the index of the first place.
+
+        Args:
+            prompt: text or chat messages.
+            responses: what is ranked.
+            scheme: which pairs are compared (``gramr2 rank --help``).
+            budget: comparisons to spend, for a scheme that takes a number.
+            seed: of the votes.
+
+        Raises:
+            DataError: fewer than 2 or more than 64 responses.
+            ConfigError: there is no such scheme.
+        """
+        chosen = named("budget" if budget and scheme == "round-robin" else scheme, budget)
+        return rank(self.model, [ResponseSet.of(prompt, responses)], chosen, seed=seed)[0]
+
+    def score(self, prompt: Prompt, response: str, *, references: Sequence[str] = (), seed: int = 0) -> Scored:
+        """The chance from 0 to 1 that a response beats its references; without any, a grade from 1 to 10 with a rationale.
+
+        Raises:
+            ConfigError: there is no reference, and the model cannot grade: it only compares.
+        """
+        item = SingleResponse.of(prompt, response, references)
+        if references:
+            return against_references(self.model, [item], seed=seed)[0]
+        if isinstance(self.model, Judge):
+            return grade(self.model.backend, [item], self.model.sampling, seed=seed)[0]
+        from gramr2.client import Client
+
+        if isinstance(self.model, Client):
+            return Scored(**self.model.score([item], by="rationale", seed=seed).scores[0].model_dump())
+        raise ConfigError(f"{self.id} compares and cannot grade a response by itself: give references")
+
+
+def load_judge(name: str | Path, *, token: str | None = None, **options: Any) -> LoadedJudge:
+    """A judge from its name.
+
+    Args:
+        name: a run or an adaptation, a model folder, a folder with a LoRA adapter, a hub id, a ``.gguf`` file, a named model
+            (``gramr2 models list``), ``openai:NAME@URL``, ``scripted:longer``, the ``http(s)://`` address of a ``gramr2 serve``,
+            or a baseline: ``longer``, ``bag-of-words:RUN``, ``frozen-features:RUN``, ``bradley-terry:RUN``.
+        token: of a server; default: ``$GRAMR2_TOKEN``.
+        options: see ``JudgeOptions``.
+
+    A judge that gramr2 trained brings the prompt that it was trained with, and how its verdict is read.
+
+    Raises:
+        ConfigError: an option is not known, or means nothing to this kind of model.
+        ModelError: there is no such model, or it cannot be loaded.
+        RunError: a baseline's run is not one.
+    """
+    unknown = sorted(options.keys() - {each.name for each in fields(JudgeOptions)})
+    if unknown:
+        raise ConfigError(
+            f"load_judge has no option {unknown[0]}: it takes {', '.join(each.name for each in fields(JudgeOptions))}"
+        )
+    asked = JudgeOptions(**options)
+    return LoadedJudge(preference_model(str(name), asked, token=token))
+
+
+def preference_model(name: str, options: JudgeOptions, *, token: str | None = None) -> PreferenceModel:
+    """What ``load_judge`` wraps: a ``Judge``, a ``Client``, or a baseline. Raises as it does."""
+    if is_server(name):
+        _needs_none(options, f"the judge that is served at {name}")
+        from gramr2.client import Client
+
+        return Client(name, token=token or os.environ.get(TOKEN))
+    if is_baseline(name):
+        _needs_none(options, f"the baseline {name}")
+        from gramr2.selftraining.baselines import from_run
+
+        kind, _, run = name.partition(":")
+        return from_run(kind, run)
+    return generative_judge(name, options)
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a name is that of a cheap baseline."""
+    return name.partition(":")[0] in BASELINES
+
+
+def is_server(name: str) -> bool:
+    """Whether a name is the address of a server."""
+    return name.startswith(("http://", "https://"))
+
+
+def generative_judge(name: str, options: JudgeOptions) -> Judge:
+    """The judge of a generative model, of which alone rationales can be asked.
+
+    Raises:
+        ConfigError: the name is that of a baseline or a server, or a rationale is to be read of a judge that writes none.
+        ModelError: there is no such model, or it cannot be loaded.
+    """
+    if is_baseline(name) or is_server(name):
+        raise ConfigError(f"{name} gives decisions alone: give a model that writes here")
+    prefix, _, rest = name.partition(":")
+    if prefix == "scripted":
+        from gramr2.judging.scripted import scripted
+
+        return Judge(scripted(rest), _read(load_template(None, options.mode), options.verdict), options.sampling)
+    if prefix == "openai":
+        from gramr2.backends.openai import OpenAIBackend
+
+        template = _read(load_template(None, options.mode), options.verdict)
+        return Judge(OpenAIBackend(rest), template, options.sampling)
+    from gramr2.backends.registry import adapted, resolve
+    from gramr2.backends.transformers import TransformersBackend
+
+    base, adapter = adapted(name)
+    folder = adapter or resolve(base)
+    template, verdict = load_template(folder, options.mode), options.verdict
+    if verdict is None and template.mode is JudgeMode.REASON and not (folder / PROMPT_FILE).is_file():
+        # An untrained model may not come to the end of a rationale.
+        verdict = "both"
+    template = _read(template, verdict)
+    backend = TransformersBackend(
+        base,
+        adapter=adapter,
+        dtype=options.dtype,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+    )
+    return Judge(backend, template, options.sampling)
+
+
+def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
+    """The template with another reading, where one is asked for; a judge that was trained to be read both ways keeps
+    its weights.
+
+    Raises:
+        ConfigError: a rationale is to be read of a judge that writes none.
+    """
+    if verdict is None:
+        return template
+    if template.mode is JudgeMode.LABEL and verdict != "direct":
+        raise ConfigError(f"verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out")
+    weights = READINGS[verdict]
+    if weights.asked == template.readings.asked:
+        return template
+    return replace(template, readings=replace(weights, ties=template.readings.ties))
+
+
+def _needs_none(options: JudgeOptions, what: str) -> None:
+    if options.given:
+        raise ConfigError(f"{options.given[0]} means nothing to {what}: leave it out")
