@@ -27,9 +27,10 @@ from gramr2.data import derive_seed, load_labeled
 from gramr2.data.split import subset
 from gramr2.evaluation.rationales import Reasoned, measure, reasoned_votes
 from gramr2.evaluation.readers import TARGETS, Reader, frozen, read_back, words
+from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
 from gramr2.selftraining.folder import write_json, write_text
-from gramr2.selftraining.journal import Journal, Judgments
+from gramr2.selftraining.journal import Judgments
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

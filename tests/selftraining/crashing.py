@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.config import parse_config
-from gramr2.selftraining.journal import Journal
+from gramr2.journal import Journal
 from gramr2.selftraining.loop import SelfTraining
 
 _FILE_EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "shutil.rmtree", "shutil.copytree"}

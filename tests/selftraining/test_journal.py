@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import vote
+from gramr2.journal import Journal, address
 from gramr2.judgment import Outcome
-from gramr2.selftraining.journal import Journal, Judgments, address
+from gramr2.selftraining.journal import Judgments
 
 ONE = vote(Outcome.A, probabilities=(0.7, 0.2, 0.1), rationale="Ünïcode\nlines")
 

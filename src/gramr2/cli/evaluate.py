@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from gramr2.backends.registry import cache_dir
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
-from gramr2.cli.opening import Model, asks, open_model
+from gramr2.cli.opening import Model, asks, keeping, open_model
 from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError
+from gramr2.journal import address
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions
@@ -57,8 +59,11 @@ def evaluate(
         refuse(
             overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens), len(comparisons), benchmark
         )
-    with Bars(quiet or as_json).task(f"judge {len(items)} comparisons") as progress:
-        decisions = compare_with(opened, comparisons, seed=seed, progress=progress)
+    bars = Bars(quiet or as_json)
+    key = address(opened.id, benchmark, [item.id for item in comparisons], asdict(how))
+    place = cache_dir() / "eval" / f"{key}.journal"
+    with keeping(opened, place, bars) as judge, bars.task(f"judge {len(items)} comparisons") as progress:
+        decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
     if isinstance(opened, Judge) and probes:
         found = _probed(opened, items, decisions, quiet or as_json)
     name = opened.id

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import Model, asks, open_model, require
-from gramr2.judging.judge import Judge
+from gramr2.cli.opening import Model, asks, journal_of, keeping, open_model, require
+from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision, Outcome
 from gramr2.loading import JudgeOptions
 from gramr2.reporting.text import percent
@@ -59,6 +59,7 @@ def judge(
     names: set[str] = set()
     if not isinstance(opened, Judge):
         decisions = opened.compare(comparisons, seed)
+        write_jsonl(out, map(decision_row, decisions))
     else:
         pairs = [(c, "") for c in comparisons]
         too_long = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
@@ -66,9 +67,13 @@ def judge(
             refuse(too_long, len(comparisons), data)
         names = {each.id for each in too_long}
         kept = [c for c in comparisons if c.id not in names]
-        with Bars(quiet or as_json).task(f"judge {len(kept)} comparisons") as progress:
-            decisions = opened.judge(kept, seed=seed, progress=progress)
-    write_jsonl(out, map(decision_row, decisions))
+        bars = Bars(quiet or as_json)
+        with (
+            keeping(opened, journal_of(out), bars) as kept_judge,
+            bars.task(f"judge {len(kept)} comparisons") as progress,
+        ):
+            decisions = compare_with(kept_judge, kept, seed=seed, progress=progress)
+            write_jsonl(out, map(decision_row, decisions))
     decided = [d for d in decisions if d.label is not None]
     flips = [d.order_flip for d in decided if d.order_flip is not None]
     summary = {

@@ -59,6 +59,10 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
+INTERRUPTED = 130
+"""exit code after Ctrl-C"""
+
+
 def run() -> None:
     """Entry point. A deliberate error is one sentence and its own exit code; anything else is a bug and shows itself."""
     try:
@@ -66,9 +70,11 @@ def run() -> None:
     except GramrError as error:
         say(f"gramr2: {error}", to=stderr, style="red")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say("gramr2: interrupted; the same command goes on from here", to=stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        # typer makes this of Ctrl-C, and says nothing.
+        if ended.code == INTERRUPTED:
+            say("gramr2: interrupted; the same command goes on from here", to=stderr)
+        raise
     except OSError as error:
         if error.errno is None:
             raise

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gramr2.backends.journaled import JournaledBackend
+from gramr2.cli.console import Bars
 from gramr2.errors import ConfigError
+from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode
@@ -126,6 +131,27 @@ def open_model(model: str, how: JudgeOptions, also: Collection[str] = ()) -> Pre
     if kind and given:
         raise ConfigError(f"{given[0]} means nothing to the {kind} {model}: leave it out")
     return preference_model(model, how)
+
+
+def journal_of(out: Path) -> Path:
+    """Where the answers of a command that writes ``out`` are kept until it has ended."""
+    return out.with_name(f"{out.name}.journal")
+
+
+@contextmanager
+def keeping(model: PreferenceModel, place: Path, bars: Bars) -> Iterator[PreferenceModel]:
+    """The model, its answers kept in a journal as they come; the journal is removed when the body has ended without an error.
+
+    A baseline costs nothing, and a server's votes are not ours to keep: of those nothing is kept.
+    """
+    if not isinstance(model, Judge):
+        yield model
+        return
+    with Journal(place) as journal:
+        if len(journal):
+            bars.note(f"{len(journal)} answers are there from before, in {place}")
+        yield Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
+    place.unlink()
 
 
 def require(value: str, allowed: tuple[str, ...], flag: str) -> None:

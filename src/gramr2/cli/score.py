@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
-from gramr2.cli.opening import Model, asks, open_judge, open_model, require
+from gramr2.cli.opening import Model, asks, journal_of, keeping, open_judge, open_model, require
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
@@ -85,14 +85,15 @@ def score(
     if policy is not None and bare:
         with bars.task(f"answer {len(bare)} prompts greedily"):
             banks |= greedy_references(_backend(policy), bare, max_new_tokens=how.max_new_tokens)
-    with bars.task(f"score {len(items)} responses") as progress:
-        if isinstance(judge, Judge) and by == "rationale":
-            scored = grade(judge.backend, items, judge.sampling, seed=seed, progress=progress)
-        else:
-            scored = against_references(judge, items, banks, seed=seed, progress=progress)
-    scale = _scale(judge, items, scored, calibrate, seed, bars) if calibrate else None
     opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
-    write_jsonl(out, (_row(each, by, opponents[each.id], scale) for each in scored))
+    with keeping(judge, journal_of(out), bars) as kept:
+        with bars.task(f"score {len(items)} responses") as progress:
+            if isinstance(kept, Judge) and by == "rationale":
+                scored = grade(kept.backend, items, kept.sampling, seed=seed, progress=progress)
+            else:
+                scored = against_references(kept, items, banks, seed=seed, progress=progress)
+        scale = _scale(kept, items, scored, calibrate, seed, bars) if calibrate else None
+        write_jsonl(out, (_row(each, by, opponents[each.id], scale) for each in scored))
     values = [each.score for each in scored if each.score is not None]
     summary: dict[str, Any] = {
         "scored": len(values),

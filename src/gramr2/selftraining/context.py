@@ -10,6 +10,7 @@ from pathlib import Path
 from gramr2.comparison import Comparison
 from gramr2.config import RunConfig
 from gramr2.config.judge import SamplingConfig
+from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -17,7 +18,7 @@ from gramr2.judgment import Decision, ReadingWeights
 from gramr2.selftraining.data import RunData
 from gramr2.selftraining.engine import Engine
 from gramr2.selftraining.folder import RunFolder
-from gramr2.selftraining.journal import Journal, Judgments
+from gramr2.selftraining.journal import Judgments
 from gramr2.selftraining.observer import Observer
 
 

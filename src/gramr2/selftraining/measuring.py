@@ -8,12 +8,12 @@ from pathlib import Path
 
 from gramr2.backends.base import Backend, Score, ScoreRequest
 from gramr2.comparison import LabeledComparison, Message
+from gramr2.journal import Journal, address
 from gramr2.judging.judge import Progress
 from gramr2.judging.proving import proof_score
 from gramr2.judging.reading import request_for, verdicts_given, withhold, without_conclusion
 from gramr2.judgment import LabelProbabilities
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.journal import Journal, address
 
 CHUNK = 16
 

@@ -1,0 +1,73 @@
+"""What was asked and answered, on disk: append-only, one JSON line each, addressed by a content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import IO, Any
+
+from gramr2.errors import writing
+
+
+def address(*parts: Any) -> str:
+    """The key of an answer: a hash of everything that decides it, as JSON."""
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+class Journal:
+    """Records in a file, by key; the last one of a key counts. Use as a context manager.
+
+    Reading skips a line that was cut off by a crash; ``damaged`` counts such lines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, dict[str, Any]] = {}
+        self.damaged = 0
+        end = self._load()
+        self._file: IO[str] = path.open("a", encoding="utf-8")
+        if not end:
+            self._file.write("\n")
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            # Closing tries once more to write what a full disk refused; the first error is the one to tell.
+            if kind is None:
+                raise
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The record under ``key``."""
+        return self._known.get(key)
+
+    def write(self, key: str, record: dict[str, Any]) -> None:
+        """Append and flush: at most the line being written is lost."""
+        record = {"key": key, **record}
+        with writing(self.path):
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.flush()
+        self._known[key] = record
+
+    def _load(self) -> bool:
+        """Read what is there; returns whether the file ends in a complete line."""
+        if not self.path.exists():
+            return True
+        data = self.path.read_bytes()
+        for line in data.split(b"\n"):
+            if not line:
+                continue
+            try:
+                record = json.loads(line)
+                self._known[record["key"]] = record
+            except (ValueError, KeyError, TypeError):
+                self.damaged += 1
+        return not data or data.endswith(b"\n")

@@ -1,0 +1,77 @@
+"""A command that was stopped goes on with what it was answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_cli import call
+
+from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.registry import cache_dir
+from gramr2.judging import scripted
+
+ROWS = [{"id": str(i), "prompt": f"p{i}", "responses": ["a" * i, "bb", "cccc"]} for i in range(1, 6)]
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "judge": ("-d", "starter:gold", "--limit", "5"),
+    "rank": ("-d", "sets.jsonl"),
+    "score": ("-d", "single.jsonl"),
+    "eval": ("-b", "starter:gold", "--limit", "5", "--json"),
+}
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    return lambda *words: call(monkeypatch, capsys, *words)
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    single = [
+        {"id": row["id"], "prompt": row["prompt"], "response": row["responses"][0], "reference": "bb"} for row in ROWS
+    ]  # type: ignore[index]
+    (tmp_path / "single.jsonl").write_text("".join(json.dumps(row) + "\n" for row in single))
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_the_same_command_goes_on_from_there(
+    cli: Callable[..., tuple[int, str, str]], command: str, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = scripted.SCRIPTS["longer"]
+
+    def script(stop: int) -> Callable[[GenerationRequest, int], Completion | str]:
+        def answer(request: GenerationRequest, seed: int) -> Completion | str:
+            if len(asked) == stop:
+                raise KeyboardInterrupt
+            asked.append(seed)
+            return real(request, seed)
+
+        return answer
+
+    def run(stop: int, name: str) -> tuple[int, str, str, int]:
+        asked.clear()
+        monkeypatch.setitem(scripted.SCRIPTS, "longer", script(stop))
+        out = () if command == "eval" else ("-o", name)
+        return *cli(command, "-m", "scripted:longer", *COMMANDS[command], *out), len(asked)
+
+    code, text, _, whole = run(-1, "whole")
+    assert code == 0
+    code, _, err, before = run(4, "stopped")
+    assert (code, before) == (130, 4)
+    assert "the same command goes on from here" in err
+    assert not (there / "stopped").exists()
+    code, again, err, after = run(-1, "stopped")
+    assert code == 0
+    assert after == whole - 4
+    assert "4 answers are there from before" in (err if command != "eval" else "4 answers are there from before")
+    if command == "eval":
+        assert again == text
+    else:
+        assert (there / "stopped").read_text() == (there / "whole").read_text()
+    assert not [*there.glob("*.journal"), *(cache_dir() / "eval").glob("*.journal")]
