@@ -22,13 +22,13 @@ from typing import Any
 
 from gramr2.backends.hardware import versions
 from gramr2.cli.console import Bars
-from gramr2.cli.opening import open_judge
 from gramr2.data import derive_seed, load_labeled
 from gramr2.data.split import subset
 from gramr2.evaluation.rationales import Reasoned, measure, reasoned_votes
 from gramr2.evaluation.readers import TARGETS, Reader, frozen, read_back, words
 from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
+from gramr2.loading import JudgeOptions, generative_judge
 from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.journal import Judgments
 
@@ -47,16 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sample", type=int, default=20, help="rationales for a person to read")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    judge = open_judge(
-        given.judge,
-        votes=given.votes,
-        orders="both",
-        temperature=None,
-        max_new_tokens=given.max_new_tokens,
-        close=not given.no_close,
-        mode=None,
-        verdict="reasoned",
+    how = JudgeOptions(
+        votes=given.votes, max_new_tokens=given.max_new_tokens, close=not given.no_close, verdict="reasoned"
     )
+    judge = generative_judge(given.judge, how)
     items, _ = load_labeled(given.data)
     drawn = subset(items, given.n, given.seed, key=lambda item: item.comparison.id)
     asked = [(item.comparison, "") for item in drawn]
@@ -70,9 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_text(given.out / "sample.md", sample(votes, given.sample, given.seed))
     readers: dict[str, Reader] = {"bag-of-words": words}
     if given.reader:
-        model = open_judge(
-            given.reader, votes=1, orders="both", temperature=None, max_new_tokens=1, close=True, mode="reason"
-        )
+        model = generative_judge(given.reader, JudgeOptions(max_new_tokens=1, close=True, mode="reason"))
         readers[given.reader] = frozen(model.backend, model.template)
     told = {
         "judge": judge.id,
