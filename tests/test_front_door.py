@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted_engine import ScriptedEngine
 
 import gramr2
 from conftest import labeled, make
@@ -20,6 +19,7 @@ from gramr2.errors import ConfigError, DataError, ModelError, RunError
 from gramr2.judging.judge import Judge
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.testing import ScriptedEngine
 
 NAMES = [
     "Client",

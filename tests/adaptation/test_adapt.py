@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import Script, ScriptedEngine, longer
 from test_method import Notes, shorter
 from typer.testing import CliRunner
 
@@ -29,6 +28,7 @@ from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import ReadingWeights
+from gramr2.testing import Script, ScriptedEngine, longer
 
 
 def lines(path: Path, count: int, *, better: str, rationale: bool = True, prefix: str = "") -> str:

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from scripted_engine import ScriptedEngine
 from test_cli import call
 
 from gramr2.config import parse_config
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.testing import ScriptedEngine
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
-from scripted_engine import ScriptedEngine
 
 from gramr2.config import parse_config
 from gramr2.errors import ConfigError, RunError
@@ -22,6 +21,7 @@ from gramr2.reporting.reliability import expected_calibration_error, reliability
 from gramr2.reporting.report import render, write_report
 from gramr2.reporting.run import RoundView, RunView, read_run
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.testing import ScriptedEngine
 
 HOSTILE = '</pre></script><img src=x onerror="alert(1)"> {{ 7*7 }} &amp;'
 CONFIG: dict[str, Any] = {

@@ -64,7 +64,7 @@ def child(config: dict[str, Any], folder: Path, kill_at: int, log: Path) -> None
     Journal.write = steps.journal(Journal.write)  # type: ignore[method-assign]
     engine: Any = None
     if config["model"] == "scripted":
-        from scripted_engine import ScriptedEngine
+        from gramr2.testing import ScriptedEngine
 
         engine = ScriptedEngine()
     else:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine, longer
 
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.config import RunConfig, load_config, parse_config
@@ -17,6 +16,7 @@ from gramr2.errors import DataError, PromptTooLongError, RunError
 from gramr2.selftraining.data import load_data
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.testing import ScriptedEngine, longer
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import Script, ScriptedEngine, longer
 from test_loop import config, rows
 
 from gramr2.backends.base import Completion, GenerationRequest
@@ -21,6 +20,7 @@ from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.testing import Script, ScriptedEngine, longer
 
 LENIENT = [{"kind": "confidence", "threshold": 0.5, "calibrate": False}]
 

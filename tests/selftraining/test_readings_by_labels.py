@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine, longer
 from test_loop import rows
 from test_method import run
 from test_readings_of_a_run import first_when_direct, first_when_reasoning, judge, read
@@ -20,6 +19,7 @@ from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
+from gramr2.testing import ScriptedEngine, longer
 
 NONE = [{"kind": "confidence", "threshold": 0.0, "calibrate": False}]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine, longer
 from test_loop import rows
 from test_method import run
 
@@ -18,6 +17,7 @@ from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
+from gramr2.testing import ScriptedEngine, longer
 
 LENIENT = [{"kind": "confidence", "threshold": 0.5, "calibrate": False}, {"kind": "rationale"}]
 

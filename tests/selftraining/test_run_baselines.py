@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine, longer
 
 from gramr2 import baselines
 from gramr2.comparison import Label
@@ -23,6 +22,7 @@ from gramr2.selftraining.context import RunContext, open_journals
 from gramr2.selftraining.data import load_data
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.testing import ScriptedEngine, longer
 
 SMALL: dict[str, Any] = {
     "model": "none",

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine
 from test_loop import config, rows
 
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.sharing import SeedJudges
+from gramr2.testing import ScriptedEngine
 
 
 def run(path: Path, shared: Path, **changes: Any) -> list[str]:

@@ -8,7 +8,6 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine
 from test_loop import config
 
 from gramr2.errors import ConfigError
@@ -17,6 +16,7 @@ from gramr2.reporting.run import read_run
 from gramr2.reporting.text import warm_up_line
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.sharing import SeedJudges
+from gramr2.testing import ScriptedEngine
 
 WARM = {"warmup": {"form": "responses", "held_out_share": 0.1}}
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gramr2.backends.base import Completion, GenerationRequest
-from gramr2.backends.scripted import ScriptedBackend
+from gramr2.backends.scripted import Script, ScriptedBackend
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.training import ModelConfig
 from gramr2.judging.judge import Progress
@@ -44,15 +43,15 @@ def proof(request: GenerationRequest, seed: int) -> Completion:
     return Completion(text, reason, completion_tokens=len(text.split()))
 
 
-Script = Callable[[GenerationRequest, int], Completion | str]
-
-
 class ScriptedEngine:
-    """Trains by writing down what it was given. Models are told apart by their folder: a round's number, or «proving».
+    """An ``Engine`` for whole runs in milliseconds: it trains by writing down what it was given.
 
     Args:
         script: how models answer.
-        scripts: how single models do, by name.
+        scripts: how single models do, by their folder's name: a round's number, or ``proving``.
+
+    ``trained`` are (start, comparisons) of every training, ``jobs`` and ``warmed`` what was asked for, ``asked`` the number of
+    answers, and ``report`` what a training says of itself.
     """
 
     def __init__(self, script: Script = longer, scripts: dict[str, Script] | None = None) -> None:
@@ -65,12 +64,15 @@ class ScriptedEngine:
         self.report: dict[str, Any] | None = None
 
     def backbone(self, model: ModelConfig) -> Path:
+        """A name in place of a folder."""
         return Path(f"backbone/{model.name}")
 
     def counter(self) -> ScriptedBackend:
+        """Words are its tokens."""
         return ScriptedBackend(self.script)
 
     def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
+        """The model of that folder."""
         engine, name = self, folder.name if folder.name != "model" else folder.parent.name
 
         def counted(request: GenerationRequest, seed: int) -> Completion | str:
@@ -80,6 +82,7 @@ class ScriptedEngine:
         return ScriptedBackend(counted, f"scripted:{name}")
 
     def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> None:
+        """Write the ids of the comparisons in place of weights."""
         self.trained.append((start, list(job.items)))
         self.jobs.append(job)
         scratch = into.with_name("model.tmp")
@@ -91,6 +94,7 @@ class ScriptedEngine:
         scratch.rename(into)
 
     def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
+        """Write the texts in place of weights."""
         self.warmed.append((start, job))
         scratch = into.with_name("model.tmp")
         scratch.mkdir(parents=True, exist_ok=True)
