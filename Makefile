@@ -11,8 +11,8 @@ quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds o
 quickstart-llm: $(VENV)/.installed  ## the same loop on SmolLM2-135M and the starter set
 	$(BIN)/gramr2 train examples/quickstart.yaml --out runs/quickstart-llm
 
-test: check  ## all tests, with the real-model ones
-	$(BIN)/python -m pytest
+test: check  ## all tests, with the real-model ones, a process for each core (at most 4)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 10
 
 check: $(VENV)/.installed  ## lint, format and types
 	$(BIN)/ruff check .
