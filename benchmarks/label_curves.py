@@ -29,7 +29,7 @@ from plans import exit_code
 
 from gramr2.ablation.cell import RESULT, SPEC, TEST
 from gramr2.ablation.marks import MARKS, read_marks
-from gramr2.ablation.runner import Plan, default_jobs, run_plan
+from gramr2.ablation.runner import AblationPlan, default_jobs, run_plan
 from gramr2.ablation.statistics import summarise
 from gramr2.ablation.variants import FULL, SEED_ONLY
 from gramr2.backends.hardware import versions
@@ -69,7 +69,7 @@ def _run(given: argparse.Namespace) -> int:
     points = Points(base)
     # What two curves have in common is run once.
     chosen = {each.variant.name: each.variant for each in wanted(points, given)}
-    plan = Plan(base, list(chosen.values()), range(1, given.seeds + 1), given.test, given.limit)
+    plan = AblationPlan(base, list(chosen.values()), range(1, given.seeds + 1), given.test, given.limit)
     table, figure = given.csv or given.out / "label_curves.csv", given.plot or given.out / "label_curves.svg"
     names = list(dict.fromkeys([*VARIANTS, *given.variants]))
 

@@ -32,7 +32,7 @@ from gramr2.judgment import Decision
 from gramr2.lab.comparisons import Part, problems
 from gramr2.lab.rationales import PHRASINGS, answer_in
 from gramr2.rewards.ranking import Ranking, rank
-from gramr2.rewards.schemes import Budget, Champion, Knockout, RoundRobin, Scheme, Swiss
+from gramr2.rewards.tournaments import Budget, Champion, Knockout, RoundRobin, Swiss, Tournament
 
 RESAMPLES = 2000
 
@@ -53,7 +53,7 @@ def main() -> None:
     sets, truths = draw(options.sets, n)
     full = n * (n - 1) // 2
     budgets = sorted({round(share * full) for share in (0.3, 0.4, 0.55, 0.75)} | {n})
-    schemes: list[tuple[str, Scheme]] = [
+    schemes: list[tuple[str, Tournament]] = [
         ("knockout", Knockout()),
         ("champion", Champion()),
         ("swiss", Swiss()),

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from plans import exit_code
 
-from gramr2.ablation.runner import Outcome, Plan, default_jobs, run_plan
+from gramr2.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
 from gramr2.ablation.statistics import summarise
 from gramr2.ablation.tables import account, markdown
 from gramr2.ablation.variants import SEED_ONLY, variants_for
@@ -68,7 +68,7 @@ def _run(given: argparse.Namespace) -> int:
     policy = OnBadRow(base.data.on_bad_row)
     write_jsonl(test, [labeled_row(item) for each in measured for item in read_labeled(each, policy)[0]])
     refuse_leaks(config, str(test))
-    plan = Plan(config, [known[name] for name in names], range(1, given.seeds + 1), str(test), given.limit)
+    plan = AblationPlan(config, [known[name] for name in names], range(1, given.seeds + 1), str(test), given.limit)
 
     truth = {
         item.comparison.id: item.label
@@ -76,7 +76,7 @@ def _run(given: argparse.Namespace) -> int:
         for item in read_labeled(each.model_copy(update={"limit": None}), policy)[0]
     }
 
-    def write(outcome: Outcome) -> str:
+    def write(outcome: AblationOutcome) -> str:
         summaries = [
             replace(each, label_accuracy=right_of_kept(given.out, each.variant, truth))
             for each in summarise(outcome.results, given.reference)

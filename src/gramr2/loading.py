@@ -18,7 +18,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision
 from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
-from gramr2.rewards.schemes import scheme as named
+from gramr2.rewards.tournaments import scheme as named
 
 TOKEN = "GRAMR2_TOKEN"
 """environment variable with a server's token"""

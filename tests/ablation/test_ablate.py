@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from gramr2.ablation.cell import RESULT, SPEC
-from gramr2.ablation.runner import Plan
+from gramr2.ablation.runner import AblationPlan
 from gramr2.ablation.variants import variants_for
 from gramr2.cli.main import app
 from gramr2.config import load_config
@@ -125,7 +125,7 @@ def test_a_variant_may_have_fewer_seeds_and_seeds_come_first(domain: Path, tmp_p
     base = load_config(domain)
     names = ("full", "oracle", "seed-only")
     variants = [each for each in variants_for(base) if each.name in names]
-    plan = Plan(base, variants, range(1, 4), "lab:test", fewer={"oracle": 1, "seed-only": 2})
+    plan = AblationPlan(base, variants, range(1, 4), "lab:test", fewer={"oracle": 1, "seed-only": 2})
     assert [(seed, each.name) for seed, each in plan.cells] == [
         (1, "full"), (1, "seed-only"), (1, "oracle"), (2, "full"), (2, "seed-only"), (3, "full"),
     ]  # fmt: skip

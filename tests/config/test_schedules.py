@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from gramr2.config.filters import ConfidenceFilter, RationaleFilter
 from gramr2.config.schedules import Quantile
-from gramr2.selftraining.filters import Stage
+from gramr2.selftraining.filters import FilterContext
 
 
 def in_force(value: Any, number: int, rounds: int = 3, scores: tuple[float, ...] = (), **stage: Any) -> float:
     config = ConfidenceFilter.model_validate({"kind": "confidence", "threshold": value})
-    return Stage(number=number, rounds=rounds, **stage).limit(
+    return FilterContext(number=number, rounds=rounds, **stage).limit(
         "confidence.threshold", config.threshold, scores, strict=1.0
     )
 
@@ -39,7 +39,7 @@ def test_one_round_starts_strict() -> None:
 
 def test_an_upper_bound_takes_the_quantile_from_the_other_end() -> None:
     config = RationaleFilter.model_validate({"max_repetition": {"schedule": "quantile", "start": 0.5, "end": 0.5}})
-    stage = Stage(number=1, rounds=1)
+    stage = FilterContext(number=1, rounds=1)
     limit = stage.limit("r", config.max_repetition, [0.0, 0.1, 0.2, 0.3], at_least=False, strict=0.0)
     assert limit == 0.1
     assert stage.thresholds == {"r": 0.1}

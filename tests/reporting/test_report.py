@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from gramr2.config import parse_config
 from gramr2.errors import ConfigError, RunError
-from gramr2.reporting.examples import example, objection, prompt_text
+from gramr2.reporting.examples import example, prompt_text, rejection
 from gramr2.reporting.reliability import expected_calibration_error, reliability_bins
 from gramr2.reporting.report import render, write_report
 from gramr2.reporting.run import RoundView, RunView, read_run
@@ -207,8 +207,8 @@ def test_a_lesson_that_was_learnt_swapped_is_shown_as_it_is_stored() -> None:
     assert (shown.responses, shown.label, shown.rationale_swapped) == (("a", "b"), "A", True)
     dropped = row(rationale_order="ba", filter="f", reason="r", value=None, threshold=None)
     assert example(dropped, kept=False).rationale_swapped
-    assert objection(dropped) == "f: r"
-    assert objection(dropped | {"value": 1, "threshold": 2}) == "f: r (1, wanted 2)"
+    assert rejection(dropped) == "f: r"
+    assert rejection(dropped | {"value": 1, "threshold": 2}) == "f: r (1, wanted 2)"
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
     assert prompt_text(turns) == "User: hi\n\nAssistant: yes"
 

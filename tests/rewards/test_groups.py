@@ -13,7 +13,7 @@ from gramr2.judging.scripted import scripted, verdict_text
 from gramr2.judging.template import extract
 from gramr2.judgment import FinishReason
 from gramr2.rewards.groups import Group, ReferenceReward, SiblingReward, WinRateReward
-from gramr2.rewards.schemes import Budget
+from gramr2.rewards.tournaments import Budget
 
 ONCE = Sampling(votes=1, temperature=0)
 LONGER = Judge(scripted("longer"), sampling=ONCE)

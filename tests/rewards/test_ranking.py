@@ -17,7 +17,7 @@ from gramr2.judging.template import extract
 from gramr2.judgment import FinishReason
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.ranking import comparisons_of, rank
-from gramr2.rewards.schemes import SCHEMES, Knockout, RoundRobin, scheme
+from gramr2.rewards.tournaments import TOURNAMENTS, Knockout, RoundRobin, scheme
 
 ONCE = Sampling(votes=1, temperature=0)
 
@@ -28,7 +28,7 @@ def responses(n: int, name: str = "s", seed: int = 0) -> ResponseSet:
     return ResponseSet(name, (Message("user", "Say x."),), tuple("x" * length for length in lengths))
 
 
-@pytest.mark.parametrize("name", list(SCHEMES))
+@pytest.mark.parametrize("name", list(TOURNAMENTS))
 @pytest.mark.parametrize("how", list(Aggregation))
 def test_a_consistent_judge_finds_the_best(name: str, how: Aggregation) -> None:
     if how is not Aggregation.BRADLEY_TERRY and name in ("champion", "knockout"):
@@ -97,7 +97,7 @@ def test_copies_share_a_place_and_are_compared_once() -> None:
 def test_a_ranking_does_not_depend_on_its_company() -> None:
     judge = Judge(scripted("random"), sampling=Sampling(votes=2))
     sets = [responses(6, f"s{i}") for i in range(3)]
-    for name in SCHEMES:
+    for name in TOURNAMENTS:
         chosen = scheme(name, 9 if name == "budget" else None)
         assert rank(judge, sets, chosen, seed=3)[2] == rank(judge, sets[2:], chosen, seed=3)[0]
 

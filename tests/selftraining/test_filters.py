@@ -22,7 +22,7 @@ from gramr2.config.filters import (
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import Objection, Stage, build, sift
+from gramr2.selftraining.filters import FilterContext, Rejection, apply_filters, build
 from gramr2.selftraining.lessons import Joint, joint
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nComparison: The limit counts.\nConclusion: Response A is better."
@@ -54,21 +54,21 @@ def lesson(name: str, label: Label, confidence: float = 0.9, rationale: str | No
     return Candidate(comparison, decided, confidence, LabeledComparison(comparison, label, rationale))
 
 
-def objection(each: Candidate, config: FilterConfig, stage: Stage | None = None) -> Objection | None:
-    kept, dropped = sift(build([config]), [each], stage or Stage())
+def rejection(each: Candidate, config: FilterConfig, stage: FilterContext | None = None) -> Rejection | None:
+    kept, dropped = apply_filters(build([config]), [each], stage or FilterContext())
     assert len(kept) + len(dropped) == 1
     return dropped[0][1] if dropped else None
 
 
-def reason(each: Candidate, config: FilterConfig, stage: Stage | None = None) -> str | None:
-    found = objection(each, config, stage)
+def reason(each: Candidate, config: FilterConfig, stage: FilterContext | None = None) -> str | None:
+    found = rejection(each, config, stage)
     return found.reason if found else None
 
 
 def test_confidence() -> None:
     assert reason(candidate(a=0.9), ConfidenceFilter(threshold=0.9)) is None
-    found = objection(candidate(a=0.9), ConfidenceFilter(threshold=0.91))
-    assert found == Objection("confidence", "the label's probability is too low", 0.9, 0.91)
+    found = rejection(candidate(a=0.9), ConfidenceFilter(threshold=0.91))
+    assert found == Rejection("confidence", "the label's probability is too low", 0.9, 0.91)
 
 
 def test_consistency() -> None:
@@ -106,7 +106,7 @@ def test_rationale(rationale: str, expected: str | None) -> None:
 def test_a_missing_rationale_and_unaddressed_principles() -> None:
     bare = Candidate(make(), candidate().decision, 0.9, LabeledComparison(make(), Label.A, None))
     assert reason(bare, RationaleFilter()) == "there is none"
-    asked = Stage(principles=("The answer keeps the requested word limit.", "Facts are supported by evidence."))
+    asked = FilterContext(principles=("The answer keeps the requested word limit.", "Facts are supported by evidence."))
     assert reason(candidate(), RationaleFilter(), asked) == "it leaves principles out"
     assert reason(candidate(), RationaleFilter(min_principles=0.5), asked) is None
 
@@ -135,7 +135,7 @@ def test_abstentions_are_dropped_first() -> None:
     ):
         decided = decide("c", votes)
         stack = build([ConfidenceFilter(threshold=0), BalanceFilter()], Joint())
-        kept, [(_, found)] = sift(stack, [Candidate(make(), decided, decided.confidence)], Stage())
+        kept, [(_, found)] = apply_filters(stack, [Candidate(make(), decided, decided.confidence)], FilterContext())
         assert kept == []
         assert found.filter == "abstained"
 
@@ -183,13 +183,15 @@ class Reading:
     ],
 )
 def test_support(belief: LabelProbabilities | None, expected: str | None) -> None:
-    assert reason(candidate(), SupportFilter(), Stage(readers=Reading([belief]))) == expected
+    assert reason(candidate(), SupportFilter(), FilterContext(readers=Reading([belief]))) == expected
 
 
 def test_specific_asks_the_judge_only_for_what_no_prover_has_scored() -> None:
     readers = Reading(pmi=[0.05])
     proven = lesson("p", Label.A).measured("proof_score", -0.4)
-    kept, dropped = sift(build([SpecificFilter(min_pmi=0.2)]), [proven, lesson("j", Label.A)], Stage(readers=readers))
+    kept, dropped = apply_filters(
+        build([SpecificFilter(min_pmi=0.2)]), [proven, lesson("j", Label.A)], FilterContext(readers=readers)
+    )
     assert [c.comparison.id for c in kept] == ["p"]
     assert kept[0].measures["pmi"] == pytest.approx(0.6)
     assert dropped[0][1].value == 0.05
@@ -199,7 +201,7 @@ def test_specific_asks_the_judge_only_for_what_no_prover_has_scored() -> None:
 def test_model_filters_see_only_what_is_left() -> None:
     readers = Reading([LabelProbabilities(1, 0, 0)])
     stack = build([ConfidenceFilter(threshold=0.8), SupportFilter()])
-    kept, dropped = sift(stack, [candidate("x", a=0.6), candidate("y")], Stage(readers=readers))
+    kept, dropped = apply_filters(stack, [candidate("x", a=0.6), candidate("y")], FilterContext(readers=readers))
     assert [c.comparison.id for c in kept] == ["y"]
     assert [o.filter for _, o in dropped] == ["confidence"]
     assert readers.asked == 1
@@ -211,11 +213,11 @@ TEXT = "the quick brown fox jumps over the lazy dog near the quiet river bank"
 def test_duplicates_keep_the_most_confident_and_nothing_of_gold() -> None:
     same = {"a": TEXT, "b": TEXT + " today"}
     items = [lesson("x", Label.A, 0.7, **same), lesson("y", Label.A, 0.9, **same), lesson("z", Label.B, 0.5)]
-    kept, dropped = sift(build([DuplicatesFilter()]), items, Stage())
+    kept, dropped = apply_filters(build([DuplicatesFilter()]), items, FilterContext())
     assert [c.comparison.id for c in kept] == ["y", "z"]
     assert dropped[0][1].reason == "nearly the same as y"
     known = {"gold g": "\n".join([items[0].comparison.prompt_text, *sorted(same.values())])}
-    kept, dropped = sift(build([DuplicatesFilter()]), items, Stage(known=known))
+    kept, dropped = apply_filters(build([DuplicatesFilter()]), items, FilterContext(known=known))
     assert [c.comparison.id for c in kept] == ["z"]
     assert all("gold g" in o.reason or "y" in o.reason for _, o in dropped)
 
@@ -223,7 +225,7 @@ def test_duplicates_keep_the_most_confident_and_nothing_of_gold() -> None:
 @pytest.mark.parametrize("labels", ["AAAAAA", "AAABAB", "BBB", "A", "ABT", "TTT", "AABTTTT", ""])
 def test_balance_ends_level(labels: str) -> None:
     items = [lesson(f"n{i}", Label.TIE if x == "T" else Label(x), i / 10) for i, x in enumerate(labels)]
-    kept, dropped = sift(build([BalanceFilter(max_ties=0.5)]), items, Stage(seed=4))
+    kept, dropped = apply_filters(build([BalanceFilter(max_ties=0.5)]), items, FilterContext(seed=4))
     found = [c.lesson.label for c in kept if c.lesson]
     assert found.count(Label.A) == found.count(Label.B)
     assert found.count(Label.TIE) <= len(found) / 2
@@ -239,7 +241,7 @@ def test_balance_ends_level(labels: str) -> None:
 
 def test_balance_leaves_rationales_that_cannot_be_exchanged() -> None:
     fixed = [lesson(f"n{i}", Label.A, i / 10, "B is worse than A is, as B fails.") for i in range(3)]
-    kept, dropped = sift(build([BalanceFilter()]), [*fixed, lesson("free", Label.A)], Stage())
+    kept, dropped = apply_filters(build([BalanceFilter()]), [*fixed, lesson("free", Label.A)], FilterContext())
     assert [(c.comparison.id, c.lesson.label) for c in kept if c.lesson] == [("n2", Label.A), ("free", Label.B)]
     assert {o.reason for _, o in dropped} == {"one more A than B"}
 
@@ -265,7 +267,7 @@ def test_each_filter_can_drop_everything_and_the_next_gets_nothing(config: Filte
     texts = {f"gold {c.comparison.id}": "Prompt of x\nPrompt of y\nshort a longer one" for c in both}
     if config.kind == "duplicates":
         texts = {f"gold {c.comparison.id}": f"{c.comparison.prompt_text}\na longer one\nshort" for c in both}
-    kept, dropped = sift(build([config, RationaleFilter()]), both, Stage(readers=readers, known=texts))
+    kept, dropped = apply_filters(build([config, RationaleFilter()]), both, FilterContext(readers=readers, known=texts))
     assert kept == []
     assert {o.filter for _, o in dropped} == {config.kind}
-    assert sift(build([config]), [], Stage(readers=readers)) == ([], [])
+    assert apply_filters(build([config]), [], FilterContext(readers=readers)) == ([], [])

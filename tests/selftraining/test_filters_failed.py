@@ -15,7 +15,7 @@ from gramr2.config.schedules import Quantile
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import Stage, build, sift
+from gramr2.selftraining.filters import FilterContext, apply_filters, build
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nConclusion: Response A is better."
 POOR = "Feedback: Hm."
@@ -53,9 +53,9 @@ def candidate(rationale: str | None, *, direct: bool, name: str = "c") -> Candid
 
 def after(config: FilterConfig, *candidates: Candidate, readers: Readers | None = None) -> dict[str, str | None]:
     """What becomes of each candidate: the rationale it is learnt with (None: without), or «dropped»."""
-    kept, dropped = sift(build([config]), candidates, Stage(readers=readers or Readers()))
+    kept, dropped = apply_filters(build([config]), candidates, FilterContext(readers=readers or Readers()))
     found = {each.comparison.id: each.rationale for each in kept}
-    assert {objection.filter for _, objection in dropped} <= {config.kind}
+    assert {rejection.filter for _, rejection in dropped} <= {config.kind}
     return found | {each.comparison.id: "dropped" for each, _ in dropped}
 
 
@@ -102,7 +102,7 @@ def test_without_a_rationale_a_direct_label_passes_and_nobody_is_asked(
 @pytest.mark.parametrize("kind", list(FILTERS))
 def test_a_stripped_lesson_keeps_all_else_and_says_who_stripped_it(kind: str) -> None:
     before = candidate(POOR, direct=True)
-    [found], _ = sift(build([FILTERS[kind]("auto")]), [before], Stage(readers=Readers()))
+    [found], _ = apply_filters(build([FILTERS[kind]("auto")]), [before], FilterContext(readers=Readers()))
     assert before.lesson is not None
     assert found.lesson == replace(before.lesson, rationale=None)
     assert found.measures == {f"stripped_by_{kind}": 1.0}
@@ -112,10 +112,10 @@ def test_a_stripped_lesson_keeps_all_else_and_says_who_stripped_it(kind: str) ->
 def test_a_stripped_rationale_is_not_looked_at_again() -> None:
     readers = Readers()
     stack = build([FILTERS["rationale"]("auto"), FILTERS["support"]("auto"), FILTERS["specific"]("auto")])
-    kept, dropped = sift(
+    kept, dropped = apply_filters(
         stack,
         [candidate(POOR, direct=True, name="poor"), candidate(GOOD, direct=True, name="good")],
-        Stage(readers=readers),
+        FilterContext(readers=readers),
     )
     assert readers.asked == [GOOD, GOOD]
     assert [list(each.measures) for each in kept] == [["stripped_by_rationale"], ["quality", "support", "pmi"]]

@@ -13,7 +13,7 @@ from gramr2.config.schedules import Quantile
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import Objection, Stage, build, sift
+from gramr2.selftraining.filters import FilterContext, Rejection, apply_filters, build
 
 Belief = tuple[float, float, float]
 A, B = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
@@ -26,8 +26,8 @@ def candidate(direct: Belief | None, reasoned: Belief | None, label: Label = Lab
     return Candidate(make(name), replace(decision, readings=readings), 0.9)
 
 
-def objection(each: Candidate, config: ReadingsFilter, stage: Stage | None = None) -> Objection | None:
-    kept, dropped = sift(build([config]), [each], stage or Stage())
+def rejection(each: Candidate, config: ReadingsFilter, stage: FilterContext | None = None) -> Rejection | None:
+    kept, dropped = apply_filters(build([config]), [each], stage or FilterContext())
     assert len(kept) + len(dropped) == 1
     return dropped[0][1] if dropped else None
 
@@ -48,21 +48,21 @@ def objection(each: Candidate, config: ReadingsFilter, stage: Stage | None = Non
 def test_both_readings_name_the_label(
     label: Label, direct: Belief, reasoned: Belief, expected: tuple[str, str, str] | None
 ) -> None:
-    found = objection(candidate(direct, reasoned, label), ReadingsFilter())
-    assert found == (Objection("readings", *expected) if expected else None)
+    found = rejection(candidate(direct, reasoned, label), ReadingsFilter())
+    assert found == (Rejection("readings", *expected) if expected else None)
 
 
 def test_the_smaller_lead_over_the_next_label_must_reach_the_margin() -> None:
     for close in (candidate((0.4, 0.3, 0.3), A), candidate(A, (0.4, 0.25, 0.35))):
         lead = 0.1 if close.decision.readings[Reading.DIRECT].b == 0.3 else 0.05
-        assert objection(close, ReadingsFilter(min_margin=lead)) is None
-        found = objection(close, ReadingsFilter(min_margin=lead + 0.01))
-        assert found == Objection("readings", "a reading hardly prefers the label", lead, round(lead + 0.01, 6))
+        assert rejection(close, ReadingsFilter(min_margin=lead)) is None
+        found = rejection(close, ReadingsFilter(min_margin=lead + 0.01))
+        assert found == Rejection("readings", "a reading hardly prefers the label", lead, round(lead + 0.01, 6))
 
 
 def test_a_tie_that_only_cancels_out_is_no_preference_for_the_tie() -> None:
     level = candidate((0.5, 0.5, 0.0), (0.1, 0.1, 0.8), Label.TIE)
-    assert objection(level, ReadingsFilter()) == Objection("readings", "a reading hardly prefers the label", -0.5, 0.0)
+    assert rejection(level, ReadingsFilter()) == Rejection("readings", "a reading hardly prefers the label", -0.5, 0.0)
 
 
 @pytest.mark.parametrize(("direct", "reasoned", "count"), [(None, A, 1), (B, None, 1), (None, None, 0), (A, A, 2)])
@@ -70,7 +70,7 @@ def test_fewer_than_two_readings_pass_and_the_measure_says_so(
     direct: Belief | None, reasoned: Belief | None, count: int
 ) -> None:
     config = ReadingsFilter(min_margin=0.7 if count == 2 else 1.0)
-    [kept], dropped = sift(build([config]), [candidate(direct, reasoned)], Stage())
+    [kept], dropped = apply_filters(build([config]), [candidate(direct, reasoned)], FilterContext())
     assert dropped == []
     assert kept.measures["readings"] == count
     assert ("readings_margin" in kept.measures) == (count == 2)
@@ -80,21 +80,21 @@ def test_a_quantile_counts_only_what_can_be_compared() -> None:
     half = ReadingsFilter(min_margin=Quantile(schedule="quantile", start=0.5, end=0.5))
     single = [candidate(None, A, name=f"single {i}") for i in range(10)]
     pairs = [candidate(A, (0.5 + i / 20, 0.4 - i / 20, 0.1), name=f"pair {i}") for i in range(4)]
-    kept, dropped = sift(build([half]), [*single, *pairs], Stage())
+    kept, dropped = apply_filters(build([half]), [*single, *pairs], FilterContext())
     assert [c.comparison.id for c, _ in dropped] == ["pair 0", "pair 1"]
     assert len(kept) == 12
-    assert sift(build([half]), single, Stage())[1] == []
+    assert apply_filters(build([half]), single, FilterContext())[1] == []
 
 
 def test_a_roll_back_asks_for_a_larger_lead() -> None:
-    stage = Stage(tightenings=1)
-    assert objection(candidate((0.6, 0.2, 0.2), A), ReadingsFilter(min_margin=0.2), stage) is not None
+    stage = FilterContext(tightenings=1)
+    assert rejection(candidate((0.6, 0.2, 0.2), A), ReadingsFilter(min_margin=0.2), stage) is not None
     assert stage.thresholds == {"readings.min_margin": 0.6}
 
 
 def test_it_can_drop_everything_and_the_next_gets_nothing() -> None:
     both = [candidate(A, B, name="x"), candidate(B, A, name="y")]
-    kept, dropped = sift(build([ReadingsFilter(), RationaleFilter()]), both, Stage())
+    kept, dropped = apply_filters(build([ReadingsFilter(), RationaleFilter()]), both, FilterContext())
     assert kept == []
     assert {o.filter for _, o in dropped} == {"readings"}
-    assert sift(build([ReadingsFilter()]), [], Stage()) == ([], [])
+    assert apply_filters(build([ReadingsFilter()]), [], FilterContext()) == ([], [])

@@ -13,7 +13,7 @@ from gramr2.config.filters import RationaleFilter, SecondViewFilter
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import Objection, Stage, build, sift
+from gramr2.selftraining.filters import FilterContext, Rejection, apply_filters, build
 
 Belief = tuple[float, float, float]
 UNLIKELY, PREFERS = "the second view finds the label unlikely", "the second view prefers a response"
@@ -23,10 +23,10 @@ def candidate(label: Label, name: str = "c") -> Candidate:
     return Candidate(make(name), decide(name, [vote(Outcome.of(label), order) for order in Order]), 0.9)
 
 
-def reviewed(label: Label, belief: Belief, **options: float) -> tuple[float | None, Objection | None]:
-    """The measure of a kept candidate, or the objection."""
-    stage = Stage(second_view={"c": LabelProbabilities(*belief)})
-    kept, dropped = sift(build([SecondViewFilter(**options)]), [candidate(label)], stage)
+def reviewed(label: Label, belief: Belief, **options: float) -> tuple[float | None, Rejection | None]:
+    """The measure of a kept candidate, or the rejection."""
+    stage = FilterContext(second_view={"c": LabelProbabilities(*belief)})
+    kept, dropped = apply_filters(build([SecondViewFilter(**options)]), [candidate(label)], stage)
     assert len(kept) + len(dropped) == 1
     return (kept[0].measures["second_view"], None) if kept else (None, dropped[0][1])
 
@@ -46,11 +46,11 @@ def test_the_label_is_likely_enough_among_a_and_b(label: Label, belief: Belief, 
     assert found is None
     assert measure == pytest.approx(expected)
     higher = round(least + 0.01, 6)
-    assert reviewed(label, belief, min_probability=higher)[1] == Objection("second_view", UNLIKELY, expected, higher)
+    assert reviewed(label, belief, min_probability=higher)[1] == Rejection("second_view", UNLIKELY, expected, higher)
 
 
 def test_a_view_that_is_certain_of_a_tie_supports_neither_response() -> None:
-    assert reviewed(Label.A, (0.0, 0.0, 1.0))[1] == Objection("second_view", UNLIKELY, 0.0, 0.5)
+    assert reviewed(Label.A, (0.0, 0.0, 1.0))[1] == Rejection("second_view", UNLIKELY, 0.0, 0.5)
     assert reviewed(Label.TIE, (0.0, 0.0, 1.0)) == (1.0, None)
 
 
@@ -59,7 +59,7 @@ def test_a_tie_passes_where_the_view_has_both_about_level(belief: Belief) -> Non
     measure, found = reviewed(Label.TIE, belief, min_probability=1.0)
     assert found is None
     assert measure == pytest.approx(0.8)
-    assert reviewed(Label.TIE, belief, max_tie_gap=0.19)[1] == Objection("second_view", PREFERS, 0.2, 0.19)
+    assert reviewed(Label.TIE, belief, max_tie_gap=0.19)[1] == Rejection("second_view", PREFERS, 0.2, 0.19)
 
 
 def test_the_tie_gap_does_not_bind_other_labels() -> None:
@@ -67,36 +67,36 @@ def test_the_tie_gap_does_not_bind_other_labels() -> None:
 
 
 def test_what_the_view_knows_nothing_of_is_dropped_by_its_name() -> None:
-    stage = Stage(second_view={"known": LabelProbabilities(1, 0, 0)})
+    stage = FilterContext(second_view={"known": LabelProbabilities(1, 0, 0)})
     both = [candidate(Label.A, "unknown"), candidate(Label.A, "known")]
-    kept, dropped = sift(build([SecondViewFilter(view="bag-of-words")]), both, stage)
+    kept, dropped = apply_filters(build([SecondViewFilter(view="bag-of-words")]), both, stage)
     assert [c.comparison.id for c in kept] == ["known"]
     reason = "the second view knows nothing of it"
-    assert [(c.comparison.id, o) for c, o in dropped] == [("unknown", Objection("second_view", reason, None, None))]
+    assert [(c.comparison.id, o) for c, o in dropped] == [("unknown", Rejection("second_view", reason, None, None))]
 
 
 def test_the_view_speaks_of_the_stored_order_however_the_lesson_is_turned() -> None:
-    stage = Stage(second_view={"c": LabelProbabilities(0.9, 0.1, 0)})
+    stage = FilterContext(second_view={"c": LabelProbabilities(0.9, 0.1, 0)})
     each = candidate(Label.A)
     turned = replace(each, lesson=LabeledComparison(each.comparison, Label.A)).swap()
-    [kept], _ = sift(build([SecondViewFilter()]), [turned], stage)
+    [kept], _ = apply_filters(build([SecondViewFilter()]), [turned], stage)
     assert kept.lesson is not None
     assert (kept.lesson.label, kept.measures["second_view"]) == (Label.B, 0.9)
 
 
 def test_a_roll_back_moves_both_thresholds_to_their_strict_ends() -> None:
-    stage = Stage(tightenings=1, second_view={"c": LabelProbabilities(0.7, 0.3, 0)})
-    assert sift(build([SecondViewFilter()]), [candidate(Label.A)], stage)[0] == []
+    stage = FilterContext(tightenings=1, second_view={"c": LabelProbabilities(0.7, 0.3, 0)})
+    assert apply_filters(build([SecondViewFilter()]), [candidate(Label.A)], stage)[0] == []
     assert stage.thresholds == {"second_view.min_probability": 0.75, "second_view.max_tie_gap": 0.1}
 
 
 def test_it_can_drop_everything_and_the_next_gets_nothing() -> None:
     both = [candidate(Label.A, "x"), candidate(Label.TIE, "y")]
-    stage = Stage(second_view=dict.fromkeys("xy", LabelProbabilities(0.1, 0.9, 0)))
-    kept, dropped = sift(build([SecondViewFilter(), RationaleFilter()]), both, stage)
+    stage = FilterContext(second_view=dict.fromkeys("xy", LabelProbabilities(0.1, 0.9, 0)))
+    kept, dropped = apply_filters(build([SecondViewFilter(), RationaleFilter()]), both, stage)
     assert kept == []
     assert {o.filter for _, o in dropped} == {"second_view"}
-    assert sift(build([SecondViewFilter()]), [], Stage()) == ([], [])
+    assert apply_filters(build([SecondViewFilter()]), [], FilterContext()) == ([], [])
 
 
 def test_only_the_two_views_can_be_named() -> None:

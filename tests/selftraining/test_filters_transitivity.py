@@ -16,7 +16,7 @@ from gramr2.config.filters import TransitivityFilter
 from gramr2.judging.voting import decide
 from gramr2.judgment import Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import Stage, build, sift
+from gramr2.selftraining.filters import FilterContext, apply_filters, build
 
 
 def candidate(
@@ -35,7 +35,7 @@ def chain(*pairs: str) -> list[Candidate]:
 
 def dropped(items: Sequence[Candidate], ties: bool = True) -> dict[str, str]:
     """Reasons by id."""
-    kept, gone = sift(build([TransitivityFilter(ties=ties)]), items, Stage())
+    kept, gone = apply_filters(build([TransitivityFilter(ties=ties)]), items, FilterContext())
     assert len(kept) + len(gone) == len(items)
     assert {o.filter for _, o in gone} <= {"transitivity"}
     return {c.comparison.id: o.reason for c, o in gone}
@@ -80,7 +80,7 @@ def test_wherever_it_stands(weakest: int) -> None:
 @pytest.mark.parametrize("confidence", [0.9, None])
 def test_between_equals_the_first_id_goes(confidence: float | None) -> None:
     items = [candidate(name, pair, confidence) for name, pair in (("b", "x>y"), ("a", "y>z"), ("c", "z>x"))]
-    [(_, found)] = sift(build([TransitivityFilter()]), items, Stage())[1]
+    [(_, found)] = apply_filters(build([TransitivityFilter()]), items, FilterContext())[1]
     assert sorted(dropped(items)) == ["a"]
     assert (found.value, found.threshold) == (confidence, None)
 

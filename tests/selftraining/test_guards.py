@@ -8,7 +8,7 @@ import pytest
 
 from gramr2.config.method import AlarmsConfig, GuardsConfig
 from gramr2.evaluation.metrics import PairedTest
-from gramr2.selftraining.guards import Verdict, gate, gold_alarms, pool_alarms
+from gramr2.selftraining.guards import GateResult, gate, gold_alarms, pool_alarms
 
 LIMITS = AlarmsConfig()
 
@@ -16,16 +16,18 @@ LIMITS = AlarmsConfig()
 @pytest.mark.parametrize(
     ("difference", "p_value", "high", "test", "on_worse", "expected"),
     [
-        (-0.1, 0.04, 0.01, "mcnemar", "stop", Verdict.ROLLED_BACK),
-        (-0.1, 0.06, -0.01, "mcnemar", "stop", Verdict.ACCEPTED),
-        (-0.1, 0.06, -0.01, "bootstrap", "tighten", Verdict.ROLLED_BACK),
-        (-0.1, 0.04, 0.01, "bootstrap", "tighten", Verdict.ACCEPTED),
-        (-0.1, 0.001, -0.05, "mcnemar", "accept", Verdict.ACCEPTED),
-        (0.1, 0.001, 0.2, "mcnemar", "stop", Verdict.ACCEPTED),
-        (0.0, 1.0, 0.0, "bootstrap", "stop", Verdict.ACCEPTED),
+        (-0.1, 0.04, 0.01, "mcnemar", "stop", GateResult.ROLLED_BACK),
+        (-0.1, 0.06, -0.01, "mcnemar", "stop", GateResult.ACCEPTED),
+        (-0.1, 0.06, -0.01, "bootstrap", "tighten", GateResult.ROLLED_BACK),
+        (-0.1, 0.04, 0.01, "bootstrap", "tighten", GateResult.ACCEPTED),
+        (-0.1, 0.001, -0.05, "mcnemar", "accept", GateResult.ACCEPTED),
+        (0.1, 0.001, 0.2, "mcnemar", "stop", GateResult.ACCEPTED),
+        (0.0, 1.0, 0.0, "bootstrap", "stop", GateResult.ACCEPTED),
     ],
 )
-def test_the_gate(difference: float, p_value: float, high: float, test: Any, on_worse: Any, expected: Verdict) -> None:
+def test_the_gate(
+    difference: float, p_value: float, high: float, test: Any, on_worse: Any, expected: GateResult
+) -> None:
     change = PairedTest(5, 1, p_value, difference, -0.2, high)
     guards = GuardsConfig(test=test, on_worse=on_worse)
     same = PairedTest(0, 0, 1.0, 0.0, 0.0, 0.0)

@@ -12,7 +12,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Order
 from gramr2.judging.voting import decide
 from gramr2.judgment import Decision, Judgment, Outcome, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import Objection, Stage
+from gramr2.selftraining.filters import FilterContext, Rejection
 from gramr2.selftraining.lessons import Joint
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nConclusion: Response A is better."
@@ -42,7 +42,7 @@ class Voter:
 
 
 def lessons(candidates: Sequence[Candidate], voter: Voter | None) -> list[Candidate]:
-    found = Joint(voter).review(candidates, Stage())
+    found = Joint(voter).review(candidates, FilterContext())
     kept = [each for each in found if isinstance(each, Candidate)]
     assert len(kept) == len(found)
     return kept
@@ -89,8 +89,8 @@ def test_a_reasoned_label_that_no_vote_states_is_dropped() -> None:
     turned = reasoned("c")
     turned = replace(turned, decision=replace(turned.decision, label=Label.B))
     voter = Voter(vote(Outcome.B))
-    [found] = Joint(voter).review([turned], Stage())
-    assert found == Objection("abstained", "no single vote states the averaged label", Label.B, None)
+    [found] = Joint(voter).review([turned], FilterContext())
+    assert found == Rejection("abstained", "no single vote states the averaged label", Label.B, None)
     assert voter.asked == []
     # Read directly as well, the same label is learnt.
     both = decide("c", [*direct("c").decision.judgments, *turned.decision.judgments])

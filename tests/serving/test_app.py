@@ -16,7 +16,7 @@ from gramr2.backends.scripted import ScriptedBackend
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.serving.app import create_app
-from gramr2.serving.gate import Gate, Limits
+from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
 from gramr2.serving.model import Model
 
 PAIR = {"prompt": "Say x.", "responses": ["x", "xxx"]}
@@ -24,7 +24,7 @@ PAIR = {"prompt": "Say x.", "responses": ["x", "xxx"]}
 
 def served(judge: str | Judge = "longer", token: str | None = None, **limits: Any) -> TestClient:
     made = judge if isinstance(judge, Judge) else Judge(scripted(judge), sampling=Sampling(votes=1, temperature=0))
-    client = TestClient(create_app(Model(lambda: made), limits=Limits(**limits), token=token))
+    client = TestClient(create_app(Model(lambda: made), limits=ServerLimits(**limits), token=token))
     client.headers |= {"authorization": f"Bearer {token}"} if token else {}
     return client
 
@@ -174,7 +174,7 @@ def test_a_sender_that_takes_its_time_is_not_waited_for() -> None:
     async def never(*_: Any) -> None:
         raise AssertionError("the application saw half a request")
 
-    gate = Gate(never, Limits(read_timeout=0.02), None, lambda path, status: counted.append(status))
+    gate = LimitsMiddleware(never, ServerLimits(read_timeout=0.02), None, lambda path, status: counted.append(status))
     asyncio.run(gate({"type": "http", "path": "/v1/judge", "headers": []}, receive, send))
     assert (sent[0]["status"], counted, gate._running) == (408, [408], 0)
 

@@ -33,7 +33,7 @@ from gramr2.reporting.run import read_run
 from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.data import RunData, fit, load_data
 from gramr2.selftraining.folder import write_json
-from gramr2.selftraining.guards import Verdict
+from gramr2.selftraining.guards import GateResult
 from gramr2.selftraining.readings import ties_in
 
 SPEC, RESULT, TEST, FAILURE = "cell.json", "result.json", "test.jsonl", "failure.txt"
@@ -144,7 +144,7 @@ def _baseline(name: str, folder: Path, config: RunConfig, test: Sequence[Labeled
 def _pseudo_labels(run: Path) -> dict[str, Any]:
     """What the judge learnt from, the kept rows of accepted rounds, and in the lab how true it was."""
     rounds = [each for each in read_run(run).rounds if each.kept or each.dropped]
-    accepted = [each for each in rounds if (each.metrics or {}).get("verdict") == Verdict.ACCEPTED]
+    accepted = [each for each in rounds if (each.metrics or {}).get("verdict") == GateResult.ACCEPTED]
     kept = {row["id"]: row for each in accepted for row in each.kept}
     checked = audit(kept.values())
     shares = checked.shares() if checked else {}

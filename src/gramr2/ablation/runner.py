@@ -33,7 +33,7 @@ COPIES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AblationPlan:
     """Everything that decides the cells: the run that is varied, the variants, the seeds, and the test set."""
 
     base: RunConfig
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AblationOutcome:
     """What there is of an ablation: a result per finished cell, why others have none, and how many have not been run yet."""
 
     results: list[dict[str, Any]]
@@ -82,8 +82,12 @@ def default_jobs(base: RunConfig) -> int:
 
 
 def run_plan(
-    plan: Plan, out: Path, jobs: int, observer: Observer, on_outcome: Callable[[Outcome], object] | None = None
-) -> Outcome:
+    plan: AblationPlan,
+    out: Path,
+    jobs: int,
+    observer: Observer,
+    on_outcome: Callable[[AblationOutcome], object] | None = None,
+) -> AblationOutcome:
     """Run what is not finished; a cell that fails leaves its sentence and the others go on.
 
     ``on_outcome`` is told what there is after every cell, so that a stopped one has its tables too.
@@ -138,13 +142,15 @@ def run_plan(
     return outcome
 
 
-def _outcome(plan: Plan, cells: Sequence[Path], failures: dict[str, str], skipped: dict[str, str]) -> Outcome:
+def _outcome(
+    plan: AblationPlan, cells: Sequence[Path], failures: dict[str, str], skipped: dict[str, str]
+) -> AblationOutcome:
     """What there is, a variant's seeds beside each other."""
     order = [each.name for each in plan.variants]
     finished = [folder for folder in cells if (folder / RESULT).exists()]
     results = [_result(folder) for folder in finished]
     results.sort(key=lambda each: (order.index(each["variant"]), each["seed"]))
-    return Outcome(results, failures, skipped, len(cells) - len(finished) - len(failures))
+    return AblationOutcome(results, failures, skipped, len(cells) - len(finished) - len(failures))
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -166,7 +172,7 @@ def stands_for(base: RunConfig) -> dict[str, str]:
     }
 
 
-def _spec(plan: Plan, prepared: Prepared, jobs: int) -> dict[str, Any]:
+def _spec(plan: AblationPlan, prepared: Prepared, jobs: int) -> dict[str, Any]:
     return {
         "variant": prepared.variant.name,
         "kind": prepared.variant.kind.value,

@@ -13,7 +13,7 @@ from gramr2.backends.padding import aligned_at_the_end
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ScoreBatching:
     """Of one forward pass: padded tokens in it, bytes of logits out of it, and whether lengths may differ (padding takes
     places in a sliding window)."""
 
@@ -23,7 +23,7 @@ class Limits:
 
 
 def score_all(
-    model: Any, device: torch.device, items: Sequence[tuple[list[int], list[int]]], limits: Limits
+    model: Any, device: torch.device, items: Sequence[tuple[list[int], list[int]]], limits: ScoreBatching
 ) -> list[Score]:
     """Log-probability of each answer given its prompt, both as ids, in the order given."""
     scores: list[Score | None] = [None] * len(items)
@@ -34,7 +34,9 @@ def score_all(
     return [score for score in scores if score is not None]
 
 
-def _batches(items: Sequence[tuple[list[int], list[int]]], vocabulary: int, limits: Limits) -> Iterator[list[int]]:
+def _batches(
+    items: Sequence[tuple[list[int], list[int]]], vocabulary: int, limits: ScoreBatching
+) -> Iterator[list[int]]:
     length = [len(prompt) + len(answer) for prompt, answer in items]
     batch: list[int] = []
     for i in sorted(range(len(items)), key=lambda i: -length[i]):

@@ -24,7 +24,7 @@ from gramr2.backends.loading import loading
 from gramr2.backends.padding import aligned_at_the_end
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper
-from gramr2.backends.scoring import Limits, score_all
+from gramr2.backends.scoring import ScoreBatching, score_all
 from gramr2.comparison import Message
 from gramr2.errors import ModelError, PromptTooLongError
 
@@ -153,7 +153,7 @@ class TransformersBackend:
         a pass."""
         prompts = [self.encoder.prompt(request.messages) for request in requests]
         answers = [self.encoder.fragment(request.text) for request in requests]
-        limits = Limits(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)
+        limits = ScoreBatching(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)
         scores = score_all(self.model, self.device, [*zip(prompts, answers, strict=True)], limits)
         self._refuse_nan(torch.tensor([each.logprob for each in scores]))
         return scores

@@ -45,7 +45,7 @@ def ablate(
     """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
     from gramr2.ablation.marks import MARKS
-    from gramr2.ablation.runner import Outcome, Plan, default_jobs, run_plan
+    from gramr2.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
     from gramr2.ablation.statistics import summarise
     from gramr2.ablation.tables import Account, account, cells, write_tables
     from gramr2.ablation.variants import FULL, variants_for
@@ -70,14 +70,14 @@ def ablate(
     if reference not in names and reference != FULL:
         raise ConfigError(f"--reference {reference!r} is not among the configurations: take one of {', '.join(names)}")
     _refuse_overlong(base, test, limit)
-    plan = Plan(base, variants, range(1, seeds + 1), test, limit, keep_models, fewer)
+    plan = AblationPlan(base, variants, range(1, seeds + 1), test, limit, keep_models, fewer)
     # A terminated ablation takes its cells with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     command = _command(domain=domain, seeds=seeds, test=test, limit=limit, only=only)
     command += f" --reference {reference}" if reference != FULL else ""
 
-    def tabled(outcome: Outcome) -> tuple[Account, list[Path]]:
+    def tabled(outcome: AblationOutcome) -> tuple[Account, list[Path]]:
         notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
         notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
         if base.warmup and base.warmup.seed is not None and seeds > 1:

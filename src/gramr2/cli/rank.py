@@ -45,7 +45,7 @@ def rank(
     """Rank the responses to each prompt and write their order with scores and intervals."""
     set_up_logging(quiet or as_json)
     from gramr2.rewards.aggregation import Aggregation
-    from gramr2.rewards.schemes import scheme as named
+    from gramr2.rewards.tournaments import scheme as named
 
     require(on_bad_row, ("fail", "skip"), "--on-bad-row")
     require(aggregation, tuple(Aggregation), "--aggregation")

@@ -59,7 +59,7 @@ def serve(
     import uvicorn
 
     from gramr2.serving.app import Metrics, create_app
-    from gramr2.serving.gate import Limits
+    from gramr2.serving.middleware import ServerLimits
     from gramr2.serving.model import Model
 
     metrics = Metrics()
@@ -77,7 +77,7 @@ def serve(
         server.should_exit = True
 
     worker = Model(load, capacity=queue, batch=batch, on_batch=measured, on_failure=stop)
-    limits = Limits(max_requests=requests, max_bytes=max_bytes, deadline=deadline)
+    limits = ServerLimits(max_requests=requests, max_bytes=max_bytes, deadline=deadline)
     app = create_app(worker, limits=limits, token=token, metrics=metrics, end_tokens=end_token or ())
     settings = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=round(deadline) + 1

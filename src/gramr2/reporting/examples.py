@@ -49,11 +49,11 @@ def example(row: Row, kept: bool) -> Example:
         votes=tuple(row["votes"]),
         measures=row.get("measures", {}),
         kept=kept,
-        fate="every filter let it pass" if kept else objection(row),
+        fate="every filter let it pass" if kept else rejection(row),
     )
 
 
-def objection(row: Row) -> str:
+def rejection(row: Row) -> str:
     """«confidence: the label's probability is too low (0.62, wanted 0.8)»."""
     parts = [f"{row['value']}"] if row["value"] is not None else []
     parts += [f"wanted {row['threshold']}"] if row["threshold"] is not None else []

@@ -21,7 +21,7 @@ from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import against_references
 from gramr2.rewards.ranking import rank
-from gramr2.rewards.schemes import RoundRobin, Scheme
+from gramr2.rewards.tournaments import RoundRobin, Tournament
 
 EVEN = 0.5
 """the chance of a response against its own copy"""
@@ -83,13 +83,13 @@ class ReferenceReward:
 class WinRateReward:
     """The chance to beat a sibling that says something else, from 0 to 1: copies of a text count once, as one opponent.
 
-    Where every pair is compared, which is the default, it is the mean over the pairs. Schemes that compare some of them, such
-    as ``schemes.Budget``, leave some completions with stronger opponents than others; there it is the chance against an average
-    sibling under a Bradley-Terry model. Copies share a reward, and a group of nothing but copies is even.
+    Where every pair is compared, which is the default, it is the mean over the pairs. Tournaments that compare some of them,
+    such as ``tournaments.Budget``, leave some completions with stronger opponents than others; there it is the chance against
+    an average sibling under a Bradley-Terry model. Copies share a reward, and a group of nothing but copies is even.
     """
 
     judge: PreferenceModel
-    scheme: Scheme | None = None
+    scheme: Tournament | None = None
     seed: int = 0
 
     def __call__(self, groups: Sequence[Group]) -> list[Rewards]:

@@ -14,7 +14,7 @@ from gramr2.judging.judge import JudgmentStore, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation, Match, Standing, cycles, standings
-from gramr2.rewards.schemes import Pair, Play, RoundRobin, Scheme
+from gramr2.rewards.tournaments import Pair, Play, RoundRobin, Tournament
 
 PROBE = 8
 
@@ -61,7 +61,7 @@ def result_of(decision: Decision) -> float | None:
 def rank(
     judge: PreferenceModel,
     sets: Sequence[ResponseSet],
-    scheme: Scheme | None = None,
+    scheme: Tournament | None = None,
     *,
     aggregation: Aggregation = Aggregation.BRADLEY_TERRY,
     seed: int = 0,
@@ -123,7 +123,7 @@ def ranking_row(each: ResponseSet, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def comparisons_of(sets: Sequence[ResponseSet], scheme: Scheme) -> int:
+def comparisons_of(sets: Sequence[ResponseSet], scheme: Tournament) -> int:
     """How many comparisons a ranking takes; at most, where a scheme may end early."""
     return sum(scheme.comparisons(distinct) for each in sets if (distinct := len(set(each.responses))) > 1)
 
@@ -149,7 +149,7 @@ def seconds_per_comparison(
 class _Table:
     """One set's scheme at work. It plays over distinct texts."""
 
-    def __init__(self, responses: ResponseSet, scheme: Scheme, seed: int) -> None:
+    def __init__(self, responses: ResponseSet, scheme: Tournament, seed: int) -> None:
         self.set, self.seed = responses, seed
         self.texts = list(dict.fromkeys(responses.responses))
         n = len(self.texts)

@@ -19,7 +19,7 @@ MOST_LOSS = 0.6
 quarter are wrong cannot be learnt below 0.56 without learning them by heart"""
 
 
-class Verdict(StrEnum):
+class GateResult(StrEnum):
     """What became of a round's judge."""
 
     ACCEPTED = "accepted"
@@ -37,15 +37,15 @@ class Alarm:
     limit: float
 
 
-def gate(changes: Sequence[PairedTest], guards: GuardsConfig) -> Verdict:
+def gate(changes: Sequence[PairedTest], guards: GuardsConfig) -> GateResult:
     """Whether a judge replaces the one in force: not if one of the tests on the same gold comparisons finds it worse.
 
     Args:
         changes: the judge against the one in force, and against the seed judge.
     """
     if guards.on_worse == "accept":
-        return Verdict.ACCEPTED
-    return Verdict.ROLLED_BACK if any(_worse(change, guards) for change in changes) else Verdict.ACCEPTED
+        return GateResult.ACCEPTED
+    return GateResult.ROLLED_BACK if any(_worse(change, guards) for change in changes) else GateResult.ACCEPTED
 
 
 def _worse(change: PairedTest, guards: GuardsConfig) -> bool:

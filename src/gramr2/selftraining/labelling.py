@@ -16,7 +16,7 @@ from gramr2.judgment import REASONED, Decision, LabelProbabilities
 from gramr2.selftraining.baselines import margins_of
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.filters import Filter, Objection, Stage, build, sift
+from gramr2.selftraining.filters import Filter, FilterContext, Rejection, apply_filters, build
 from gramr2.selftraining.filters.duplicates import text_of
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
@@ -65,7 +65,7 @@ def label_pool(
         return context.judge(asked, model, comparisons, config.judge.pool, readings=REASONED)
 
     lessons: Filter = Joint(vote) if source == "joint" else Proving(prover) if source == "proving" else LabelOnly()
-    stage = Stage(
+    stage = FilterContext(
         number=number,
         rounds=config.rounds,
         seed=config.seed,
@@ -78,11 +78,11 @@ def label_pool(
         earlier=_earlier(context, number),
     )
     stack = build(config.filters, lessons)
-    kept, dropped = sift(stack, candidates, stage)
+    kept, dropped = apply_filters(stack, candidates, stage)
     if config.training.verdict.soft:
         kept = [_softened(candidate, beliefs[candidate.comparison.id]) for candidate in kept]
     labels = Counter(c.decision.label.value for c in candidates if c.decision.label is not None)
-    counts = Counter(objection.filter for _, objection in dropped)
+    counts = Counter(rejection.filter for _, rejection in dropped)
     words = [len(c.rationale.split()) for c in kept if c.rationale]
     summary: dict[str, Any] = {
         "pool": {
@@ -121,9 +121,9 @@ def kept_row(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def dropped_row(candidate: Candidate, objection: Objection) -> dict[str, Any]:
-    """A dropped candidate with the objection to it; the rationale is the one that would have been learnt."""
-    row = comparison_row(candidate.comparison) | asdict(objection) | decision_row(candidate.decision)
+def dropped_row(candidate: Candidate, rejection: Rejection) -> dict[str, Any]:
+    """A dropped candidate with the rejection to it; the rationale is the one that would have been learnt."""
+    row = comparison_row(candidate.comparison) | asdict(rejection) | decision_row(candidate.decision)
     row |= {"confidence": _rounded(candidate.confidence), "measures": dict(candidate.measures)}
     if candidate.lesson is not None:
         row |= {"rationale": candidate.rationale, "rationale_order": "ba" if candidate.swapped else "ab"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from gramr2.comparison import Comparison, LabeledComparison, Order
 from gramr2.judgment import Decision, Judgment, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage
+from gramr2.selftraining.filters.base import FilterContext, Rejection
 from gramr2.selftraining.proofs import Prover
 from gramr2.selftraining.quality import assess
 
@@ -70,16 +70,16 @@ class Joint:
     vote: Callable[[Sequence[Comparison]], Sequence[Decision]] | None = None
     name: str = "abstained"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], stage: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         return [self._lesson(each, stage) for each in self._with_votes(candidates)]
 
-    def _lesson(self, candidate: Candidate, stage: Stage) -> Candidate | Objection:
+    def _lesson(self, candidate: Candidate, stage: FilterContext) -> Candidate | Rejection:
         found = joint(candidate, stage.principles)
         if found.lesson is None and candidate.decided_directly:
             found = label_only(candidate)
         if found.lesson is None:
-            return Objection(self.name, "no single vote states the averaged label", found.decision.label, None)
+            return Rejection(self.name, "no single vote states the averaged label", found.decision.label, None)
         return found
 
     def _with_votes(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -100,7 +100,7 @@ class LabelOnly:
 
     name: str = "abstained"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], stage: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         return [label_only(candidate) for candidate in candidates]
 
@@ -112,14 +112,14 @@ class Proving:
     prover: Prover
     name: str = "unproven"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], stage: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         labels = [(c.comparison, c.decision.label) for c in candidates]
         proofs = self.prover.prove([(comparison, label) for comparison, label in labels if label is not None])
-        result: list[Candidate | Objection] = []
+        result: list[Candidate | Rejection] = []
         for candidate, (comparison, label), proof in zip(candidates, labels, proofs, strict=True):
             if proof is None or label is None:
-                result.append(Objection(self.name, "no usable proof of the label was written", label, None))
+                result.append(Rejection(self.name, "no usable proof of the label was written", label, None))
             else:
                 measures = {**candidate.measures, "proof_score": round(proof.score, 4), "proofs": proof.eligible}
                 lesson = LabeledComparison(comparison, label, proof.rationale)

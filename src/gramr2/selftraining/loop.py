@@ -29,7 +29,7 @@ from gramr2.selftraining.context import RunContext, open_journals
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.folder import RunFolder, write_json
-from gramr2.selftraining.guards import Alarm, Verdict, as_rows, gate, gold_alarms, pool_alarms, training_alarms
+from gramr2.selftraining.guards import Alarm, GateResult, as_rows, gate, gold_alarms, pool_alarms, training_alarms
 from gramr2.selftraining.labelling import label_pool, second_view
 from gramr2.selftraining.measurement import Measurement, measure, recorded
 from gramr2.selftraining.observer import Observer, Silent
@@ -42,7 +42,7 @@ from gramr2.selftraining.warmup import start_of, warm_up
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunState:
     """Where the run stands after a round: the judge in force, how it did on gold, and what its rounds contributed.
 
     ``accepted`` are the rounds whose kept data count; ``tightenings`` the roll-backs so far; ``stopped`` whether the gate
@@ -124,19 +124,19 @@ class _Rounds:
         # A second view that cannot be fitted is better known before anything is trained.
         second_view(self.context, self.context.data.pool[:1], warmed=False)
         warm_up(self.context, self.seed_judges)
-        standing = self._seed_judge()
+        state = self._seed_judge()
         for number in range(1, self.config.rounds + 1):
-            if standing.stopped:
+            if state.stopped:
                 break
-            standing = self._round(number, standing)
+            state = self._round(number, state)
         if self.config.final:
-            standing = self._final(len(self.metrics), standing)
-        self._conclude(conclusion(self.context, standing.model, baselines, standing.gold))
-        self.folder.publish_judge(standing.model)
+            state = self._final(len(self.metrics), state)
+        self._conclude(conclusion(self.context, state.model, baselines, state.gold))
+        self.folder.publish_judge(state.model)
         self.folder.hidden_states.unlink(missing_ok=True)
         return self.metrics
 
-    def _seed_judge(self) -> Standing:
+    def _seed_judge(self) -> RunState:
         folder, model = self.folder.round(0), self.folder.round(0) / "model"
         settings, written = self.config.rationale, folder / "seed.jsonl"
         if written.exists():
@@ -157,40 +157,40 @@ class _Rounds:
             self._finish(0, "seed", gold, {"pool": pool, "trained_on": len(self.seed), "alarms": as_rows(alarms)})
         if self.seed_judges and shared:
             self.seed_judges.give(shared, folder)
-        return Standing(model, self._recorded(0))
+        return RunState(model, self._recorded(0))
 
-    def _round(self, number: int, standing: Standing) -> Standing:
+    def _round(self, number: int, state: RunState) -> RunState:
         """One round; returns where the run stands after it."""
         folder = self.folder.round(number)
         if not (folder / "metrics.json").exists():
-            self._do_round(number, standing)
-        return self._after(number, standing)
+            self._do_round(number, state)
+        return self._after(number, state)
 
-    def _do_round(self, number: int, standing: Standing) -> None:
+    def _do_round(self, number: int, state: RunState) -> None:
         folder = self.folder.round(number)
         if not (folder / "kept.jsonl").exists():
-            slice_ = slice_of(self.context, number, standing.model)
-            before = self._accumulated(standing.accepted)
-            label_pool(self.context, number, standing.model, slice_, before, standing.tightenings, self.prover)
+            slice_ = slice_of(self.context, number, state.model)
+            before = self._accumulated(state.accepted)
+            label_pool(self.context, number, state.model, slice_, before, state.tightenings, self.prover)
         labelling = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
         alarms = pool_alarms(labelling, self._reference_words(), self.config.guards.alarms)
         rest = {key: labelling[key] for key in ("pool", "labels", "thresholds", "calibration", "rationales")}
         if not labelling["pool"]["kept"]:
             why = "no pseudo-label passed the filters" if labelling["pool"]["judged"] else "the pool is used up"
             self.context.observer.note(f"round {number}: {why}, so nothing is trained; the judge stays")
-            self._judged(number, "round", standing, standing.gold, rest | {"trained_on": 0}, alarms, skipped=True)
+            self._judged(number, "round", state, state.gold, rest | {"trained_on": 0}, alarms, skipped=True)
             return
-        kept = self._accumulated((*standing.accepted, number))
+        kept = self._accumulated((*state.accepted, number))
         trained = folder / "model"
         if not trained.exists():
-            start = self._backbone() if self.config.init == "backbone" else standing.model
+            start = self._backbone() if self.config.init == "backbone" else state.model
             title = f"round {number} · train on {len(self.seed)} seed + {len(kept)} kept"
             self._train(number, title, start, trained, [*self.seed, *kept])
         gold = measure(self.context, number, trained)
         alarms = [*alarms, *training_alarms(trained, self.config.training)]
-        self._judged(number, "round", standing, gold, rest | {"trained_on": len(self.seed) + len(kept)}, alarms)
+        self._judged(number, "round", state, gold, rest | {"trained_on": len(self.seed) + len(kept)}, alarms)
 
-    def _final(self, number: int, standing: Standing) -> Standing:
+    def _final(self, number: int, state: RunState) -> RunState:
         """The paper's last stage: the judge in force, fine-tuned on people's rationales, and gated like any round."""
         folder, settings = self.folder.round(number), self.config.final
         if settings is not None and not (folder / "metrics.json").exists():
@@ -198,18 +198,18 @@ class _Rounds:
             training = settings.training.applied_to(self.config.training)
             if not trained.exists():
                 title = f"final · train on {len(items)} annotated comparisons"
-                self._train(number, title, standing.model, trained, items, training)
+                self._train(number, title, state.model, trained, items, training)
             gold = measure(self.context, number, trained)
             pool = {"judged": 0, "kept": 0, "dropped": {}}
             alarms = training_alarms(trained, training)
-            self._judged(number, "final", standing, gold, {"pool": pool, "trained_on": len(items)}, alarms)
-        return self._after(number, standing)
+            self._judged(number, "final", state, gold, {"pool": pool, "trained_on": len(items)}, alarms)
+        return self._after(number, state)
 
     def _judged(
         self,
         number: int,
         stage: str,
-        standing: Standing,
+        state: RunState,
         gold: Measurement,
         rest: dict[str, Any],
         alarms: list[Alarm],
@@ -218,13 +218,13 @@ class _Rounds:
         """Gate a round's judge, raise the alarms, and write the round's metrics."""
         observer = self.context.observer
         items, seed = self.context.data.gold, self.config.seed
-        change = paired_test(items, standing.gold.labels, gold.labels, seed)
+        change = paired_test(items, state.gold.labels, gold.labels, seed)
         # Small steps down, none of them significant, add up: the seed judge is the fixed point.
         since_seed = paired_test(items, recorded(self.folder, 0).labels, gold.labels, seed)
-        verdict = Verdict.SKIPPED if skipped else gate([change, since_seed], self.config.guards)
-        alarms = [*alarms, *gold_alarms(standing.gold.metrics, gold.metrics, self.config.guards.alarms)]
+        verdict = GateResult.SKIPPED if skipped else gate([change, since_seed], self.config.guards)
+        alarms = [*alarms, *gold_alarms(state.gold.metrics, gold.metrics, self.config.guards.alarms)]
         self._tell(number, alarms)
-        if verdict is Verdict.ROLLED_BACK:
+        if verdict is GateResult.ROLLED_BACK:
             observer.note(
                 f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points against the "
                 f"judge in force, {p_value(change.p_value)}; {100 * since_seed.difference:+.1f} against the seed judge, "
@@ -247,21 +247,21 @@ class _Rounds:
             metrics["verdict_read"] = json.loads(found.read_text(encoding="utf-8"))
         write_json(self.folder.round(number) / "metrics.json", metrics)
 
-    def _after(self, number: int, standing: Standing) -> Standing:
+    def _after(self, number: int, state: RunState) -> RunState:
         """Where the run stands, from a round's metrics alone."""
         gold = self._recorded(number)
-        verdict = Verdict(self.metrics[-1]["verdict"])
-        if verdict is Verdict.ACCEPTED:
+        verdict = GateResult(self.metrics[-1]["verdict"])
+        if verdict is GateResult.ACCEPTED:
             return replace(
-                standing,
+                state,
                 model=self.folder.round(number) / "model",
                 gold=gold,
-                accepted=(*standing.accepted, number) if self.metrics[-1]["stage"] == "round" else standing.accepted,
+                accepted=(*state.accepted, number) if self.metrics[-1]["stage"] == "round" else state.accepted,
             )
-        if verdict is Verdict.ROLLED_BACK:
+        if verdict is GateResult.ROLLED_BACK:
             stop = self.config.guards.on_worse == "stop"
-            return replace(standing, tightenings=standing.tightenings + 1, stopped=stop)
-        return standing
+            return replace(state, tightenings=state.tightenings + 1, stopped=stop)
+        return state
 
     def _recorded(self, number: int) -> Measurement:
         """A finished round's measurement; its metrics join those of the run, on disk too."""

@@ -26,10 +26,10 @@ from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import against_references, comparisons_against, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
-from gramr2.rewards.schemes import scheme as named
-from gramr2.serving.gate import Gate, Limits
+from gramr2.rewards.tournaments import scheme as named
+from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
-from gramr2.serving.openrlhf import UNDECIDED, EndTokens, Plan, samples
+from gramr2.serving.openrlhf import UNDECIDED, EndTokens, RewardPlan, samples
 from gramr2.serving.schemas import (
     MOST_COMPARISONS,
     DecisionBody,
@@ -66,7 +66,7 @@ class Metrics:
 def create_app(
     model: Model,
     *,
-    limits: Limits | None = None,
+    limits: ServerLimits | None = None,
     token: str | None = None,
     metrics: Metrics | None = None,
     end_tokens: Sequence[str] = (),
@@ -81,7 +81,7 @@ def create_app(
         end_tokens: texts that end the completions of ``/get_reward`` and are taken off.
     """
     ends = EndTokens(end_tokens)
-    limits, metrics = limits or Limits(), metrics or Metrics()
+    limits, metrics = limits or ServerLimits(), metrics or Metrics()
     metrics.waiting.set_function(lambda: model.waiting)
     paths = {"/v1/judge", "/v1/rank", "/v1/score", "/get_reward", "/healthz", "/readyz", "/metrics"}
 
@@ -95,7 +95,7 @@ def create_app(
 
     app = FastAPI(title="gramr2 reward server", version="1", lifespan=lifespan)
     app.add_middleware(
-        Gate,
+        LimitsMiddleware,
         limits=limits,
         token=token,
         counted=lambda path, status: metrics.requests.labels(path if path in paths else "other", str(status)).inc(),
@@ -154,7 +154,7 @@ def create_app(
     def reward(body: RewardRequest) -> RewardResponse:
         """The chance that a completion beats its label's references; without any, its siblings in the request."""
         asked, who, _ = queued()
-        plan = Plan.of(samples(body, ends))
+        plan = RewardPlan.of(samples(body, ends))
         _few(plan.comparisons)
         _fits(asked, plan.longest())
         values, reasons = plan.rewards(asked)

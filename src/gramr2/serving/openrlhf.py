@@ -96,7 +96,7 @@ def samples(body: RewardRequest, ends: EndTokens) -> list[Sample]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RewardPlan:
     """How the samples of a request are rewarded.
 
     ``against`` are the items that are scored against references, by the place of their sample; ``groups`` the places of siblings
@@ -108,7 +108,7 @@ class Plan:
     groups: list[tuple[list[int], Group]]
 
     @classmethod
-    def of(cls, asked: Sequence[Sample]) -> Plan:
+    def of(cls, asked: Sequence[Sample]) -> RewardPlan:
         """The plan for a request's samples."""
         against = {place: each.item for place, each in enumerate(asked) if each.references}
         members: dict[tuple[str, tuple[Message, ...]], list[int]] = {}

@@ -26,7 +26,7 @@ from gramr2.config.filters import (
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.abstention import Abstention
 from gramr2.selftraining.filters.balance import Balance
-from gramr2.selftraining.filters.base import Filter, Objection, Stage
+from gramr2.selftraining.filters.base import Filter, FilterContext, Rejection
 from gramr2.selftraining.filters.confidence import Confidence
 from gramr2.selftraining.filters.consistency import Consistency
 from gramr2.selftraining.filters.duplicates import Duplicates
@@ -38,7 +38,7 @@ from gramr2.selftraining.filters.specific import Specific
 from gramr2.selftraining.filters.support import Support
 from gramr2.selftraining.filters.transitivity import Transitivity
 
-__all__ = ["Filter", "Objection", "Stage", "build", "sift"]
+__all__ = ["Filter", "FilterContext", "Rejection", "apply_filters", "build"]
 
 
 def build(configs: Sequence[FilterConfig], lessons: Filter | None = None) -> list[Filter]:
@@ -74,23 +74,23 @@ def _filter(config: FilterConfig) -> Filter:
             return Balance(config)
 
 
-def sift(
-    stack: Sequence[Filter], candidates: Sequence[Candidate], stage: Stage
-) -> tuple[list[Candidate], list[tuple[Candidate, Objection]]]:
-    """Kept candidates, and dropped ones with the first objection to each; both in the order given.
+def apply_filters(
+    stack: Sequence[Filter], candidates: Sequence[Candidate], context: FilterContext
+) -> tuple[list[Candidate], list[tuple[Candidate, Rejection]]]:
+    """Kept candidates, and dropped ones with the first rejection to each; both in the order given.
 
     A filter sees only what the filters before it have let pass.
     """
     left = list(candidates)
-    objections: dict[str, tuple[Candidate, Objection]] = {}
+    rejections: dict[str, tuple[Candidate, Rejection]] = {}
     for each in stack:
         if not left:
             break
         passed: list[Candidate] = []
-        for candidate, verdict in zip(left, each.review(left, stage), strict=True):
-            if isinstance(verdict, Objection):
-                objections[candidate.comparison.id] = (candidate, verdict)
+        for candidate, verdict in zip(left, each.review(left, context), strict=True):
+            if isinstance(verdict, Rejection):
+                rejections[candidate.comparison.id] = (candidate, verdict)
             else:
                 passed.append(verdict)
         left = passed
-    return left, [objections[c.comparison.id] for c in candidates if c.comparison.id in objections]
+    return left, [rejections[c.comparison.id] for c in candidates if c.comparison.id in rejections]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, ruled
+from gramr2.selftraining.filters.base import FilterContext, Rejection, ruled
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,13 @@ class Abstention:
 
     name: str = "abstained"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         return ruled(candidates, self._check)
 
-    def _check(self, candidate: Candidate) -> Objection | None:
+    def _check(self, candidate: Candidate) -> Rejection | None:
         if candidate.decision.label is not None:
             return None
-        return Objection(
+        return Rejection(
             self.name, "no decision: an order gave no verdict", round(candidate.decision.coverage, 4), None
         )

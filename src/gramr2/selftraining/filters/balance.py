@@ -9,7 +9,7 @@ from gramr2.comparison import Label
 from gramr2.config.filters import BalanceFilter
 from gramr2.data.level import swaps_to_level
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage
+from gramr2.selftraining.filters.base import FilterContext, Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class Balance:
     config: BalanceFilter
     name: str = "balance"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
-        result: dict[str, Candidate | Objection] = {c.comparison.id: c for c in candidates}
+        result: dict[str, Candidate | Rejection] = {c.comparison.id: c for c in candidates}
         decisive = [c for c in candidates if c.lesson and c.lesson.label is not Label.TIE]
-        swaps = swaps_to_level([c.lesson for c in decisive if c.lesson], stage.seed)
+        swaps = swaps_to_level([c.lesson for c in decisive if c.lesson], context.seed)
         sides = [c.swap() if swap else c for c, swap in zip(decisive, swaps, strict=True)]
         for each in sides:
             result[each.comparison.id] = each
@@ -35,19 +35,19 @@ class Balance:
         larger = max((Label.A, Label.B), key=lambda label: sizes[label])
         surplus = abs(sizes[Label.A] - sizes[Label.B])
         for each in self._weakest([c for c in sides if c.lesson and c.lesson.label is larger])[:surplus]:
-            result[each.comparison.id] = Objection(
+            result[each.comparison.id] = Rejection(
                 self.name,
                 f"one more {larger.value} than {larger.swap().value}",
                 sizes[larger],
                 min(sizes[Label.A], sizes[Label.B]),
             )
-        share = stage.limit("balance.max_ties", self.config.max_ties, at_least=False)
+        share = context.limit("balance.max_ties", self.config.max_ties, at_least=False)
         ties = [c for c in candidates if c.lesson and c.lesson.label is Label.TIE]
         decided = len(sides) - surplus
         # t ≤ share · (t + decided), solved for the number of ties t; with no A and B at all every tie is a surplus.
         allowed = len(ties) if share >= 1 else int(share * decided / (1 - share) + 1e-9)
         for each in self._weakest(ties)[: max(len(ties) - allowed, 0)]:
-            result[each.comparison.id] = Objection(
+            result[each.comparison.id] = Rejection(
                 self.name, "too many ties", round(len(ties) / (len(ties) + decided), 4), share
             )
         return [result[c.comparison.id] for c in candidates]

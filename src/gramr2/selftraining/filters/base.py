@@ -1,4 +1,4 @@
-"""What a filter is: it takes the candidates that are left and returns each of them, or an objection in its place."""
+"""What a filter is: it takes the candidates that are left and returns each of them, or an rejection in its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Objection:
+class Rejection:
     """Why a comparison was dropped: the filter, what it measured, and what it asked for."""
 
     filter: str
@@ -38,7 +38,7 @@ class Readers(Protocol):
 
 
 @dataclass
-class Stage:
+class FilterContext:
     """Where in the run a filter works, and what it may look at besides the candidates.
 
     ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` are texts
@@ -97,14 +97,14 @@ class Filter(Protocol):
         """What drops are counted under."""
         ...
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
-        """For each candidate, in order: itself (perhaps with a measure or in another order), or the objection to it."""
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
+        """For each candidate, in order: itself (perhaps with a measure or in another order), or the rejection to it."""
         ...
 
 
 def bounded(
-    candidates: Sequence[Candidate | Objection],
-    stage: Stage,
+    candidates: Sequence[Candidate | Rejection],
+    context: FilterContext,
     place: str,
     schedule: float | Linear | Steps | Quantile,
     measure: Callable[[Candidate], float | None],
@@ -112,48 +112,48 @@ def bounded(
     *,
     at_least: bool = True,
     strict: float | None = None,
-) -> list[Candidate | Objection]:
-    """Object to candidates whose measure is on the wrong side of a threshold; earlier objections stay.
+) -> list[Candidate | Rejection]:
+    """Object to candidates whose measure is on the wrong side of a threshold; earlier rejections stay.
 
     Args:
         place: «filter.field», under which the threshold is recorded; the part before the dot is the filter's name.
         measure: None for a candidate that has nothing to measure; it passes, and no quantile counts it.
     """
-    values = [None if isinstance(each, Objection) else measure(each) for each in candidates]
+    values = [None if isinstance(each, Rejection) else measure(each) for each in candidates]
     scores = [value for value in values if value is not None]
-    limit = stage.limit(place, schedule, scores, at_least=at_least, strict=strict)
-    result: list[Candidate | Objection] = []
+    limit = context.limit(place, schedule, scores, at_least=at_least, strict=strict)
+    result: list[Candidate | Rejection] = []
     for each, value in zip(candidates, values, strict=True):
         failed = value is not None and (value < limit - _ROUNDING if at_least else value > limit + _ROUNDING)
         filter_name = place.partition(".")[0]
-        result.append(Objection(filter_name, reason, round(value or 0.0, 4), limit) if failed else each)
+        result.append(Rejection(filter_name, reason, round(value or 0.0, 4), limit) if failed else each)
     return result
 
 
 def ruled(
-    candidates: Sequence[Candidate | Objection], check: Callable[[Candidate], Objection | None]
-) -> list[Candidate | Objection]:
-    """Apply a rule without a threshold; earlier objections stay."""
-    return [each if isinstance(each, Objection) else check(each) or each for each in candidates]
+    candidates: Sequence[Candidate | Rejection], check: Callable[[Candidate], Rejection | None]
+) -> list[Candidate | Rejection]:
+    """Apply a rule without a threshold; earlier rejections stay."""
+    return [each if isinstance(each, Rejection) else check(each) or each for each in candidates]
 
 
 def of_rationales(
     candidates: Sequence[Candidate],
     failed: Literal["auto", "drop", "strip"],
-    review: Callable[[Sequence[Candidate]], Sequence[Candidate | Objection]],
-) -> list[Candidate | Objection]:
+    review: Callable[[Sequence[Candidate]], Sequence[Candidate | Rejection]],
+) -> list[Candidate | Rejection]:
     """Review the candidates that have a rationale; one without passes if its label was read directly.
 
     Args:
-        failed: what an objection to the rationale does: see ``gramr2.config.filters.Failed``.
+        failed: what an rejection to the rationale does: see ``gramr2.config.filters.Failed``.
     """
     asked = [c for c in candidates if c.rationale or not (c.decided_directly or failed == "strip")]
     reviewed = dict(zip((c.comparison.id for c in asked), review(asked), strict=True))
-    result: list[Candidate | Objection] = []
+    result: list[Candidate | Rejection] = []
     for candidate in candidates:
         verdict = reviewed.get(candidate.comparison.id, candidate)
         strips = failed == "strip" or (failed == "auto" and candidate.decided_directly)
-        if isinstance(verdict, Objection) and strips:
+        if isinstance(verdict, Rejection) and strips:
             verdict = candidate.bare().measured(f"stripped_by_{verdict.filter}", 1.0)
         result.append(verdict)
     return result

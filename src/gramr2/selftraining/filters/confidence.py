@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import ConfidenceFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Confidence:
     config: ConfidenceFilter
     name: str = "confidence"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         return bounded(
             candidates,
-            stage,
+            context,
             "confidence.threshold",
             self.config.threshold,
             lambda c: c.confidence or 0.0,

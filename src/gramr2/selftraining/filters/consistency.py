@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import ConsistencyFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, ruled
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, ruled
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Consistency:
     config: ConsistencyFilter
     name: str = "consistency"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         left = bounded(
             candidates,
-            stage,
+            context,
             "consistency.min_coverage",
             self.config.min_coverage,
             lambda c: c.decision.coverage,
@@ -32,7 +32,7 @@ class Consistency:
             left = ruled(left, self._flipped)
         return bounded(
             left,
-            stage,
+            context,
             "consistency.min_agreement",
             self.config.min_agreement,
             lambda c: c.decision.agreement or 0.0,
@@ -40,9 +40,9 @@ class Consistency:
             strict=1.0,
         )
 
-    def _flipped(self, candidate: Candidate) -> Objection | None:
+    def _flipped(self, candidate: Candidate) -> Rejection | None:
         return (
-            Objection(self.name, "the two orders disagree", "flip", "no flip")
+            Rejection(self.name, "the two orders disagree", "flip", "no flip")
             if candidate.decision.order_flip
             else None
         )

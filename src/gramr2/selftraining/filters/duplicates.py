@@ -9,7 +9,7 @@ from gramr2.comparison import Comparison
 from gramr2.config.filters import DuplicatesFilter
 from gramr2.data import near_duplicates
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage
+from gramr2.selftraining.filters.base import FilterContext, Rejection
 
 
 def text_of(comparison: Comparison) -> str:
@@ -24,20 +24,22 @@ class Duplicates:
     config: DuplicatesFilter
     name: str = "duplicates"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
-        limit = stage.limit("duplicates.max_similarity", self.config.max_similarity, at_least=False)
+        limit = context.limit("duplicates.max_similarity", self.config.max_similarity, at_least=False)
         texts = {c.comparison.id: text_of(c.comparison) for c in candidates}
         rank = {c.comparison.id: (-(c.confidence or 0.0), c.comparison.id) for c in candidates}
         twins: dict[str, list[tuple[str, float]]] = {}
-        for first, second, similarity in near_duplicates({**stage.known, **texts}, texts, threshold=limit):
+        for first, second, similarity in near_duplicates({**context.known, **texts}, texts, threshold=limit):
             if first != second and similarity > limit:
                 twins.setdefault(second, []).append((first, similarity))
-        gone: dict[str, Objection] = {}
+        gone: dict[str, Rejection] = {}
         for name in sorted(texts, key=lambda name: rank[name]):
             for other, similarity in twins.get(name, ()):
-                stands = other in stage.known if other not in texts else rank[other] < rank[name] and other not in gone
+                stands = (
+                    other in context.known if other not in texts else rank[other] < rank[name] and other not in gone
+                )
                 if stands:
                     reason = f"nearly the same as {other}"
-                    gone.setdefault(name, Objection(self.name, reason, round(similarity, 4), limit))
+                    gone.setdefault(name, Rejection(self.name, reason, round(similarity, 4), limit))
         return [gone.get(c.comparison.id, c) for c in candidates]

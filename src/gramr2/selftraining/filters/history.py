@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import HistoryFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, ruled
+from gramr2.selftraining.filters.base import FilterContext, Rejection, ruled
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,16 @@ class History:
     config: HistoryFilter
     name: str = "history"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
 
-        def changed(candidate: Candidate) -> Objection | None:
-            label, before = candidate.decision.label, stage.earlier.get(candidate.comparison.id)
+        def changed(candidate: Candidate) -> Rejection | None:
+            label, before = candidate.decision.label, context.earlier.get(candidate.comparison.id)
             if before is None:
-                unknown = Objection(self.name, "the last round gave it no label", None, None)
+                unknown = Rejection(self.name, "the last round gave it no label", None, None)
                 return unknown if self.config.require_earlier else None
             if label is None or label is before:
                 return None
-            return Objection(self.name, "the label changed since the last round", label.value, before.value)
+            return Rejection(self.name, "the label changed since the last round", label.value, before.value)
 
         return ruled(candidates, changed)

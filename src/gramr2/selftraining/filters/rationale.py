@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gramr2.config.filters import RationaleFilter
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, of_rationales, ruled
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, of_rationales, ruled
 from gramr2.selftraining.quality import Conclusion, Quality, assess
 
 
@@ -19,25 +19,31 @@ class Rationale:
     config: RationaleFilter
     name: str = "rationale"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
-        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, stage))
+        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, context))
 
-    def _review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
-        qualities = {c.comparison.id: assess(c.lesson, stage.principles) for c in candidates if c.lesson is not None}
+    def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
+        qualities = {c.comparison.id: assess(c.lesson, context.principles) for c in candidates if c.lesson is not None}
 
         def of(candidate: Candidate) -> Quality:
             return qualities[candidate.comparison.id]
 
-        left = ruled(candidates, lambda c: None if c.rationale else Objection(self.name, "there is none", None, None))
+        left = ruled(candidates, lambda c: None if c.rationale else Rejection(self.name, "there is none", None, None))
         config, place = self.config, self.name
-        left = bounded(left, stage, f"{place}.min_words", config.min_words, lambda c: of(c).words, "it is too short")
+        left = bounded(left, context, f"{place}.min_words", config.min_words, lambda c: of(c).words, "it is too short")
         left = bounded(
-            left, stage, f"{place}.max_words", config.max_words, lambda c: of(c).words, "it is too long", at_least=False
+            left,
+            context,
+            f"{place}.max_words",
+            config.max_words,
+            lambda c: of(c).words,
+            "it is too long",
+            at_least=False,
         )
         left = bounded(
             left,
-            stage,
+            context,
             f"{place}.max_repetition",
             config.max_repetition,
             lambda c: of(c).repetition,
@@ -48,17 +54,17 @@ class Rationale:
         left = ruled(left, lambda c: self._structure(c, of(c)))
         left = bounded(
             left,
-            stage,
+            context,
             f"{place}.min_quotes",
             config.min_quotes,
             lambda c: of(c).quotes,
             "it quotes what nobody wrote",
             strict=1.0,
         )
-        if stage.principles:
+        if context.principles:
             left = bounded(
                 left,
-                stage,
+                context,
                 f"{place}.min_principles",
                 config.min_principles,
                 lambda c: of(c).principles,
@@ -66,18 +72,18 @@ class Rationale:
                 strict=1.0,
             )
         return [
-            each if isinstance(each, Objection) else each.measured("quality", round(of(each).score, 4)) for each in left
+            each if isinstance(each, Rejection) else each.measured("quality", round(of(each).score, 4)) for each in left
         ]
 
-    def _structure(self, candidate: Candidate, quality: Quality) -> Objection | None:
+    def _structure(self, candidate: Candidate, quality: Quality) -> Rejection | None:
         if self.config.names_both and not quality.names_both:
-            return Objection(self.name, "it does not speak of both responses", None, None)
+            return Rejection(self.name, "it does not speak of both responses", None, None)
         if self.config.require_conclusion and candidate.lesson is not None:
             expected = CONCLUSIONS[candidate.lesson.label]
             if quality.conclusion is Conclusion.MISSING:
-                return Objection(self.name, "it has no conclusion", None, expected)
+                return Rejection(self.name, "it has no conclusion", None, expected)
             if quality.conclusion is Conclusion.CONTRADICTS:
-                return Objection(
+                return Rejection(
                     self.name, "its conclusion does not state its label", quality.conclusion.value, expected
                 )
         return None

@@ -10,7 +10,7 @@ from gramr2.config.filters import ReadingsFilter
 from gramr2.judging.voting import top_label
 from gramr2.judgment import LabelProbabilities, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, ruled
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, ruled
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Readings:
     config: ReadingsFilter
     name: str = "readings"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         return bounded(
             ruled([_measured(c) for c in candidates], self._contradicted),
-            stage,
+            context,
             "readings.min_margin",
             self.config.min_margin,
             lambda c: c.measures.get("readings_margin"),
@@ -36,7 +36,7 @@ class Readings:
             strict=1.0,
         )
 
-    def _contradicted(self, candidate: Candidate) -> Objection | None:
+    def _contradicted(self, candidate: Candidate) -> Rejection | None:
         label, readings = candidate.decision.label, candidate.decision.readings
         if label is None or len(readings) < len(Reading):
             return None
@@ -44,7 +44,7 @@ class Readings:
             named = top_label(readings[reading])
             if named is not label:
                 reason = f"the {reading.value} reading names another label"
-                return Objection(self.name, reason, named.value, label.value)
+                return Rejection(self.name, reason, named.value, label.value)
         return None
 
 

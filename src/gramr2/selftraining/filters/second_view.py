@@ -9,7 +9,7 @@ from gramr2.comparison import Label
 from gramr2.config.filters import SecondViewFilter
 from gramr2.judgment import LabelProbabilities
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +22,19 @@ class SecondView:
     config: SecondViewFilter
     name: str = "second_view"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
-        unknown = Objection(self.name, "the second view knows nothing of it", None, None)
-        left: list[Candidate | Objection] = []
+        unknown = Rejection(self.name, "the second view knows nothing of it", None, None)
+        left: list[Candidate | Rejection] = []
         for candidate in candidates:
-            belief, label = stage.second_view.get(candidate.comparison.id), candidate.decision.label
+            belief, label = context.second_view.get(candidate.comparison.id), candidate.decision.label
             if belief is None or label is None:
                 left.append(unknown)
             else:
                 left.append(candidate.measured(self.name, _support(belief, label)))
         left = bounded(
             left,
-            stage,
+            context,
             "second_view.min_probability",
             self.config.min_probability,
             lambda c: None if c.decision.label is Label.TIE else c.measures[self.name],
@@ -43,7 +43,7 @@ class SecondView:
         )
         return bounded(
             left,
-            stage,
+            context,
             "second_view.max_tie_gap",
             self.config.max_tie_gap,
             lambda c: 1 - c.measures[self.name] if c.decision.label is Label.TIE else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import SpecificFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, of_rationales
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, of_rationales
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +20,22 @@ class Specific:
     config: SpecificFilter
     name: str = "specific"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
-        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, stage))
+        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, context))
 
-    def _review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
-        if stage.readers is None:
+    def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
+        if context.readers is None:
             raise RuntimeError("the specific filter needs readers")
         unscored = [c.lesson for c in candidates if "proof_score" not in c.measures and c.lesson is not None]
-        scores = iter(stage.readers.pmi(unscored))
+        scores = iter(context.readers.pmi(unscored))
         measured = [
             c.measured("pmi", 1 + c.measures["proof_score"] if "proof_score" in c.measures else next(scores))
             for c in candidates
         ]
         return bounded(
             measured,
-            stage,
+            context,
             "specific.min_pmi",
             self.config.min_pmi,
             lambda c: c.measures["pmi"],

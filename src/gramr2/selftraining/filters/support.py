@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gramr2.config.filters import SupportFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage, bounded, of_rationales, ruled
+from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, of_rationales, ruled
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,15 @@ class Support:
     config: SupportFilter
     name: str = "support"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
-        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, stage))
+        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, context))
 
-    def _review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
-        if stage.readers is None:
+    def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
+        if context.readers is None:
             raise RuntimeError("the support filter needs readers")
         lessons = [c.lesson for c in candidates if c.lesson is not None]
-        read = iter(stage.readers.read_back(lessons))
+        read = iter(context.readers.read_back(lessons))
         measured: list[Candidate] = []
         other: dict[str, str] = {}
         for candidate in candidates:
@@ -43,15 +43,15 @@ class Support:
                 if top != lesson.label.value:
                     other[candidate.comparison.id] = top
 
-        def contradicted(candidate: Candidate) -> Objection | None:
+        def contradicted(candidate: Candidate) -> Rejection | None:
             top = other.get(candidate.comparison.id)
             if top is None or candidate.lesson is None:
                 return None
-            return Objection(self.name, "the rationale alone leads to another label", top, candidate.lesson.label.value)
+            return Rejection(self.name, "the rationale alone leads to another label", top, candidate.lesson.label.value)
 
         return bounded(
             ruled(measured, contradicted),
-            stage,
+            context,
             "support.min_probability",
             self.config.min_probability,
             lambda c: c.measures["support"],

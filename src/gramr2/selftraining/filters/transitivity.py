@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gramr2.comparison import Comparison, Label
 from gramr2.config.filters import TransitivityFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import Objection, Stage
+from gramr2.selftraining.filters.base import FilterContext, Rejection
 
 _NAMED = 3
 
@@ -26,18 +26,18 @@ class Transitivity:
     config: TransitivityFilter
     name: str = "transitivity"
 
-    def review(self, candidates: Sequence[Candidate], stage: Stage) -> list[Candidate | Objection]:
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """See ``Filter``."""
         prompts: dict[tuple[str, str], _Order] = {}
-        objections: dict[str, Objection] = {}
+        rejections: dict[str, Rejection] = {}
         for each in sorted(candidates, key=lambda c: (c.confidence or 0.0, c.comparison.id), reverse=True):
             circle = self._add(each, prompts.setdefault(_prompt(each.comparison), _Order()))
             if circle:
                 more = f" and {len(circle) - _NAMED} more" if len(circle) > _NAMED else ""
                 reason = f"its label is the least sure of a circle with {', '.join(circle[:_NAMED])}{more}"
                 value = None if each.confidence is None else round(each.confidence, 4)
-                objections[each.comparison.id] = Objection(self.name, reason, value, None)
-        return [objections.get(c.comparison.id, c) for c in candidates]
+                rejections[each.comparison.id] = Rejection(self.name, reason, value, None)
+        return [rejections.get(c.comparison.id, c) for c in candidates]
 
     def _add(self, candidate: Candidate, order: _Order) -> list[str]:
         """Take a label into the order; if it closes a circle, leave it out and return the ids of the circle's others."""

@@ -16,7 +16,7 @@ came to no decision, which is no result and counts for nobody.
 """
 
 
-class Scheme(Protocol):
+class Tournament(Protocol):
     """A way of choosing pairs. No pair is played twice."""
 
     name: ClassVar[str]

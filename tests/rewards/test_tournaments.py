@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gramr2.errors import ConfigError
-from gramr2.rewards.schemes import SCHEMES, Budget, Knockout, Pair, Scheme, Swiss, scheme
+from gramr2.rewards.tournaments import TOURNAMENTS, Budget, Knockout, Pair, Swiss, Tournament, scheme
 
-ALL = [scheme(name, 24 if name == "budget" else None) for name in SCHEMES]
+ALL = [scheme(name, 24 if name == "budget" else None) for name in TOURNAMENTS]
 
 
-def played(chosen: Scheme, n: int, results, seed: int = 1) -> list[Pair]:
+def played(chosen: Tournament, n: int, results, seed: int = 1) -> list[Pair]:
     """All pairs of a scheme whose matches end as ``results(pair)`` says."""
     play, pairs = chosen.play(n, random.Random(seed)), []
     batch = next(play)
@@ -33,7 +33,9 @@ def higher_wins(pair: Pair) -> float:
 
 @pytest.mark.parametrize("chosen", ALL, ids=lambda each: each.name)
 @given(n=st.integers(2, 64), seed=st.integers(0, 9), luck=st.randoms(use_true_random=False))
-def test_a_scheme_keeps_its_word_whatever_the_results(chosen: Scheme, n: int, seed: int, luck: random.Random) -> None:
+def test_a_scheme_keeps_its_word_whatever_the_results(
+    chosen: Tournament, n: int, seed: int, luck: random.Random
+) -> None:
     pairs = played(chosen, n, lambda pair: luck.choice([0.0, 0.3, 0.5, 1.0, None]), seed)
     assert all(0 <= a < n and 0 <= b < n and a != b for a, b in pairs)
     assert len({frozenset(pair) for pair in pairs}) == len(pairs)

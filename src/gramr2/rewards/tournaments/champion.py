@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from gramr2.rewards.schemes.base import Play, winner
+from gramr2.rewards.tournaments.base import Play, winner
 
 
 class Champion:
@@ -18,7 +18,7 @@ class Champion:
         return n - 1
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Scheme``."""
+        """See ``Tournament``."""
         champion, *challengers = rng.sample(range(n), n)
         for challenger in challengers:
             (result,) = yield [(champion, challenger)]

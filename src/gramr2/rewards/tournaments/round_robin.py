@@ -6,7 +6,7 @@ import itertools
 import random
 from typing import ClassVar
 
-from gramr2.rewards.schemes.base import Play
+from gramr2.rewards.tournaments.base import Play
 
 
 class RoundRobin:
@@ -19,5 +19,5 @@ class RoundRobin:
         return n * (n - 1) // 2
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Scheme``."""
+        """See ``Tournament``."""
         yield list(itertools.combinations(range(n), 2))

@@ -20,7 +20,7 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """What a server puts up with."""
 
     max_requests: int = 128
@@ -33,13 +33,13 @@ class Limits:
     """longest time that a request may take, in seconds; it may ask for less"""
 
 
-class Gate:
+class LimitsMiddleware:
     """An ASGI application in front of another. Bodies are read here, whole, so that what is behind never waits for a sender."""
 
     def __init__(
         self,
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
-        limits: Limits,
+        limits: ServerLimits,
         token: str | None,
         counted: Callable[[str, int], None],
     ) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from gramr2.errors import ConfigError
 from gramr2.rewards.bradley_terry import fit, information
-from gramr2.rewards.schemes.base import Pair, Play
+from gramr2.rewards.tournaments.base import Pair, Play
 
 BATCHES = 4
 """times per n comparisons that the model is fitted anew"""
@@ -35,7 +35,7 @@ class Budget:
         return min(self.most, n * (n - 1) // 2)
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Scheme``."""
+        """See ``Tournament``."""
         wins = np.zeros((n, n))
         lot = rng.sample(range(n), n)
         lap = list(zip(lot, [*lot[1:], lot[0]], strict=True))[: 1 if n == 2 else n]

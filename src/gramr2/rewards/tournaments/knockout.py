@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from gramr2.rewards.schemes.base import Play, winner
+from gramr2.rewards.tournaments.base import Play, winner
 
 
 class Knockout:
@@ -18,7 +18,7 @@ class Knockout:
         return n - 1
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Scheme``."""
+        """See ``Tournament``."""
         left = rng.sample(range(n), n)
         while len(left) > 1:
             pairs = list(zip(left[::2], left[1::2], strict=False))

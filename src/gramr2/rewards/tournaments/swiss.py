@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from gramr2.rewards.schemes.base import Pair, Play
+from gramr2.rewards.tournaments.base import Pair, Play
 
 
 class Swiss:
@@ -18,7 +18,7 @@ class Swiss:
         return _rounds(n) * (n // 2)
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Scheme``."""
+        """See ``Tournament``."""
         lot = rng.sample(range(n), n)
         points, rests = [0.0] * n, [0] * n
         played: set[frozenset[int]] = set()
