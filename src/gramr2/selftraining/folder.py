@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from gramr2.config import RunConfig, dump_config
-from gramr2.errors import RunError, writing
+from gramr2.config.load import parse_config
+from gramr2.errors import ConfigError, RunError, writing
 
 DATA = "data"
 """folder of a run for comparisons that were given in memory"""
@@ -92,13 +93,21 @@ class RunFolder:
     def adopt(self, config: RunConfig) -> None:
         """Write the resolved config, or make sure that it is the one the folder was started with.
 
+        A key that the version which wrote the folder did not have counts as its default.
+
         Raises:
             RunError: the folder belongs to a different config, or is not a run folder; the differing keys are named.
         """
         file = self.path / "run.yaml"
-        wanted = yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
+        wanted = _resolved(config)
         if file.exists():
-            found = yaml.safe_load(file.read_text(encoding="utf-8"))
+            try:
+                found = _resolved(parse_config(yaml.safe_load(file.read_text(encoding="utf-8")), str(file)))
+            except ConfigError as error:
+                raise RunError(
+                    f"{self.path} was started by another version of gramr2, or its run.yaml was edited ({error}): "
+                    "end it with that version, or give a new folder with --out"
+                ) from error
             changes = list(_differences(found, wanted))
             if changes:
                 raise RunError(
@@ -186,6 +195,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _resolved(config: RunConfig) -> Any:
+    """All keys, but for the folder's own name: a run folder may be renamed."""
+    return yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
 
 
 def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:
