@@ -31,7 +31,7 @@ from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig, load_config
 from gramr2.config.data import SourceConfig
 from gramr2.config.load import parse_config
-from gramr2.data import OnBadRow, load_labeled, overlap, subset
+from gramr2.data import OnBadRow, load_labeled, refuse_leaks, subset
 from gramr2.errors import ConfigError, DataError
 from gramr2.evaluation.sources import Source, measured, source_of
 from gramr2.judging.budget import overlong
@@ -112,12 +112,7 @@ def read_tests(folder: Path, limit: int, config: RunConfig) -> dict[str, Any]:
     labelled = (*data.seed, *data.held_out, *data.proving, *data.final)
     learnt = [*data.pool, *(item.comparison for item in labelled)]
     for name, items in found.items():
-        leaks = overlap(learnt, [item.comparison for item in items])
-        if leaks:
-            raise DataError(
-                f"{len(leaks)} of {name}'s test comparisons are also in what the run learns from (the first: {leaks[0][1]!r}): "
-                "take them out of one of the two, or its accuracy means nothing"
-            )
+        refuse_leaks(items, learnt, of=f"{name}'s test", where="what the run learns from")
     return found
 
 
@@ -142,10 +137,7 @@ def read_shots(
         if name in seen or name not in tests:
             why = "the run has its labels" if name in seen else "--tests has nothing to measure it on"
             raise ConfigError(f"{file}: {why}: leave it out of --adapt")
-        if leaks := overlap([i.comparison for i in known], [i.comparison for i in tests[name]]):
-            raise DataError(
-                f"{len(leaks)} of {name}'s test comparisons are also in {file}: take them out of one of the two"
-            )
+        refuse_leaks(tests[name], known, of=f"{name}'s test", where=str(file))
         room = config.judge.gold.max_new_tokens
         long = {each.id for each in overlong(counter, template, [(i.comparison, "") for i in known], new_tokens=room)}
         fitting = [item for item in known if item.comparison.id not in long]

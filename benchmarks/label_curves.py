@@ -33,7 +33,7 @@ from gramr2.ablation.runner import AblationPlan, default_jobs, run_plan
 from gramr2.ablation.statistics import summarise
 from gramr2.ablation.variants import FULL, SEED_ONLY
 from gramr2.backends.hardware import versions
-from gramr2.cli.ablate import refuse_leaks
+from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.config import load_config
 from gramr2.reporting import plots
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     base = load_config(given.run)
-    refuse_leaks(base, given.test)
+    refuse_seen(base, given.test)
     points = Points(base)
     # What two curves have in common is run once.
     chosen = {each.variant.name: each.variant for each in wanted(points, given)}

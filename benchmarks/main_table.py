@@ -37,11 +37,11 @@ from gramr2.backends.hardware import versions
 from gramr2.backends.registry import resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.baselines.bradley_terry import BradleyTerry
-from gramr2.cli.ablate import refuse_leaks
+from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config
-from gramr2.data import derive_seed, load_labeled, overlap, subset
-from gramr2.errors import ConfigError, DataError
+from gramr2.data import derive_seed, load_labeled, refuse_leaks, subset
+from gramr2.errors import ConfigError
 from gramr2.evaluation.metrics import evaluate, wilson
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import digest_of, labeled_row, write_jsonl
@@ -117,15 +117,12 @@ class Domain:
     ) -> None:
         self.name, self.base, self.task, self.given = name, base, task, given
         self.out = given.out / name
-        refuse_leaks(base, test)
+        refuse_seen(base, test)
         self.test = subset(load_labeled(test)[0], given.limit, 0, key=lambda item: item.comparison.id)
         if task:
-            refuse_leaks(base, task[1])
+            refuse_seen(base, task[1])
             learnt, measured = (load_labeled(each)[0] for each in task)
-            if leaks := overlap([i.comparison for i in learnt], [i.comparison for i in measured]):
-                raise DataError(
-                    f"{len(leaks)} comparisons of {task[1]} are also in {task[0]}: take them out of one of the two"
-                )
+            refuse_leaks(measured, learnt, of=task[1], where=task[0])
 
     @cached_property
     def fixed(self) -> dict[str, str]:

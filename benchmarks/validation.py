@@ -25,7 +25,7 @@ from gramr2.ablation.runner import AblationOutcome, AblationPlan, default_jobs, 
 from gramr2.ablation.statistics import summarise
 from gramr2.ablation.tables import account, markdown
 from gramr2.ablation.variants import SEED_ONLY, variants_for
-from gramr2.cli.ablate import refuse_leaks
+from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.comparison import Label
 from gramr2.config import RunConfig, load_config, parse_config
@@ -67,7 +67,7 @@ def _run(given: argparse.Namespace) -> int:
     test = given.out / "validation.jsonl"
     policy = OnBadRow(base.data.on_bad_row)
     write_jsonl(test, [labeled_row(item) for each in measured for item in read_labeled(each, policy)[0]])
-    refuse_leaks(config, str(test))
+    refuse_seen(config, str(test))
     plan = AblationPlan(config, [known[name] for name in names], range(1, given.seeds + 1), str(test), given.limit)
 
     truth = {

@@ -15,7 +15,7 @@ from gramr2.ablation.runner import AblationPlan
 from gramr2.ablation.variants import variants_for
 from gramr2.cli.main import app
 from gramr2.config import load_config
-from gramr2.errors import ConfigError, RunError
+from gramr2.errors import ConfigError, DataError, RunError
 
 RUN = {
     "model": "tiny-random",
@@ -157,7 +157,7 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
             "'oracle:none': 'none' is not a number of seeds: write oracle:3",
         ),
     ):
-        with pytest.raises(ConfigError, match=words):
+        with pytest.raises((ConfigError, DataError), match=words):
             ablate("--out", tmp_path / "o", *arguments)
     spec = tmp_path / "o/cells/zero-shot-1" / SPEC
     spec.parent.mkdir(parents=True)

@@ -207,7 +207,13 @@ def test_adapts_to_unseen_sources_from_a_few_of_their_labels(
         ("else", rows("m", 9), "4", ConfigError, "nothing to measure it on"),
         ("other", rows("m", 9), "10", DataError, "has 9 comparisons that fit"),
         ("other", rows("m", 9), "0", ConfigError, "--shots at least 1"),
-        ("other", rows("t3", 2, "good words, and many more of them", "bad words"), "2", DataError, "2 of other's test"),
+        (
+            "other",
+            rows("t3", 2, "good words, and many more of them", "bad words"),
+            "2",
+            DataError,
+            "2 comparisons of other's test",
+        ),
     ],
 )
 def test_what_cannot_be_adapted_to_is_refused_before_training(
@@ -232,5 +238,5 @@ def test_a_test_comparison_that_was_learnt_is_refused_before_training(
 ) -> None:
     monkeypatch.setattr(SelfTraining, "run", lambda self: pytest.fail("trained"))
     write_jsonl(tmp_path / "tests" / "two.jsonl", map(labeled_row, rows("pool-two", 2)))
-    with pytest.raises(DataError, match="2 of two's test comparisons are also in what the run learns from"):
+    with pytest.raises(DataError, match="2 comparisons of two's test are also in what the run learns from"):
         command.main(asked)

@@ -142,7 +142,7 @@ def test_a_folder_belongs_to_its_config_and_to_one_process(tmp_path: Path) -> No
 def test_leaks_from_gold_are_refused(tmp_path: Path) -> None:
     leaky = {"seed": "starter:labeled", "pool": "starter:gold", "gold": "starter:gold"}
     with pytest.raises(
-        DataError, match=f"{len(load_labeled('starter:gold')[0])} gold comparisons are also in the pool"
+        DataError, match=f"{len(load_labeled('starter:gold')[0])} comparisons of data.gold are also in data.pool"
     ):
         run(tmp_path / "r", data=leaky)
 

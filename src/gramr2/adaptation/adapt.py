@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from gramr2.adaptation.task import OnRegression, Task, drawn, parts, run_config
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import RunConfig, parse_config
-from gramr2.data import OnBadRow, load_labeled, overlap
+from gramr2.data import OnBadRow, load_labeled, overlap, refuse_leaks
 from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
 from gramr2.judging.budget import overlong
@@ -79,7 +79,9 @@ class Adaptation:
         general = load_labeled(task.general)[0] if task.general else ()
         replay = load_labeled(task.replay)[0] if task.replay else ()
         measuring = {"--test" if task.test else f"the part of {task.data} that measures": test, "--general": general}
-        _refuse_leaks(measuring, {task.data: learnt, f"--replay {task.replay}": replay})
+        for name, measured in measuring.items():
+            for source, part in ((task.data, learnt), (f"--replay {task.replay}", replay)):
+                refuse_leaks(measured, part, of=name, where=source)
         _refuse_twice(task, items, replay)
         own = self._start()
         template = load_template(own)
@@ -235,20 +237,6 @@ class Adaptation:
             "change": asdict(change),
             "fell": change.p_value < ALPHA and change.difference < 0,
         }
-
-
-def _refuse_leaks(
-    measuring: Mapping[str, Sequence[LabeledComparison]], learnt: Mapping[str, Sequence[LabeledComparison]]
-) -> None:
-    """What measures must not be learnt."""
-    for name, measured in measuring.items():
-        for source, part in learnt.items():
-            leaks = overlap([item.comparison for item in part], [item.comparison for item in measured])
-            if leaks:
-                raise DataError(
-                    f"{len(leaks)} comparisons of {name} are also in {source} (the first: {leaks[0][1]!r}): take them out "
-                    "of one of the two, or their accuracy means nothing"
-                )
 
 
 def _refuse_twice(task: Task, items: Sequence[LabeledComparison], replay: Sequence[LabeledComparison]) -> None:

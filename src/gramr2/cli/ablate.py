@@ -56,7 +56,7 @@ def ablate(
         raise ConfigError(
             "--test is needed with a run file: name labelled comparisons that stand in none of its sources"
         )
-    refuse_leaks(base, test)
+    refuse_seen(base, test)
     variants = variants_for(base)
     fewer: dict[str, int] = {}
     if only is not None:
@@ -141,27 +141,22 @@ def _base(domain: str) -> RunConfig:
     return load_config(Path(domain))
 
 
-def refuse_leaks(base: RunConfig, test: str) -> None:
+def refuse_seen(base: RunConfig, test: str) -> None:
     """A test set that a run sees measures nothing.
 
     Raises:
-        ConfigError: some of its comparisons stand in a source of the run.
+        DataError: some of its comparisons stand in a source of the run.
     """
-    from gramr2.data import OnBadRow, load_labeled, overlap
+    from gramr2.data import OnBadRow, load_labeled, refuse_leaks
     from gramr2.selftraining.sources import read_unlabeled
 
-    measured = [item.comparison for item in load_labeled(test)[0]]
+    measured = load_labeled(test)[0]
     proving, final = base.rationale.proving.data, base.final.data if base.final else ()
     parts = {"data.seed": base.data.seed, "data.pool": base.data.pool, "data.gold": base.data.gold}
     for part, sources in (parts | {"rationale.proving.data": proving, "final.data": final}).items():
         for source in sources:
-            seen, _ = read_unlabeled(source, OnBadRow(base.data.on_bad_row))
-            leaks = overlap(seen, measured)
-            if leaks:
-                raise ConfigError(
-                    f"--test {test}: {len(leaks)} of its comparisons are also in {part} (the first: {leaks[0][1]!r}): "
-                    "take them out of one of the two"
-                )
+            seen = read_unlabeled(source, OnBadRow(base.data.on_bad_row))[0]
+            refuse_leaks(measured, seen, of=f"--test {test}", where=part)
 
 
 def _refuse_overlong(base: RunConfig, test: str, limit: int | None) -> None:

@@ -3,7 +3,16 @@
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
 from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
-from gramr2.data.split import derive_seed, fraction, in_part, near_duplicates, overlap, split_by_prompt, subset
+from gramr2.data.split import (
+    derive_seed,
+    fraction,
+    in_part,
+    near_duplicates,
+    overlap,
+    refuse_leaks,
+    split_by_prompt,
+    subset,
+)
 
 __all__ = [
     "LoadReport",
@@ -20,6 +29,7 @@ __all__ = [
     "near_duplicates",
     "overlap",
     "read_row",
+    "refuse_leaks",
     "split_by_prompt",
     "subset",
 ]

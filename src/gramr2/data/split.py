@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.errors import DataError
 
 T = TypeVar("T")
 
@@ -71,6 +72,32 @@ def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str,
     return [(name, each.id) for each in b for name in known.get(_content(each), ())]
 
 
+def refuse_leaks(
+    measured: Iterable[Comparison | LabeledComparison],
+    learnt: Iterable[Comparison | LabeledComparison],
+    *,
+    of: str,
+    where: str,
+) -> None:
+    """Nothing that is learnt from may also measure; copies are those that ``overlap`` finds.
+
+    Args:
+        measured: what measures.
+        learnt: what is learnt from.
+        of: what the first is called.
+        where: what the second is called.
+
+    Raises:
+        DataError: some comparisons are in both.
+    """
+    leaks = overlap(map(_bare, learnt), map(_bare, measured))
+    if leaks:
+        raise DataError(
+            f"{len(leaks)} comparisons of {of} are also in {where} (the first: {leaks[0][1]!r}): take them out of one of the "
+            "two, or their accuracy means nothing"
+        )
+
+
 def near_duplicates(
     texts_a: Mapping[str, str], texts_b: Mapping[str, str], threshold: float = 0.6
 ) -> list[tuple[str, str, float]]:
@@ -95,6 +122,10 @@ def near_duplicates(
             if similarity >= threshold:
                 found.append((key, other, similarity))
     return sorted(found)
+
+
+def _bare(item: Comparison | LabeledComparison) -> Comparison:
+    return item if isinstance(item, Comparison) else item.comparison
 
 
 def _content(comparison: Comparison) -> tuple[str, frozenset[str]]:

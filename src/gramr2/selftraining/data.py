@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
-from gramr2.data import LoadReport, OnBadRow, derive_seed, overlap, subset
+from gramr2.data import LoadReport, OnBadRow, derive_seed, refuse_leaks, subset
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
@@ -71,19 +71,9 @@ def load_data(config: RunConfig) -> RunData:
         labeled("proving", proving_config.data if proving_config else ()),
         labeled("final", config.final.data if config.final else ()),
     )
-    measured = [item.comparison for item in gold]
-    for name, others in (
-        ("seed", [item.comparison for item in seed]),
-        ("pool", pool),
-        ("rationale.proving.data", [item.comparison for item in proving]),
-        ("final.data", [item.comparison for item in final]),
-    ):
-        leaks = overlap(others, measured)
-        if leaks:
-            raise DataError(
-                f"{len(leaks)} gold comparisons are also in the {name} (the first: {leaks[0][1]!r}): take them out of one of "
-                "the two, or the gold accuracy means nothing"
-            )
+    refuse_leaks(gold, pool, of="data.gold", where="data.pool")
+    for name, learnt in (("data.seed", seed), ("rationale.proving.data", proving), ("final.data", final)):
+        refuse_leaks(gold, learnt, of="data.gold", where=name)
     summary = {
         "seed": _labels(seed),
         "pool": {"n": len(pool)},
