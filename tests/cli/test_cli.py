@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gramr2.backends import registry
 from gramr2.cli.console import say
 from gramr2.cli.main import app, run
 from gramr2.cli.train import baseline_table, table
@@ -142,8 +141,17 @@ def test_the_table_of_a_run_fits_a_window_and_a_file(stage: str) -> None:
 def test_models_list(cli) -> None:
     code, text, _ = cli("models", "list", "--json")
     assert code == 0
-    assert [m["name"] for m in json.loads(text)] == list(registry.NAMED_MODELS)
-    assert cli("models", "list")[0] == 0
+    assert [each["name"] for each in json.loads(text)] == ["smollm2-135m", "lab-tiny", "tiny-random"]
+    assert json.loads(text)[1]["path"], "it ships with the package"
+    code, text, _ = cli("models", "list")
+    assert code == 0
+    assert max(map(len, text.splitlines())) < 120
+
+
+def test_help_has_a_short_flag(cli) -> None:
+    code, text, _ = cli("eval", "-h")
+    assert code == 0
+    assert "--benchmark" in text
 
 
 @pytest.mark.parametrize(

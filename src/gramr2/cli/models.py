@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from gramr2.cli.console import Json, Quiet, say, set_up_logging, show, stderr
@@ -15,24 +17,18 @@ app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, r
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """Show the named models and whether they are here."""
-    from gramr2.backends.registry import available
+    """Show the models that can be named without a hub, and whether they are here."""
+    from gramr2.backends.registry import named
 
-    rows = available()
+    models = named()
     if as_json:
-        values = [
-            {"name": m.name, "parameters": m.parameters, "license": m.license, "path": str(p) if p else None}
-            for m, p in rows
-        ]
-        say(json.dumps(values))
+        say(json.dumps([asdict(each) | {"path": str(each.path) if each.path else None} for each in models]))
         return
-    grid = Table()
-    for name in ("name", "parameters", "licence", "what", "where"):
-        grid.add_column(name)
-    for model, path in rows:
-        grid.add_row(
-            model.name, model.parameters, model.license, model.description, str(path) if path else "not pulled yet"
-        )
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("name", "parameters", "licence", "here", "what"):
+        grid.add_column(column, no_wrap=column != "what")
+    for each in models:
+        grid.add_row(each.name, each.parameters, each.license, "yes" if each.path else "no", each.description)
     show(grid)
 
 
