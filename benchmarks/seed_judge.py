@@ -6,12 +6,16 @@
 The labels are drawn from the prompts of the file's part [0, 0.7], and everything is measured on those of [0.7, 1]: for
 choosing settings, never for a figure to publish. Prints one JSON object a model: accuracy over decided labels, order
 flips, and the accuracy of the surest 25, 50 and 80 %; of the judge also the training loss, means over eighths of the steps.
+
+With ``--pretext POOL --pretext-steps 96`` the judge learns something that needs no label first: which of two responses belongs
+to a prompt, the other one being a response to another prompt, of the pool and of the labelled part.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,17 +28,19 @@ from gramr2 import baselines
 from gramr2.backends.hardware import versions
 from gramr2.backends.registry import resolve
 from gramr2.backends.transformers import TransformersBackend
-from gramr2.comparison import Label, LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config.training import ModelConfig, TrainingConfig
-from gramr2.data import in_part, load_labeled, subset
+from gramr2.data import in_part, load_labeled, load_unlabeled, subset
 from gramr2.judging.judge import Judge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
 from gramr2.training.examples import lessons_from
-from gramr2.training.sft import fine_tune
+from gramr2.training.sft import TrainingReport, fine_tune
+
+PRETEXT_SEED = 7
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file")
     parser.add_argument("--labels", type=int, default=64)
@@ -43,12 +49,15 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of training, in YAML"
     )
-    given = parser.parse_args()
+    parser.add_argument("--measure", type=int, help="the first N of what measures; default: all")
+    parser.add_argument("--pretext", help="comparisons whose labels are not looked at")
+    parser.add_argument("--pretext-steps", type=int, default=96)
+    given = parser.parse_args(arguments)
     settings = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in given.set)}
     config = TrainingConfig(**({"method": "full", "learning_rate": 5e-5, "epochs": 8} | settings))
     items, _ = load_labeled(given.file)
     train = [i for i in items if in_part(i.comparison, 0, 0.7)]
-    measured = [i for i in items if in_part(i.comparison, 0.7, 1)]
+    measured = [i for i in items if in_part(i.comparison, 0.7, 1)][: given.measure]
     drawn = subset(train, given.labels, given.draw, key=lambda item: item.comparison.id)
     comparisons = [item.comparison for item in measured]
     model = ModelConfig(name=given.model, dtype="bfloat16")
@@ -56,24 +65,59 @@ def main() -> None:
         fitted = baselines.fit(name, drawn, model=model)
         print(json.dumps({"model": name} | told(measured, fitted.compare(comparisons))), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        started, template = time.monotonic(), JudgeTemplate(JudgeMode.LABEL)
-        lessons = lessons_from(drawn, config.orders, given.draw, direct=config.verdict.weight > 0, reasoned=False)
-        losses: list[float] = []
-        report = fine_tune(
-            resolve(given.model),
-            Path(scratch) / "m",
-            lessons,
-            template,
-            config,
-            model,
-            seed=given.draw,
-            on_step=lambda done, total, loss: losses.extend([] if loss is None else [loss]),
-        )
-        judge = Judge(TransformersBackend(Path(scratch) / "m", dtype="bfloat16"), template).direct
-        decisions = judge.judge(comparisons)
-    row = {"model": "judge", "seconds": round(time.monotonic() - started), "steps": report.steps, "parts": report.parts}
+        start = resolve(given.model)
+        if given.pretext:
+            texts = [*load_unlabeled(given.pretext)[0], *(item.comparison for item in train)]
+            steps = given.pretext_steps
+            matched = belongs(texts, steps * config.batch_size)
+            once = config.model_copy(update={"epochs": 1, "min_steps": steps})
+            start = show("pretext", start, Path(scratch) / "pretext", matched, once, model, PRETEXT_SEED, measured)
+        show("judge", start, Path(scratch) / "m", drawn, config, model, given.draw, measured)
+
+
+def show(
+    name: str,
+    start: Path,
+    into: Path,
+    learnt: Sequence[LabeledComparison],
+    config: TrainingConfig,
+    model: ModelConfig,
+    seed: int,
+    measured: Sequence[LabeledComparison],
+) -> Path:
+    """Train a judge of verdicts alone, print what came of it, and return its folder."""
+    started, template, losses = time.monotonic(), JudgeTemplate(JudgeMode.LABEL), list[float]()
+    lessons = lessons_from(learnt, config.orders, seed, direct=config.verdict.weight > 0, reasoned=False)
+
+    def on_step(done: int, total: int, loss: float | None) -> None:
+        losses.extend([] if loss is None else [loss])
+
+    report: TrainingReport = fine_tune(start, into, lessons, template, config, model, seed=seed, on_step=on_step)
+    judge = Judge(TransformersBackend(into, dtype="bfloat16"), template).direct
+    decisions = judge.judge([item.comparison for item in measured])
+    row = {"model": name, "seconds": round(time.monotonic() - started), "steps": report.steps, "parts": report.parts}
     row["losses"] = [round(fmean(each), 3) for each in eighths(losses)]
+    settings = config.model_dump(mode="json", exclude_defaults=True)
     print(json.dumps(row | told(measured, decisions) | {"training": settings, "with": versions()}), flush=True)
+    return into
+
+
+def belongs(texts: Sequence[Comparison], count: int) -> list[LabeledComparison]:
+    """Up to ``count`` comparisons of a response to a prompt with a response to another prompt; the first is better."""
+    rng, pool = random.Random(PRETEXT_SEED), list(texts)
+    rng.shuffle(pool)
+    made = []
+    for number, each in enumerate(pool[:count]):
+        own = each.responses[rng.random() < 0.5]
+        while True:
+            other = pool[rng.randrange(len(pool))]
+            if other.prompt != each.prompt:
+                break
+        strange = other.responses[rng.random() < 0.5]
+        first = rng.random() < 0.5
+        pair = (own, strange) if first else (strange, own)
+        made.append(LabeledComparison(Comparison(f"p{number}", each.prompt, pair), Label.A if first else Label.B))
+    return made
 
 
 def eighths(losses: Sequence[float]) -> list[Sequence[float]]:
