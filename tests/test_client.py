@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from conftest import make
-from gramr2.client import Client, ServerError
-from gramr2.comparison import Message, ResponseSet, SingleResponse
+from gramr2.client import Client, JournaledClient, ServerError
+from gramr2.comparison import Comparison, Message, ResponseSet, SingleResponse
+from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
+from gramr2.judging.template import JudgeTemplate
 from gramr2.serving.app import create_app
 from gramr2.serving.model import Model
+from gramr2.serving.schemas import JudgeResponse
 
 PROMPT = (Message("user", "Say x."),)
 
@@ -57,7 +62,9 @@ def test_it_speaks_to_the_server() -> None:
             while not each.ready():
                 pass
             assert [d.label for d in each.judge([make("1"), make("2", "xxx", "x")]).decisions] == ["B", "A"]
-            assert each.id == "scripted:longer"
+            assert each.id == f"scripted:longer/{JudgeTemplate().hash}"
+            assert server.get("/readyz").json() == {"status": "ready"}, "who asks needs no token, and is told nothing"
+            assert server.get("/v1/judge").status_code == 401
             local = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0)).compare([make("1")])[0]
             (decision,) = each.compare([make("1")])
             assert (decision.label, decision.probabilities, decision.order_flip, decision.coverage) == (
@@ -115,3 +122,72 @@ def test_a_timeout_is_an_error_with_a_reason() -> None:
         each.judge([make()])
     assert len(seen) == 1
     assert client(httpx.ConnectError("refused"))[0].ready() is False
+
+
+def serving(most: int) -> tuple[Client, list[int]]:
+    """A server that gets through so many comparisons before its deadline, and the sizes of what it was asked."""
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"model": "m", "template": "t"})
+        rows = json.loads(request.content)["comparisons"]
+        sizes.append(len(rows))
+        if len(rows) > most:
+            return httpx.Response(504, json={"detail": "not in time"})
+        empty = {
+            "confidence": 0.9,
+            "agreement": None,
+            "order_flip": False,
+            "coverage": 1.0,
+            "readings": {},
+            "reason": None,
+        }
+        told = {"probabilities": {"A": 0.9, "B": 0.1, "tie": 0.0}, "rationale": None, "rationale_order": None}
+        label = [None if row["responses"][0] == "none" else "A" for row in rows]
+        decisions = [{"id": row["id"], "label": each} | empty | told for row, each in zip(rows, label, strict=True)]
+        return httpx.Response(200, json={"judge": {"model": "m", "template": "t"}, "decisions": decisions})
+
+    return Client("http://judge", retries=0, transport=httpx.MockTransport(answer)), sizes
+
+
+def test_what_is_too_much_for_a_request_is_halved() -> None:
+    each, sizes = serving(10)
+    decisions = each.compare([make(str(i)) for i in range(40)])
+    assert [d.id for d in decisions] == [str(i) for i in range(40)]
+    assert sizes == [32, 16, 8, 8, 16, 8, 8, 8]
+    slow, _ = serving(0)
+    with pytest.raises(ServerError, match="504: not in time"):
+        slow.compare([make()])
+
+
+def test_a_servers_decisions_are_kept_as_they_come(tmp_path: Path) -> None:
+    comparisons = [make(str(i)) for i in range(40)]
+    broken, _ = serving(40)
+    real, asked = broken.judge, []
+
+    def judge(part: list[Comparison], *, seed: int = 0) -> JudgeResponse:
+        asked.append(len(part))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(part, seed=seed)
+
+    broken.judge = judge  # type: ignore[method-assign, assignment]
+    with Journal(tmp_path / "j") as journal, pytest.raises(KeyboardInterrupt):
+        JournaledClient(broken, journal).compare(comparisons)
+    whole, sizes = serving(40)
+    with Journal(tmp_path / "j") as journal:
+        found = JournaledClient(whole, journal).compare(comparisons)
+    assert sizes == [8]
+    assert found == serving(40)[0].compare(comparisons)
+
+
+def test_what_a_server_did_not_decide_is_asked_again(tmp_path: Path) -> None:
+    each, sizes = serving(40)
+    some = [make("1", "none"), make("2")]
+    with Journal(tmp_path / "j") as journal:
+        kept = JournaledClient(each, journal)
+        assert [d.label for d in kept.compare(some)] == [None, "A"]
+        kept.compare(some)
+        kept.compare(some, seed=1)
+    assert sizes == [2, 1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from gramr2.errors import ConfigError, DataError, ModelError, RunError
 from gramr2.judging.judge import Judge
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.selftraining.folder import config_of
 from gramr2.testing import ScriptedEngine
 
 NAMES = [
@@ -107,6 +109,11 @@ def test_a_server_is_a_judge() -> None:
         ("longer", {"votes": 3}, "votes means nothing to the baseline longer"),
         ("http://127.0.0.1:9", {"verdict": "direct"}, "verdict means nothing to the judge that is served at http"),
         ("bag-of-words", {}, "bag-of-words learns from a run's seed"),
+        ("scripted:longer", {"dtype": "bfloat16"}, "dtype means nothing to scripted:longer, which is not loaded here"),
+        ("scripted:longer", {"token": "t"}, "token means nothing to scripted:longer"),
+        ("scripted:longer", {"votes": 0}, "votes 0 is too few"),
+        ("scripted:longer", {"max_new_tokens": -3}, "max_new_tokens -3 is too few"),
+        ("scripted:longer", {"temperature": -1.0}, "temperature -1.0 is no temperature"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(name: str, options: dict[str, object], sentence: str) -> None:
@@ -117,6 +124,7 @@ def test_what_cannot_be_asked_is_refused(name: str, options: dict[str, object], 
 def test_the_prompt_that_a_judge_was_trained_with_comes_along(tmp_path: Path, tiny_model: Path) -> None:
     """And that of an adapter, whose folder says what it is an adapter for."""
     from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file, save_file
     from transformers import AutoModelForCausalLM
 
     template = JudgeTemplate(JudgeMode.LABEL, ("be brief",))
@@ -133,6 +141,10 @@ def test_the_prompt_that_a_judge_was_trained_with_comes_along(tmp_path: Path, ti
     assert isinstance(plain, Judge)
     assert (plain.sampling.votes, plain.sampling.temperature, plain.sampling.max_new_tokens) == (2, 0.75, 9)
     assert [each.value for each in plain.template.readings.asked] == ["direct", "reasoned"], "it was never trained"
+    other = shutil.copytree(adapter, tmp_path / "other")
+    weights = load_file(other / "adapter_model.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, other / "adapter_model.safetensors")
+    assert len({load_judge(each).id for each in (tiny_model, adapter, other)}) == 3, "a journal must not mix them"
     (adapter / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelError, match="names no base_model_name_or_path"):
         load_judge(adapter)
@@ -177,8 +189,8 @@ def test_comparisons_in_memory_train_a_judge(tmp_path: Path) -> None:
     settings = {"baselines": ["longer"], "filters": [{"kind": "duplicates"}], "judge": {"mode": "label"}}
 
     def train(**changes: object) -> gramr2.TrainedJudge:
-        given = {"labeled": seed, "pool": pool, "gold": gold} | changes
-        return self_train(settings, out=tmp_path / "r", model="none", engine=ScriptedEngine(), **given)  # type: ignore[arg-type]
+        given = {"labeled": seed, "pool": pool, "gold": gold, "out": tmp_path / "r"} | changes
+        return self_train(settings, model="none", engine=ScriptedEngine(), **given)  # type: ignore[arg-type]
 
     trained = train()
     assert trained.rounds[0]["gold"]["accuracy"] == 1.0
@@ -188,6 +200,16 @@ def test_comparisons_in_memory_train_a_judge(tmp_path: Path) -> None:
     assert train().rounds == trained.rounds, "the same call resumes"
     with pytest.raises(RunError, match="was started with another config"):
         train(labeled=seed[:-1])
+    assert len([*(tmp_path / "r/data").iterdir()]) == 3, "a call that is refused writes nothing"
+    (tmp_path / "r").rename(tmp_path / "renamed")
+    assert train(out=tmp_path / "renamed").rounds == trained.rounds
+    assert Path(config_of(tmp_path / "renamed").data.seed[0].path).is_file()
+    strange = tmp_path / "thesis"
+    strange.mkdir()
+    (strange / "a.tex").touch()
+    with pytest.raises(RunError, match="not empty and not a run"):
+        train(out=strange)
+    assert [each.name for each in strange.iterdir() if each.name != ".lock"] == ["a.tex"]
 
 
 def test_a_run_file_trains_a_judge(tmp_path: Path) -> None:

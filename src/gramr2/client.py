@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,18 +13,22 @@ from pydantic import BaseModel, ValidationError
 
 from gramr2.comparison import Comparison, Label, Order, ResponseSet, SingleResponse
 from gramr2.errors import GramrError
+from gramr2.journal import Journal, address
 from gramr2.judgment import Decision, LabelProbabilities, Reading
 from gramr2.serving.schemas import (
-    MOST_ITEMS,
     DecisionBody,
+    JudgeId,
     JudgeResponse,
     RankResponse,
-    ReadyResponse,
     ScoreResponse,
 )
 
 AGAIN = frozenset({429, 503})
 """statuses after which the same request may succeed"""
+TOO_MUCH = frozenset({413, 504})
+"""statuses after which half of it may succeed"""
+TOGETHER = 32
+"""comparisons of one request: what a server judges together"""
 LONGEST_PAUSE = 60.0
 """seconds; a server that wants more is asked again sooner"""
 Body = TypeVar("Body", bound=BaseModel)
@@ -64,18 +68,27 @@ class Client:
 
     @property
     def id(self) -> str:
-        """The served judge's; the server's address where it does not say.
-
-        Raises:
-            ServerError: it has no model yet, or cannot be reached.
-        """
-        found = _read("/readyz", self._send("GET", "/readyz"), ReadyResponse)
-        return str(self._http.base_url) if found.judge is None else found.judge.model
+        """The served judge's, with that of its prompt. Raises as ``judge`` does."""
+        found = _read("/v1/judge", self._send("GET", "/v1/judge"), JudgeId)
+        return f"{found.model}/{found.template}"
 
     def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
-        """See ``PreferenceModel``; in requests of up to 256. Votes stay on the server. Raises as ``judge`` does."""
-        parts = [comparisons[at : at + MOST_ITEMS] for at in range(0, len(comparisons), MOST_ITEMS)]
-        return [_decision(body) for part in parts for body in self.judge(part, seed=seed).decisions]
+        """See ``PreferenceModel``; in requests of up to 32, and of half as many where the server does not get through them in
+        time or finds them too large. Votes stay on the server. Raises as ``judge`` does."""
+        return [decision_from(body) for body in self.bodies(comparisons, seed)]
+
+    def bodies(self, comparisons: Sequence[Comparison], seed: int = 0) -> Iterator[DecisionBody]:
+        """The server's decisions one by one, as their requests are answered. Raises as ``judge`` does."""
+        parts = [comparisons[at : at + TOGETHER] for at in range(0, len(comparisons), TOGETHER)]
+        while parts:
+            part = parts.pop(0)
+            try:
+                yield from self.judge(part, seed=seed).decisions
+            except ServerError as error:
+                if error.status not in TOO_MUCH or len(part) == 1:
+                    raise
+                half = len(part) // 2
+                parts[:0] = [part[:half], part[half:]]
 
     def judge(self, comparisons: Sequence[Comparison], *, seed: int = 0) -> JudgeResponse:
         """The server's own answer, decisions in the order asked.
@@ -141,7 +154,28 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _decision(body: DecisionBody) -> Decision:
+class JournaledClient:
+    """A client's decisions in a journal as they come, by judge, comparison and seed. One that was not made is asked again."""
+
+    def __init__(self, client: Client, journal: Journal) -> None:
+        self.client, self.journal = client, journal
+        self.id = client.id
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        """See ``Client.compare``."""
+        keys = [address(self.id, seed, each.id, each.prompt_text, each.responses) for each in comparisons]
+        found = {i: record for i, key in enumerate(keys) if (record := self.journal.read(key)) is not None}
+        missing = [i for i in range(len(keys)) if i not in found]
+        for i, body in zip(missing, self.client.bodies([comparisons[i] for i in missing], seed), strict=True):
+            found[i] = {"decision": body.model_dump(mode="json")}
+            if body.label is not None:
+                self.journal.write(keys[i], found[i])
+        return [decision_from(DecisionBody.model_validate(found[i]["decision"])) for i in range(len(keys))]
+
+
+def decision_from(body: DecisionBody) -> Decision:
+    """A decision without its votes."""
+
     def belief(values: dict[str, float]) -> LabelProbabilities:
         return LabelProbabilities(*(values[label.value] for label in Label))
 

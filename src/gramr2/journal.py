@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from pathlib import Path
 from typing import IO, Any
 
-from gramr2.errors import writing
+from gramr2.errors import RunError, writing
 
 
 def address(*parts: Any) -> str:
@@ -18,16 +19,28 @@ def address(*parts: Any) -> str:
 class Journal:
     """Records in a file, by key; the last one of a key counts. Use as a context manager.
 
-    Reading skips a line that was cut off by a crash; ``damaged`` counts such lines.
+    Reading skips a line that was cut off by a crash; ``damaged`` counts such lines. With ``alone`` no other process may have
+    it open so.
+
+    Raises:
+        RunError: one has.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, dict[str, Any]] = {}
         self.damaged = 0
-        end = self._load()
         self._file: IO[str] = path.open("a", encoding="utf-8")
+        if alone:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self._file.close()
+                raise RunError(
+                    f"{path}: another process is at the same work; wait for it, or write elsewhere"
+                ) from error
+        end = self._load()
         if not end:
             self._file.write("\n")
 

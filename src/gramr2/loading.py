@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, overload
@@ -62,6 +63,11 @@ class JudgeOptions:
             value = getattr(self, name)
             if value is not None and value not in allowed:
                 raise ConfigError(f"{name} {value!r} is not known: take one of {', '.join(allowed)}")
+        if self.votes < 1 or self.max_new_tokens < 1:
+            name = "votes" if self.votes < 1 else "max_new_tokens"
+            raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise ConfigError(f"temperature {self.temperature} is no temperature: take 0 or more")
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -181,6 +187,8 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
         raise ConfigError(
             f"load_judge has no option {unknown[0]}: it takes {', '.join(each.name for each in fields(JudgeOptions))}"
         )
+    if token is not None and not is_server(str(name)):
+        raise ConfigError(f"token means nothing to {name}: it is for the http(s):// address of a server")
     asked = JudgeOptions(**options)
     return LoadedJudge(preference_model(str(name), asked, token=token))
 
@@ -221,6 +229,8 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     if is_baseline(name) or is_server(name):
         raise ConfigError(f"{name} gives decisions alone: give a model that writes here")
     prefix, _, rest = name.partition(":")
+    if prefix in ("scripted", "openai"):
+        _needs_none(options, f"{name}, which is not loaded here", ("dtype", "device", "trust_remote_code"))
     if prefix == "scripted":
         from gramr2.judging.scripted import scripted
 
@@ -267,6 +277,7 @@ def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
     return replace(template, readings=replace(weights, ties=template.readings.ties))
 
 
-def _needs_none(options: JudgeOptions, what: str) -> None:
-    if options.given:
-        raise ConfigError(f"{options.given[0]} means nothing to {what}: leave it out")
+def _needs_none(options: JudgeOptions, what: str, names: Collection[str] | None = None) -> None:
+    given = [each for each in options.given if names is None or each in names]
+    if given:
+        raise ConfigError(f"{given[0]} means nothing to {what}: leave it out")

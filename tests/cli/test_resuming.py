@@ -11,6 +11,7 @@ from test_cli import call
 
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.registry import cache_dir
+from gramr2.journal import Journal
 from gramr2.judging import scripted
 
 ROWS = [{"id": str(i), "prompt": f"p{i}", "responses": ["a" * i, "bb", "cccc"]} for i in range(1, 6)]
@@ -75,3 +76,27 @@ def test_the_same_command_goes_on_from_there(
     else:
         assert (there / "stopped").read_text() == (there / "whole").read_text()
     assert not [*there.glob("*.journal"), *(cache_dir() / "eval").glob("*.journal")]
+
+
+def test_two_at_the_same_work_do_not_mix(there: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
+    with Journal(there / "o.journal", alone=True):
+        code, _, err = cli("judge", "-m", "scripted:longer", *COMMANDS["judge"], "-o", "o")
+    assert (code, "another process is at the same work" in err) == (1, True)
+    assert cli("judge", "-m", "scripted:longer", *COMMANDS["judge"], "-o", "o")[0] == 0
+
+
+def test_a_place_that_cannot_be_written_keeps_nothing_and_judges(
+    there: Path, cli: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (there / "file").touch()
+    monkeypatch.setenv("GRAMR2_CACHE", str(there / "file"))
+    code, text, _ = cli("eval", "-m", "scripted:longer", *COMMANDS["eval"])
+    assert code == 0
+    assert json.loads(text)["n"] == 5
+
+
+def test_a_policys_flags_are_not_refused_for_a_baseline(there: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
+    words = ("score", "-m", "longer", "-d", "single.jsonl", "-o", "o")
+    assert "--max-new-tokens means nothing" in cli(*words, "--max-new-tokens", "9")[2]
+    assert cli(*words, "--max-new-tokens", "9", "--policy", "tiny-random")[0] == 0
+    assert "--votes means nothing" in cli(*words, "--votes", "2", "--policy", "tiny-random")[2]

@@ -59,6 +59,12 @@ def test_what_this_version_cannot_read_is_refused_with_what_to_do(folder: RunFol
         folder.adopt(config())
 
 
+def test_a_run_file_that_is_no_yaml_is_refused_with_what_to_do(folder: RunFolder) -> None:
+    (folder.path / "run.yaml").write_text("a: [")
+    with pytest.raises(RunError, match="another version of gramr2.*is not valid YAML"):
+        folder.adopt(config())
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(RunError, match=r"not empty and not a run \(it holds 'thesis.tex'\)"):

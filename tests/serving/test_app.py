@@ -127,7 +127,7 @@ def test_malformed_requests(client: TestClient, path: str, body: dict[str, Any])
 
 def test_what_does_not_parse_at_all(client: TestClient) -> None:
     assert client.post("/v1/judge", content=b"{", headers={"content-type": "application/json"}).status_code == 422
-    assert client.get("/v1/judge").status_code == 405
+    assert client.put("/v1/judge").status_code == 405
     assert client.get("/nothing").status_code == 404
 
 

@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from teaching import ITEMS, weights
 from conftest import make
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.config.warmup import WarmupConfig
+from gramr2.errors import RunError
 from gramr2.judging.template import JudgeTemplate
-from gramr2.training import checkpoints
+from gramr2.training import checkpoints, sft
 from gramr2.training.checkpoints import STATE, latest, mark_of, prepare
 from gramr2.training.examples import lessons_from
 from gramr2.training.sft import TrainingReport, fine_tune
@@ -98,6 +100,107 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopp
     )
     assert report.held_out_losses == whole.held_out_losses
     assert not (tmp_path / "m.tmp").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("saving", [False, True])
+def test_a_training_that_early_stopping_has_ended_ends_with_the_same_weights(
+    tmp_path: Path, tiny_model: Path, renamed: bool, saving: bool
+) -> None:
+    """It was stopped before the best weights were taken or while they were written, in a run folder that may have another
+    name by now."""
+    settings = {"epochs": 20, "early_stop": {"patience": 1}, "learning_rate": 3e-2}
+    whole, all_steps = train(tiny_model, tmp_path / "whole", **settings)
+    assert len(all_steps) < 60, "early stopping ended it"
+
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(*((sft, "_save", stop) if saving else (sft.JudgeTrainer, "_finalize_training", stop)))
+        train(tiny_model, tmp_path / "a" / "m", **settings)
+    if renamed:
+        (tmp_path / "a").rename(tmp_path / "b")
+    into = tmp_path / ("b" if renamed else "a") / "m"
+    report, steps = train(tiny_model, into, **settings)
+    # The trainer keeps the best epoch alone at its end, and makes those after it once more.
+    assert bool(steps) is saving
+    assert_same_files(into, tmp_path / "whole")
+    assert report.held_out_losses == whole.held_out_losses
+    assert (report.steps, report.parts) == (whole.steps, pytest.approx(whole.parts))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("every_step")
+def test_no_checkpoint_stands_between_an_epoch_and_its_evaluation(tmp_path: Path, tiny_model: Path) -> None:
+    whole = train(tiny_model, tmp_path / "whole", **STOPPING)[0]
+    real = sft.JudgeTrainer.prediction_step
+    asked: list[int] = []
+
+    def stopped(*given: Any, **named: Any) -> Any:
+        asked.append(1)
+        if len(asked) == 2 * 3:
+            raise Stopped  # in the second epoch's evaluation
+        return real(*given, **named)
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(sft.JudgeTrainer, "prediction_step", stopped)
+        train(tiny_model, tmp_path / "m", **STOPPING)
+    report = train(tiny_model, tmp_path / "m", **STOPPING)[0]
+    assert report.held_out_losses == whole.held_out_losses
+    assert_same_files(tmp_path / "m", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_early_stopping_without_room_keeps_the_weights_alone(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tiny_model, tmp_path / "whole", **STOPPING)[0]
+    monkeypatch.setattr(checkpoints, "BYTES", 1 << 60)
+    with pytest.raises(Stopped):
+        train(tiny_model, tmp_path / "m", 5, **STOPPING)
+    assert list((tmp_path / "m.tmp").glob("checkpoint-*"))
+    assert latest(tmp_path / "m.tmp") is None, "nothing to go on from"
+    report, steps = train(tiny_model, tmp_path / "m", **STOPPING)
+    assert (steps[0], report.held_out_losses) == (1, whole.held_out_losses)
+    assert_same_files(tmp_path / "m", tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("every_step")
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt"])
+def test_a_damaged_checkpoint_is_removed_and_the_next_start_begins_anew(
+    tmp_path: Path, tiny_model: Path, name: str
+) -> None:
+    with pytest.raises(Stopped):
+        train(tiny_model, tmp_path / "m", 4)
+    kept = latest(tmp_path / "m.tmp")
+    assert kept is not None
+    (kept / name).write_bytes((kept / name).read_bytes()[:100])
+    with pytest.raises(RunError, match="is damaged and removed .*the same command begins this training anew"):
+        train(tiny_model, tmp_path / "m")
+    assert train(tiny_model, tmp_path / "m")[1][0] == 1
+
+
+def test_a_slow_disk_has_fewer_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    clock = checkpoints.Checkpoints()
+    clock.cost = 30.0
+    arguments = SimpleNamespace(eval_strategy="no", process_index=0, world_size=1, output_dir=str(tmp_path))
+    model = SimpleNamespace(parameters=lambda: [])
+
+    def asks(at: float) -> bool:
+        now[0] = at
+        control = SimpleNamespace(should_save=False)
+        clock.on_step_end(arguments, SimpleNamespace(global_step=1, max_steps=9), control, model=model)
+        return bool(control.should_save)
+
+    assert [asks(at) for at in (601, 1499, 1501)] == [False, False, True], "30 seconds are 2 % of 25 minutes"
+    clock.on_save(None, None, None)
+    clock.cost = 1.0
+    assert [asks(at) for at in (1501 + 599, 1501 + 601)] == [False, True]
 
 
 @pytest.mark.slow

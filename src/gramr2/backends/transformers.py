@@ -102,7 +102,8 @@ class TransformersBackend:
             self.model = loaded.to(self.device).eval()
         self.config = self.model.config.get_text_config(decoder=True)
         self.encoder = Encoder(tokenizer, chat_template_options)
-        self._id = fingerprint(folder)
+        # An adapter decides the answers as much as the weights under it do.
+        self._id = fingerprint(folder) if adapter is None else f"{fingerprint(folder)}+{fingerprint(adapter)}"
         self._grows = can_grow(self.config)
         self._stepper = Stepper(self.encoder)
 

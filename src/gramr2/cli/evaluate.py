@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gramr2.backends.registry import cache_dir
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
-from gramr2.cli.opening import Model, asks, keeping, open_model
+from gramr2.cli.opening import Model, answers, asks, journaled, open_model
 from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError
 from gramr2.journal import address
@@ -60,12 +60,13 @@ def evaluate(
             overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens), len(comparisons), benchmark
         )
     bars = Bars(quiet or as_json)
-    key = address(opened.id, benchmark, [item.id for item in comparisons], asdict(how))
-    place = cache_dir() / "eval" / f"{key}.journal"
-    with keeping(opened, place, bars) as judge, bars.task(f"judge {len(items)} comparisons") as progress:
-        decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
-    if isinstance(opened, Judge) and probes:
-        found = _probed(opened, items, decisions, quiet or as_json)
+    key = address(opened.id, benchmark, [item.id for item in comparisons], asdict(how), seed)
+    with answers(cache_dir() / "eval" / f"{key}.journal", bars) as journal:
+        judge = journaled(opened, journal)
+        with bars.task(f"judge {len(items)} comparisons") as progress:
+            decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
+        if isinstance(judge, Judge) and probes:
+            found = _probed(judge, items, decisions, quiet or as_json)
     name = opened.id
     result = measure(items, decisions, seed)
     checked = _checked(items, decisions) if probes else None

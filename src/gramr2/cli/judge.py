@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import Model, asks, journal_of, keeping, open_model, require
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision, Outcome
 from gramr2.loading import JudgeOptions
@@ -57,23 +57,18 @@ def judge(
     comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
     opened = open_model(model, how, ["--on-overlong"] if on_overlong != "refuse" else [])
     names: set[str] = set()
-    if not isinstance(opened, Judge):
-        decisions = opened.compare(comparisons, seed)
-        write_jsonl(out, map(decision_row, decisions))
-    else:
+    if isinstance(opened, Judge):
         pairs = [(c, "") for c in comparisons]
         too_long = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
         if on_overlong == "refuse":
             refuse(too_long, len(comparisons), data)
         names = {each.id for each in too_long}
-        kept = [c for c in comparisons if c.id not in names]
-        bars = Bars(quiet or as_json)
-        with (
-            keeping(opened, journal_of(out), bars) as kept_judge,
-            bars.task(f"judge {len(kept)} comparisons") as progress,
-        ):
-            decisions = compare_with(kept_judge, kept, seed=seed, progress=progress)
-            write_jsonl(out, map(decision_row, decisions))
+    kept = [c for c in comparisons if c.id not in names]
+    bars = Bars(quiet or as_json)
+    with answers(journal_of(out), bars) as journal:
+        with bars.task(f"judge {len(kept)} comparisons") as progress:
+            decisions = compare_with(journaled(opened, journal), kept, seed=seed, progress=progress)
+        write_jsonl(out, map(decision_row, decisions))
     decided = [d for d in decisions if d.label is not None]
     flips = [d.order_flip for d in decided if d.order_flip is not None]
     summary = {

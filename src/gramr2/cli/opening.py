@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
+from gramr2.client import Client, JournaledClient
 from gramr2.errors import ConfigError
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
@@ -113,13 +115,16 @@ def open_judge(model: str, how: JudgeOptions) -> Judge:
     return generative_judge(model, how)
 
 
-def open_model(model: str, how: JudgeOptions, also: Collection[str] = ()) -> PreferenceModel:
+def open_model(
+    model: str, how: JudgeOptions, also: Collection[str] = (), *, shared: Collection[str] = ()
+) -> PreferenceModel:
     """Whatever prefers, by its name.
 
     Args:
         model: what the user typed.
         how: the flags.
         also: other flags that only a judge of this process has a use for, where the user gave them.
+        shared: options that are another model's too, which a baseline or a server passes over.
 
     Raises:
         ConfigError: a flag is given that means nothing to this kind of model.
@@ -127,6 +132,9 @@ def open_model(model: str, how: JudgeOptions, also: Collection[str] = ()) -> Pre
         RunError: a baseline's run is not one.
     """
     kind = "baseline" if is_baseline(model) else "server" if is_server(model) else None
+    if kind:
+        defaults = JudgeOptions()
+        how = replace(how, **{name: getattr(defaults, name) for name in shared})
     given = [*(f"--{name.replace('_', '-')}" for name in how.given), *also]
     if kind and given:
         raise ConfigError(f"{given[0]} means nothing to the {kind} {model}: leave it out")
@@ -139,19 +147,32 @@ def journal_of(out: Path) -> Path:
 
 
 @contextmanager
-def keeping(model: PreferenceModel, place: Path, bars: Bars) -> Iterator[PreferenceModel]:
-    """The model, its answers kept in a journal as they come; the journal is removed when the body has ended without an error.
+def answers(place: Path, bars: Bars) -> Iterator[Journal | None]:
+    """A journal for what models answer, removed when the body has ended without an error; None where it cannot be written.
 
-    A baseline costs nothing, and a server's votes are not ours to keep: of those nothing is kept.
+    Raises:
+        RunError: another process has it.
     """
-    if not isinstance(model, Judge):
-        yield model
+    try:
+        journal = Journal(place, alone=True)
+    except OSError as error:
+        bars.note(f"{place}: answers are not kept: {error.strerror}")
+        yield None
         return
-    with Journal(place) as journal:
+    with journal:
         if len(journal):
             bars.note(f"{len(journal)} answers are there from before, in {place}")
-        yield Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
-    place.unlink()
+        yield journal
+    place.unlink(missing_ok=True)
+
+
+def journaled(model: PreferenceModel, journal: Journal | None) -> PreferenceModel:
+    """The model, its answers kept as they come. A baseline costs nothing, so nothing of it is kept."""
+    if journal is None:
+        return model
+    if isinstance(model, Judge):
+        return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
+    return JournaledClient(model, journal) if isinstance(model, Client) else model
 
 
 def require(value: str, allowed: tuple[str, ...], flag: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import Model, asks, journal_of, keeping, open_model, require
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require
 from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions
 from gramr2.reporting.text import duration, percent
@@ -65,9 +65,13 @@ def rank(
         refuse(overlong(judge.backend, judge.template, largest, new_tokens=how.max_new_tokens), len(sets), data)
     wanted, known = comparisons_of(sets, chosen), Memory()
     bars = Bars(quiet or as_json)
-    with keeping(judge, journal_of(out), bars) as kept:
-        pace = seconds_per_comparison(kept, sets, seed, known)
-        bars.note(f"{wanted} comparisons of {len(sets)} prompts ({chosen.name}), about {duration(pace * wanted)}")
+    with answers(journal_of(out), bars) as journal:
+        kept, fresh = journaled(judge, journal), not journal
+        note = f"{wanted} comparisons of {len(sets)} prompts ({chosen.name})"
+        if isinstance(judge, Judge) and fresh:
+            # Measured on answers from before, the pace would be that of reading a file.
+            note += f", about {duration(seconds_per_comparison(kept, sets, seed, known) * wanted)}"
+        bars.note(note)
         with bars.task(f"rank {len(sets)} prompts") as progress:
             method = Aggregation(aggregation)
             rankings = ranked(kept, sets, chosen, aggregation=method, seed=seed, store=known, progress=progress)

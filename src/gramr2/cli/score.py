@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gramr2.backends.base import Backend
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
-from gramr2.cli.opening import Model, asks, journal_of, keeping, open_judge, open_model, require
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model, require
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
@@ -79,14 +81,19 @@ def score(
         banks = references_from(bank, items, references)
         skipped += of_bank.skipped
     from_file = len(banks)
-    judge = open_judge(model, how) if by == "rationale" else open_model(model, how)
+    # What is the policy's is not refused for a judge that has no use for it.
+    of_policy = ("max_new_tokens", "dtype", "device", "trust_remote_code") if policy is not None else ()
+    judge = open_judge(model, how) if by == "rationale" else open_model(model, how, shared=of_policy)
     bars = Bars(quiet or as_json)
     bare = [item for item in items if not item.references and item.id not in banks]
-    if policy is not None and bare:
-        with bars.task(f"answer {len(bare)} prompts greedily"):
-            banks |= greedy_references(_backend(policy), bare, max_new_tokens=how.max_new_tokens)
-    opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
-    with keeping(judge, journal_of(out), bars) as kept:
+    with answers(journal_of(out), bars) as journal:
+        kept = journaled(judge, journal)
+        if policy is not None and bare:
+            with bars.task(f"answer {len(bare)} prompts greedily"):
+                backend = _backend(policy, how)
+                writer = backend if journal is None else JournaledBackend(backend, journal)
+                banks |= greedy_references(writer, bare, max_new_tokens=how.max_new_tokens)
+        opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
         with bars.task(f"score {len(items)} responses") as progress:
             if isinstance(kept, Judge) and by == "rationale":
                 scored = grade(kept.backend, items, kept.sampling, seed=seed, progress=progress)
@@ -144,10 +151,10 @@ def _row(each: Scored, by: str, references: int, scale: PairCalibration | None) 
     return row | ({"references": references} if by == "reference" else {})
 
 
-def _backend(model: str) -> Any:
+def _backend(model: str, how: JudgeOptions) -> Backend:
     from gramr2.backends.transformers import TransformersBackend
 
-    return TransformersBackend(model)
+    return TransformersBackend(model, dtype=how.dtype, device=how.device, trust_remote_code=how.trust_remote_code)
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:

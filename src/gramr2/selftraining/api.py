@@ -10,7 +10,7 @@ from typing import Any
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config import RunConfig, load_config
 from gramr2.config.load import parse_config
-from gramr2.judging.records import comparison_row, digest_of, labeled_row, write_jsonl
+from gramr2.judging.records import comparison_row, digest_of, labeled_row
 from gramr2.loading import LoadedJudge, load_judge
 from gramr2.selftraining.engine import Engine
 from gramr2.selftraining.folder import DATA
@@ -53,7 +53,7 @@ def self_train(
         engine: models and training; this process by default.
         observer: told of stages and progress.
 
-    Comparisons in memory are written into ``OUT/data``, so that the run folder stands for itself.
+    Comparisons in memory are written into ``OUT/data``, so that the run folder stands for itself and may be renamed.
 
     Raises:
         ConfigError: the config cannot work, or there is no seed or no gold.
@@ -61,33 +61,25 @@ def self_train(
         RunError: the folder is in use, or belongs to another run.
     """
     folder = Path(out).expanduser()
-    given = {"seed": labeled, "pool": pool, "gold": gold}
-    wanted = _checked(config, folder, {name: items for name, items in given.items() if items}, model)
-    return TrainedJudge(folder, SelfTraining(wanted, folder, engine=engine, observer=observer).run())
+    given: dict[str, Sequence[Comparison | LabeledComparison]] = {"seed": labeled, "pool": pool, "gold": gold}
+    rows = {name: [_row(item) for item in items] for name, items in given.items() if items}
+    place = folder.absolute() / DATA
+    files = {name: place / f"{name}-{digest_of(found)[:8]}.jsonl" for name, found in rows.items()}
+    data = {file: rows[name] for name, file in files.items()}
+    run = SelfTraining(_checked(config, files, model), folder, engine=engine, observer=observer, data=data)
+    return TrainedJudge(folder, run.run())
 
 
 def _checked(
-    config: RunConfig | Mapping[str, Any] | str | Path | None,
-    folder: Path,
-    given: Mapping[str, Sequence[Any]],
-    model: str | None,
+    config: RunConfig | Mapping[str, Any] | str | Path | None, files: Mapping[str, Path], model: str | None
 ) -> RunConfig:
-    rows = {name: [_row(item) for item in items] for name, items in given.items()}
-    files = {name: folder.absolute() / DATA / f"{name}-{digest_of(found)[:8]}.jsonl" for name, found in rows.items()}
     if isinstance(config, str | Path):
         config = load_config(Path(config))
     content = config.model_dump(mode="json") if isinstance(config, RunConfig) else dict(config or {})
-    data = dict(content.get("data") or {})
-    for name, file in files.items():
-        data[name] = [{"path": str(file)}]
-    content["data"] = data
+    content["data"] = dict(content.get("data") or {}) | {name: [{"path": str(file)}] for name, file in files.items()}
     if model is not None:
         content["model"] = (content["model"] if isinstance(content.get("model"), dict) else {}) | {"name": model}
-    checked = parse_config(content, "self_train")
-    for name, file in files.items():
-        if not file.exists():
-            write_jsonl(file, rows[name])
-    return checked
+    return parse_config(content, "self_train")
 
 
 def _row(item: Comparison | LabeledComparison) -> dict[str, Any]:

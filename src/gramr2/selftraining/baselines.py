@@ -14,13 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gramr2 import baselines
 from gramr2.baselines import BASELINES, Baseline, Setting
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config import RunConfig
-from gramr2.config.load import parse_config
 from gramr2.errors import ConfigError, DataError, RunError
 from gramr2.evaluation.metrics import evaluate
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -28,7 +25,7 @@ from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.data import RunData, load_data
 from gramr2.selftraining.data import fit as fit_to_budget
 from gramr2.selftraining.engine import LocalEngine
-from gramr2.selftraining.folder import write_json
+from gramr2.selftraining.folder import config_of, write_json
 from gramr2.selftraining.warmup import start_of
 
 FOLDER, FILE = "baselines", "baselines.json"
@@ -105,7 +102,7 @@ def from_run(name: str, run: str) -> Baseline:
         raise RunError(
             f"the run in {run} has no {name}, which costs a training: name it under baselines: in its run file"
         )
-    config = parse_config(yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8")), str(folder / "run.yaml"))
+    config = config_of(folder)
     template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
     engine = LocalEngine(config)
     data = fit_to_budget(load_data(config), config, template, engine.counter())

@@ -99,10 +99,10 @@ class RunFolder:
             RunError: the folder belongs to a different config, or is not a run folder; the differing keys are named.
         """
         file = self.path / "run.yaml"
-        wanted = _resolved(config)
+        wanted = self._resolved(config)
         if file.exists():
             try:
-                found = _resolved(parse_config(yaml.safe_load(file.read_text(encoding="utf-8")), str(file)))
+                found = self._resolved(config_of(self.path))
             except ConfigError as error:
                 raise RunError(
                     f"{self.path} was started by another version of gramr2, or its run.yaml was edited ({error}): "
@@ -115,13 +115,23 @@ class RunFolder:
                     "undo the change or give a new folder with --out"
                 )
             return
-        # A run that died before its first file was complete has left no more than these, the last with data from memory.
-        strangers = [each.name for each in self.path.iterdir() if each.name not in (".lock", "run.yaml.tmp", DATA)]
+        # A run that died before its first file was complete has left no more than these two.
+        strangers = [each.name for each in self.path.iterdir() if each.name not in (".lock", "run.yaml.tmp")]
         if strangers:
             raise RunError(
                 f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out"
             )
         write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
+
+    def _resolved(self, config: RunConfig) -> Any:
+        """All keys, without the folder's own name, neither as ``out`` nor in the paths of its data: it may be renamed."""
+        content = yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
+        for part in ("seed", "pool", "gold"):
+            for source in content["data"][part]:
+                path = Path(source["path"])
+                if path.parent.resolve() == (self.path / DATA).resolve():
+                    source["path"] = f"{DATA}/{path.name}"
+        return content
 
     def publish_judge(self, model: Path) -> None:
         """Make a round's model the final judge, by hard links where the disk can."""
@@ -130,6 +140,30 @@ class RunFolder:
         link_tree(model, scratch)
         shutil.rmtree(self.judge, ignore_errors=True)
         scratch.rename(self.judge)
+
+
+def config_of(folder: Path) -> RunConfig:
+    """The config of a run, its own data where they are now.
+
+    Raises:
+        ConfigError: this version cannot read its run.yaml.
+    """
+    file = folder / "run.yaml"
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is not valid YAML: {error}") from error
+    config = parse_config(content, str(file))
+    parts = {
+        part: [each.model_copy(update={"path": _own(folder, each.path)}) for each in getattr(config.data, part)]
+        for part in ("seed", "pool", "gold")
+    }
+    return config.model_copy(update={"data": config.data.model_copy(update=parts)})
+
+
+def _own(folder: Path, path: str) -> str:
+    """A path in a run's own folder for data, as ``RunFolder.adopt`` writes it."""
+    return str(folder.absolute() / path) if Path(path).parent == Path(DATA) else path
 
 
 def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
@@ -195,11 +229,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def _resolved(config: RunConfig) -> Any:
-    """All keys, but for the folder's own name: a run folder may be renamed."""
-    return yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
 
 
 def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:

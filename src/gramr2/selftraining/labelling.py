@@ -122,7 +122,7 @@ def kept_row(candidate: Candidate) -> dict[str, Any]:
 
 
 def dropped_row(candidate: Candidate, rejection: Rejection) -> dict[str, Any]:
-    """A dropped candidate with the rejection to it; the rationale is the one that would have been learnt."""
+    """A dropped candidate with its rejection; the rationale is the one that would have been learnt."""
     row = comparison_row(candidate.comparison) | asdict(rejection) | decision_row(candidate.decision)
     row |= {"confidence": _rounded(candidate.confidence), "measures": dict(candidate.measures)}
     if candidate.lesson is not None:

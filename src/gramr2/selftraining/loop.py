@@ -8,7 +8,7 @@ same call continues an interrupted run: a stage whose result exists is not repea
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -65,6 +65,7 @@ class SelfTraining:
         engine: models and training; this process by default.
         observer: told of stages and progress.
         seed_judges: where runs that begin alike share their seed judge; None shares nothing.
+        data: rows of files that the config names, written once the folder is this run's.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class SelfTraining:
         engine: Engine | None = None,
         observer: Observer | None = None,
         seed_judges: SeedJudges | None = None,
+        data: Mapping[Path, Sequence[dict[str, Any]]] | None = None,
     ) -> None:
         self.config = config
+        self.data = data or {}
         self.folder = RunFolder(path)
         self.engine = engine or LocalEngine(config)
         self.observer = observer or Silent()
@@ -94,6 +97,9 @@ class SelfTraining:
         """
         with self.folder.locked():
             self.folder.adopt(self.config)
+            for file, rows in self.data.items():
+                if not file.exists():
+                    write_jsonl(file, rows)
             data = fit(load_data(self.config), self.config, self.template, self.engine.counter())
             write_json(self.folder.path / "data.json", data.summary)
             with open_journals(self.folder) as journals:

@@ -38,7 +38,6 @@ from gramr2.serving.schemas import (
     JudgeResponse,
     RankRequest,
     RankResponse,
-    ReadyResponse,
     RewardRequest,
     RewardResponse,
     ScoreBody,
@@ -107,6 +106,10 @@ def create_app(
         judge = QueuedJudge(model, deadline)
         return judge, JudgeId(model=judge.backend.id, template=judge.template.hash), deadline
 
+    @app.get("/v1/judge")
+    def who_judges() -> JudgeId:
+        return queued()[1]
+
     @app.post("/v1/judge")
     def judge(body: JudgeRequest) -> JudgeResponse:
         asked, who, _ = queued(body.deadline)
@@ -167,7 +170,7 @@ def create_app(
     @app.get("/readyz")
     def ready() -> JSONResponse:
         if model.ready:
-            return JSONResponse(ReadyResponse(status="ready", judge=queued()[1]).model_dump())
+            return JSONResponse({"status": "ready"})
         failed = model.failure is not None
         return JSONResponse(
             {"status": "failed" if failed else "not ready"}, 503, {} if failed else {"Retry-After": "1"}

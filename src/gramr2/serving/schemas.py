@@ -143,13 +143,6 @@ class DecisionBody(BaseModel):
     reason: str | None
 
 
-class ReadyResponse(BaseModel):
-    """Whether the server has its model, and which."""
-
-    status: str
-    judge: JudgeId | None = None
-
-
 class JudgeResponse(BaseModel):
     """Decisions in the order asked."""
 

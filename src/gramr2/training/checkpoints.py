@@ -12,7 +12,8 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ import transformers
 from accelerate.utils import broadcast_object_list
 from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_callback import ExportableState
+from transformers.trainer_callback import ExportableState, TrainerState
 from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from gramr2.errors import RunError
 
 log = logging.getLogger("gramr2")
 
@@ -57,16 +60,19 @@ def mark_of(start: str, shown: Iterable[object], **settings: object) -> str:
 def prepare(scratch: Path, mark: str) -> None:
     """Keep a scratch folder with checkpoints of this training; empty it of everything else."""
     file = scratch / MARK
-    if not file.is_file() or file.read_text(encoding="utf-8") != mark:
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        file.write_text(mark, encoding="utf-8")
+    if file.is_file() and file.read_text(encoding="utf-8") == mark:
+        return
+    if any(scratch.glob("checkpoint-*")):
+        log.info("training: begins anew, because its checkpoint is of other data, settings or versions")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    file.write_text(mark, encoding="utf-8")
 
 
 def latest(scratch: Path) -> Path | None:
-    """The last complete checkpoint in a scratch folder; None without one."""
+    """The last complete checkpoint in a scratch folder from which a training can go on; None without one."""
     found = sorted(scratch.glob("checkpoint-*"), key=lambda folder: -int(folder.name.rpartition("-")[2]))
-    return next((folder for folder in found if _steps_in(folder)), None)
+    return next((folder for folder in found if _state_of(folder) and _has_moments(folder)), None)
 
 
 def clear(scratch: Path) -> None:
@@ -79,12 +85,15 @@ def clear(scratch: Path) -> None:
 
 
 class Checkpoints(TrainerCallback, ExportableState):  # type: ignore[misc]
-    """Asks for a checkpoint every ``SECONDS`` or more, and keeps the time that a training has taken in all."""
+    """Asks for a checkpoint every ``SECONDS`` or more, and keeps the time that a training has taken in all.
+
+    ``cost`` is what the last one took, in seconds.
+    """
 
     def __init__(self) -> None:
         self.before = 0.0
-        self._cost = 0.0
-        self._begun = self._saved = self._stepped = time.monotonic()
+        self.cost = 0.0
+        self._begun = self._saved = time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -99,21 +108,25 @@ class Checkpoints(TrainerCallback, ExportableState):  # type: ignore[misc]
         """Start the clock."""
         self._begun = self._saved = time.monotonic()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Ask, all processes at the same step; never after the last one."""
-        self._stepped = time.monotonic()
-        due = self._stepped - self._saved >= max(SECONDS, self._cost / SHARE) and state.global_step < state.max_steps
-        if due and args.process_index == 0 and not _fits(Path(args.output_dir), model):
-            due, self._saved = False, self._stepped
+    def on_step_end(
+        self, args: Any, state: Any, control: Any, model: Any = None, train_dataloader: Any = None, **_: Any
+    ) -> None:
+        """Ask, all processes at the same step; never after the last one, nor where an epoch's evaluation comes next: going
+        on from there would leave it out."""
+        now = time.monotonic()
+        due = now - self._saved >= max(SECONDS, self.cost / SHARE) and state.global_step < state.max_steps
+        if due and args.eval_strategy != "no":
+            due = state.global_step % math.ceil(len(train_dataloader) / args.gradient_accumulation_steps) != 0
+        if due and args.process_index == 0 and not fits(Path(args.output_dir), model):
+            due, self._saved = False, now
         if args.world_size > 1:
             due = broadcast_object_list([due])[0]
         if due:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure what it took."""
+        """Count anew from here."""
         self._saved = time.monotonic()
-        self._cost = self._saved - self._stepped
 
 
 class ResumingTrainer(Trainer):  # type: ignore[misc]
@@ -123,12 +136,34 @@ class ResumingTrainer(Trainer):  # type: ignore[misc]
         super().__init__(callbacks=[*callbacks, Checkpoints()], **options)
         self._checkpoint = checkpoint
 
+    @property
+    def _clock(self) -> Checkpoints:
+        # Going on from a checkpoint makes the callback anew.
+        return next(each for each in self.callback_handler.callbacks if isinstance(each, Checkpoints))
+
     def run(self) -> float:
-        """Train, or go on; the seconds that it took in all. The trainer's own count begins anew with every start."""
-        if self._checkpoint is not None:
-            log.info("training: goes on after step %d, from a checkpoint", _steps_in(self._checkpoint))
-        self.train(resume_from_checkpoint=self._checkpoint and str(self._checkpoint))
-        return next(float(each.seconds) for each in self.callback_handler.callbacks if isinstance(each, Checkpoints))
+        """Train, or go on; the seconds that it took in all. The trainer's own count begins anew with every start.
+
+        Raises:
+            RunError: the checkpoint cannot be read; it is removed.
+        """
+        if self._checkpoint is None:
+            self.train()
+            return self._clock.seconds
+        state = _state_of(self._checkpoint)
+        log.info("training: goes on after step %d, from a checkpoint", state["global_step"])
+        best = self._checkpoint.with_name(f"checkpoint-{state.get('best_global_step')}")
+        if best.is_dir() and state.get("best_model_checkpoint") != str(best):
+            # A run folder may have been renamed.
+            (self._checkpoint / STATE).write_text(json.dumps(state | {"best_model_checkpoint": str(best)}), "utf-8")
+        control = state["stateful_callbacks"]["TrainerControl"]["args"]
+        if control["should_training_stop"] and best.is_dir():
+            # Early stopping had ended it; the trainer would make another epoch.
+            self.state = TrainerState.load_from_json(str(self._checkpoint / STATE))
+            self._load_best_model()
+            return float(state["stateful_callbacks"]["Checkpoints"]["attributes"]["before"])
+        self.train(resume_from_checkpoint=str(self._checkpoint))
+        return self._clock.seconds
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         """Neighbours in length, in an order that does not follow how a step is divided nor what dropout has drawn."""
@@ -138,32 +173,53 @@ class ResumingTrainer(Trainer):  # type: ignore[misc]
         sampler = LengthGroupedSampler(whole, dataset=train_dataset or self.train_dataset, generator=generator)
         if self._checkpoint is not None:
             # The trainer skips the batches of its own epoch and leaves the generator where a first epoch begins.
-            for _ in range(_steps_in(self._checkpoint) // math.ceil(len(sampler) / whole)):
+            for _ in range(_state_of(self._checkpoint)["global_step"] // math.ceil(len(sampler) / whole)):
                 iter(sampler)
         return sampler
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with self._readable(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with self._readable(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    @contextmanager
+    def _readable(self, folder: str | None) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever safetensors, pickle or torch make of a damaged file
+            if folder is None or self._checkpoint is None:
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            raise RunError(
+                f"{folder} is damaged and removed ({type(error).__name__}: {error}): the same command begins this training anew"
+            ) from error
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """A checkpoint that cannot be written costs a warning, unless early stopping needs it."""
-        if self.args.save_strategy != "no" or self.args.world_size > 1:
-            super()._save_checkpoint(model, trial)
-            return
+        """A checkpoint that cannot be written costs a warning; where early stopping needs its weights, the training.
+
+        Raises:
+            RunError: one that early stopping needs, or one of several processes, cannot be written.
+        """
+        begun, needed = time.monotonic(), self.args.save_strategy != "no"
+        if needed and self.args.world_size == 1:
+            # The weights are needed, the moments are not.
+            self.args.save_only_model = not fits(Path(self.args.output_dir), self.model)
         try:
             super()._save_checkpoint(model, trial)
         except (OSError, SafetensorError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            if needed or self.args.world_size > 1:
+                raise RunError(f"{folder} cannot be written: {error}") from error
             shutil.rmtree(folder, ignore_errors=True)
             log.warning("training goes on without a checkpoint, which cannot be written: %s", error)
+        self._clock.cost = time.monotonic() - begun
 
 
-def _steps_in(folder: Path) -> int:
-    """Steps before a checkpoint, 0 where it is not complete: its state is written last."""
-    try:
-        return int(json.loads((folder / STATE).read_text(encoding="utf-8"))["global_step"])
-    except (OSError, ValueError, KeyError):
-        return 0
-
-
-def _fits(folder: Path, model: Any) -> bool:
+def fits(folder: Path, model: Any) -> bool:
+    """Whether there is room for a checkpoint; says so where there is none."""
     needed = SPARE * BYTES * sum(int(each.numel()) for each in model.parameters() if each.requires_grad)
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -172,3 +228,17 @@ def _fits(folder: Path, model: Any) -> bool:
             *(folder, free / 1e9, needed / 1e9),
         )
     return free >= needed
+
+
+def _state_of(folder: Path) -> dict[str, Any]:
+    """The trainer's state, which is written last; empty where it is not complete."""
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return state if isinstance(state, dict) and state["global_step"] else {}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _has_moments(folder: Path) -> bool:
+    """Names are those of one process, FSDP, and DeepSpeed."""
+    return any(each.name.startswith(("optimizer", "global_step")) for each in folder.iterdir())

@@ -123,7 +123,7 @@ def refuse_nan(model: Any) -> None:
     if not all(bool(weights.detach().isfinite().all()) for weights in model.parameters()):
         raise RunError(
             "the training ended with weights that are not numbers: lower its learning_rate, or set training.precision: float32; "
-            "nothing of it is kept"
+            "it leaves no model"
         )
 
 

@@ -159,9 +159,8 @@ def fine_tune(
     with arguments.main_process_first(local=False):
         if main:
             settings = config.model_dump(mode="json")
-            mark = mark_of(
-                fingerprint(start), (*rows, *held_rows), config=settings, seed=seed, bf16=bf16, device=device.type
-            )
+            how = {"seed": seed, "bf16": bf16, "device": device.type, "processes": division.processes}
+            mark = mark_of(fingerprint(start), (*rows, *held_rows), config=settings, **how)
             prepare(scratch, mark)
     checkpoint = latest(scratch)
     with tracking_in(tracking, clear=main and checkpoint is None and "tensorboard" in config.report_to):

@@ -48,7 +48,7 @@ class JudgeTrainer(ResumingTrainer):
             # The trainer itself goes on, and saves weights that are not numbers.
             raise RunError(
                 f"the loss is not a number after {self.state.global_step} steps: lower training.learning_rate, or set "
-                "training.precision: float32; nothing of this training is kept"
+                "training.precision: float32; it leaves no model"
             )
         if num_items_in_batch is not None:
             # Processes average their gradients.

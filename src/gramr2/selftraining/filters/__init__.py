@@ -77,7 +77,7 @@ def _filter(config: FilterConfig) -> Filter:
 def apply_filters(
     stack: Sequence[Filter], candidates: Sequence[Candidate], context: FilterContext
 ) -> tuple[list[Candidate], list[tuple[Candidate, Rejection]]]:
-    """Kept candidates, and dropped ones with the first rejection to each; both in the order given.
+    """Kept candidates, and dropped ones with the first rejection of each; both in the order given.
 
     A filter sees only what the filters before it have let pass.
     """

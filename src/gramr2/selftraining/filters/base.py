@@ -1,4 +1,4 @@
-"""What a filter is: it takes the candidates that are left and returns each of them, or an rejection in its place."""
+"""What a filter is: it takes the candidates that are left and returns each of them, or a rejection in its place."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Filter(Protocol):
         ...
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """For each candidate, in order: itself (perhaps with a measure or in another order), or the rejection to it."""
+        """For each candidate, in order: itself (perhaps with a measure or in another order), or its rejection."""
         ...
 
 
@@ -145,7 +145,7 @@ def of_rationales(
     """Review the candidates that have a rationale; one without passes if its label was read directly.
 
     Args:
-        failed: what an rejection to the rationale does: see ``gramr2.config.filters.Failed``.
+        failed: what a rejection of the rationale does: see ``gramr2.config.filters.Failed``.
     """
     asked = [c for c in candidates if c.rationale or not (c.decided_directly or failed == "strip")]
     reviewed = dict(zip((c.comparison.id for c in asked), review(asked), strict=True))
