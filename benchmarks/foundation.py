@@ -41,6 +41,7 @@ from gramr2.judging.records import digest_of, labeled_row, write_jsonl
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting import sources as tables
+from gramr2.reporting.text import percent
 from gramr2.selftraining.baselines import from_run
 from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.data import fit, load_data
@@ -220,7 +221,7 @@ class Panel:
 
     def _write(self, source: Source, name: str, row: dict[str, Any]) -> None:
         write_json(self._file(source, name), row)
-        print(f"{name} on {source.name}: {row['accuracy']} of {row['n']}", flush=True)
+        print(f"{name} on {source.name}: {percent(row['accuracy'])} of {row['n']}", flush=True)
 
     def row(self, source: Source, judge: str) -> dict[str, Any] | None:
         """What was measured; None if nothing was, or of other comparisons, or of a judge that learnt others."""

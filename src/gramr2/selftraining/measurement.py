@@ -17,6 +17,7 @@ from gramr2.judging.records import comparison_row, decision_row, read_jsonl, wri
 from gramr2.judging.template import JudgeMode
 from gramr2.judging.voting import top_label
 from gramr2.judgment import Decision
+from gramr2.reporting.text import percent
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.readings import readings_of
@@ -49,7 +50,7 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     headline = accuracy.headline()
     metrics = headline | {key: value for key, value in asdict(accuracy).items() if key not in headline}
     metrics["readings"] = _by_reading(gold, decisions)
-    log.info("round %d: gold accuracy %s, coverage %.2f", number, accuracy.accuracy, accuracy.coverage)
+    log.info("round %d: gold accuracy %s, coverage %s", number, percent(accuracy.accuracy), percent(accuracy.coverage))
     return Measurement(tuple(d.label for d in decisions), metrics, _faithfulness(context, model, gold, decisions))
 
 
