@@ -132,14 +132,18 @@ def told(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> d
     for item, decision in zip(items, decisions, strict=True):
         belief = decision.probabilities
         if item.label is not Label.TIE and belief is not None:
-            share = belief.a / (belief.a + belief.b)
-            rows.append((abs(share - 0.5), (share > 0.5) is (item.label is Label.A), bool(decision.order_flip)))
+            # Responses of one length are a certain tie to who takes the longer: of A and B it says neither, which is wrong.
+            lead = (belief.a - belief.b) / (belief.a + belief.b or 1)
+            right = lead > 0 if item.label is Label.A else lead < 0
+            rows.append((abs(lead), right, bool(decision.order_flip)))
     rows.sort(key=lambda row: -row[0])
-    right = [each for _, each, _ in rows]
-    surest = {f"surest {share} %": sum(right[: (k := len(right) * share // 100)]) / max(k, 1) for share in (25, 50, 80)}
+    rights = [each for _, each, _ in rows]
+    surest = {
+        f"surest {share} %": sum(rights[: (k := len(rights) * share // 100)]) / max(k, 1) for share in (25, 50, 80)
+    }
     return {
         "n": len(rows),
-        "accuracy": round(sum(right) / len(rows), 4),
+        "accuracy": round(sum(rights) / len(rows), 4),
         "flips": round(sum(flip for *_, flip in rows) / len(rows), 3),
         **{name: round(value, 3) for name, value in surest.items()},
     }
