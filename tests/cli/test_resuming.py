@@ -31,6 +31,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRAMR2_CACHE", str(tmp_path / "cache"))
     (tmp_path / "sets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     single = [
         {"id": row["id"], "prompt": row["prompt"], "response": row["responses"][0], "reference": "bb"} for row in ROWS
