@@ -23,10 +23,12 @@ from gramr2.serving.schemas import (
     ScoreResponse,
 )
 
+TOKEN = "GRAMR2_TOKEN"
+"""environment variable with a server's token"""
 AGAIN = frozenset({429, 503})
 """statuses after which the same request may succeed"""
 TOO_MUCH = frozenset({413, 504})
-"""statuses after which half of it may succeed"""
+"""statuses of what is too long for the judge, or not judged in time; half of it may succeed"""
 TOGETHER = 32
 """comparisons of one request: what a server judges together"""
 LONGEST_PAUSE = 60.0

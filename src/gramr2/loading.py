@@ -21,9 +21,17 @@ from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.tournaments import scheme as named
 
-TOKEN = "GRAMR2_TOKEN"
-"""environment variable with a server's token"""
 READINGS = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}
+
+
+def require(value: str, allowed: tuple[str, ...], name: str) -> None:
+    """Refuse the value of an option or a flag.
+
+    Raises:
+        ConfigError: it is not one of the allowed ones.
+    """
+    if value not in allowed:
+        raise ConfigError(f"{name} {value!r} is not known: take one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,8 @@ class JudgeOptions:
         known = {"orders": tuple(Orders), "mode": tuple(JudgeMode), "verdict": tuple(READINGS)}
         for name, allowed in known.items():
             value = getattr(self, name)
-            if value is not None and value not in allowed:
-                raise ConfigError(f"{name} {value!r} is not known: take one of {', '.join(allowed)}")
+            if value is not None:
+                require(value, allowed, name)
         if self.votes < 1 or self.max_new_tokens < 1:
             name = "votes" if self.votes < 1 else "max_new_tokens"
             raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
@@ -144,8 +152,7 @@ class LoadedJudge:
             DataError: fewer than 2 or more than 64 responses.
             ConfigError: there is no such scheme.
         """
-        chosen = named("budget" if budget and scheme == "round-robin" else scheme, budget)
-        return rank(self.model, [ResponseSet.of(prompt, responses)], chosen, seed=seed)[0]
+        return rank(self.model, [ResponseSet.of(prompt, responses)], named(scheme, budget), seed=seed)[0]
 
     def score(self, prompt: Prompt, response: str, *, references: Sequence[str] = (), seed: int = 0) -> Scored:
         """The chance from 0 to 1 that a response beats its references; without any, a grade from 1 to 10 with a rationale.
@@ -197,7 +204,7 @@ def preference_model(name: str, options: JudgeOptions, *, token: str | None = No
     """What ``load_judge`` wraps: a ``Judge``, a ``Client``, or a baseline. Raises as it does."""
     if is_server(name):
         _needs_none(options, f"the judge that is served at {name}")
-        from gramr2.client import Client
+        from gramr2.client import TOKEN, Client
 
         return Client(name, token=token or os.environ.get(TOKEN))
     if is_baseline(name):

@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
-from gramr2.cli.opening import Close, Tokens, require
+from gramr2.cli.opening import Close, Tokens
 from gramr2.errors import ConfigError
+from gramr2.loading import require
 from gramr2.reporting.text import p_value, percent
 
 

@@ -60,14 +60,14 @@ def evaluate(
             overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens), len(comparisons), benchmark
         )
     bars = Bars(quiet or as_json)
-    key = address(opened.id, benchmark, [item.id for item in comparisons], asdict(how), seed)
+    name = opened.id
+    key = address(name, benchmark, [item.id for item in comparisons], asdict(how), seed)
     with answers(cache_dir() / "eval" / f"{key}.journal", bars) as journal:
         judge = journaled(opened, journal)
         with bars.task(f"judge {len(items)} comparisons") as progress:
             decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
         if isinstance(judge, Judge) and probes:
             found = _probed(judge, items, decisions, quiet or as_json)
-    name = opened.id
     result = measure(items, decisions, seed)
     checked = _checked(items, decisions) if probes else None
     if as_json:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import Tokens, require
+from gramr2.cli.opening import Tokens
 from gramr2.errors import ConfigError, RunError, reason_of
+from gramr2.loading import require
 
 if TYPE_CHECKING:
     from gramr2.comparison import Comparison

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision, Outcome
-from gramr2.loading import JudgeOptions
+from gramr2.loading import JudgeOptions, require
 from gramr2.reporting.text import percent
 
 

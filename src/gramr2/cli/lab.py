@@ -148,10 +148,10 @@ def rlhf(
     """Train a careless policy with GRPO on the rewards of a judge, a Bradley-Terry model and the verifier; is one hacked?"""
     set_up_logging(quiet or as_json)
     from gramr2.backends.hardware import versions
-    from gramr2.cli.opening import require
     from gramr2.lab.rlhf import Settings, Source
     from gramr2.lab.rlhf_plan import run_all
     from gramr2.lab.rlhf_report import HEADERS, rows, write
+    from gramr2.loading import require
 
     names = [each.strip() for each in only.split(",")] if only else list(Source)
     for name in names:

@@ -20,7 +20,7 @@ from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode
-from gramr2.loading import READINGS, JudgeOptions, generative_judge, is_baseline, is_server, preference_model
+from gramr2.loading import READINGS, JudgeOptions, generative_judge, is_baseline, is_server, preference_model, require
 
 Model = Annotated[
     str,
@@ -173,13 +173,3 @@ def journaled(model: PreferenceModel, journal: Journal | None) -> PreferenceMode
     if isinstance(model, Judge):
         return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
     return JournaledClient(model, journal) if isinstance(model, Client) else model
-
-
-def require(value: str, allowed: tuple[str, ...], flag: str) -> None:
-    """Refuse a flag's value.
-
-    Raises:
-        ConfigError: it is not one of the allowed ones.
-    """
-    if value not in allowed:
-        raise ConfigError(f"{flag} {value!r} is not known: take one of {', '.join(allowed)}")

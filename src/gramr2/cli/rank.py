@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.judging.judge import Judge
-from gramr2.loading import JudgeOptions
+from gramr2.loading import JudgeOptions, require
 from gramr2.reporting.text import duration, percent
 
 
@@ -49,7 +49,7 @@ def rank(
 
     require(on_bad_row, ("fail", "skip"), "--on-bad-row")
     require(aggregation, tuple(Aggregation), "--aggregation")
-    chosen = named("budget" if budget and scheme == "round-robin" else scheme, budget)
+    chosen = named(scheme, budget)
     from gramr2.data import OnBadRow, load_sets
     from gramr2.judging.budget import overlong, refuse
     from gramr2.judging.judge import Memory

@@ -13,11 +13,11 @@ import typer
 from gramr2.backends.base import Backend
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model, require
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
-from gramr2.loading import JudgeOptions
+from gramr2.loading import JudgeOptions, require
 from gramr2.reporting.text import percent
 
 if TYPE_CHECKING:

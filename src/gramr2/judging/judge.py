@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +12,7 @@ from gramr2.backends.base import Backend, Completion, Decoding, GenerationReques
 from gramr2.comparison import Comparison, Order
 from gramr2.data.split import derive_seed
 from gramr2.errors import ConfigError
+from gramr2.journal import address
 from gramr2.judging.parser import parse
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -238,8 +237,7 @@ class Judge:
         sampling = asdict(replace(self.sampling, votes=1, orders=Orders.BOTH, settled=None))
         del sampling["settled"]  # how often it is asked does not change an answer
         content = [job.comparison.prompt_text, *job.comparison.responses, job.comparison.id]
-        parts = [self.backend.id, self.template.hash, content, job.order, sample, seed, sampling]
-        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+        return address(self.backend.id, self.template.hash, content, job.order, sample, seed, sampling)
 
 
 def compare_with(

@@ -162,8 +162,9 @@ def config_of(folder: Path) -> RunConfig:
 
 
 def _own(folder: Path, path: str) -> str:
-    """A path in a run's own folder for data, as ``RunFolder.adopt`` writes it."""
-    return str(folder.absolute() / path) if Path(path).parent == Path(DATA) else path
+    """A path in a run's own folder for data, as ``RunFolder.adopt`` writes it; anybody may call a folder of theirs so."""
+    own = folder.absolute() / path
+    return str(own) if Path(path).parent == Path(DATA) and own.is_file() else path
 
 
 def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:

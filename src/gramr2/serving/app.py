@@ -128,7 +128,7 @@ def create_app(
         asked, who, _ = queued(body.deadline)
         responses = ResponseSet("0", turns(body.prompt), tuple(body.responses))
         _fits(asked, [longest(responses)])
-        chosen = named("budget" if body.budget and body.scheme == "round-robin" else body.scheme, body.budget)
+        chosen = named(body.scheme, body.budget)
         (found,) = rank(asked, [responses], chosen, aggregation=Aggregation(body.aggregation), seed=body.seed)
         return RankResponse(judge=who, ranking=ranking_row(responses, found))
 

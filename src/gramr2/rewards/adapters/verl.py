@@ -22,17 +22,13 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from gramr2.client import Client, ServerError
+from gramr2.client import TOKEN, TOO_MUCH, Client, ServerError
 from gramr2.comparison import Message, SingleResponse
 from gramr2.data.turns import BadRowError, read_prompt
 from gramr2.errors import DataError, GramrError
 
-TOKEN = "GRAMR2_TOKEN"
-"""environment variable with the server's token; a reward_kwarg would be written to verl's logs"""
 RETRIES = 60
 """a whole batch of completions arrives at once, and waits its turn at the server's door"""
-UNANSWERABLE = frozenset({413, 504})
-"""statuses of a completion that is too long for the judge, or not judged in time"""
 
 
 class UndecidedError(GramrError):
@@ -69,9 +65,10 @@ def compute_score(
     item = _item(solution_str, ground_truth, extra_info or {})
     reason: str | None
     try:
+        # From the environment: a reward_kwarg would be written to verl's logs.
         [found] = _client(url, os.environ.get(TOKEN)).score([item], seed=seed).scores
     except ServerError as error:
-        if error.status not in UNANSWERABLE:
+        if error.status not in TOO_MUCH:
             raise
         reason = str(error)
     else:

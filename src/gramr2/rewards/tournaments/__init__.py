@@ -29,14 +29,15 @@ __all__ = [
 
 
 def scheme(name: str, budget: int | None = None) -> Tournament:
-    """A scheme by its name; ``budget`` is the most comparisons per set of responses, and belongs to the scheme ``budget``.
+    """A scheme by its name; ``budget`` is the most comparisons per set of responses, and belongs to the scheme ``budget``, which
+    a round-robin with a budget therefore is.
 
     Raises:
         ConfigError: there is none of that name, or the budget is missing or has no use.
     """
     if name not in TOURNAMENTS:
         raise ConfigError(f"there is no scheme {name!r}: take one of {', '.join(TOURNAMENTS)}")
-    if name == Budget.name:
+    if name == Budget.name or (name == RoundRobin.name and budget):
         if budget is None:
             raise ConfigError("the scheme budget needs to know how many comparisons: give --budget N")
         return Budget(budget)
