@@ -23,10 +23,12 @@ from matplotlib.figure import Figure
 from scipy.stats import somersd
 
 from gramr2.backends.hardware import versions
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.registry import resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Comparison, Message, ResponseSet
-from gramr2.judging.judge import Judge, Memory, Sampling
+from gramr2.journal import Journal
+from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template
 from gramr2.judgment import Decision
 from gramr2.lab.comparisons import Part, problems
@@ -49,7 +51,8 @@ def main() -> None:
     n = options.responses
     folder = resolve(options.judge)
     sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=160)
-    judge = Greedy(TransformersBackend(folder), load_template(folder), sampling)
+    # Schemes play the same pairs; each is judged once.
+    judge = Greedy(JournaledBackend(TransformersBackend(folder), Journal()), load_template(folder), sampling)
     sets, truths = draw(options.sets, n)
     full = n * (n - 1) // 2
     budgets = sorted({round(share * full) for share in (0.3, 0.4, 0.55, 0.75)} | {n})
@@ -60,10 +63,9 @@ def main() -> None:
         *((f"budget {each}", Budget(each)) for each in budgets),
         ("round-robin", RoundRobin()),
     ]
-    known = Memory()
     rows: list[dict[str, float | int | str]] = []
     for name, scheme in schemes:
-        runs = [rank(judge, sets, scheme, seed=seed, store=known) for seed in range(options.seeds)]
+        runs = [rank(judge, sets, scheme, seed=seed) for seed in range(options.seeds)]
         quality = [fmean(_tau(run[i], truths[i]) for run in runs) for i in range(len(sets))]
         # A set without a first place is a miss.
         first = [fmean((best := run[i].best) is not None and truths[i][best] for run in runs) for i in range(len(sets))]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.backends.hardware import versions
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
 from gramr2.data import derive_seed, load_labeled
 from gramr2.data.split import subset
@@ -28,9 +29,9 @@ from gramr2.evaluation.rationales import Reasoned, measure, reasoned_votes
 from gramr2.evaluation.readers import TARGETS, Reader, frozen, read_back, words
 from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
+from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions, generative_judge
 from gramr2.selftraining.folder import write_json, write_text
-from gramr2.selftraining.journal import Judgments
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_text(given.out / ".gitignore", "*\n")
     with Journal(given.out / "journal.jsonl") as journal, Bars(False).task(f"judge {len(drawn)}") as progress:
         comparisons = [item.comparison for item in drawn]
-        decisions = judge.judge(comparisons, seed=given.seed, store=Judgments(journal), progress=progress)
+        kept = Judge(JournaledBackend(judge.backend, journal), judge.template, judge.sampling)
+        decisions = kept.judge(comparisons, seed=given.seed, progress=progress)
     votes = reasoned_votes(drawn, decisions, given.max_new_tokens)
     write_text(given.out / "sample.md", sample(votes, given.sample, given.seed))
     readers: dict[str, Reader] = {"bag-of-words": words}

@@ -20,18 +20,21 @@ class Journal:
     """Records in a file, by key; the last one of a key counts. Use as a context manager.
 
     Reading skips a line that was cut off by a crash; ``damaged`` counts such lines. With ``alone`` no other process may have
-    it open so.
+    it open so. Without a path it is kept in memory.
 
     Raises:
         RunError: one has.
     """
 
-    def __init__(self, path: Path, *, alone: bool = False) -> None:
+    def __init__(self, path: Path | None = None, *, alone: bool = False) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, dict[str, Any]] = {}
         self.damaged = 0
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        self._file: IO[str] | None = None
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
         if alone:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,8 +43,7 @@ class Journal:
                 raise RunError(
                     f"{path}: another process is at the same work; wait for it, or write elsewhere"
                 ) from error
-        end = self._load()
-        if not end:
+        if not self._load(path):
             self._file.write("\n")
 
     def __enter__(self) -> Journal:
@@ -49,7 +51,8 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self._file.close()
+            if self._file:
+                self._file.close()
         except OSError:
             # Closing tries once more to write what a full disk refused; the first error is the one to tell.
             if kind is None:
@@ -65,16 +68,15 @@ class Journal:
     def write(self, key: str, record: dict[str, Any]) -> None:
         """Append and flush: at most the line being written is lost."""
         record = {"key": key, **record}
-        with writing(self.path):
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            self._file.flush()
+        if self._file and self.path:
+            with writing(self.path):
+                self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                self._file.flush()
         self._known[key] = record
 
-    def _load(self) -> bool:
+    def _load(self, path: Path) -> bool:
         """Read what is there; returns whether the file ends in a complete line."""
-        if not self.path.exists():
-            return True
-        data = self.path.read_bytes()
+        data = path.read_bytes()
         for line in data.split(b"\n"):
             if not line:
                 continue

@@ -125,6 +125,17 @@ def test_the_same_command_goes_on_and_another_task_is_refused(task: Task, tmp_pa
         adapt(task, tmp_path / "mine")
 
 
+def test_answers_of_a_measurement_that_was_stopped_are_not_asked_again(task: Task, tmp_path: Path) -> None:
+    adapt(task, tmp_path / "out")
+    before = tmp_path / "out/before.jsonl"
+    rows = before.read_text()
+    before.unlink()
+    engine = Adapting()
+    adapt(task, tmp_path / "out", engine)
+    assert before.read_text() == rows
+    assert engine.asked == 0
+
+
 def test_a_judge_that_gets_worse_elsewhere_is_refused_unless_that_is_wanted(task: Task, tmp_path: Path) -> None:
     worse = replace(task, general=lines(tmp_path / "other.jsonl", 30, better="longer", prefix="o"))
     with pytest.raises(RunError, match=r"significantly worse on .*other.jsonl \(-100.0 points") as caught:

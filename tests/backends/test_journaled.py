@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from conftest import make
-from gramr2.backends.base import Completion, Decoding, GenerationRequest, ScoreRequest
+from gramr2.backends.base import Completion, Decoding, GenerationRequest, Score, ScoreRequest
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Message
@@ -44,16 +44,21 @@ def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [request(1, 4), request(1, 2, text="q"), request(1, 2, temperature=0.5), request(2, 3)]
+    ("other", "asked"),
+    [
+        (request(1, 4), request(4)),
+        (request(1, 2, text="q"), request(1, 2, text="q")),
+        (request(1, 2, temperature=0.5), request(1, 2, temperature=0.5)),
+        (request(2, 3), request(3)),
+    ],
 )
-def test_another_request_is_another_answer(tmp_path: Path, other: GenerationRequest) -> None:
-    """A request of which one seed is new is asked whole: a batch has the same shape after a stop."""
-    backend = ScriptedBackend(answer, "m")
-    with Journal(tmp_path / "j") as journal:
-        journaled = JournaledBackend(backend, journal)
-        ask(journaled, request(1, 2))
-        ask(journaled, other)
-    assert backend.requests == [request(1, 2), other]
+def test_another_request_or_seed_is_another_answer(other: GenerationRequest, asked: GenerationRequest) -> None:
+    backend, journal = ScriptedBackend(answer, "m"), Journal()
+    journaled = JournaledBackend(backend, journal)
+    ask(journaled, request(1, 2))
+    found = ask(journaled, other)
+    assert [each.text for each in found[0]] == [answer(other, seed).text for seed in other.seeds]
+    assert backend.requests == [request(1, 2), asked]
 
 
 def test_another_model_is_another_answer(tmp_path: Path) -> None:
@@ -84,10 +89,8 @@ def test_a_line_that_was_cut_off_is_asked_again(tmp_path: Path) -> None:
 
 def test_answers_are_kept_as_they_come(tmp_path: Path) -> None:
     class Breaks(ScriptedBackend):
-        def generate(
-            self, requests: Sequence[GenerationRequest], known: Collection[int] = ()
-        ) -> Iterator[tuple[int, list[Completion]]]:
-            for done, each in enumerate(super().generate(requests, known)):
+        def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+            for done, each in enumerate(super().generate(requests)):
                 if done == 3:
                     raise RuntimeError("killed")
                 yield each
@@ -104,16 +107,63 @@ def test_answers_are_kept_as_they_come(tmp_path: Path) -> None:
     assert len(rest.requests) == 12 - 3
 
 
-def test_what_is_known_already_is_neither_asked_nor_told(tmp_path: Path) -> None:
-    backend = ScriptedBackend(answer, "m")
+class Local(ScriptedBackend):
+    """Like a model of this process: an answer's digits depend on all that is asked with it."""
+
+    chunk = 3
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        shape = len(requests), sum(len(each.seeds) for each in requests)
+        for index, completions in super().generate(requests):
+            yield index, [Completion(f"{each.text} in {shape}", each.finish_reason) for each in completions]
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        self.scored = [*getattr(self, "scored", ()), list(requests)]
+        return [Score(-float(len(requests)), 1) for _ in requests]
+
+
+ASKED = [request(1, 2, text=text) for text in "abcdefgh"]
+
+
+@pytest.mark.parametrize("kept", range(16))
+def test_a_chunk_of_which_an_answer_is_missing_is_computed_again_whole(tmp_path: Path, kept: int) -> None:
     with Journal(tmp_path / "j") as journal:
-        found = dict(JournaledBackend(backend, journal).generate([request(1), request(2)], {0}))
-    assert list(found) == [1]
+        whole = ask(JournaledBackend(Local(answer, "m"), journal), *ASKED)
+    lines = (tmp_path / "j").read_text().splitlines(keepends=True)
+    assert len(lines) == 16
+    (tmp_path / "j").write_text("".join(lines[:kept]))
+    again = Local(answer, "m")
+    with Journal(tmp_path / "j") as journal:
+        assert ask(JournaledBackend(again, journal), *ASKED) == whole
+    assert again.requests == ASKED[3 * (kept // 6) :]
+    assert (tmp_path / "j").read_text().splitlines(keepends=True) == lines
 
 
-def test_the_rest_is_the_backends(tmp_path: Path) -> None:
+def test_of_two_answers_to_one_question_the_first_stays() -> None:
+    backend, journal = ScriptedBackend(lambda asked, seed: f"{len(backend.requests)}", "m"), Journal()
+    journaled = JournaledBackend(backend, journal)
+    first = ask(journaled, request(1), request(1))
+    assert [found[0].text for found in first.values()] == ["1", "1"]
+    assert ask(journaled, request(1), request(1)) == first
+
+
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_scores_are_asked_for_once(monkeypatch: pytest.MonkeyPatch, chunk: int | None) -> None:
+    monkeypatch.setattr(Local, "chunk", chunk)
+    requests = [ScoreRequest(PROMPT, text) for text in "abcde"]
+    backend, journal = Local(answer, "m"), Journal()
+    journaled = JournaledBackend(backend, journal)
+    first = journaled.score(requests[:4])
+    assert journaled.score(requests[:4]) == first
+    assert [len(part) for part in backend.scored] == ([3, 1] if chunk else [4])
+    journaled.score(requests)
+    assert backend.scored[-1] == (requests[3:] if chunk else requests[4:])
+    assert journaled.score(requests)[:4] == first
+
+
+def test_the_rest_is_the_backends() -> None:
     backend = ScriptedBackend(answer, "m", context_length=77)
-    with Journal(tmp_path / "j") as journal:
-        journaled = JournaledBackend(backend, journal)
-        assert (journaled.id, journaled.context_length, journaled.count_tokens(PROMPT, "a b")) == ("m", 77, 3)
-        assert journaled.score([ScoreRequest(PROMPT, "p")]) == backend.score([ScoreRequest(PROMPT, "p")])
+    journaled = JournaledBackend(backend, Journal())
+    assert (journaled.id, journaled.context_length, journaled.count_tokens(PROMPT, "a b")) == ("m", 77, 3)
+    assert journaled.chunk is None
+    assert journaled.score([ScoreRequest(PROMPT, "p")]) == backend.score([ScoreRequest(PROMPT, "p")])

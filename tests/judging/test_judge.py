@@ -1,4 +1,4 @@
-"""The judge on the scripted backend: orders, seeds, failures, stored judgments."""
+"""The judge on the scripted backend: orders, seeds, failures, journaled answers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import pytest
 
 from conftest import make
 from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Label, Order
 from gramr2.errors import ConfigError, ModelNotFoundError, PromptTooLongError
+from gramr2.journal import Journal
 from gramr2.judging.budget import overlong, refuse
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import scripted, verdict_text
 from gramr2.judging.template import JudgeTemplate, extract
-from gramr2.judgment import FinishReason, Judgment, Outcome
+from gramr2.judgment import Decision, FinishReason, Outcome
 
 COMPARISONS = [make(f"c{i}", a="x" * (i + 1), b="yyy") for i in range(5)]
 
@@ -68,35 +70,21 @@ def test_a_failure_is_never_a_score(completion: Completion, outcome: Outcome) ->
     assert (decision.label, decision.confidence, decision.coverage) == (None, None, 0.0)
 
 
-class Memory:
-    """A store in a dict."""
+def test_what_is_in_a_journal_is_not_paid_for_twice() -> None:
+    journal, backend = Journal(), scripted("random")
 
-    def __init__(self) -> None:
-        self.kept: dict[str, Judgment] = {}
+    def judge(votes: int) -> list[Decision]:
+        return Judge(JournaledBackend(backend, journal), sampling=Sampling(votes=votes)).judge(COMPARISONS)
 
-    def get(self, key: str) -> Judgment | None:
-        return self.kept.get(key)
-
-    def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
-        assert key not in self.kept
-        self.kept[key] = judgment
-
-
-def test_stored_judgments_are_not_paid_for_twice_but_an_order_is_asked_whole() -> None:
-    store, backend = Memory(), scripted("random")
-    judge = Judge(backend, sampling=Sampling(votes=3))
-    first = judge.judge(COMPARISONS, store=store)
-    assert len(store.kept) == 30
+    first = judge(3)
+    assert len(journal) == 30
     asked = len(backend.requests)
-    assert judge.judge(COMPARISONS, store=store) == first
+    assert judge(3) == first
     assert len(backend.requests) == asked
-    for key in list(store.kept)[::7]:
-        del store.kept[key]
-    assert judge.judge(COMPARISONS, store=store) == first
-    assert [len(r.seeds) for r in backend.requests[asked:]] == [3] * 5
-    more = Judge(backend, sampling=Sampling(votes=4)).judge(COMPARISONS, store=store)
-    assert [d.judgments[:3] for d in more] == [d.judgments[:3] for d in first]
-    assert len(store.kept) == 40
+    more = judge(4)
+    assert [d.judgments[:3] + d.judgments[4:7] for d in more] == [d.judgments for d in first]
+    assert [len(r.seeds) for r in backend.requests[asked:]] == [1] * 10
+    assert len(journal) == 40
 
 
 def test_progress_and_decisions_are_reported_once() -> None:

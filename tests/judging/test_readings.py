@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from conftest import make, vote
 from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Label, Order
+from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import JudgeMode, JudgeTemplate, extract
@@ -251,25 +253,15 @@ def test_a_judge_of_labels_knows_one_reading() -> None:
     assert len(backend.requests) == 6
 
 
-def test_stored_readings_are_not_paid_for_twice() -> None:
-    kept: dict[str, Judgment] = {}
-
-    class Store:
-        def get(self, key: str) -> Judgment | None:
-            return kept.get(key)
-
-        def put(self, key: str, comparison_id: str, judgment: Judgment) -> None:
-            assert key not in kept
-            kept[key] = judgment
-
-    backend = Backend()
-    judge = Judge(backend, JudgeTemplate(readings=BOTH), Sampling(votes=2))
-    first = judge.judge(COMPARISONS, store=Store())
-    assert len(kept) == 3 * (2 + 4)
+def test_journaled_readings_are_not_paid_for_twice() -> None:
+    backend, journal = Backend(), Journal()
+    kept = JournaledBackend(backend, journal)
+    judge = Judge(kept, JudgeTemplate(readings=BOTH), Sampling(votes=2))
+    first = judge.judge(COMPARISONS)
+    assert len(journal) == 3 * (2 + 4)
     asked = len(backend.requests)
-    assert judge.judge(COMPARISONS, store=Store()) == first
-    assert len(backend.requests) == asked
-    alone = Judge(backend, JudgeTemplate(readings=DIRECT), Sampling(votes=2)).judge(COMPARISONS, store=Store())
+    assert judge.judge(COMPARISONS) == first
+    alone = Judge(kept, JudgeTemplate(readings=DIRECT), Sampling(votes=2)).judge(COMPARISONS)
     assert len(backend.requests) == asked, "the direct reading is the same by itself"
     assert [d.judgments for d in alone] == [d.judgments[:2] for d in first]
 

@@ -158,7 +158,7 @@ def test_killed_once_at_every_kind_of_step(runner: Runner, tmp_path: Path) -> No
     assert status == 0
     expected, known = outcome(tmp_path / "whole"), journals(tmp_path / "whole")
     stages = (
-        "proofs.jsonl",
+        "answers.jsonl",
         "proving/model",
         "warmup.tmp/model",
         "warmup.tmp/report.json",

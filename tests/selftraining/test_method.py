@@ -12,6 +12,7 @@ from test_loop import config, rows
 
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.comparison import Label
+from gramr2.config.method import ProvingConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
 from gramr2.evaluation.interventions import INTERVENTIONS
@@ -100,6 +101,11 @@ def test_the_worse_judge_stays_when_the_gate_is_off(tmp_path: Path) -> None:
     assert metrics[1]["gold"]["accuracy"] == 0
 
 
+def proofs_in(run_folder: Path) -> list[dict[str, Any]]:
+    answers = rows(run_folder / "journal/answers.jsonl")
+    return [row for row in answers if row.get("text", "").startswith(PROOF_OPENING)]
+
+
 def test_proofs_for_labels_and_for_a_seed_without_rationales(tmp_path: Path) -> None:
     items = load_labeled("starter:labeled")[0][:8]
     write_jsonl(
@@ -127,7 +133,7 @@ def test_proofs_for_labels_and_for_a_seed_without_rationales(tmp_path: Path) -> 
         assert row["rationale"].endswith(f"Conclusion: {verdict} is better.")
         assert row["measures"]["proof_score"] <= 0
         assert 1 <= row["measures"]["proofs"] <= 3
-    proofs = rows(tmp_path / "r/journal/proofs.jsonl")
+    proofs = proofs_in(tmp_path / "r")
     assert len({row["text"] for row in proofs}) > 1
     # The chosen proof has the best score of those that are long enough and ended by themselves.
     assert {row["finish_reason"] for row in proofs} == {"stop", "length"}
@@ -168,8 +174,9 @@ def test_short_proofs_are_not_eligible_and_their_comparisons_are_dropped(tmp_pat
     dropped = metrics[1]["pool"]["dropped"]
     assert list(dropped) == ["confidence", "unproven"]
     assert any("nothing is trained" in note for note in notes)
-    proven = {row["id"] for row in rows(tmp_path / "r/journal/proofs.jsonl")}
-    assert proven == {row["id"] for row in rows(tmp_path / "r/rounds/1/dropped.jsonl") if row["filter"] == "unproven"}
+    unproven = [row for row in rows(tmp_path / "r/rounds/1/dropped.jsonl") if row["filter"] == "unproven"]
+    assert unproven
+    assert len(proofs_in(tmp_path / "r")) == len(unproven) * ProvingConfig().proofs
 
 
 @pytest.mark.parametrize("trained", [True, False])
@@ -311,10 +318,19 @@ def test_the_judge_is_asked_about_rationales_once(tmp_path: Path) -> None:
     assert kept
     assert all(row["label"] == "A" and row["measures"]["support"] == 1 for row in kept)
     assert all(row["measures"]["pmi"] >= metrics[1]["thresholds"]["specific.min_pmi"] - 1e-6 for row in kept)
-    answers = rows(tmp_path / "r/journal/measures.jsonl")
+    answers = rows(tmp_path / "r/journal/answers.jsonl")
     (tmp_path / "r/rounds/1/kept.jsonl").unlink()
     (tmp_path / "r/rounds/1/metrics.json").unlink()
     engine = ScriptedEngine(reads)
     assert run(tmp_path / "r", engine, filters=filters, judge=reasoned)[0] == metrics
     assert engine.asked == 0
-    assert rows(tmp_path / "r/journal/measures.jsonl") == answers
+    assert rows(tmp_path / "r/journal/answers.jsonl") == answers
+
+
+def test_a_journal_of_an_older_version_is_named_where_its_answers_are_asked_again(tmp_path: Path) -> None:
+    journal = tmp_path / "r/journal/answers.jsonl"
+    _, notes = run(tmp_path / "r")
+    assert not any("older version" in note for note in notes)
+    journal.rename(journal.with_name("judgments.jsonl"))
+    _, notes = run(tmp_path / "r")
+    assert any("judgments.jsonl: an older version wrote it" in note for note in notes)

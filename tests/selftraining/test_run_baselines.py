@@ -15,10 +15,11 @@ from gramr2.comparison import Label
 from gramr2.config import RunConfig, parse_config
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, RunError
+from gramr2.journal import Journal
 from gramr2.judging.template import JudgeTemplate
 from gramr2.selftraining import baselines as of_runs
 from gramr2.selftraining.baselines import from_run, margins_of, measure_baselines
-from gramr2.selftraining.context import RunContext, open_journals
+from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.data import load_data
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
@@ -151,16 +152,15 @@ def test_they_learn_from_what_is_held_out_too(tmp_path: Path) -> None:
 
 def context(path: Path, engine: Any = None, observer: Any = None, **changes: Any) -> RunContext:
     settings, folder = config(**changes), RunFolder(path)
-    with open_journals(folder) as journals:
-        return RunContext(
-            settings,
-            folder,
-            engine or ScriptedEngine(),
-            observer or Notes(),
-            JudgeTemplate(),
-            load_data(settings),
-            journals,
-        )
+    return RunContext(
+        settings,
+        folder,
+        engine or ScriptedEngine(),
+        observer or Notes(),
+        JudgeTemplate(),
+        load_data(settings),
+        Journal(),
+    )
 
 
 def test_what_was_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

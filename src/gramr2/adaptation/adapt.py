@@ -15,12 +15,14 @@ from typing import Any
 
 from gramr2.adaptation.few_shot import save_few_shot, with_shots
 from gramr2.adaptation.task import OnRegression, Task, drawn, parts, run_config
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow, load_labeled, overlap, refuse_leaks
 from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
+from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import comparison_row, decision_row, digest_of, labeled_row, read_jsonl, write_jsonl
@@ -190,8 +192,10 @@ class Adaptation:
         file = self.folder.path / f"{name}.jsonl"
         comparisons = [item.comparison for item in items]
         if not file.exists():
-            judge = Judge(engine.open(model, config.model), template, sampling_of(config.judge.gold))
-            with self.observer.task(f"judge {len(items)} comparisons ({name})") as progress:
+            asking = self.observer.task(f"judge {len(items)} comparisons ({name})")
+            with Journal(self.folder.journal) as journal, asking as progress:
+                backend = JournaledBackend(engine.open(model, config.model), journal)
+                judge = Judge(backend, template, sampling_of(config.judge.gold))
                 decisions = judge.judge(comparisons, seed=config.seed, progress=progress)
             accuracy = asdict(evaluate(items, decisions, config.seed))
             write_json(file.with_suffix(".json"), accuracy)

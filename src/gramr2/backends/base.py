@@ -6,7 +6,7 @@ OpenAI-compatible server) is a new class with these two methods.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -112,16 +112,18 @@ class Backend(Protocol):
         """The most tokens a prompt and its completion may have together."""
         ...
 
-    def generate(
-        self, requests: Sequence[GenerationRequest], known: Collection[int] = ()
-    ) -> Iterator[tuple[int, list[Completion]]]:
-        """Complete every request; yields (index of the request, one completion per seed) in any order, as they finish.
+    @property
+    def chunk(self) -> int | None:
+        """How many requests to give it at a time, always the same ones together; None where an answer does not depend on what
+        it is computed with.
 
-        A sample depends on its request and seed only, never on what else is in the batch. That holds for its tokens; the last
-        digits of a probability follow the shapes of the matrices it was computed in. So that a resumed run ends with the same
-        bytes, what is already ``known`` (by index) is passed too: batches are those of the full list, a batch of which all is
-        known is left out, and of the others everything may be yielded.
+        The tokens of an answer never do, but in a model of this process the last digits of a probability follow the shapes of
+        the matrices. A resumed run ends with the same bytes because ``JournaledBackend`` asks a chunk again whole.
         """
+        ...
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        """Complete every request; yields (index of the request, one completion per seed) in any order, as they finish."""
         ...
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,10 +13,11 @@ from gramr2.judgment import FinishReason
 
 
 class JournaledBackend:
-    """Looks into a journal before it asks a backend, and writes every completion as it comes.
+    """Looks into a journal before it asks a backend, and writes every answer as it comes.
 
-    A completion's key is a hash of the backend's id, the request and the seed. A failed completion is not kept: it is to be
-    tried again. Scores are not kept either.
+    A completion's key is a hash of the backend's id, the request and the seed; a score's, of the id and the request. A failed
+    completion is not kept: it is asked for again. Of a chunk of which an answer is missing all are computed again (see
+    ``Backend.chunk``), and those that were known stay as they are.
     """
 
     def __init__(self, backend: Backend, journal: Journal) -> None:
@@ -33,50 +34,91 @@ class JournaledBackend:
         """The backend's."""
         return self.backend.context_length
 
+    @property
+    def chunk(self) -> int | None:
+        """The backend's."""
+        return self.backend.chunk
+
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """The backend's."""
         return self.backend.count_tokens(messages, answer)
 
-    def generate(
-        self, requests: Sequence[GenerationRequest], known: Collection[int] = ()
-    ) -> Iterator[tuple[int, list[Completion]]]:
-        """See ``Backend.generate``; what is in the journal comes first. A request is asked whole or not at all."""
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        """See ``Backend.generate``; of a chunk, what is in the journal comes first."""
         keys = [self._keys(request) for request in requests]
-        skipped = set(known)
-        for index, places in enumerate(keys):
-            if index not in skipped and (found := self._kept(places)) is not None:
-                skipped.add(index)
-                yield index, found
-        if len(skipped) == len(requests):
-            return
-        for index, completions in self.backend.generate(requests, skipped):
-            if index in skipped:
+        for part in self._parts(len(requests)):
+            known = {i: found for i in part if len(found := self._known(keys[i])) == len(keys[i])}
+            yield from known.items()
+            if len(known) == len(part):
                 continue
-            for key, completion in zip(keys[index], completions, strict=True):
-                if completion.finish_reason is not FinishReason.ERROR:
-                    self.journal.write(key, asdict(completion))
-            yield index, completions
+            if self.chunk:
+                asked, wanted = part, [requests[i] for i in part]
+            else:
+                asked = [i for i in part if i not in known]
+                wanted = [self._missing(requests[i]) for i in asked]
+            for place, completions in self.backend.generate(wanted):
+                index = asked[place]
+                if index not in known:
+                    self._keep(wanted[place], completions)
+                    fresh = dict(zip(wanted[place].seeds, completions, strict=True))
+                    pairs = zip(requests[index].seeds, keys[index], strict=True)
+                    yield index, [self._read(key) or fresh[seed] for seed, key in pairs]
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """The backend's."""
-        return self.backend.score(requests)
+        """See ``Backend.score``."""
+        keys = [address(self.id, "score", asdict(request)) for request in requests]
+        found: list[Score] = []
+        for part in self._parts(len(requests)):
+            missing = [i for i in part if _score(self.journal.read(keys[i])) is None]
+            asked = part if self.chunk and missing else missing
+            scores = self.backend.score([requests[i] for i in asked]) if asked else []
+            for i, score in zip(asked, scores, strict=True):
+                if _score(self.journal.read(keys[i])) is None:
+                    self.journal.write(keys[i], asdict(score))
+            kept = (_score(self.journal.read(keys[i])) for i in part)
+            found += [each for each in kept if each is not None]
+        return found
+
+    def _keep(self, request: GenerationRequest, completions: Sequence[Completion]) -> None:
+        """Write what is new. Of two answers to one question the first stays, as it does for a run that goes on."""
+        for key, completion in zip(self._keys(request), completions, strict=True):
+            if completion.finish_reason is not FinishReason.ERROR and self._read(key) is None:
+                self.journal.write(key, asdict(completion))
+
+    def _missing(self, request: GenerationRequest) -> GenerationRequest:
+        """The request for those of its samples that are not known."""
+        pairs = zip(request.seeds, self._keys(request), strict=True)
+        return replace(request, seeds=tuple(seed for seed, key in pairs if self._read(key) is None))
+
+    def _known(self, keys: Sequence[str]) -> list[Completion]:
+        """Those of the completions that are in the journal."""
+        return [found for key in keys if (found := self._read(key)) is not None]
+
+    def _parts(self, count: int) -> Iterator[list[int]]:
+        """The indices of what is asked together."""
+        size = self.chunk or count
+        for start in range(0, count, max(1, size)):
+            yield list(range(start, min(start + size, count)))
+
+    def _read(self, key: str) -> Completion | None:
+        record = self.journal.read(key)
+        if record is None:
+            return None
+        try:
+            values = {name: value for name, value in record.items() if name != "key"}
+            return Completion(**values | {"finish_reason": FinishReason(values["finish_reason"])})
+        except (KeyError, ValueError, TypeError):
+            return None
 
     def _keys(self, request: GenerationRequest) -> list[str]:
         content = asdict(replace(request, seeds=()))
         return [address(self.id, content, seed) for seed in request.seeds]
 
-    def _kept(self, keys: Sequence[str]) -> list[Completion] | None:
-        """The completions under these keys, if all are there."""
-        found = [_completion(self.journal.read(key)) for key in keys]
-        kept = [each for each in found if each is not None]
-        return kept if len(kept) == len(found) else None
 
-
-def _completion(record: dict[str, Any] | None) -> Completion | None:
+def _score(record: dict[str, Any] | None) -> Score | None:
     if record is None:
         return None
     try:
-        values = {key: value for key, value in record.items() if key != "key"}
-        return Completion(**values | {"finish_reason": FinishReason(values["finish_reason"])})
-    except (KeyError, ValueError, TypeError):
+        return Score(record["logprob"], record["tokens"])
+    except KeyError:
         return None

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import urlparse
@@ -53,6 +53,7 @@ class OpenAIBackend:
 
     context_length = 1 << 30
     """not known; the server refuses what is too long, and cuts nothing"""
+    chunk = None
 
     def __init__(
         self, model: str, *, workers: int = 16, retries: int = 5, timeout: float = 300.0, client: Any = None
@@ -81,27 +82,24 @@ class OpenAIBackend:
         """An estimate by the number of characters: the tokenizer is the server's."""
         return (sum(len(turn.content) for turn in messages) + len(answer)) // CHARACTERS_PER_TOKEN
 
-    def generate(
-        self, requests: Sequence[GenerationRequest], known: Collection[int] = ()
-    ) -> Iterator[tuple[int, list[Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         """See ``Backend.generate``; several requests at a time, each sample a call of its own.
 
         Raises:
             ModelError: the server does not know the model or the key, cannot be reached, or the request needs what a chat API
                 cannot do.
         """
-        asked = [index for index in range(len(requests)) if index not in known]
-        if any(requests[index].written for index in asked):
+        if any(request.written for request in requests):
             raise ModelError(
                 f"{self.id}: a chat API cannot be given a part of the answer, which this measurement needs"
             )
-        left = {index: len(requests[index].seeds) for index in asked}
-        found: dict[int, list[Completion | None]] = {index: [None] * left[index] for index in asked}
+        left = [len(request.seeds) for request in requests]
+        found: list[list[Completion | None]] = [[None] * count for count in left]
         with ThreadPoolExecutor(self._workers) as pool:
             jobs: dict[Future[Completion], tuple[int, int]] = {
-                pool.submit(self._sample, requests[index], seed): (index, place)
-                for index in asked
-                for place, seed in enumerate(requests[index].seeds)
+                pool.submit(self._sample, request, seed): (index, place)
+                for index, request in enumerate(requests)
+                for place, seed in enumerate(request.seeds)
             }
             try:
                 for job in as_completed(jobs):

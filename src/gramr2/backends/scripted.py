@@ -6,7 +6,7 @@ It is what everything above the seam is tested on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
 from gramr2.comparison import Message
@@ -19,6 +19,8 @@ Script = Callable[[GenerationRequest, int], Completion | str]
 class ScriptedBackend:
     """Answers every request with ``script(request, seed)``; tokens are words."""
 
+    chunk: int | None = None
+
     def __init__(self, script: Script, name: str = "scripted", context_length: int = 1 << 20) -> None:
         self._script = script
         self.id = name
@@ -29,13 +31,9 @@ class ScriptedBackend:
         """Words of the prompt and the answer."""
         return sum(len(turn.content.split()) for turn in messages) + len(answer.split())
 
-    def generate(
-        self, requests: Sequence[GenerationRequest], known: Collection[int] = ()
-    ) -> Iterator[tuple[int, list[Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         """In the order asked."""
         for index, request in enumerate(requests):
-            if index in known:
-                continue
             self.requests.append(request)
             written = [self._script(request, seed) for seed in request.seeds]
             yield index, [c if isinstance(c, Completion) else Completion(c, FinishReason.STOP) for c in written]

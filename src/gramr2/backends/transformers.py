@@ -7,7 +7,7 @@ the votes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from gramr2.errors import ModelError, PromptTooLongError
 
 MIN_SHARED_PREFIX = 16
 COMPACT_BELOW = 0.75
+CHUNK = 128
+"""requests that are computed again together after a stop; among so many there are neighbours in length for every batch"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class TransformersBackend:
         ModelNotFoundError: nothing answers to that name.
         ModelError: the files are there but cannot be loaded.
     """
+
+    chunk = CHUNK
 
     def __init__(
         self,
@@ -122,9 +126,7 @@ class TransformersBackend:
         return self.encoder.count(messages, answer)
 
     @torch.inference_mode()
-    def generate(
-        self, requests: Sequence[GenerationRequest], known: Collection[int] = ()
-    ) -> Iterator[tuple[int, list[Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         """See ``Backend.generate``. Longest prompts first, so that a lack of memory shows at once.
 
         Raises:
@@ -138,14 +140,10 @@ class TransformersBackend:
                 raise PromptTooLongError(
                     f"a prompt of {len(ids)} tokens and {extra} new ones exceed the model's context of {self.context_length}"
                 )
-        if len(set(known)) == len(requests):
-            return
         shared = _common_prefix(prompts) if self._grows and len(prompts) > 1 else 0
         prefix = self._prefix(prompts[0][:shared]) if shared >= MIN_SHARED_PREFIX else None
         order = sorted(range(len(requests)), key=lambda i: -len(prompts[i]))
         for batch in self._batches(order, prompts, room, requests):
-            if all(index in known for index in batch):
-                continue
             yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch), prefix)
 
     @torch.inference_mode()

@@ -147,8 +147,8 @@ def journal_of(out: Path) -> Path:
 
 
 @contextmanager
-def answers(place: Path, bars: Bars) -> Iterator[Journal | None]:
-    """A journal for what models answer, removed when the body has ended without an error; None where it cannot be written.
+def answers(place: Path, bars: Bars) -> Iterator[Journal]:
+    """A journal for what models answer, removed when the body has ended without an error; in memory where it cannot be written.
 
     Raises:
         RunError: another process has it.
@@ -157,7 +157,7 @@ def answers(place: Path, bars: Bars) -> Iterator[Journal | None]:
         journal = Journal(place, alone=True)
     except OSError as error:
         bars.note(f"{place}: answers are not kept: {error.strerror}")
-        yield None
+        yield Journal()
         return
     with journal:
         if len(journal):
@@ -166,10 +166,8 @@ def answers(place: Path, bars: Bars) -> Iterator[Journal | None]:
     place.unlink(missing_ok=True)
 
 
-def journaled(model: PreferenceModel, journal: Journal | None) -> PreferenceModel:
+def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:
     """The model, its answers kept as they come. A baseline costs nothing, so nothing of it is kept."""
-    if journal is None:
-        return model
     if isinstance(model, Judge):
         return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
     return JournaledClient(model, journal) if isinstance(model, Client) else model

@@ -52,7 +52,6 @@ def rank(
     chosen = named(scheme, budget)
     from gramr2.data import OnBadRow, load_sets
     from gramr2.judging.budget import overlong, refuse
-    from gramr2.judging.judge import Memory
     from gramr2.judging.records import write_jsonl
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
@@ -63,18 +62,18 @@ def rank(
     if isinstance(judge, Judge):
         largest = [(longest(each), "") for each in sets]
         refuse(overlong(judge.backend, judge.template, largest, new_tokens=how.max_new_tokens), len(sets), data)
-    wanted, known = comparisons_of(sets, chosen), Memory()
+    wanted = comparisons_of(sets, chosen)
     bars = Bars(quiet or as_json)
     with answers(journal_of(out), bars) as journal:
-        kept, fresh = journaled(judge, journal), not journal
+        kept, fresh = journaled(judge, journal), not len(journal)
         note = f"{wanted} comparisons of {len(sets)} prompts ({chosen.name})"
         if isinstance(judge, Judge) and fresh:
             # Measured on answers from before, the pace would be that of reading a file.
-            note += f", about {duration(seconds_per_comparison(kept, sets, seed, known) * wanted)}"
+            note += f", about {duration(seconds_per_comparison(kept, sets, seed) * wanted)}"
         bars.note(note)
         with bars.task(f"rank {len(sets)} prompts") as progress:
             method = Aggregation(aggregation)
-            rankings = ranked(kept, sets, chosen, aggregation=method, seed=seed, store=known, progress=progress)
+            rankings = ranked(kept, sets, chosen, aggregation=method, seed=seed, progress=progress)
         write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
     preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
     preferred = [row for row in preferences if row is not None]

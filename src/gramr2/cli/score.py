@@ -91,8 +91,7 @@ def score(
         if policy is not None and bare:
             with bars.task(f"answer {len(bare)} prompts greedily"):
                 backend = _backend(policy, how)
-                writer = backend if journal is None else JournaledBackend(backend, journal)
-                banks |= greedy_references(writer, bare, max_new_tokens=how.max_new_tokens)
+                banks |= greedy_references(JournaledBackend(backend, journal), bare, max_new_tokens=how.max_new_tokens)
         opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
         with bars.task(f"score {len(items)} responses") as progress:
             if isinstance(kept, Judge) and by == "rationale":

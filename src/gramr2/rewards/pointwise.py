@@ -13,7 +13,7 @@ from gramr2.backends.base import Backend, Completion, Decoding, GenerationReques
 from gramr2.comparison import Comparison, Message, SingleResponse
 from gramr2.data.split import derive_seed
 from gramr2.errors import DataError
-from gramr2.judging.judge import JudgmentStore, Sampling, compare_with
+from gramr2.judging.judge import Sampling, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import OPENING, sections_of
 from gramr2.judgment import FinishReason
@@ -108,7 +108,6 @@ def against_references(
     references: Mapping[str, Sequence[str]] | None = None,
     *,
     seed: int = 0,
-    store: JudgmentStore | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Scored]:
     """The chance that a response beats its references, a tie counting half: 0.5 is as good as they are.
@@ -118,7 +117,6 @@ def against_references(
         items: responses; their own ``references`` are used where ``references`` has none for their id.
         references: a small bank of references per item id.
         seed: of the votes.
-        store: judgments that need not be paid for again.
         progress: called with (comparisons done, in all).
 
     Raises:
@@ -126,7 +124,7 @@ def against_references(
     """
     banks = [_bank(item, references or {}) for item in items]
     comparisons = [pair for item, bank in zip(items, banks, strict=True) for pair in comparisons_against(item, bank)]
-    decisions = iter(compare_with(judge, comparisons, seed=seed, store=store, progress=progress))
+    decisions = iter(compare_with(judge, comparisons, seed=seed, progress=progress))
     scored = []
     for item, bank in zip(items, banks, strict=True):
         made = [next(decisions) for _ in bank]

@@ -10,7 +10,7 @@ from typing import Any
 
 from gramr2.comparison import Comparison, ResponseSet
 from gramr2.data.split import derive_seed
-from gramr2.judging.judge import JudgmentStore, compare_with
+from gramr2.judging.judge import compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation, Match, Standing, cycles, standings
@@ -65,7 +65,6 @@ def rank(
     *,
     aggregation: Aggregation = Aggregation.BRADLEY_TERRY,
     seed: int = 0,
-    store: JudgmentStore | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Ranking]:
     """Rank every set. The sets' comparisons of one step are judged together, so many sets cost little more per comparison.
@@ -80,7 +79,6 @@ def rank(
         scheme: which pairs are compared; default: all.
         aggregation: how results become scores.
         seed: of the lots and of the judge's votes.
-        store: judgments that need not be paid for again.
         progress: called with (comparisons done, comparisons expected).
     """
     scheme = scheme or RoundRobin()
@@ -94,7 +92,7 @@ def rank(
             if progress:
                 progress(before + finished, total)
 
-        decisions = iter(compare_with(judge, comparisons, seed=seed, store=store, progress=told))
+        decisions = iter(compare_with(judge, comparisons, seed=seed, progress=told))
         for table in live:
             table.take([next(decisions) for _ in table.pairs])
         done += len(comparisons)
@@ -134,15 +132,13 @@ def longest(responses: ResponseSet) -> Comparison:
     return Comparison(responses.id, responses.prompt, (a, b))
 
 
-def seconds_per_comparison(
-    judge: PreferenceModel, sets: Sequence[ResponseSet], seed: int, store: JudgmentStore
-) -> float:
-    """Measured on a few of the comparisons that a ranking may need; what is judged here goes into the store."""
+def seconds_per_comparison(judge: PreferenceModel, sets: Sequence[ResponseSet], seed: int) -> float:
+    """Measured on a few of the comparisons that a ranking may need; a judge with a journal need not be asked them again."""
     probes = [
         _Table(each, RoundRobin(), seed).comparison((0, 1)) for each in sets[:PROBE] if len(set(each.responses)) > 1
     ]
     start = time.perf_counter()
-    compare_with(judge, probes, seed=seed, store=store)
+    compare_with(judge, probes, seed=seed)
     return (time.perf_counter() - start) / max(1, len(probes))
 
 

@@ -26,7 +26,7 @@ PLAN = "plan.json"
 class RunFolder:
     """Paths and atomic steps of one run.
 
-    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/`` {judgments, proofs, measures}.jsonl ·
+    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/answers.jsonl`` what models were asked and said ·
     ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
     labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
     what holds of the run · ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``gramr2.selftraining.baselines`` ·
@@ -36,9 +36,16 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def journal(self, name: str) -> Path:
-        """What models were asked and said: ``judgments``, ``proofs``, or ``measures`` (scores and read-backs)."""
-        return self.path / "journal" / f"{name}.jsonl"
+    @property
+    def journal(self) -> Path:
+        """What models were asked and said."""
+        return self.path / "journal" / "answers.jsonl"
+
+    @property
+    def old_journals(self) -> list[Path]:
+        """Journals of an older version, whose keys are others."""
+        names = ("judgments", "proofs", "measures")
+        return [file for name in names if (file := self.journal.with_name(f"{name}.jsonl")).exists()]
 
     @property
     def proving(self) -> Path:

@@ -20,12 +20,13 @@ from gramr2.config.training import TrainingConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
 from gramr2.evaluation.metrics import paired_test
+from gramr2.journal import Journal
 from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting.text import p_value
 from gramr2.selftraining.baselines import measure_baselines
 from gramr2.selftraining.cautions import conclusion
-from gramr2.selftraining.context import RunContext, open_journals
+from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.folder import RunFolder, write_json
@@ -102,15 +103,21 @@ class SelfTraining:
                     write_jsonl(file, rows)
             data = fit(load_data(self.config), self.config, self.template, self.engine.counter())
             write_json(self.folder.path / "data.json", data.summary)
-            with open_journals(self.folder) as journals:
-                if journals.damaged:
-                    self.observer.note(f"{journals.damaged} damaged journal lines are asked again")
-                context = RunContext(
-                    self.config, self.folder, self.engine, self.observer, self.template, data, journals
-                )
+            with Journal(self.folder.journal) as journal:
+                self._tell_of(journal)
+                context = RunContext(self.config, self.folder, self.engine, self.observer, self.template, data, journal)
                 if self.seed_judges and self.config.warmup:
                     context = replace(context, hidden_states=self.seed_judges.hidden_states(context))
                 return _Rounds(context, self.seed_judges).run()
+
+    def _tell_of(self, journal: Journal) -> None:
+        if journal.damaged:
+            self.observer.note(f"{journal.damaged} damaged journal lines are asked again")
+        if not len(journal) and (old := self.folder.old_journals):
+            self.observer.note(
+                f"{old[0]}: an older version wrote it, and its answers to unfinished stages are asked for again; to keep them, "
+                "finish this run with that version"
+            )
 
 
 class _Rounds:

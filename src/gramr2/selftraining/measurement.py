@@ -84,7 +84,7 @@ def _faithfulness(
     count = context.config.guards.faithfulness
     if not count or context.template.mode is JudgeMode.LABEL:
         return {}
-    backend = context.engine.open(model, context.config.model)
+    backend = context.open(model)
     with context.observer.task(f"probe {min(count, len(decisions))} rationales") as progress:
         items = [(item.comparison, decision) for item, decision in zip(gold, decisions, strict=True)]
         probes = probe(backend, context.template, items[:count], [item.label for item in gold[:count]])

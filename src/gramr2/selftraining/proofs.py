@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gramr2.backends.base import Backend, Decoding, GenerationRequest
+from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest, ScoreRequest
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.data import derive_seed
-from gramr2.journal import address
 from gramr2.judging.proving import ProvingTemplate, from_proof, proof_score
 from gramr2.judging.records import labeled_row, write_jsonl
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.judgment import FinishReason
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.engine import TrainingJob
-from gramr2.selftraining.measuring import journaled_scores
+from gramr2.selftraining.measuring import scored
 from gramr2.selftraining.warmup import start_of
 
 
@@ -59,19 +58,20 @@ class Prover:
         context, settings = self._context, self._settings
         self.train()
         folder = context.folder.proving if settings.train else context.engine.backbone(self._model)
-        backend = context.engine.open(folder, self._model)
+        backend = context.open(folder, self._model)
         written = self._write(backend, items)
         alone = (Message("user", context.config.rationale.unconditional_prompt),)
         eligible: list[tuple[int, str, str]] = []
         for index, ((_, label), proofs) in enumerate(zip(items, written, strict=True)):
-            for text, reason, tokens in proofs:
-                rationale = from_proof(text, label, ending=settings.train)
-                if rationale and reason is not FinishReason.LENGTH and tokens >= settings.min_tokens:
-                    eligible.append((index, text, rationale))
-        requests = [(items[i][0].id, self._template.render(*items[i]), text) for i, text, _ in eligible]
-        requests += [(items[i][0].id, alone, text) for i, text, _ in eligible]
+            for proof in proofs:
+                rationale = from_proof(proof.text, label, ending=settings.train)
+                ended = proof.finish_reason in (FinishReason.STOP, FinishReason.CLOSED)
+                if rationale and ended and proof.completion_tokens >= settings.min_tokens:
+                    eligible.append((index, proof.text, rationale))
+        requests = [ScoreRequest(self._template.render(*items[i]), text) for i, text, _ in eligible]
+        requests += [ScoreRequest(alone, text) for _, text, _ in eligible]
         with context.observer.task(f"score {len(eligible)} proofs") as progress:
-            scores = journaled_scores(backend, context.journals.measures, requests, progress)
+            scores = scored(backend, requests, progress)
         best: list[Proof | None] = [None] * len(items)
         for (index, _, rationale), given, bare in zip(
             eligible, scores[: len(eligible)], scores[len(eligible) :], strict=True
@@ -83,51 +83,26 @@ class Prover:
                 best[index] = replace(last, eligible=last.eligible + 1)
         return best
 
-    def _write(
-        self, backend: Backend, items: Sequence[tuple[Comparison, Label]]
-    ) -> list[list[tuple[str, FinishReason, int]]]:
-        """All k proofs of every item: (text, why it ended, its tokens)."""
-        settings, journal = self._settings, self._context.journals.proofs
+    def _write(self, backend: Backend, items: Sequence[tuple[Comparison, Label]]) -> list[list[Completion]]:
+        """All k proofs of every item."""
+        settings, seed = self._settings, self._context.config.seed
         decoding = Decoding(settings.temperature, settings.top_p, settings.max_new_tokens)
-        prompts = [self._template.render(comparison, label) for comparison, label in items]
-        seeds = [
-            [derive_seed(self._context.config.seed, "proof", c.id, label.value, i) for i in range(settings.proofs)]
-            for c, label in items
-        ]
-        drawn = [settings.temperature, settings.top_p, settings.max_new_tokens]
-        keys = [
-            [address("proof", backend.id, prompt[0].content, seed, drawn) for seed in row]
-            for prompt, row in zip(prompts, seeds, strict=True)
-        ]
-        known = {i for i, row in enumerate(keys) if all(journal.read(key) is not None for key in row)}
         requests = [
             GenerationRequest(
-                prompt,
-                tuple(row),
+                self._template.render(comparison, label),
+                tuple(derive_seed(seed, "proof", comparison.id, label.value, i) for i in range(settings.proofs)),
                 decoding,
                 self._template.prefill,
                 stop=tuple(CONCLUSIONS.values()),
             )
-            for prompt, row in zip(prompts, seeds, strict=True)
+            for comparison, label in items
         ]
+        written: dict[int, list[Completion]] = {}
         with self._context.observer.task(f"write proofs for {len(items)} labels") as progress:
-            done = len(known)
-            for index, completions in backend.generate(requests, known):
-                if index in known:
-                    continue
-                for key, completion in zip(keys[index], completions, strict=True):
-                    record = {
-                        "id": items[index][0].id,
-                        "label": items[index][1].value,
-                        "text": completion.text,
-                        "finish_reason": completion.finish_reason.value,
-                        "tokens": completion.completion_tokens,
-                    }
-                    journal.write(key, record)
-                done += 1
-                progress(done, len(items))
-        records = [[journal.read(key) or {} for key in row] for row in keys]
-        return [[(r["text"], FinishReason(r["finish_reason"]), r["tokens"]) for r in row] for row in records]
+            for index, completions in backend.generate(requests):
+                written[index] = completions
+                progress(len(written), len(items))
+        return [written[index] for index in range(len(items))]
 
 
 def with_rationales(context: RunContext, prover: Prover) -> list[LabeledComparison]:

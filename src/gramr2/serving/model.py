@@ -16,7 +16,7 @@ from typing import Any
 
 from gramr2.comparison import Comparison
 from gramr2.errors import GramrError
-from gramr2.judging.judge import Judge, JudgmentStore, Progress
+from gramr2.judging.judge import Judge, Progress
 from gramr2.judgment import Decision
 
 
@@ -251,10 +251,8 @@ class QueuedJudge(Judge):
         comparisons: Sequence[Comparison],
         *,
         seed: int = 0,
-        store: JudgmentStore | None = None,
         progress: Progress | None = None,
         on_decision: Callable[[int, Decision], None] | None = None,
-        first: int = 0,
     ) -> list[Decision]:
-        """See ``Judge.judge``; nothing is stored or reported here."""
+        """See ``Judge.judge``; nothing is reported here."""
         return self._model.compare(comparisons, seed, self._deadline)

@@ -7,55 +7,40 @@ from pathlib import Path
 
 import pytest
 
-from conftest import vote
 from gramr2.journal import Journal, address
-from gramr2.judgment import Outcome
-from gramr2.selftraining.journal import Judgments
-
-ONE = vote(Outcome.A, probabilities=(0.7, 0.2, 0.1), rationale="Ünïcode\nlines")
 
 
 def test_round_trip(tmp_path: Path) -> None:
     with Journal(tmp_path / "j" / "x.jsonl") as journal:
-        Judgments(journal).put("k", "c", ONE)
-        Judgments(journal).put("t", "c", vote(Outcome.TRUNCATED))
+        journal.write("k", {"text": "Ünïcode\nlines"})
+        journal.write("k", {"text": "another"})
     with Journal(tmp_path / "j" / "x.jsonl") as journal:
-        assert Judgments(journal).get("k") == ONE
-        assert Judgments(journal).get("t") == vote(Outcome.TRUNCATED)
-        assert Judgments(journal).get("other") is None
-        assert len(journal) == 2
+        assert journal.read("k") == {"key": "k", "text": "another"}
+        assert journal.read("other") is None
+        assert len(journal) == 1
 
 
-def test_errors_are_recorded_but_tried_again(tmp_path: Path) -> None:
-    for _ in range(2):
-        with Journal(tmp_path / "x.jsonl") as journal:
-            assert Judgments(journal).get("k") is None
-            Judgments(journal).put("k", "c", vote(Outcome.ERROR))
-    assert (tmp_path / "x.jsonl").read_text().count("\n") == 2
+def test_without_a_path_it_is_kept_in_memory() -> None:
+    with Journal() as journal:
+        journal.write("k", {"text": "a"})
+        assert journal.read("k") == {"key": "k", "text": "a"}
 
 
 def test_a_half_written_line_is_recognised_and_written_again(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     with Journal(file) as journal:
-        Judgments(journal).put("k", "c", ONE)
-        Judgments(journal).put("m", "c", ONE)
+        journal.write("k", {"text": "Ünïcode"})
+        journal.write("m", {"text": "Ünïcode"})
     whole = file.read_bytes()
     for cut in range(whole.index(b"\n") + 2, len(whole) - 1):
         file.write_bytes(whole[:cut])
         with Journal(file) as journal:
-            assert Judgments(journal).get("k") == ONE
-            assert Judgments(journal).get("m") is None
+            assert journal.read("k") == {"key": "k", "text": "Ünïcode"}
+            assert journal.read("m") is None
             assert journal.damaged == 1
-            Judgments(journal).put("m", "c", ONE)
+            journal.write("m", {"text": "again"})
         with Journal(file) as journal:
-            assert Judgments(journal).get("m") == ONE
-
-
-def test_a_record_that_is_no_judgment_is_asked_again(tmp_path: Path) -> None:
-    with Journal(tmp_path / "x.jsonl") as journal:
-        journal.write("k", {"text": "a proof"})
-        assert journal.read("k") == {"key": "k", "text": "a proof"}
-        assert Judgments(journal).get("k") is None
+            assert journal.read("m") == {"key": "m", "text": "again"}
 
 
 def test_an_address_depends_on_every_part() -> None:
