@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test check format clean
+.PHONY: quickstart quickstart-llm test docs check format clean
 
 quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds on the tiny model that ships with the package
 	$(BIN)/gramr2 lab train --out runs/quickstart
@@ -14,10 +14,14 @@ quickstart-llm: $(VENV)/.installed  ## the same loop on SmolLM2-135M and the sta
 test: check  ## all tests, with the real-model ones, a process for each core (at most 4)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 10
 
+docs: $(VENV)/.installed  ## tables of the docs that follow from the code
+	$(BIN)/python tools/doc_tables.py
+
 check: $(VENV)/.installed  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/doc_tables.py --check
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -8,9 +8,9 @@ import pytest
 
 from gramr2.ablation.variants import Kind, Prepared, prepare, variants_for
 from gramr2.config import load_config, parse_config
-from gramr2.config.filters import ConsistencyFilter
 from gramr2.lab.run import run_file
 from gramr2.selftraining.data import load_data
+from gramr2.selftraining.filters.consistency import Consistency
 
 LAB = load_config(run_file()).model_dump(mode="json")
 # The laboratory's run, with the parts of the method that it does without.
@@ -62,7 +62,7 @@ def test_what_the_changes_are() -> None:
     labelled, unlabelled = ([source.path for source in part] for part in (BASE.data.seed, BASE.data.pool))
     assert [s["path"] for s in changed("oracle")["data"]["seed"]] == [*labelled, *unlabelled]
     loose = next(f for f in changed("no-curriculum")["filters"] if f["kind"] == "consistency")
-    strict = next(f for f in BASE.filters if isinstance(f, ConsistencyFilter))
+    strict = next(f for f in BASE.filters if isinstance(f, Consistency))
     assert loose["min_agreement"] == strict.min_agreement.end  # type: ignore[union-attr]
     kinds = {*(each.kind for each in BASE.filters), "second-view", "rationale-loss", "verdict-loss"}
     assert {name for name in VARIANTS if name.startswith("without-")} == {f"without-{kind}" for kind in kinds}

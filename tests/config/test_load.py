@@ -165,3 +165,14 @@ def test_the_filter_takes_the_runs_second_view() -> None:
     config = parse_config(GOOD | {"second_view": "bag-of-words", "filters": [{"kind": "second_view"}]})
     assert config.second_view is not None
     assert config.second_view.name == "bag-of-words"
+
+
+def test_filters_may_have_their_former_names(caplog: pytest.LogCaptureFixture) -> None:
+    old = [{"kind": "support", "min_probability": 0.6}, {"kind": "specific"}]
+    config = parse_config(GOOD | {"filters": old})
+    assert config.filters == parse_config(GOOD | {"filters": [{**old[0], "kind": "readback"}, {"kind": "pmi"}]}).filters
+    assert caplog.messages == [
+        "filters: the filter support is called readback now",
+        "filters: the filter specific is called pmi now",
+    ]
+    assert old[0]["kind"] == "support", "what the caller holds is left as it is"

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gramr2.config.filters import ConfidenceFilter, RationaleFilter
 from gramr2.config.schedules import Quantile
-from gramr2.selftraining.filters import FilterContext
+from gramr2.selftraining.filters.base import FilterContext
+from gramr2.selftraining.filters.confidence import Confidence
+from gramr2.selftraining.filters.rationale import Rationale
 
 
 def in_force(value: Any, number: int, rounds: int = 3, scores: tuple[float, ...] = (), **stage: Any) -> float:
-    config = ConfidenceFilter.model_validate({"kind": "confidence", "threshold": value})
+    config = Confidence.model_validate({"kind": "confidence", "threshold": value})
     return FilterContext(number=number, rounds=rounds, **stage).limit(
         "confidence.threshold", config.threshold, scores, strict=1.0
     )
@@ -38,7 +39,7 @@ def test_one_round_starts_strict() -> None:
 
 
 def test_an_upper_bound_takes_the_quantile_from_the_other_end() -> None:
-    config = RationaleFilter.model_validate({"max_repetition": {"schedule": "quantile", "start": 0.5, "end": 0.5}})
+    config = Rationale.model_validate({"max_repetition": {"schedule": "quantile", "start": 0.5, "end": 0.5}})
     stage = FilterContext(number=1, rounds=1)
     limit = stage.limit("r", config.max_repetition, [0.0, 0.1, 0.2, 0.3], at_least=False, strict=0.0)
     assert limit == 0.1

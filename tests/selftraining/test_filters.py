@@ -9,20 +9,18 @@ import pytest
 
 from conftest import make, vote
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
-from gramr2.config.filters import (
-    BalanceFilter,
-    ConfidenceFilter,
-    ConsistencyFilter,
-    DuplicatesFilter,
-    FilterConfig,
-    RationaleFilter,
-    SpecificFilter,
-    SupportFilter,
-)
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import FilterContext, Rejection, apply_filters, build
+from gramr2.selftraining.filters.balance import Balance
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection
+from gramr2.selftraining.filters.confidence import Confidence
+from gramr2.selftraining.filters.consistency import Consistency
+from gramr2.selftraining.filters.duplicates import Duplicates
+from gramr2.selftraining.filters.pmi import PointwiseMutualInformation
+from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.readback import Readback
+from gramr2.selftraining.filters.stack import apply_filters, build
 from gramr2.selftraining.lessons import Joint, joint
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nComparison: The limit counts.\nConclusion: Response A is better."
@@ -66,18 +64,18 @@ def reason(each: Candidate, config: FilterConfig, stage: FilterContext | None = 
 
 
 def test_confidence() -> None:
-    assert reason(candidate(a=0.9), ConfidenceFilter(threshold=0.9)) is None
-    found = rejection(candidate(a=0.9), ConfidenceFilter(threshold=0.91))
+    assert reason(candidate(a=0.9), Confidence(threshold=0.9)) is None
+    found = rejection(candidate(a=0.9), Confidence(threshold=0.91))
     assert found == Rejection("confidence", "the label's probability is too low", 0.9, 0.91)
 
 
 def test_consistency() -> None:
-    strict = ConsistencyFilter(min_agreement=0.9, min_coverage=0.9)
+    strict = Consistency(min_agreement=0.9, min_coverage=0.9)
     assert reason(candidate(), strict) is None
     assert reason(candidate(second=Outcome.B), strict) == "the votes disagree"
     assert reason(candidate(second=Outcome.TRUNCATED), strict) == "too many votes failed"
     assert reason(candidate(flip=True), strict) == "the two orders disagree"
-    assert reason(candidate(flip=True), ConsistencyFilter(allow_order_flip=True, min_agreement=0.5)) is None
+    assert reason(candidate(flip=True), Consistency(allow_order_flip=True, min_agreement=0.5)) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +95,7 @@ def test_consistency() -> None:
     ],
 )
 def test_rationale(rationale: str, expected: str | None) -> None:
-    config = RationaleFilter(max_repetition=1.0) if "word word" in rationale else RationaleFilter()
+    config = Rationale(max_repetition=1.0) if "word word" in rationale else Rationale()
     one_order = candidate(rationale=rationale)
     lesson = LabeledComparison(make(), Label.A, rationale)
     assert reason(Candidate(make(), one_order.decision, 0.9, lesson), config) == expected
@@ -105,10 +103,10 @@ def test_rationale(rationale: str, expected: str | None) -> None:
 
 def test_a_missing_rationale_and_unaddressed_principles() -> None:
     bare = Candidate(make(), candidate().decision, 0.9, LabeledComparison(make(), Label.A, None))
-    assert reason(bare, RationaleFilter()) == "there is none"
+    assert reason(bare, Rationale()) == "there is none"
     asked = FilterContext(principles=("The answer keeps the requested word limit.", "Facts are supported by evidence."))
-    assert reason(candidate(), RationaleFilter(), asked) == "it leaves principles out"
-    assert reason(candidate(), RationaleFilter(min_principles=0.5), asked) is None
+    assert reason(candidate(), Rationale(), asked) == "it leaves principles out"
+    assert reason(candidate(), Rationale(min_principles=0.5), asked) is None
 
 
 def test_the_conclusion_is_read_in_the_order_it_was_written_for() -> None:
@@ -118,7 +116,7 @@ def test_the_conclusion_is_read_in_the_order_it_was_written_for() -> None:
     each = joint(Candidate(make(), decided, decided.confidence), ())
     assert each.swapped
     assert each.lesson == LabeledComparison(make().swap(), Label.B, swapped)
-    assert reason(each, RationaleFilter()) is None
+    assert reason(each, Rationale()) is None
 
 
 def test_joint_prefers_the_vote_whose_rationale_is_better() -> None:
@@ -134,7 +132,7 @@ def test_abstentions_are_dropped_first() -> None:
         [vote(Outcome.A, Order.AB), vote(Outcome.B, Order.BA)],
     ):
         decided = decide("c", votes)
-        stack = build([ConfidenceFilter(threshold=0), BalanceFilter()], Joint())
+        stack = build([Confidence(threshold=0), Balance()], Joint())
         kept, [(_, found)] = apply_filters(stack, [Candidate(make(), decided, decided.confidence)], FilterContext())
         assert kept == []
         assert found.filter == "abstained"
@@ -153,8 +151,8 @@ def test_abstentions_are_dropped_first() -> None:
     ],
 )
 def test_rationales_are_written_only_for_what_is_left(kinds: list[str], expected: list[str]) -> None:
-    every = {"confidence": ConfidenceFilter(), "consistency": ConsistencyFilter(), "rationale": RationaleFilter()}
-    configs = [(every | {"balance": BalanceFilter()})[kind] for kind in kinds]
+    every = {"confidence": Confidence(), "consistency": Consistency(), "rationale": Rationale()}
+    configs = [(every | {"balance": Balance()})[kind] for kind in kinds]
     assert [each.name for each in build(configs, Joint(name="LESSONS"))] == expected
 
 
@@ -183,14 +181,14 @@ class Reading:
     ],
 )
 def test_support(belief: LabelProbabilities | None, expected: str | None) -> None:
-    assert reason(candidate(), SupportFilter(), FilterContext(readers=Reading([belief]))) == expected
+    assert reason(candidate(), Readback(), FilterContext(readers=Reading([belief]))) == expected
 
 
 def test_specific_asks_the_judge_only_for_what_no_prover_has_scored() -> None:
     readers = Reading(pmi=[0.05])
     proven = lesson("p", Label.A).measured("proof_score", -0.4)
     kept, dropped = apply_filters(
-        build([SpecificFilter(min_pmi=0.2)]), [proven, lesson("j", Label.A)], FilterContext(readers=readers)
+        build([PointwiseMutualInformation(min_pmi=0.2)]), [proven, lesson("j", Label.A)], FilterContext(readers=readers)
     )
     assert [c.comparison.id for c in kept] == ["p"]
     assert kept[0].measures["pmi"] == pytest.approx(0.6)
@@ -200,7 +198,7 @@ def test_specific_asks_the_judge_only_for_what_no_prover_has_scored() -> None:
 
 def test_model_filters_see_only_what_is_left() -> None:
     readers = Reading([LabelProbabilities(1, 0, 0)])
-    stack = build([ConfidenceFilter(threshold=0.8), SupportFilter()])
+    stack = build([Confidence(threshold=0.8), Readback()])
     kept, dropped = apply_filters(stack, [candidate("x", a=0.6), candidate("y")], FilterContext(readers=readers))
     assert [c.comparison.id for c in kept] == ["y"]
     assert [o.filter for _, o in dropped] == ["confidence"]
@@ -213,11 +211,11 @@ TEXT = "the quick brown fox jumps over the lazy dog near the quiet river bank"
 def test_duplicates_keep_the_most_confident_and_nothing_of_gold() -> None:
     same = {"a": TEXT, "b": TEXT + " today"}
     items = [lesson("x", Label.A, 0.7, **same), lesson("y", Label.A, 0.9, **same), lesson("z", Label.B, 0.5)]
-    kept, dropped = apply_filters(build([DuplicatesFilter()]), items, FilterContext())
+    kept, dropped = apply_filters(build([Duplicates()]), items, FilterContext())
     assert [c.comparison.id for c in kept] == ["y", "z"]
     assert dropped[0][1].reason == "nearly the same as y"
     known = {"gold g": "\n".join([items[0].comparison.prompt_text, *sorted(same.values())])}
-    kept, dropped = apply_filters(build([DuplicatesFilter()]), items, FilterContext(known=known))
+    kept, dropped = apply_filters(build([Duplicates()]), items, FilterContext(known=known))
     assert [c.comparison.id for c in kept] == ["z"]
     assert all("gold g" in o.reason or "y" in o.reason for _, o in dropped)
 
@@ -225,7 +223,7 @@ def test_duplicates_keep_the_most_confident_and_nothing_of_gold() -> None:
 @pytest.mark.parametrize("labels", ["AAAAAA", "AAABAB", "BBB", "A", "ABT", "TTT", "AABTTTT", ""])
 def test_balance_ends_level(labels: str) -> None:
     items = [lesson(f"n{i}", Label.TIE if x == "T" else Label(x), i / 10) for i, x in enumerate(labels)]
-    kept, dropped = apply_filters(build([BalanceFilter(max_ties=0.5)]), items, FilterContext(seed=4))
+    kept, dropped = apply_filters(build([Balance(max_ties=0.5)]), items, FilterContext(seed=4))
     found = [c.lesson.label for c in kept if c.lesson]
     assert found.count(Label.A) == found.count(Label.B)
     assert found.count(Label.TIE) <= len(found) / 2
@@ -241,7 +239,7 @@ def test_balance_ends_level(labels: str) -> None:
 
 def test_balance_leaves_rationales_that_cannot_be_exchanged() -> None:
     fixed = [lesson(f"n{i}", Label.A, i / 10, "B is worse than A is, as B fails.") for i in range(3)]
-    kept, dropped = apply_filters(build([BalanceFilter()]), [*fixed, lesson("free", Label.A)], FilterContext())
+    kept, dropped = apply_filters(build([Balance()]), [*fixed, lesson("free", Label.A)], FilterContext())
     assert [(c.comparison.id, c.lesson.label) for c in kept if c.lesson] == [("n2", Label.A), ("free", Label.B)]
     assert {o.reason for _, o in dropped} == {"one more A than B"}
 
@@ -249,13 +247,13 @@ def test_balance_leaves_rationales_that_cannot_be_exchanged() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        ConfidenceFilter(threshold=1.0),
-        ConsistencyFilter(min_coverage=1.0, min_agreement=1.0),
-        RationaleFilter(min_words=10_000, max_words=20_000),
-        SupportFilter(min_probability=1.0),
-        SpecificFilter(min_pmi=1.0),
-        BalanceFilter(max_ties=0.0),
-        DuplicatesFilter(max_similarity=0.0),
+        Confidence(threshold=1.0),
+        Consistency(min_coverage=1.0, min_agreement=1.0),
+        Rationale(min_words=10_000, max_words=20_000),
+        Readback(min_probability=1.0),
+        PointwiseMutualInformation(min_pmi=1.0),
+        Balance(max_ties=0.0),
+        Duplicates(max_similarity=0.0),
     ],
     ids=lambda config: config.kind,
 )
@@ -267,7 +265,7 @@ def test_each_filter_can_drop_everything_and_the_next_gets_nothing(config: Filte
     texts = {f"gold {c.comparison.id}": "Prompt of x\nPrompt of y\nshort a longer one" for c in both}
     if config.kind == "duplicates":
         texts = {f"gold {c.comparison.id}": f"{c.comparison.prompt_text}\na longer one\nshort" for c in both}
-    kept, dropped = apply_filters(build([config, RationaleFilter()]), both, FilterContext(readers=readers, known=texts))
+    kept, dropped = apply_filters(build([config, Rationale()]), both, FilterContext(readers=readers, known=texts))
     assert kept == []
     assert {o.filter for _, o in dropped} == {config.kind}
     assert apply_filters(build([config]), [], FilterContext(readers=readers)) == ([], [])

@@ -10,20 +10,23 @@ import pytest
 
 from conftest import make, vote
 from gramr2.comparison import Label, LabeledComparison, Order
-from gramr2.config.filters import FilterConfig, RationaleFilter, SpecificFilter, SupportFilter
 from gramr2.config.schedules import Quantile
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import FilterContext, apply_filters, build
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext
+from gramr2.selftraining.filters.pmi import PointwiseMutualInformation
+from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.readback import Readback
+from gramr2.selftraining.filters.stack import apply_filters, build
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nConclusion: Response A is better."
 POOR = "Feedback: Hm."
 Failing = Callable[[Any], FilterConfig]
 FILTERS: dict[str, Failing] = {
-    "rationale": lambda failed: RationaleFilter(failed=failed),
-    "support": lambda failed: SupportFilter(failed=failed),
-    "specific": lambda failed: SpecificFilter(failed=failed, min_pmi=0.2),
+    "rationale": lambda failed: Rationale(failed=failed),
+    "readback": lambda failed: Readback(failed=failed),
+    "pmi": lambda failed: PointwiseMutualInformation(failed=failed, min_pmi=0.2),
 }
 
 
@@ -111,20 +114,20 @@ def test_a_stripped_lesson_keeps_all_else_and_says_who_stripped_it(kind: str) ->
 
 def test_a_stripped_rationale_is_not_looked_at_again() -> None:
     readers = Readers()
-    stack = build([FILTERS["rationale"]("auto"), FILTERS["support"]("auto"), FILTERS["specific"]("auto")])
+    stack = build([FILTERS["rationale"]("auto"), FILTERS["readback"]("auto"), FILTERS["pmi"]("auto")])
     kept, dropped = apply_filters(
         stack,
         [candidate(POOR, direct=True, name="poor"), candidate(GOOD, direct=True, name="good")],
         FilterContext(readers=readers),
     )
     assert readers.asked == [GOOD, GOOD]
-    assert [list(each.measures) for each in kept] == [["stripped_by_rationale"], ["quality", "support", "pmi"]]
+    assert [list(each.measures) for each in kept] == [["stripped_by_rationale"], ["quality", "readback", "pmi"]]
     assert dropped == []
 
 
 def test_a_quantile_goes_by_those_that_have_a_rationale() -> None:
     """Bare labels would otherwise stand among the worst, and the threshold fall."""
-    half = SpecificFilter(min_pmi=Quantile(schedule="quantile", start=0.5, end=0.5))
+    half = PointwiseMutualInformation(min_pmi=Quantile(schedule="quantile", start=0.5, end=0.5))
     bare = [candidate(None, direct=True, name=f"bare{i}") for i in range(5)]
     written = [candidate(text, direct=True, name=f"w{i}") for i, text in enumerate([POOR, POOR, GOOD, GOOD])]
     found = after(half, *bare, *written)

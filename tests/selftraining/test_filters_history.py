@@ -6,11 +6,13 @@ import pytest
 
 from conftest import make, vote
 from gramr2.comparison import Label, Order
-from gramr2.config.filters import HistoryFilter, RationaleFilter
 from gramr2.judging.voting import decide
 from gramr2.judgment import Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import FilterContext, Rejection, apply_filters, build
+from gramr2.selftraining.filters.base import FilterContext, Rejection
+from gramr2.selftraining.filters.history import History
+from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.stack import apply_filters, build
 
 
 def candidate(label: Label, name: str = "c") -> Candidate:
@@ -18,7 +20,7 @@ def candidate(label: Label, name: str = "c") -> Candidate:
 
 
 def rejection(label: Label, earlier: dict[str, Label], require_earlier: bool = False) -> Rejection | None:
-    config = HistoryFilter(require_earlier=require_earlier)
+    config = History(require_earlier=require_earlier)
     kept, dropped = apply_filters(build([config]), [candidate(label)], FilterContext(earlier=earlier))
     assert len(kept) + len(dropped) == 1
     return dropped[0][1] if dropped else None
@@ -42,8 +44,8 @@ def test_what_was_not_judged_before_passes_unless_it_must_have_been(earlier: dic
 
 def test_it_can_drop_everything_and_the_next_gets_nothing() -> None:
     both = [candidate(Label.A, "x"), candidate(Label.TIE, "y")]
-    stack = build([HistoryFilter(), RationaleFilter()])
+    stack = build([History(), Rationale()])
     kept, dropped = apply_filters(stack, both, FilterContext(earlier={"x": Label.B, "y": Label.A}))
     assert kept == []
     assert {o.filter for _, o in dropped} == {"history"}
-    assert apply_filters(build([HistoryFilter()]), [], FilterContext()) == ([], [])
+    assert apply_filters(build([History()]), [], FilterContext()) == ([], [])

@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from conftest import make, vote
 from gramr2.comparison import Label, LabeledComparison, Order
-from gramr2.config.filters import RationaleFilter, SecondViewFilter
 from gramr2.judging.voting import decide
 from gramr2.judgment import LabelProbabilities, Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import FilterContext, Rejection, apply_filters, build
+from gramr2.selftraining.filters.base import FilterContext, Rejection
+from gramr2.selftraining.filters.rationale import Rationale
+from gramr2.selftraining.filters.second_view import SecondView
+from gramr2.selftraining.filters.stack import apply_filters, build
 
 Belief = tuple[float, float, float]
 UNLIKELY, PREFERS = "the second view finds the label unlikely", "the second view prefers a response"
@@ -26,7 +28,7 @@ def candidate(label: Label, name: str = "c") -> Candidate:
 def reviewed(label: Label, belief: Belief, **options: float) -> tuple[float | None, Rejection | None]:
     """The measure of a kept candidate, or the rejection."""
     stage = FilterContext(second_view={"c": LabelProbabilities(*belief)})
-    kept, dropped = apply_filters(build([SecondViewFilter(**options)]), [candidate(label)], stage)
+    kept, dropped = apply_filters(build([SecondView(**options)]), [candidate(label)], stage)
     assert len(kept) + len(dropped) == 1
     return (kept[0].measures["second_view"], None) if kept else (None, dropped[0][1])
 
@@ -69,7 +71,7 @@ def test_the_tie_gap_does_not_bind_other_labels() -> None:
 def test_what_the_view_knows_nothing_of_is_dropped_by_its_name() -> None:
     stage = FilterContext(second_view={"known": LabelProbabilities(1, 0, 0)})
     both = [candidate(Label.A, "unknown"), candidate(Label.A, "known")]
-    kept, dropped = apply_filters(build([SecondViewFilter(view="bag-of-words")]), both, stage)
+    kept, dropped = apply_filters(build([SecondView(view="bag-of-words")]), both, stage)
     assert [c.comparison.id for c in kept] == ["known"]
     reason = "the second view knows nothing of it"
     assert [(c.comparison.id, o) for c, o in dropped] == [("unknown", Rejection("second_view", reason, None, None))]
@@ -79,27 +81,27 @@ def test_the_view_speaks_of_the_stored_order_however_the_lesson_is_turned() -> N
     stage = FilterContext(second_view={"c": LabelProbabilities(0.9, 0.1, 0)})
     each = candidate(Label.A)
     turned = replace(each, lesson=LabeledComparison(each.comparison, Label.A)).swap()
-    [kept], _ = apply_filters(build([SecondViewFilter()]), [turned], stage)
+    [kept], _ = apply_filters(build([SecondView()]), [turned], stage)
     assert kept.lesson is not None
     assert (kept.lesson.label, kept.measures["second_view"]) == (Label.B, 0.9)
 
 
 def test_a_roll_back_moves_both_thresholds_to_their_strict_ends() -> None:
     stage = FilterContext(tightenings=1, second_view={"c": LabelProbabilities(0.7, 0.3, 0)})
-    assert apply_filters(build([SecondViewFilter()]), [candidate(Label.A)], stage)[0] == []
+    assert apply_filters(build([SecondView()]), [candidate(Label.A)], stage)[0] == []
     assert stage.thresholds == {"second_view.min_probability": 0.75, "second_view.max_tie_gap": 0.1}
 
 
 def test_it_can_drop_everything_and_the_next_gets_nothing() -> None:
     both = [candidate(Label.A, "x"), candidate(Label.TIE, "y")]
     stage = FilterContext(second_view=dict.fromkeys("xy", LabelProbabilities(0.1, 0.9, 0)))
-    kept, dropped = apply_filters(build([SecondViewFilter(), RationaleFilter()]), both, stage)
+    kept, dropped = apply_filters(build([SecondView(), Rationale()]), both, stage)
     assert kept == []
     assert {o.filter for _, o in dropped} == {"second_view"}
-    assert apply_filters(build([SecondViewFilter()]), [], FilterContext()) == ([], [])
+    assert apply_filters(build([SecondView()]), [], FilterContext()) == ([], [])
 
 
 def test_only_the_two_views_can_be_named() -> None:
-    assert SecondViewFilter().view is None, "the run's"
+    assert SecondView().view is None, "the run's"
     with pytest.raises(ValidationError, match="bag-of-words"):
-        SecondViewFilter.model_validate({"view": "tea-leaves"})
+        SecondView.model_validate({"view": "tea-leaves"})

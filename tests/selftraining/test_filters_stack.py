@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from itertools import permutations
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from gramr2.config import parse_config
-from gramr2.config.filters import FilterConfig, place_of_rationales
 from gramr2.reporting.run import RunView
-from gramr2.selftraining.filters import build
+from gramr2.selftraining.filters.stack import build, filters, place_of_rationales
 from gramr2.selftraining.lessons import Proving
 
-KINDS = [each().kind for each in get_args(get_args(FilterConfig)[0])]
+KINDS = list(filters())
 OF_DECISIONS = ["confidence", "consistency", "readings", "second_view", "transitivity", "history"]
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from conftest import vote
 from gramr2.comparison import Comparison, Label, Message, Order
-from gramr2.config.filters import TransitivityFilter
 from gramr2.judging.voting import decide
 from gramr2.judgment import Outcome
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import FilterContext, apply_filters, build
+from gramr2.selftraining.filters.base import FilterContext
+from gramr2.selftraining.filters.stack import apply_filters, build
+from gramr2.selftraining.filters.transitivity import Transitivity
 
 
 def candidate(
@@ -35,7 +36,7 @@ def chain(*pairs: str) -> list[Candidate]:
 
 def dropped(items: Sequence[Candidate], ties: bool = True) -> dict[str, str]:
     """Reasons by id."""
-    kept, gone = apply_filters(build([TransitivityFilter(ties=ties)]), items, FilterContext())
+    kept, gone = apply_filters(build([Transitivity(ties=ties)]), items, FilterContext())
     assert len(kept) + len(gone) == len(items)
     assert {o.filter for _, o in gone} <= {"transitivity"}
     return {c.comparison.id: o.reason for c, o in gone}
@@ -80,7 +81,7 @@ def test_wherever_it_stands(weakest: int) -> None:
 @pytest.mark.parametrize("confidence", [0.9, None])
 def test_between_equals_the_first_id_goes(confidence: float | None) -> None:
     items = [candidate(name, pair, confidence) for name, pair in (("b", "x>y"), ("a", "y>z"), ("c", "z>x"))]
-    [(_, found)] = apply_filters(build([TransitivityFilter()]), items, FilterContext())[1]
+    [(_, found)] = apply_filters(build([Transitivity()]), items, FilterContext())[1]
     assert sorted(dropped(items)) == ["a"]
     assert (found.value, found.threshold) == (confidence, None)
 

@@ -12,7 +12,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Order
 from gramr2.judging.voting import decide
 from gramr2.judgment import Decision, Judgment, Outcome, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters import FilterContext, Rejection
+from gramr2.selftraining.filters.base import FilterContext, Rejection
 from gramr2.selftraining.lessons import Joint
 
 GOOD = "Feedback: Response A keeps the limit. Response B breaks it.\nConclusion: Response A is better."

@@ -304,20 +304,20 @@ def test_the_judge_is_asked_about_rationales_once(tmp_path: Path) -> None:
         return longer(request, seed)
 
     filters = [
-        {"kind": "support", "min_probability": 0.9},
-        {"kind": "specific", "min_pmi": {"schedule": "quantile", "start": 0.5, "end": 0.5}},
+        {"kind": "readback", "min_probability": 0.9},
+        {"kind": "pmi", "min_pmi": {"schedule": "quantile", "start": 0.5, "end": 0.5}},
     ]
     reasoned = {"verdict": "reasoned", "pool": {"votes": 2}}
     metrics, _ = run(tmp_path / "r", ScriptedEngine(reads), filters=filters, judge=reasoned)
     dropped = rows(tmp_path / "r/rounds/1/dropped.jsonl")
-    wrong = [row for row in dropped if row["filter"] == "support"]
+    wrong = [row for row in dropped if row["filter"] == "readback"]
     # The judge reads A from every rationale, so those that were shown for a B are dropped.
     assert wrong
     assert {(row["value"], row["threshold"]) for row in wrong} == {("A", "B")}
     kept = rows(tmp_path / "r/rounds/1/kept.jsonl")
     assert kept
-    assert all(row["label"] == "A" and row["measures"]["support"] == 1 for row in kept)
-    assert all(row["measures"]["pmi"] >= metrics[1]["thresholds"]["specific.min_pmi"] - 1e-6 for row in kept)
+    assert all(row["label"] == "A" and row["measures"]["readback"] == 1 for row in kept)
+    assert all(row["measures"]["pmi"] >= metrics[1]["thresholds"]["pmi.min_pmi"] - 1e-6 for row in kept)
     answers = rows(tmp_path / "r/journal/answers.jsonl")
     (tmp_path / "r/rounds/1/kept.jsonl").unlink()
     (tmp_path / "r/rounds/1/metrics.json").unlink()

@@ -16,13 +16,13 @@ from gramr2.baselines import BASELINES
 from gramr2.config import RunConfig, parse_config
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
+from gramr2.selftraining.filters.stack import filters
 
 Raw = dict[str, Any]
 FULL = "full"
 SEED_ONLY = "seed-only"
 ORACLE = "oracle"
 SHOTS = 4
-_OF_RATIONALES = ("rationale", "support", "specific")
 
 
 class Kind(StrEnum):
@@ -124,7 +124,7 @@ def _label_only(raw: Raw) -> str | None:
         return "the run itself is label-only"
     raw["judge"]["mode"], raw["rationale"]["source"], raw["final"] = "label", "none", None
     raw["rationale"]["own_for_seed"] = 0
-    raw["filters"] = [each for each in raw["filters"] if each["kind"] not in _OF_RATIONALES]
+    raw["filters"] = [each for each in raw["filters"] if not filters()[each["kind"]].needs_rationale]
     return None
 
 
@@ -179,7 +179,7 @@ def _one_order(raw: Raw) -> str | None:
 
 def _without_second_view(raw: Raw) -> None:
     raw["second_view"] = None
-    raw["filters"] = [each for each in raw["filters"] if each["kind"] != "second_view"]
+    raw["filters"] = [each for each in raw["filters"] if not filters()[each["kind"]].needs_second_view]
 
 
 def _without_rationale_loss(raw: Raw) -> str | None:

@@ -70,7 +70,7 @@ class RationaleConfig(Section):
     source: Literal["joint", "proving", "none"] = "joint"
     """joint: the judge's own, the best vote's · proving: a second model proves the label · none: labels only (the ablation)"""
     unconditional_prompt: str = Field(default="Compare two responses.", min_length=1)
-    """prompt of the term log π(z) in the proof score and in the specific filter; the paper does not state it"""
+    """prompt of the term log π(z) in the proof score and in the pmi filter; the paper does not state it"""
     own_for_seed: int = Field(default=0, ge=0)
     """for seed comparisons without a rationale, the pretrained model casts this many votes in each order, and the
     best rationale that reaches the known label is learnt (rejection sampling, as in STaR, arXiv 2203.14465); for

@@ -6,20 +6,33 @@ rate, votes, thresholds), the source of the substitute is named.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import logging
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from gramr2 import registry
 from gramr2.config.data import DataConfig
-from gramr2.config.filters import FilterConfig, default_stack
 from gramr2.config.judge import JudgeConfig
 from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig, SecondViewConfig
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.config.warmup import WarmupConfig
 
-_NEEDS_RATIONALES = ("rationale", "support", "specific")
+if TYPE_CHECKING:
+    from gramr2.selftraining.filters.base import FilterConfig as AnyFilter
 
+    FILTERS: list[type[AnyFilter]]
+else:
+    FILTERS = registry.filter_configs()
+    AnyFilter = registry.tagged_union(FILTERS)
+
+log = logging.getLogger("gramr2")
+
+DEFAULT_FILTERS = ("confidence", "consistency", "rationale", "duplicates", "balance")
+"""those that cost no further model call"""
+_KINDS = {each.model_fields["kind"].default: each for each in FILTERS}
+_FORMER = {each.formerly: kind for kind, each in _KINDS.items() if each.formerly}
 
 BaselineName = Literal["longer", "bag-of-words", "frozen-features", "bradley-terry"]
 
@@ -49,7 +62,9 @@ class RunConfig(Section):
     """a cheap model fitted on the seed that helps to label the pool; none unless named"""
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     """which part of the pool a round judges"""
-    filters: tuple[FilterConfig, ...] = Field(default_factory=default_stack)
+    filters: tuple[AnyFilter, ...] = Field(
+        default_factory=lambda: tuple(_KINDS[kind](kind=kind) for kind in DEFAULT_FILTERS)
+    )
     """applied in this order; the first that objects drops the comparison"""
     guards: GuardsConfig = Field(default_factory=GuardsConfig)
     """the gold gate and the alarms"""
@@ -64,7 +79,7 @@ class RunConfig(Section):
     @property
     def calibrates(self) -> bool:
         """Whether a round fits a temperature on held-out seed comparisons."""
-        return self.rounds > 0 and any(f.kind == "confidence" and f.calibrate for f in self.filters)
+        return self.rounds > 0 and any(f.calibrates for f in self.filters)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,7 +91,10 @@ class RunConfig(Section):
         if isinstance(judge, dict) and judge.get("mode") == "label":
             # A judge that writes none has none to learn; the stack and the source follow unless they are named.
             value.setdefault("rationale", "none")
-            value.setdefault("filters", [f for f in default_stack() if f.kind not in _NEEDS_RATIONALES])
+            kept = [kind for kind in DEFAULT_FILTERS if not _KINDS[kind].needs_rationale]
+            value.setdefault("filters", [{"kind": kind} for kind in kept])
+        if isinstance(value.get("filters"), list | tuple):
+            value["filters"] = [_by_its_name(each) for each in value["filters"]]
         return value
 
     @model_validator(mode="after")
@@ -95,7 +113,7 @@ class RunConfig(Section):
                 f"rationale.own_for_seed: {self.rationale.own_for_seed} votes at judge.pool.temperature 0 would be copies: "
                 "set a temperature above 0"
             )
-        views = [f.view for f in self.filters if f.kind == "second_view" and f.view]
+        views = [view for f in self.filters if (view := f.view_named)]
         if self.second_view and views and views[0] != self.second_view.name:
             raise ValueError(
                 f"second_view: {self.second_view.name} and the second_view filter's view: {views[0]} are two models: leave the "
@@ -115,7 +133,7 @@ class RunConfig(Section):
                 f"judge.mode: label writes no rationale to read a verdict after, so remove verdict: {self.judge.verdict}"
             )
         if self.judge.mode == "label":
-            vain = [kind for kind in kinds if kind in _NEEDS_RATIONALES]
+            vain = [f.kind for f in self.filters if f.needs_rationale]
             if vain:
                 raise ValueError(f"judge.mode: label writes no rationales, so remove the {vain[0]} filter")
             if self.rationale.source != "none":
@@ -126,3 +144,12 @@ class RunConfig(Section):
         elif self.rationale.source == "none":
             raise ValueError("rationale: none trains labels alone, so set judge.mode: label as well")
         return self
+
+
+def _by_its_name(entry: Any) -> Any:
+    """A filter's entry under the filter's present name."""
+    now = _FORMER.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
+    if now is None:
+        return entry
+    log.warning("filters: the filter %s is called %s now", entry["kind"], now)
+    return entry | {"kind": now}

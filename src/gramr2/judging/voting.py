@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from scipy.stats import beta
+from scipy.special import betainc
 
 from gramr2.comparison import Label, Order
 from gramr2.judgment import BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
@@ -124,4 +124,4 @@ def is_settled(decision: Decision, certainty: float, ties: bool = True) -> bool:
     (second, _), (first, leading) = counts[-2], counts[-1]
     if decision.label is not leading or decision.order_flip:
         return False
-    return float(beta.sf(0.5, first + 1, second + 1)) >= certainty
+    return float(betainc(second + 1, first + 1, 0.5)) >= certainty

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from gramr2.config.filters import place_of_rationales
 from gramr2.errors import RunError
 from gramr2.judging.records import read_jsonl
+from gramr2.selftraining.filters.stack import place_of_rationales
 
 Row = dict[str, Any]
 
@@ -67,7 +67,7 @@ class RunView:
 
     @property
     def stack(self) -> tuple[str, ...]:
-        """What may drop a comparison, in the order in which it looks: see ``gramr2.selftraining.filters.build``."""
+        """What may drop a comparison, in the order in which it looks: see ``gramr2.selftraining.filters.stack.build``."""
         kinds = [each["kind"] for each in self.config.get("filters", ())]
         place = place_of_rationales(kinds)
         return ("abstained", *kinds[:place], "unproven", *kinds[place:])

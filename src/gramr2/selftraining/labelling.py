@@ -16,8 +16,9 @@ from gramr2.judgment import REASONED, Decision, LabelProbabilities
 from gramr2.selftraining.baselines import margins_of
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.filters import Filter, FilterContext, Rejection, apply_filters, build
+from gramr2.selftraining.filters.base import Filter, FilterContext, Rejection
 from gramr2.selftraining.filters.duplicates import text_of
+from gramr2.selftraining.filters.stack import apply_filters, build
 from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
 from gramr2.selftraining.measuring import ModelReaders
@@ -136,7 +137,7 @@ def second_view(context: RunContext, slice_: Sequence[Comparison], *, warmed: bo
     Args:
         warmed: whether it looks at the warmed-up backbone, where the run has one.
     """
-    named = [f.view or "frozen-features" for f in context.config.filters if f.kind == "second_view"]
+    named = [f.view_named or "frozen-features" for f in context.config.filters if f.needs_second_view]
     name = context.config.second_view.name if context.config.second_view else next(iter(named), None)
     return {} if name is None else margins_of(context, name, slice_, warmed=warmed)
 
@@ -163,7 +164,7 @@ def _softened(candidate: Candidate, belief: LabelProbabilities) -> Candidate:
 
 def _calibration(context: RunContext, number: int, model: Path) -> Calibration | None:
     held_out = context.data.held_out
-    if not any(f.kind == "confidence" and f.calibrate for f in context.config.filters):
+    if not any(f.calibrates for f in context.config.filters):
         return None
     if len(held_out) < MIN_ITEMS:
         if number == 1:

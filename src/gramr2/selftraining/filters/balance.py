@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 from gramr2.comparison import Label
-from gramr2.config.filters import BalanceFilter
+from gramr2.config.schedules import Share
 from gramr2.data.level import swaps_to_level
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Exchanges responses (with label and rationale) until A and B are level, and drops surplus ties.
+class Balance(FilterConfig):
+    """Keep as many A as B, exactly, by exchanging responses, and few ties; put it last.
 
-    A lesson whose rationale speaks of a bare «A» or «B» cannot be exchanged by rule. Where those, or an odd number, leave a
-    surplus, the least confident of the larger side are dropped, so that the counts end exactly equal.
+    Label and rationale are exchanged along. A lesson whose rationale speaks of a bare «A» or «B» cannot be exchanged by rule.
+    Where those, or an odd number, leave a surplus, the least confident of the larger side are dropped, and so are surplus ties.
     """
 
-    config: BalanceFilter
-    name: str = "balance"
+    kind: Literal["balance"] = "balance"
+    max_ties: Share = 0.34
+    """most allowed share of ties among what is kept; the least confident are dropped"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
         result: dict[str, Candidate | Rejection] = {c.comparison.id: c for c in candidates}
         decisive = [c for c in candidates if c.lesson and c.lesson.label is not Label.TIE]
         swaps = swaps_to_level([c.lesson for c in decisive if c.lesson], context.seed)
@@ -41,7 +40,7 @@ class Balance:
                 sizes[larger],
                 min(sizes[Label.A], sizes[Label.B]),
             )
-        share = context.limit("balance.max_ties", self.config.max_ties, at_least=False)
+        share = context.limit("balance.max_ties", self.max_ties, at_least=False)
         ties = [c for c in candidates if c.lesson and c.lesson.label is Label.TIE]
         decided = len(sides) - surplus
         # t ≤ share · (t + decided), solved for the number of ties t; with no A and B at all every tie is a surplus.

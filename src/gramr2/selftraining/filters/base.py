@@ -1,14 +1,18 @@
-"""What a filter is: it takes the candidates that are left and returns each of them, or a rejection in its place."""
+"""What a filter is: it takes the candidates that are left and returns each of them, or a rejection in its place.
+
+One that a run file can name derives from ``FilterConfig``: its fields are its entry in the file, and ``review`` is what it does.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.schedules import Linear, Quantile, Steps
+from gramr2.config.section import Section
 from gramr2.judgment import LabelProbabilities
 from gramr2.selftraining.candidate import Candidate
 
@@ -89,6 +93,13 @@ class FilterContext:
         return value
 
 
+Stage = Literal["decision", "lesson"]
+"""what a filter looks at"""
+Failed = Literal["auto", "drop", "strip"]
+"""what becomes of a label whose rationale is bad: the comparison is dropped; the rationale is stripped and the label learnt; or
+auto: stripped where the label was read directly and does not rest on the rationale, else dropped"""
+
+
 class Filter(Protocol):
     """One criterion, or a few that belong together."""
 
@@ -100,6 +111,46 @@ class Filter(Protocol):
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         """For each candidate, in order: itself (perhaps with a measure or in another order), or its rejection."""
         ...
+
+
+class FilterConfig(Section):
+    """A filter that a run file can name, by ``kind``. Any threshold may be a schedule, see ``gramr2.config.schedules``.
+
+    The first sentence of a filter's docstring is its line in the documentation, where its fields and ``measures`` follow.
+    """
+
+    kind: str
+    """names the filter"""
+
+    stage: ClassVar[Stage] = "lesson"
+    """decision: it looks at decisions alone, so it can stand before the rationales are written and save their cost"""
+    needs_rationale: ClassVar[bool] = False
+    """it looks at rationales, which a judge of labels alone does not write"""
+    needs_second_view: ClassVar[bool] = False
+    """it looks at what a second, cheaper model says"""
+    formerly: ClassVar[str | None] = None
+    """an older name that run files may still use"""
+    measures: ClassVar[Mapping[str, str]] = {}
+    """numbers that it leaves in ``measures`` of kept and dropped rows, and what they are"""
+
+    @property
+    def name(self) -> str:
+        """What drops are counted under."""
+        return self.kind
+
+    @property
+    def view_named(self) -> str | None:
+        """The second view that its entry names; None where it takes the run's."""
+        return None
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether it needs the confidence rescaled on held-out seed comparisons."""
+        return False
+
+    def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
+        """See ``Filter``."""
+        raise NotImplementedError
 
 
 def bounded(
@@ -139,13 +190,13 @@ def ruled(
 
 def of_rationales(
     candidates: Sequence[Candidate],
-    failed: Literal["auto", "drop", "strip"],
+    failed: Failed,
     review: Callable[[Sequence[Candidate]], Sequence[Candidate | Rejection]],
 ) -> list[Candidate | Rejection]:
     """Review the candidates that have a rationale; one without passes if its label was read directly.
 
     Args:
-        failed: what a rejection of the rationale does: see ``gramr2.config.filters.Failed``.
+        failed: what a rejection of the rationale does: see ``Failed``.
     """
     asked = [c for c in candidates if c.rationale or not (c.decided_directly or failed == "strip")]
     reviewed = dict(zip((c.comparison.id for c in asked), review(asked), strict=True))

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from gramr2.config.filters import ConfidenceFilter
+from gramr2.config.schedules import Share
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection, Stage, bounded
 
 
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """Drops labels that the judge is not sure of."""
+class Confidence(FilterConfig):
+    """Keep labels the judge is sure of: the decision's P(label), over readings, samples and both orders, rescaled by a
+    temperature fitted on held-out seed comparisons (``data.held_out_share``; at least 16, else it says that it is uncalibrated).
+    """
 
-    config: ConfidenceFilter
-    name: str = "confidence"
+    kind: Literal["confidence"] = "confidence"
+    stage: ClassVar[Stage] = "decision"
+    threshold: Share = 0.8
+    """least P(label | rationale), averaged over samples and both orders (0.8 in SSRM)"""
+    calibrate: bool = True
+    """rescale the probability by a temperature fitted on held-out seed comparisons (``data.held_out_share``); without any,
+    it stays as it is and the run says so"""
+
+    @property
+    def calibrates(self) -> bool:
+        return self.calibrate
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
         return bounded(
             candidates,
             context,
             "confidence.threshold",
-            self.config.threshold,
+            self.threshold,
             lambda c: c.confidence or 0.0,
             "the label's probability is too low",
             strict=1.0,

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from gramr2.config.filters import ConsistencyFilter
+from gramr2.config.schedules import Share
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, ruled
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection, Stage, bounded, ruled
 
 
-@dataclass(frozen=True, slots=True)
-class Consistency:
-    """Drops order flips, disagreement, and labels on which too many votes failed."""
+class Consistency(FilterConfig):
+    """Keep labels on which samples and orders agree; of a direct reading, whose one vote an order is not sampled, the orders."""
 
-    config: ConsistencyFilter
-    name: str = "consistency"
+    kind: Literal["consistency"] = "consistency"
+    stage: ClassVar[Stage] = "decision"
+    min_agreement: Share = 0.75
+    """least share of valid votes that state the label"""
+    allow_order_flip: bool = False
+    """keep labels on which the two orders, each by itself, disagree"""
+    min_coverage: Share = 0.5
+    """least share of votes that were verdicts at all"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
         left = bounded(
             candidates,
             context,
             "consistency.min_coverage",
-            self.config.min_coverage,
+            self.min_coverage,
             lambda c: c.decision.coverage,
             "too many votes failed",
             strict=1.0,
         )
-        if not self.config.allow_order_flip:
+        if not self.allow_order_flip:
             left = ruled(left, self._flipped)
         return bounded(
             left,
             context,
             "consistency.min_agreement",
-            self.config.min_agreement,
+            self.min_agreement,
             lambda c: c.decision.agreement or 0.0,
             "the votes disagree",
             strict=1.0,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 from gramr2.comparison import Comparison
-from gramr2.config.filters import DuplicatesFilter
+from gramr2.config.schedules import Share
 from gramr2.data import near_duplicates
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection
 
 
 def text_of(comparison: Comparison) -> str:
@@ -17,16 +17,15 @@ def text_of(comparison: Comparison) -> str:
     return "\n".join([comparison.prompt_text, *sorted(comparison.responses)])
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """Keeps the most confident of near-copies."""
+class Duplicates(FilterConfig):
+    """Keep one of near-copies, the most confident, and nothing near the seed, gold, or earlier rounds: word 3-grams, Jaccard."""
 
-    config: DuplicatesFilter
-    name: str = "duplicates"
+    kind: Literal["duplicates"] = "duplicates"
+    max_similarity: Share = 0.6
+    """most allowed overlap of word 3-grams (Jaccard) of prompt and responses"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
-        limit = context.limit("duplicates.max_similarity", self.config.max_similarity, at_least=False)
+        limit = context.limit("duplicates.max_similarity", self.max_similarity, at_least=False)
         texts = {c.comparison.id: text_of(c.comparison) for c in candidates}
         rank = {c.comparison.id: (-(c.confidence or 0.0), c.comparison.id) for c in candidates}
         twins: dict[str, list[tuple[str, float]]] = {}

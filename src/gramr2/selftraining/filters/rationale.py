@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
-from gramr2.config.filters import RationaleFilter
+from pydantic import model_validator
+
+from gramr2.config.schedules import Share, Words
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, of_rationales, ruled
+from gramr2.selftraining.filters.base import (
+    Failed,
+    FilterConfig,
+    FilterContext,
+    Rejection,
+    bounded,
+    of_rationales,
+    ruled,
+)
 from gramr2.selftraining.quality import Conclusion, Quality, assess
 
 
-@dataclass(frozen=True, slots=True)
-class Rationale:
-    """Drops rationales that are missing, too short or long, repetitive, one-sided, misquoting, or conclude something else."""
+class Rationale(FilterConfig):
+    """Keep rationales in form: length, repetition, both responses named, the conclusion states the label, quotations occur in
+    the text, ``judge.principles`` are taken up (rule checks of GRAM-R², §3).
+    """
 
-    config: RationaleFilter
-    name: str = "rationale"
+    kind: Literal["rationale"] = "rationale"
+    needs_rationale: ClassVar[bool] = True
+    measures: ClassVar[Mapping[str, str]] = {"quality": "length, repetition, structure and quotations in one number"}
+    min_words: Words = 8
+    """shorter ones explain nothing"""
+    max_words: Words = 300
+    """longer ones ramble"""
+    max_repetition: Share = 0.3
+    """most allowed share of word 4-grams that occur again"""
+    names_both: bool = True
+    """Response A and Response B must both be mentioned, by name or as «both» or «each response»"""
+    require_conclusion: bool = True
+    """a Conclusion line must stand there and state the label"""
+    min_quotes: Share = 1.0
+    """least share of its quotations that really occur in the prompt or a response; without quotations it counts as 1"""
+    min_principles: Share = 1.0
+    """least share of ``judge.principles`` that it addresses; without principles it counts as 1"""
+    failed: Failed = "auto"
+    """see ``Failed``"""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Rationale:
+        low, high = self.min_words, self.max_words
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            raise ValueError(f"min_words {low:g} is above max_words {high:g}")
+        return self
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
-        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, context))
+        return of_rationales(candidates, self.failed, lambda asked: self._review(asked, context))
 
     def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         qualities = {c.comparison.id: assess(c.lesson, context.principles) for c in candidates if c.lesson is not None}
@@ -30,13 +64,13 @@ class Rationale:
             return qualities[candidate.comparison.id]
 
         left = ruled(candidates, lambda c: None if c.rationale else Rejection(self.name, "there is none", None, None))
-        config, place = self.config, self.name
-        left = bounded(left, context, f"{place}.min_words", config.min_words, lambda c: of(c).words, "it is too short")
+        place = self.name
+        left = bounded(left, context, f"{place}.min_words", self.min_words, lambda c: of(c).words, "it is too short")
         left = bounded(
             left,
             context,
             f"{place}.max_words",
-            config.max_words,
+            self.max_words,
             lambda c: of(c).words,
             "it is too long",
             at_least=False,
@@ -45,7 +79,7 @@ class Rationale:
             left,
             context,
             f"{place}.max_repetition",
-            config.max_repetition,
+            self.max_repetition,
             lambda c: of(c).repetition,
             "it repeats itself",
             at_least=False,
@@ -56,7 +90,7 @@ class Rationale:
             left,
             context,
             f"{place}.min_quotes",
-            config.min_quotes,
+            self.min_quotes,
             lambda c: of(c).quotes,
             "it quotes what nobody wrote",
             strict=1.0,
@@ -66,7 +100,7 @@ class Rationale:
                 left,
                 context,
                 f"{place}.min_principles",
-                config.min_principles,
+                self.min_principles,
                 lambda c: of(c).principles,
                 "it leaves principles out",
                 strict=1.0,
@@ -76,9 +110,9 @@ class Rationale:
         ]
 
     def _structure(self, candidate: Candidate, quality: Quality) -> Rejection | None:
-        if self.config.names_both and not quality.names_both:
+        if self.names_both and not quality.names_both:
             return Rejection(self.name, "it does not speak of both responses", None, None)
-        if self.config.require_conclusion and candidate.lesson is not None:
+        if self.require_conclusion and candidate.lesson is not None:
             expected = CONCLUSIONS[candidate.lesson.label]
             if quality.conclusion is Conclusion.MISSING:
                 return Rejection(self.name, "it has no conclusion", None, expected)

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 from gramr2.comparison import Label
-from gramr2.config.filters import ReadingsFilter
+from gramr2.config.schedules import Share
 from gramr2.judging.voting import top_label
 from gramr2.judgment import LabelProbabilities, Reading
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, ruled
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection, Stage, bounded, ruled
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """Drops labels that a reading does not name, or names by too small a lead.
-
-    Measures: ``readings``, how many there are; ``readings_margin``, the smaller lead, where there are two. With fewer than
-    two there is nothing to compare, and the candidate passes.
+class Readings(FilterConfig):
+    """Keep labels that both readings of the verdict name, the one before the rationale and the one after it; where there is
+    one reading, every label.
     """
 
-    config: ReadingsFilter
-    name: str = "readings"
+    kind: Literal["readings"] = "readings"
+    stage: ClassVar[Stage] = "decision"
+    measures: ClassVar[Mapping[str, str]] = {
+        "readings": "how many readings there are",
+        "readings_margin": "the smaller lead, where there are two",
+    }
+    min_margin: Share = 0.0
+    """least lead of the label's probability over the next label's, in each reading"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
         return bounded(
             ruled([_measured(c) for c in candidates], self._contradicted),
             context,
             "readings.min_margin",
-            self.config.min_margin,
+            self.min_margin,
             lambda c: c.measures.get("readings_margin"),
             "a reading hardly prefers the label",
             strict=1.0,

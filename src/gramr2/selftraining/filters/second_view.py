@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 from gramr2.comparison import Label
-from gramr2.config.filters import SecondViewFilter
+from gramr2.config.schedules import Share
 from gramr2.judgment import LabelProbabilities
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection, Stage, bounded
 
 
-@dataclass(frozen=True, slots=True)
-class SecondView:
-    """Drops labels that the second view finds unlikely, and those it knows nothing of.
+class SecondView(FilterConfig):
+    """Keep labels that a second, cheaper model trained on the same seed finds likely; what it knows nothing of is dropped."""
 
-    The measure ``second_view`` is P(label) among A and B; for a tie, which the view may not know, 1 − |P(A) − P(B)|.
-    """
+    kind: Literal["second_view"] = "second_view"
+    stage: ClassVar[Stage] = "decision"
+    needs_second_view: ClassVar[bool] = True
+    measures: ClassVar[Mapping[str, str]] = {
+        "second_view": "P(label) among A and B under the second view; for a tie, which it may not know, 1 − |P(A) − P(B)|"
+    }
+    view: Literal["bag-of-words", "frozen-features"] | None = None
+    """which model: frozen-features (Bradley-Terry on the backbone's hidden states) or bag-of-words; the default is the run's
+    ``second_view``, and frozen-features where it has none"""
+    min_probability: Share = 0.5
+    """least probability of A or B under the second view, shared out between those two, as it may know no ties"""
+    max_tie_gap: Share = 0.2
+    """a tie passes if the second view's P(A) and P(B) are at most this far apart"""
 
-    config: SecondViewFilter
-    name: str = "second_view"
+    @property
+    def view_named(self) -> str | None:
+        return self.view
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
         unknown = Rejection(self.name, "the second view knows nothing of it", None, None)
         left: list[Candidate | Rejection] = []
         for candidate in candidates:
@@ -36,7 +46,7 @@ class SecondView:
             left,
             context,
             "second_view.min_probability",
-            self.config.min_probability,
+            self.min_probability,
             lambda c: None if c.decision.label is Label.TIE else c.measures[self.name],
             "the second view finds the label unlikely",
             strict=1.0,
@@ -45,7 +55,7 @@ class SecondView:
             left,
             context,
             "second_view.max_tie_gap",
-            self.config.max_tie_gap,
+            self.max_tie_gap,
             lambda c: 1 - c.measures[self.name] if c.decision.label is Label.TIE else None,
             "the second view prefers a response",
             at_least=False,

@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from gramr2.comparison import Comparison, Label
-from gramr2.config.filters import TransitivityFilter
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection
+from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection, Stage
 
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Transitivity:
-    """Of labels in a circle, drops the least confident.
+class Transitivity(FilterConfig):
+    """Keep labels that put the responses to a prompt (``group``, or the same text) in an order: of each circle A > B > C > A
+    the least confident goes.
 
-    Labels are taken from the surest to the least sure (then by id), and one that closes a circle with those taken before is
-    dropped. So what is kept has no circle, and none of what was dropped could be put back. A comparison of a response with
-    its own copy orders nothing and passes.
+    It does something where pairs of a prompt share responses. Labels are taken from the surest to the least sure (then by id),
+    and one that closes a circle with those taken before is dropped. So what is kept has no circle, and none of what was dropped
+    could be put back. A comparison of a response with its own copy orders nothing and passes.
     """
 
-    config: TransitivityFilter
-    name: str = "transitivity"
+    kind: Literal["transitivity"] = "transitivity"
+    stage: ClassVar[Stage] = "decision"
+    ties: bool = True
+    """read on through ties: A = B and B > C exclude C > A; otherwise ties are left out of it"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
         prompts: dict[tuple[str, str], _Order] = {}
         rejections: dict[str, Rejection] = {}
         for each in sorted(candidates, key=lambda c: (c.confidence or 0.0, c.comparison.id), reverse=True):
@@ -45,7 +46,7 @@ class Transitivity:
         if first == second or label is None:
             return []
         if label is Label.TIE:
-            return order.tie(first, second, candidate.comparison.id) if self.config.ties else []
+            return order.tie(first, second, candidate.comparison.id) if self.ties else []
         if label is Label.B:
             first, second = second, first
         return order.better(first, second, candidate.comparison.id)

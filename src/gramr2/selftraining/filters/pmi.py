@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
-from gramr2.config.filters import SpecificFilter
+from gramr2.config.schedules import Pmi
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, of_rationales
+from gramr2.selftraining.filters.base import Failed, FilterConfig, FilterContext, Rejection, bounded, of_rationales
 
 
-@dataclass(frozen=True, slots=True)
-class Specific:
-    """Drops rationales of low normalised pointwise mutual information with their comparison.
+class PointwiseMutualInformation(FilterConfig):
+    """Keep rationales that are likelier with their comparison than without: normalised PMI, which is the proof score plus 1; two
+    prefills each.
 
     A proof has been scored by the model that wrote it, and that score is used; other rationales are scored by the judge.
     """
 
-    config: SpecificFilter
-    name: str = "specific"
+    kind: Literal["pmi"] = "pmi"
+    needs_rationale: ClassVar[bool] = True
+    formerly: ClassVar[str | None] = "specific"
+    measures: ClassVar[Mapping[str, str]] = {
+        "pmi": "normalised pointwise mutual information of rationale and comparison"
+    }
+    min_pmi: Pmi = 0.0
+    """least normalised pointwise mutual information 1 − log π(z|s) / log π(z), which is the proof score of GRAM-R² plus 1"""
+    failed: Failed = "auto"
+    """as in the rationale filter"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
-        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, context))
+        return of_rationales(candidates, self.failed, lambda asked: self._review(asked, context))
 
     def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         if context.readers is None:
-            raise RuntimeError("the specific filter needs readers")
+            raise RuntimeError("the pmi filter needs readers")
         unscored = [c.lesson for c in candidates if "proof_score" not in c.measures and c.lesson is not None]
         scores = iter(context.readers.pmi(unscored))
         measured = [
@@ -36,8 +43,8 @@ class Specific:
         return bounded(
             measured,
             context,
-            "specific.min_pmi",
-            self.config.min_pmi,
+            "pmi.min_pmi",
+            self.min_pmi,
             lambda c: c.measures["pmi"],
             "the rationale would be as likely for any comparison",
             strict=1.0,

@@ -5,28 +5,42 @@ The responses are withheld and the conclusion is taken out, so that only feedbac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
-from gramr2.config.filters import SupportFilter
+from gramr2.config.schedules import Share
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.filters.base import FilterContext, Rejection, bounded, of_rationales, ruled
+from gramr2.selftraining.filters.base import (
+    Failed,
+    FilterConfig,
+    FilterContext,
+    Rejection,
+    bounded,
+    of_rationales,
+    ruled,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
-    """Drops rationales that lead to another label, or not surely enough to theirs."""
+class Readback(FilterConfig):
+    """Keep rationales from which the judge reads the same label with responses withheld and conclusion removed; one prefill
+    each.
+    """
 
-    config: SupportFilter
-    name: str = "support"
+    kind: Literal["readback"] = "readback"
+    needs_rationale: ClassVar[bool] = True
+    formerly: ClassVar[str | None] = "support"
+    measures: ClassVar[Mapping[str, str]] = {"readback": "P(label | rationale alone) under the judge"}
+    min_probability: Share = 0.5
+    """least P(label | rationale alone) under the judge"""
+    failed: Failed = "auto"
+    """as in the rationale filter"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """See ``Filter``."""
-        return of_rationales(candidates, self.config.failed, lambda asked: self._review(asked, context))
+        return of_rationales(candidates, self.failed, lambda asked: self._review(asked, context))
 
     def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         if context.readers is None:
-            raise RuntimeError("the support filter needs readers")
+            raise RuntimeError("the readback filter needs readers")
         lessons = [c.lesson for c in candidates if c.lesson is not None]
         read = iter(context.readers.read_back(lessons))
         measured: list[Candidate] = []
@@ -35,7 +49,7 @@ class Support:
             lesson = candidate.lesson
             belief = None if lesson is None else next(read)
             measured.append(
-                candidate.measured("support", 0.0 if belief is None or lesson is None else belief[lesson.label])
+                candidate.measured("readback", 0.0 if belief is None or lesson is None else belief[lesson.label])
             )
             if belief is not None and lesson is not None:
                 values = belief.as_dict()
@@ -52,9 +66,9 @@ class Support:
         return bounded(
             ruled(measured, contradicted),
             context,
-            "support.min_probability",
-            self.config.min_probability,
-            lambda c: c.measures["support"],
+            "readback.min_probability",
+            self.min_probability,
+            lambda c: c.measures["readback"],
             "the rationale alone does not lead to its label",
             strict=1.0,
         )

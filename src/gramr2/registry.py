@@ -1,0 +1,53 @@
+"""Strategies by name: a filter, a tournament, a benchmark … is a file in the folder of its kind, and is found there.
+
+The lower layers know a kind by its folder's name alone, so that a run file can name a filter although filters look at more than
+run files do. A package of yours adds to a kind by an entry point of the group ``gramr2.KIND`` that names a module of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Annotated, Any, Union
+
+from pydantic import Field
+
+FOLDERS = {"filters": "gramr2.selftraining.filters"}
+"""where the built-in ones of each kind are"""
+
+
+@cache
+def modules(kind: str) -> tuple[ModuleType, ...]:
+    """Every module that may define one of a kind, the built-in ones first, by name."""
+    folder = importlib.import_module(FOLDERS[kind])
+    names = [f"{folder.__name__}.{each.name}" for each in pkgutil.iter_modules(folder.__path__)]
+    others = sorted(entry_points(group=f"gramr2.{kind}"), key=lambda each: each.name)
+    return (*(importlib.import_module(name) for name in sorted(names)), *(each.load() for each in others))
+
+
+def subclasses(kind: str, base: type[Any]) -> list[type[Any]]:
+    """The classes of a kind: those that derive from ``base`` and are defined in one of its modules."""
+    return [
+        value
+        for module in modules(kind)
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value is not base
+        and value.__module__ == module.__name__
+    ]
+
+
+def filter_configs() -> list[Any]:
+    """The filters that a run file can name; those that look at decisions alone come first."""
+    base = importlib.import_module(f"{FOLDERS['filters']}.base").FilterConfig
+    return sorted(subclasses("filters", base), key=lambda each: str(each.stage))
+
+
+def tagged_union(members: list[type[Any]]) -> Any:
+    """The pydantic type of a value that is one of them, told apart by ``kind``."""
+    return Annotated[Union[tuple(members)], Field(discriminator="kind")]  # noqa: UP007

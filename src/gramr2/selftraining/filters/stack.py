@@ -1,0 +1,50 @@
+"""The filters of a run at work: the order in which they look, and what becomes of a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gramr2 import registry
+from gramr2.selftraining.candidate import Candidate
+from gramr2.selftraining.filters.abstention import Abstention
+from gramr2.selftraining.filters.base import Filter, FilterConfig, FilterContext, Rejection
+
+
+def filters() -> Mapping[str, type[FilterConfig]]:
+    """Every filter that a run file can name, by its kind; those of decisions first."""
+    return {each.model_fields["kind"].default: each for each in registry.filter_configs()}
+
+
+def place_of_rationales(kinds: Sequence[str]) -> int:
+    """Where in a stack the rationales are found: before the first filter that looks at more than decisions."""
+    known = filters()
+    early = [kind in known and known[kind].stage == "decision" for kind in kinds]
+    return early.index(False) if False in early else len(kinds)
+
+
+def build(configs: Sequence[FilterConfig], lessons: Filter | None = None) -> list[Filter]:
+    """The stack for a config: ``Abstention`` in front, ``lessons`` before the first filter that looks at more than decisions."""
+    place = place_of_rationales([config.kind for config in configs])
+    return [Abstention(), *configs[:place], *([lessons] if lessons else []), *configs[place:]]
+
+
+def apply_filters(
+    stack: Sequence[Filter], candidates: Sequence[Candidate], context: FilterContext
+) -> tuple[list[Candidate], list[tuple[Candidate, Rejection]]]:
+    """Kept candidates, and dropped ones with the first rejection of each; both in the order given.
+
+    A filter sees only what the filters before it have let pass.
+    """
+    left = list(candidates)
+    rejections: dict[str, tuple[Candidate, Rejection]] = {}
+    for each in stack:
+        if not left:
+            break
+        passed: list[Candidate] = []
+        for candidate, verdict in zip(left, each.review(left, context), strict=True):
+            if isinstance(verdict, Rejection):
+                rejections[candidate.comparison.id] = (candidate, verdict)
+            else:
+                passed.append(verdict)
+        left = passed
+    return left, [rejections[c.comparison.id] for c in candidates if c.comparison.id in rejections]

@@ -1,0 +1,71 @@
+"""Write the tables of the docs that follow from the code, such as that of the filters.
+
+    python tools/doc_tables.py [--check]
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` in a file of docs/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gramr2.selftraining.filters.stack import filters
+
+DOCS = Path(__file__).parent.parent / "docs"
+_PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filter_table() -> str:
+    """A line for each filter: what it keeps, and its settings."""
+    rows = []
+    for kind, each in filters().items():
+        settings = [f"`{name}`" for name in each.model_fields if name != "kind"]
+        keeps = first_paragraph(each).removeprefix("Keep ").rstrip(".")
+        rows.append([f"`{kind}`", f"{each.stage}s", keeps, ", ".join(settings)])
+    return table(["kind", "looks at", "keeps", "settings"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"filters": filter_table}
+
+
+def first_paragraph(documented: object) -> str:
+    """The first paragraph of a docstring as Markdown on one line."""
+    text = inspect.getdoc(documented) or ""
+    return " ".join(text.partition("\n\n")[0].split()).replace("``", "`")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def rewritten(text: str) -> str:
+    """The text with its tables as the code has them now."""
+    return _PLACE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}{found[3]}", text)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write, or say which files would change."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail where something would change")
+    check = parser.parse_args(arguments).check
+    stale = []
+    for file in sorted(DOCS.rglob("*.md")):
+        before = file.read_text(encoding="utf-8")
+        after = rewritten(before)
+        if after != before:
+            stale.append(file.name)
+            if not check:
+                file.write_text(after, encoding="utf-8")
+    if check and stale:
+        sys.exit(f"{', '.join(stale)}: a table is not what the code says: run make docs")
+
+
+if __name__ == "__main__":
+    main()
