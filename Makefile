@@ -17,10 +17,11 @@ test: check  ## all tests, with the real-model ones, a process for each core (at
 docs: $(VENV)/.installed  ## tables of the docs that follow from the code
 	$(BIN)/python tools/doc_tables.py
 
-check: $(VENV)/.installed  ## lint, format and types
+check: $(VENV)/.installed  ## lint, format, types, layers, tables of the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/doc_tables.py --check
 
 format: $(VENV)/.installed

@@ -18,19 +18,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gramr2.ablation.statistics import mean
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.config import load_config
 from gramr2.config.training import ModelConfig
-from gramr2.data import derive_seed, load_labeled, load_unlabeled, subset
+from gramr2.data import load_labeled, load_unlabeled, subset
 from gramr2.errors import RunError
 from gramr2.evaluation.metrics import evaluate
-from gramr2.judging.records import labeled_row, write_jsonl
-from gramr2.lab.run import run_file
-from gramr2.selftraining.folder import write_json
+from gramr2.files import write_json, write_jsonl
+from gramr2.judging.records import labeled_row
+from gramr2.randomness import derive_seed
+from gramr2.research.ablation.statistics import mean
+from gramr2.research.lab.run import run_file
 from gramr2.training.bradley_terry import train_reward_model
 
 STARTS = ("judge", "judge+replay", "pretrained", "bradley-terry")

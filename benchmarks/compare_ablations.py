@@ -3,7 +3,8 @@
     python benchmarks/compare_ablations.py plain=runs/ablation-plain warm=runs/ablation-warm --reference plain/seed-only --out DIR
 
 For what one ablation cannot vary: two run files, or two commits of one. A configuration is called NAME/VARIANT; means, intervals
-and differences are those of gramr2.ablation. Reads result.json and test.jsonl of the cells, runs nothing, writes table.md.
+and differences are those of gramr2.research.ablation. Reads result.json and test.jsonl of the cells, runs nothing, writes
+table.md.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import Any
 
 from plans import exit_code
 
-from gramr2.ablation.cell import RESULT, TEST
-from gramr2.ablation.marks import MARKS, comparable, read_marks
-from gramr2.ablation.statistics import summarise
-from gramr2.ablation.tables import Account, markdown
 from gramr2.backends.hardware import versions
 from gramr2.errors import ConfigError
-from gramr2.selftraining.folder import write_text
+from gramr2.files import write_text
+from gramr2.research.ablation.cell import RESULT, TEST
+from gramr2.research.ablation.marks import MARKS, comparable, read_marks
+from gramr2.research.ablation.statistics import summarise
+from gramr2.research.ablation.tables import Account, markdown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from gramr2.ablation.variants import FULL, SEED_ONLY, Kind, Raw, Variant, prepare, variants_for
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
 from gramr2.data import OnBadRow, overlap, subset
 from gramr2.errors import ConfigError
+from gramr2.research.ablation.variants import FULL, SEED_ONLY, Kind, Raw, Variant, prepare, variants_for
 from gramr2.selftraining.sources import read_labeled, read_unlabeled
 
 

@@ -34,21 +34,21 @@ from gramr2.config.load import parse_config
 from gramr2.data import OnBadRow, load_labeled, refuse_leaks, subset
 from gramr2.errors import ConfigError, DataError
 from gramr2.evaluation.sources import Source, measured, source_of
+from gramr2.files import digest_of, write_json, write_jsonl, write_text
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
-from gramr2.judging.records import digest_of, labeled_row, write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting import sources as tables
-from gramr2.reporting.text import percent
 from gramr2.selftraining.baselines import from_run
 from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import LocalEngine
-from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.sources import read_labeled
+from gramr2.text import percent
 
 OWN = ("bag-of-words", "frozen-features")
 LEARNT = (tables.ADAPTED, tables.PRETRAINED, f"own {OWN[1]}")

@@ -27,17 +27,17 @@ from typing import Any
 from curve_points import Curve, Point, Points
 from plans import exit_code
 
-from gramr2.ablation.cell import RESULT, SPEC, TEST
-from gramr2.ablation.marks import MARKS, read_marks
-from gramr2.ablation.runner import AblationPlan, default_jobs, run_plan
-from gramr2.ablation.statistics import summarise
-from gramr2.ablation.variants import FULL, SEED_ONLY
 from gramr2.backends.hardware import versions
 from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.config import load_config
+from gramr2.files import write_text
 from gramr2.reporting import plots
-from gramr2.selftraining.folder import write_text
+from gramr2.research.ablation.cell import RESULT, SPEC, TEST
+from gramr2.research.ablation.marks import MARKS, read_marks
+from gramr2.research.ablation.runner import AblationPlan, default_jobs, run_plan
+from gramr2.research.ablation.statistics import summarise
+from gramr2.research.ablation.variants import FULL, SEED_ONLY
 
 VARIANTS = ("longer", "bag-of-words", "frozen-features", SEED_ONLY, FULL)
 COLUMNS = ("curve", "x", "variant", "seed", "n", "accuracy", "order_flip_rate", "labels", "unlabelled")

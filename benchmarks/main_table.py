@@ -27,10 +27,6 @@ from plans import exit_code
 from ranking_quality import draw
 
 from gramr2 import baselines
-from gramr2.ablation.cell import data_of
-from gramr2.ablation.runner import stands_for
-from gramr2.ablation.statistics import mean
-from gramr2.ablation.variants import prepare, variants_for
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
@@ -40,19 +36,24 @@ from gramr2.baselines.bradley_terry import BradleyTerry
 from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config
-from gramr2.data import derive_seed, load_labeled, refuse_leaks, subset
+from gramr2.data import load_labeled, refuse_leaks, subset
 from gramr2.errors import ConfigError
 from gramr2.evaluation.metrics import evaluate, wilson
+from gramr2.files import digest_of, write_json, write_jsonl, write_text
 from gramr2.judging.judge import Judge
-from gramr2.judging.records import digest_of, labeled_row, write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode
-from gramr2.lab.rlhf import Settings, Source
-from gramr2.lab.rlhf_plan import run_all
-from gramr2.lab.run import run_file
+from gramr2.randomness import derive_seed
+from gramr2.research.ablation.cell import data_of
+from gramr2.research.ablation.runner import stands_for
+from gramr2.research.ablation.statistics import mean
+from gramr2.research.ablation.variants import prepare, variants_for
+from gramr2.research.lab.run import run_file
+from gramr2.research.rlhf.plan import run_all
+from gramr2.research.rlhf.study import Settings, Source
 from gramr2.rewards.ranking import rank
 from gramr2.selftraining.context import sampling_of
-from gramr2.selftraining.folder import write_json, write_text
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.training.bradley_terry import train_reward_model
 

@@ -31,8 +31,8 @@ from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template
 from gramr2.judgment import Decision
-from gramr2.lab.comparisons import Part, problems
-from gramr2.lab.rationales import PHRASINGS, answer_in
+from gramr2.research.lab.comparisons import Part, problems
+from gramr2.research.lab.rationales import PHRASINGS, answer_in
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.tournaments import Budget, Champion, Knockout, RoundRobin, Swiss, Tournament
 

@@ -23,15 +23,16 @@ from typing import Any
 from gramr2.backends.hardware import versions
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
-from gramr2.data import derive_seed, load_labeled
+from gramr2.data import load_labeled
 from gramr2.data.split import subset
 from gramr2.evaluation.rationales import Reasoned, measure, reasoned_votes
 from gramr2.evaluation.readers import TARGETS, Reader, frozen, read_back, words
+from gramr2.files import write_json, write_text
 from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions, generative_judge
-from gramr2.selftraining.folder import write_json, write_text
+from gramr2.randomness import derive_seed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

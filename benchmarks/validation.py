@@ -21,10 +21,6 @@ from typing import Any
 import yaml
 from plans import exit_code
 
-from gramr2.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
-from gramr2.ablation.statistics import summarise
-from gramr2.ablation.tables import account, markdown
-from gramr2.ablation.variants import SEED_ONLY, variants_for
 from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.comparison import Label
@@ -32,8 +28,12 @@ from gramr2.config import RunConfig, load_config, parse_config
 from gramr2.config.data import SourceConfig
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
-from gramr2.judging.records import labeled_row, read_jsonl, write_jsonl
-from gramr2.selftraining.folder import write_text
+from gramr2.files import read_jsonl, write_jsonl, write_text
+from gramr2.judging.records import labeled_row
+from gramr2.research.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
+from gramr2.research.ablation.statistics import summarise
+from gramr2.research.ablation.tables import account, markdown
+from gramr2.research.ablation.variants import SEED_ONLY, variants_for
 from gramr2.selftraining.sources import read_labeled
 
 TRAINED_ON = 0.7

@@ -19,7 +19,7 @@ from gramr2.judging.scripted import scripted
 from gramr2.judging.template import JudgeTemplate
 from gramr2.serving.app import create_app
 from gramr2.serving.model import Model
-from gramr2.serving.schemas import JudgeResponse
+from gramr2.wire import JudgeResponse
 
 PROMPT = (Message("user", "Say x."),)
 

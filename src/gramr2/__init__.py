@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gramr2.api import TrainedJudge, self_train
     from gramr2.client import Client
     from gramr2.comparison import Comparison, Label, LabeledComparison
     from gramr2.judging.preference import PreferenceModel
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from gramr2.loading import LoadedJudge, load_judge
     from gramr2.rewards.adapters.trl import TRLReward
     from gramr2.rewards.groups import ReferenceReward, SiblingReward, WinRateReward
-    from gramr2.selftraining.api import TrainedJudge, self_train
 
 _HOMES = {
     "Client": "client",
@@ -36,9 +36,9 @@ _HOMES = {
     "SiblingReward": "rewards.groups",
     "TRLReward": "rewards.adapters.trl",
     "WinRateReward": "rewards.groups",
-    "TrainedJudge": "selftraining.api",
+    "TrainedJudge": "api",
     "load_judge": "loading",
-    "self_train": "selftraining.api",
+    "self_train": "api",
 }
 __all__ = [
     "Client",

@@ -15,7 +15,7 @@ from gramr2.comparison import Comparison, Label, Order, ResponseSet, SingleRespo
 from gramr2.errors import GramrError
 from gramr2.journal import Journal, address
 from gramr2.judgment import Decision, LabelProbabilities, Reading
-from gramr2.serving.schemas import (
+from gramr2.wire import (
     DecisionBody,
     JudgeId,
     JudgeResponse,

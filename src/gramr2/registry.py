@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Annotated, Any, Union
 
@@ -27,6 +28,12 @@ def modules(kind: str) -> tuple[ModuleType, ...]:
     names = [f"{folder.__name__}.{each.name}" for each in pkgutil.iter_modules(folder.__path__)]
     others = sorted(entry_points(group=f"gramr2.{kind}"), key=lambda each: each.name)
     return (*(importlib.import_module(name) for name in sorted(names)), *(each.load() for each in others))
+
+
+@cache
+def plugins(kind: str) -> Mapping[str, EntryPoint]:
+    """What packages, ours among them, have registered under a name of their own for a kind: ``sources`` or ``auditors``."""
+    return {each.name: each for each in entry_points(group=f"gramr2.{kind}")}
 
 
 def subclasses(kind: str, base: type[Any]) -> list[type[Any]]:

@@ -24,7 +24,8 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, DataError, ModelError, PromptTooLongError, RunError
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import ReadingWeights

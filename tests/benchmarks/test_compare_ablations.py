@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from compare_ablations import main
 
-from gramr2.judging.records import write_jsonl
+from gramr2.files import write_jsonl
 
 
 def cell(folder: Path, variant: str, seed: int, right: str, first: int = 0) -> None:

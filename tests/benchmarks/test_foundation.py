@@ -16,8 +16,9 @@ import yaml
 from conftest import ROOT, labeled
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError, DataError
+from gramr2.files import write_jsonl
 from gramr2.judging.judge import Judge
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judgment import Decision
 from gramr2.selftraining.loop import SelfTraining
 

@@ -13,12 +13,12 @@ import yaml
 from curve_points import Curve, Points, spread
 from label_curves import main
 
-from gramr2.ablation import runner
-from gramr2.ablation.cell import main as run_cell
-from gramr2.ablation.variants import FULL, Prepared, prepare
 from gramr2.config import RunConfig, load_config
 from gramr2.data import overlap
 from gramr2.reporting import plots
+from gramr2.research.ablation import runner
+from gramr2.research.ablation.cell import main as run_cell
+from gramr2.research.ablation.variants import FULL, Prepared, prepare
 from gramr2.selftraining.data import load_data
 
 

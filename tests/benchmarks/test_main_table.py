@@ -13,7 +13,7 @@ from main_table import LABELS, REASONED, SCALAR, Domain, main, write
 
 from gramr2.config import load_config
 from gramr2.errors import ConfigError, DataError
-from gramr2.lab.run import run_file
+from gramr2.research.lab.run import run_file
 
 
 def source(path: Path, name: str, count: int) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 from conftest import ROOT, labeled
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
 
 
 @pytest.fixture(scope="module")

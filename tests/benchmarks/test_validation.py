@@ -9,12 +9,12 @@ import pytest
 import yaml
 from validation import changed, divided, main, right_of_kept
 
-from gramr2.ablation import runner
-from gramr2.ablation.cell import main as run_cell
 from gramr2.comparison import Label
 from gramr2.config import load_config
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
+from gramr2.research.ablation import runner
+from gramr2.research.ablation.cell import main as run_cell
 from gramr2.selftraining.data import load_data
 from gramr2.selftraining.sources import read_labeled
 
@@ -102,7 +102,7 @@ def test_the_table_names_what_was_set_and_what_came_out(
         return Done()
 
     monkeypatch.setattr(runner, "_start", start)
-    monkeypatch.setattr("gramr2.ablation.runner.time.sleep", lambda _: None)
+    monkeypatch.setattr("gramr2.research.ablation.runner.time.sleep", lambda _: None)
     out = tmp_path / "out"
     command = [str(file), "--variants", "longer,bag-of-words", "--reference", "longer", "--out", str(out)]
     assert main([*command, "--set", "rounds=0", "--seeds", "2"]) == 0

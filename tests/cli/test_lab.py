@@ -11,7 +11,7 @@ import yaml
 from test_cli import call
 
 from gramr2.config import parse_config
-from gramr2.lab import run as lab_run
+from gramr2.research.lab import run as lab_run
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from conftest import make
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.data import derive_seed, fraction, in_part, near_duplicates, overlap, split_by_prompt, subset
+from gramr2.data import in_part, near_duplicates, overlap, split_by_prompt, subset
+from gramr2.randomness import derive_seed, fraction
 
 
 def test_addresses_are_stable_and_distinct() -> None:

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from gramr2.data import load_labeled
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
 
 HERE = Path(__file__).parent
 KILLED = -9

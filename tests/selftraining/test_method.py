@@ -16,8 +16,9 @@ from gramr2.config.method import ProvingConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
 from gramr2.evaluation.interventions import INTERVENTIONS
+from gramr2.files import write_jsonl
 from gramr2.judging.proving import PROOF_OPENING
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
 from gramr2.selftraining.loop import SelfTraining

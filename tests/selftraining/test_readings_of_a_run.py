@@ -13,7 +13,8 @@ from test_method import run
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.comparison import Label
 from gramr2.data import load_labeled
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judging.saved import load_template
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason

@@ -13,10 +13,10 @@ from test_loop import config
 from gramr2.errors import ConfigError
 from gramr2.reporting.report import render
 from gramr2.reporting.run import read_run
-from gramr2.reporting.text import warm_up_line
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.sharing import SeedJudges
 from gramr2.testing import ScriptedEngine
+from gramr2.text import warm_up_line
 
 WARM = {"warmup": {"form": "responses", "held_out_share": 0.1}}
 

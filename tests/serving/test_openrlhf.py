@@ -19,7 +19,7 @@ from gramr2.judging.scripted import scripted
 from gramr2.serving.app import create_app
 from gramr2.serving.model import Model
 from gramr2.serving.openrlhf import EndTokens, Sample, samples
-from gramr2.serving.schemas import RewardRequest
+from gramr2.wire import RewardRequest
 
 PROMPT = "<|im_start|>user\nSay x .<|im_end|>\n<|im_start|>assistant\n"
 ENDS = ("<|im_end|>", "</s>")

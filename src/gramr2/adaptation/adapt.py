@@ -22,20 +22,21 @@ from gramr2.config import RunConfig
 from gramr2.data import OnBadRow, load_labeled, overlap, refuse_leaks
 from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
+from gramr2.files import digest_of, read_jsonl, write_json, write_jsonl
 from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
-from gramr2.judging.records import comparison_row, decision_row, digest_of, labeled_row, read_jsonl, write_jsonl
+from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.reporting.text import p_value
 from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.engine import Engine, LocalEngine
-from gramr2.selftraining.folder import RunFolder, adopt_plan, config_of, record_of, write_json
+from gramr2.selftraining.folder import RunFolder, adopt_plan, config_of, record_of
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.measurement import Measurement, recorded
 from gramr2.selftraining.observer import Observer, Silent
 from gramr2.selftraining.sources import read_labeled
+from gramr2.text import p_value
 
 ALPHA = 0.05
 RESULT = "adaptation.json"

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.data import fraction
 from gramr2.errors import ConfigError
 from gramr2.judging.saved import PROMPT_FILE, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.randomness import fraction
 
 
 def choose_shots(items: Sequence[LabeledComparison], count: int, seed: int) -> tuple[LabeledComparison, ...]:

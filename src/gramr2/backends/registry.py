@@ -19,7 +19,7 @@ from gramr2.backends import random_model
 from gramr2.errors import ModelError, ModelNotFoundError
 
 SHIPPED = "lab-tiny"
-"""the model inside this package: see ``gramr2.lab``"""
+"""the model inside this package: made by ``gramr2 lab pretrain``"""
 SAMPLE_BLOCKS = 256
 SAMPLE_BYTES = 1 << 16
 
@@ -77,7 +77,7 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
     if model in NAMED_MODELS:
         return pull(model)
     if model == SHIPPED:
-        return Path(str(files("gramr2.lab").joinpath("tiny")))
+        return Path(str(files("gramr2.backends").joinpath("lab-tiny")))
     if model == random_model.NAME:
         return _built(cache_dir() / "models" / f"{model}-{random_model.SEED}", random_model.build)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):

@@ -12,9 +12,9 @@ from gramr2.baselines.base import Setting
 from gramr2.baselines.files import read, write
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.training import ModelConfig
-from gramr2.data.split import derive_seed
 from gramr2.judging.preference import Ties, ties_of
 from gramr2.judgment import Decision
+from gramr2.randomness import derive_seed
 
 if TYPE_CHECKING:
     from gramr2.training.bradley_terry import RewardModel

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.data.split import fraction
 from gramr2.errors import DataError
 from gramr2.judging.preference import Ties, ties_of
+from gramr2.randomness import fraction
 
 STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-6, 7))
 """of the weights' prior variance, for differences of about unit length: 0.001 hardly moves from one half, 1000 hardly shrinks"""

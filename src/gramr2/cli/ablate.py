@@ -44,11 +44,11 @@ def ablate(
 ) -> None:
     """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
-    from gramr2.ablation.marks import MARKS
-    from gramr2.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
-    from gramr2.ablation.statistics import summarise
-    from gramr2.ablation.tables import Account, account, cells, write_tables
-    from gramr2.ablation.variants import FULL, variants_for
+    from gramr2.research.ablation.marks import MARKS
+    from gramr2.research.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
+    from gramr2.research.ablation.statistics import summarise
+    from gramr2.research.ablation.tables import Account, account, cells, write_tables
+    from gramr2.research.ablation.variants import FULL, variants_for
 
     base = _base(domain)
     test = test or ("lab:test" if domain == "lab" else None)
@@ -135,7 +135,7 @@ def _command(**options: object) -> str:
 
 def _base(domain: str) -> RunConfig:
     if domain == "lab":
-        from gramr2.lab.run import run_file
+        from gramr2.research.lab.run import run_file
 
         return load_config(run_file())
     return load_config(Path(domain))
@@ -161,8 +161,8 @@ def refuse_seen(base: RunConfig, test: str) -> None:
 
 def _refuse_overlong(base: RunConfig, test: str, limit: int | None) -> None:
     """Better said now than after the first cell has trained."""
-    from gramr2.ablation.cell import template_of, test_set
     from gramr2.judging.budget import overlong, refuse
+    from gramr2.research.ablation.cell import template_of, test_set
     from gramr2.selftraining.engine import LocalEngine
 
     items = [(item.comparison, "") for item in test_set(test, limit)]

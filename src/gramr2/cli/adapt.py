@@ -14,7 +14,7 @@ from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging,
 from gramr2.cli.opening import Close, Tokens
 from gramr2.errors import ConfigError
 from gramr2.loading import require
-from gramr2.reporting.text import p_value, percent
+from gramr2.text import p_value, percent
 
 
 def adapt(

@@ -19,11 +19,11 @@ from gramr2.journal import address
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions
-from gramr2.reporting.text import PROBES, percent
+from gramr2.text import PROBES, percent
 
 if TYPE_CHECKING:
+    from gramr2.evaluation.audit import Audit
     from gramr2.evaluation.faithfulness import Probe
-    from gramr2.lab.audit import Audit
 
 VERSION = "1"
 
@@ -120,8 +120,8 @@ def _probed(
 
 def _checked(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> Audit | None:
     """The rationales held against the truth, where a program knows it."""
+    from gramr2.evaluation.audit import audit
     from gramr2.judging.records import comparison_row, decision_row
-    from gramr2.lab.audit import audit
 
     return audit(
         comparison_row(item.comparison) | decision_row(decision)

@@ -14,7 +14,7 @@ from gramr2.cli.console import Json, say, show
 from gramr2.errors import ConfigError
 from gramr2.reporting.examples import Example, example
 from gramr2.reporting.run import RoundView, read_run
-from gramr2.reporting.text import number as shown
+from gramr2.text import number as shown
 
 
 def inspect(

@@ -15,7 +15,7 @@ from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision, Outcome
 from gramr2.loading import JudgeOptions, require
-from gramr2.reporting.text import percent
+from gramr2.text import percent
 
 
 def failures(decisions: Sequence[Decision]) -> str:
@@ -51,8 +51,9 @@ def judge(
     require(on_bad_row, ("fail", "skip"), "--on-bad-row")
     require(on_overlong, ("refuse", "drop"), "--on-overlong")
     from gramr2.data import OnBadRow, load_unlabeled
+    from gramr2.files import write_jsonl
     from gramr2.judging.budget import overlong, refuse
-    from gramr2.judging.records import decision_row, write_jsonl
+    from gramr2.judging.records import decision_row
 
     comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
     opened = open_model(model, how, ["--on-overlong"] if on_overlong != "refuse" else [])

@@ -14,7 +14,7 @@ from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging, show
 from gramr2.cli.train import run_and_show
 from gramr2.config import load_config
 from gramr2.errors import ConfigError
-from gramr2.reporting.text import percent
+from gramr2.text import percent
 
 app = typer.Typer(
     help="The laboratory: tasks whose answers and steps a program checks, and a tiny model that judges them.",
@@ -31,7 +31,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the lab's judge: a seed judge, three rounds of self-training, a report. Minutes on two cores."""
-    from gramr2.lab.run import run_file
+    from gramr2.research.lab.run import run_file
 
     config = load_config(run_file())
     run_and_show(config if seed is None else config.model_copy(update={"seed": seed}), out, quiet, as_json)
@@ -40,7 +40,7 @@ def train(
 @app.command("config")
 def show_config() -> None:
     """Print the lab's run file, to start one of your own from."""
-    from gramr2.lab.run import run_file
+    from gramr2.research.lab.run import run_file
 
     say(run_file().read_text(encoding="utf-8").rstrip())
 
@@ -54,8 +54,8 @@ def data(
     """Write one of the lab's data sets, with true labels and rationales."""
     from itertools import islice
 
-    from gramr2.judging.records import write_jsonl
-    from gramr2.lab.comparisons import PREFIX, rows
+    from gramr2.files import write_jsonl
+    from gramr2.research.lab.comparisons import PREFIX, rows
 
     found = list(islice(rows(PREFIX + part), limit))
     write_jsonl(out, found)
@@ -67,7 +67,7 @@ def audit(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run in the lab.")], as_json: Json = False
 ) -> None:
     """Check a run's pseudo-labels and rationales against the truth, round by round and filter by filter."""
-    from gramr2.lab.audit import by_fate
+    from gramr2.evaluation.audit import by_fate
     from gramr2.reporting.run import read_run
 
     view = read_run(run)
@@ -119,8 +119,8 @@ def pretrain(
     set_up_logging(quiet)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty: give a new folder with --out")
-    from gramr2.lab.pretrain import SEED, STEPS
-    from gramr2.lab.pretrain import pretrain as make
+    from gramr2.research.lab.pretrain import SEED, STEPS
+    from gramr2.research.lab.pretrain import pretrain as make
 
     with Bars(quiet).task("pretrain the tiny model") as progress:
         make(
@@ -148,10 +148,10 @@ def rlhf(
     """Train a careless policy with GRPO on the rewards of a judge, a Bradley-Terry model and the verifier; is one hacked?"""
     set_up_logging(quiet or as_json)
     from gramr2.backends.hardware import versions
-    from gramr2.lab.rlhf import Settings, Source
-    from gramr2.lab.rlhf_plan import run_all
-    from gramr2.lab.rlhf_report import HEADERS, rows, write
     from gramr2.loading import require
+    from gramr2.research.rlhf.plan import run_all
+    from gramr2.research.rlhf.report import HEADERS, rows, write
+    from gramr2.research.rlhf.study import Settings, Source
 
     names = [each.strip() for each in only.split(",")] if only else list(Source)
     for name in names:

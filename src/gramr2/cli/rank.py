@@ -12,7 +12,7 @@ from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions, require
-from gramr2.reporting.text import duration, percent
+from gramr2.text import duration, percent
 
 
 @asks
@@ -51,8 +51,8 @@ def rank(
     require(aggregation, tuple(Aggregation), "--aggregation")
     chosen = named(scheme, budget)
     from gramr2.data import OnBadRow, load_sets
+    from gramr2.files import write_jsonl
     from gramr2.judging.budget import overlong, refuse
-    from gramr2.judging.records import write_jsonl
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
     from gramr2.rewards.ranking import rank as ranked

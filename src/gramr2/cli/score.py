@@ -18,7 +18,7 @@ from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions, require
-from gramr2.reporting.text import percent
+from gramr2.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def score(
     require(on_bad_row, ("fail", "skip"), "--on-bad-row")
     require(by, WAYS, "--by")
     from gramr2.data import OnBadRow, load_responses
-    from gramr2.judging.records import write_jsonl
+    from gramr2.files import write_jsonl
     from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
 
     if by == "rationale" and how.verdict and not calibrate:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show, stdout
 from gramr2.config import RunConfig, load_config
-from gramr2.reporting.text import p_value, percent
+from gramr2.text import p_value, percent
 
 
 def train(

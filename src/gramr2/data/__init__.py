@@ -1,25 +1,14 @@
-"""Comparisons in: formats, bad rows, addressed randomness, overlap. No torch in here."""
+"""Comparisons in: formats, bad rows, parts, overlap. No torch in here."""
 
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
 from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
-from gramr2.data.split import (
-    derive_seed,
-    fraction,
-    in_part,
-    near_duplicates,
-    overlap,
-    refuse_leaks,
-    split_by_prompt,
-    subset,
-)
+from gramr2.data.split import in_part, near_duplicates, overlap, refuse_leaks, split_by_prompt, subset
 
 __all__ = [
     "LoadReport",
     "Loaded",
     "OnBadRow",
-    "derive_seed",
-    "fraction",
     "in_part",
     "load",
     "load_labeled",

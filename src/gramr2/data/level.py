@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gramr2.comparison import Label, LabeledComparison, has_bare_mentions
-from gramr2.data.split import fraction
+from gramr2.randomness import fraction
 
 
 def is_fixed(item: LabeledComparison) -> bool:

@@ -1,4 +1,4 @@
-"""Raw rows of a source with their places: files, saved and hub data sets, the starter set in the package, and the lab."""
+"""Raw rows of a source with their places: files, saved and hub data sets, the starter set, and what packages register."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from gramr2 import registry
 from gramr2.errors import DataError
 
 STARTER = ("labeled", "unlabeled", "gold")
@@ -32,8 +33,9 @@ def read_rows(source: str, split: str, base: Path | None = None) -> Iterator[Raw
     if source.startswith("starter:"):
         yield from _starter(source)
         return
-    if source.startswith("lab:"):
-        yield from _lab(source)
+    prefix, colon, _ = source.partition(":")
+    if colon and prefix in registry.plugins("sources"):
+        yield from _registered(prefix, source)
         return
     path = Path(source) if base is None else base / source
     if source.startswith(HUB) or not (path.exists() or source.endswith(SUFFIXES)):
@@ -61,10 +63,9 @@ def _starter(source: str) -> Iterator[RawRow]:
     yield from _lines(data, source, source)
 
 
-def _lab(source: str) -> Iterator[RawRow]:
-    # The laboratory stands above this package; only who asks for its data loads it.
-    from gramr2.lab.comparisons import rows
-
+def _registered(prefix: str, source: str) -> Iterator[RawRow]:
+    """Rows of a source that a package has registered (entry point ``gramr2.sources``): a function of the source's name."""
+    rows: Callable[[str], Iterable[object]] = registry.plugins("sources")[prefix].load()
     for number, row in enumerate(rows(source)):
         yield f"{source}:{number + 1}", f"{source}:{number}", row
 

@@ -1,8 +1,7 @@
-"""Addressed randomness, subsets and overlap of data sets."""
+"""Subsets, parts and overlap of data sets."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,23 +10,9 @@ from typing import TypeVar
 
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.errors import DataError
+from gramr2.randomness import fraction
 
 T = TypeVar("T")
-
-
-def _digest(seed: int, parts: tuple[str | int, ...]) -> int:
-    text = "\x1f".join([str(seed), *map(str, parts)])
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
-
-
-def fraction(seed: int, *parts: str | int) -> float:
-    """A number in [0, 1) that belongs to this address and no other: the source of every random choice of a run."""
-    return (_digest(seed, parts) >> 11) / (1 << 53)
-
-
-def derive_seed(seed: int, *parts: str | int) -> int:
-    """A 63-bit seed that belongs to this address."""
-    return _digest(seed, parts) >> 1
 
 
 def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attrgetter("id")) -> tuple[T, ...]:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gramr2.comparison import Label, LabeledComparison, swap_mentions
-from gramr2.data.split import derive_seed
 from gramr2.judging.reading import without_conclusion
 from gramr2.judging.template import CONCLUSIONS
+from gramr2.randomness import derive_seed
 
 Intervention = Callable[[Sequence[LabeledComparison], int], str | None]
 """From all lessons and the index of one to its changed rationale; None where this change cannot be made."""

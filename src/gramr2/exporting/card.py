@@ -16,7 +16,7 @@ from gramr2.exporting.export import Check
 from gramr2.exporting.source import Source
 from gramr2.judging.template import JudgeTemplate
 from gramr2.reporting.run import read_run
-from gramr2.reporting.text import p_value, percent
+from gramr2.text import p_value, percent
 
 _PLACEHOLDERS = Comparison("", (Message("user", "{prompt}"),), ("{response A}", "{response B}"))
 

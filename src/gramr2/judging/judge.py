@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest
 from gramr2.comparison import Comparison, Order
-from gramr2.data.split import derive_seed
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.preference import PreferenceModel
@@ -26,6 +25,7 @@ from gramr2.judgment import (
     Reading,
     ReadingWeights,
 )
+from gramr2.randomness import derive_seed
 
 
 class Orders(StrEnum):

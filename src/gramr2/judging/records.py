@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from gramr2.comparison import Comparison, LabeledComparison
-from gramr2.errors import writing
 from gramr2.judgment import Decision, Judgment
 
 
@@ -53,29 +47,6 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "readings": {name.value: _rounded(belief.as_dict()) for name, belief in decision.readings.items()},
         "votes": [_vote(vote) for vote in decision.judgments],
     }
-
-
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write all rows or nothing: a temporary file takes the name when it is complete and on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
-    with writing(path), scratch.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-
-
-def digest_of(rows: Any) -> str:
-    """24 hex digits over rows, or anything that JSON can say: the same for the same content."""
-    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """All rows of a file that ``write_jsonl`` wrote."""
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
 
 
 def _vote(vote: Judgment) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gramr2.data import fraction
+from gramr2.randomness import fraction
 from gramr2.reporting.run import RoundView, Row
 
 

@@ -9,13 +9,13 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gramr2.lab.audit import Audit, audit, by_fate
+from gramr2.evaluation.audit import Audit, audit, by_fate
+from gramr2.files import write_text
 from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
-from gramr2.reporting.text import PROBES, number, p_value, percent, warm_up_line
-from gramr2.selftraining.folder import write_text
+from gramr2.text import PROBES, number, p_value, percent, warm_up_line
 
 
 @dataclass(frozen=True, slots=True)

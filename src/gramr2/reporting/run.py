@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from gramr2.errors import RunError
-from gramr2.judging.records import read_jsonl
+from gramr2.files import read_jsonl
 from gramr2.selftraining.filters.stack import place_of_rationales
 
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 from gramr2.evaluation.metrics import RESAMPLES, PairedTest
 from gramr2.evaluation.sources import Row, Source, difference, together
 from gramr2.reporting import plots
-from gramr2.reporting.text import p_value, percent
+from gramr2.text import p_value, percent
 
 JUDGE, ADAPTED, PRETRAINED = "judge", "adapted", "pretrained, adapted"
 COLUMNS = {

@@ -11,9 +11,9 @@ from itertools import combinations
 from scipy.optimize import minimize_scalar
 
 from gramr2.comparison import Comparison, SingleResponse
-from gramr2.data.split import fraction
 from gramr2.evaluation.metrics import wilson
 from gramr2.judgment import Decision
+from gramr2.randomness import fraction
 from gramr2.rewards.ranking import result_of
 
 MIN_PAIRS = 16

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gramr2.comparison import Comparison, Label, Message, ResponseSet, SingleResponse
-from gramr2.data.split import derive_seed
 from gramr2.errors import DataError
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
+from gramr2.randomness import derive_seed
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import against_references
 from gramr2.rewards.ranking import rank

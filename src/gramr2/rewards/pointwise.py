@@ -11,12 +11,12 @@ from statistics import fmean, stdev
 
 from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest, VerdictReading
 from gramr2.comparison import Comparison, Message, SingleResponse
-from gramr2.data.split import derive_seed
 from gramr2.errors import DataError
 from gramr2.judging.judge import Sampling, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import OPENING, sections_of
 from gramr2.judgment import FinishReason
+from gramr2.randomness import derive_seed
 from gramr2.rewards.ranking import result_of
 
 GRADES = tuple("0123456789")

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gramr2.comparison import Comparison, ResponseSet
-from gramr2.data.split import derive_seed
 from gramr2.judging.judge import compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
+from gramr2.randomness import derive_seed
 from gramr2.rewards.aggregation import Aggregation, Match, Standing, cycles, standings
 from gramr2.rewards.tournaments import Pair, Play, RoundRobin, Tournament
 

@@ -20,12 +20,13 @@ from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config import RunConfig
 from gramr2.errors import ConfigError, DataError, RunError
 from gramr2.evaluation.metrics import evaluate
+from gramr2.files import write_json
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.data import RunData, load_data
 from gramr2.selftraining.data import fit as fit_to_budget
 from gramr2.selftraining.engine import LocalEngine
-from gramr2.selftraining.folder import config_of, write_json
+from gramr2.selftraining.folder import config_of
 from gramr2.selftraining.warmup import start_of
 
 FOLDER, FILE = "baselines", "baselines.json"

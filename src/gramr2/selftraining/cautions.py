@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.evaluation.metrics import PairedTest, paired_test
-from gramr2.reporting.text import p_value, percent
 from gramr2.selftraining.baselines import Measured
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.guards import training_alarms
 from gramr2.selftraining.measurement import Measurement, recorded
+from gramr2.text import p_value, percent
 
 EFFECT = 0.05
 """a difference in accuracy that gold should be able to show"""

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
-from gramr2.data import LoadReport, OnBadRow, derive_seed, refuse_leaks, subset
+from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
 from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
 from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
+from gramr2.randomness import derive_seed
 from gramr2.selftraining.sources import read_labeled, read_unlabeled
 
 Item = TypeVar("Item", Comparison, LabeledComparison)

@@ -95,7 +95,7 @@ class LocalEngine:
         self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress
     ) -> TrainingReport:
         """Free the loaded model, then train, on all items but those that stop it early."""
-        from gramr2.data.split import derive_seed
+        from gramr2.randomness import derive_seed
         from gramr2.training.examples import held_out_of, lessons_from
         from gramr2.training.sft import fine_tune
 
@@ -124,7 +124,7 @@ class LocalEngine:
 
     def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
         """Free the loaded model, then train on text."""
-        from gramr2.data.split import derive_seed
+        from gramr2.randomness import derive_seed
         from gramr2.training.warmup import warm_up
 
         self._opened = None

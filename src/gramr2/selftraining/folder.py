@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ import yaml
 
 from gramr2.config import RunConfig, dump_config
 from gramr2.config.load import parse_config
-from gramr2.errors import ConfigError, RunError, writing
+from gramr2.errors import ConfigError, RunError
+from gramr2.files import link_tree, write_json, write_text
 
 DATA = "data"
 """folder of a run for comparisons that were given in memory"""
@@ -209,34 +209,6 @@ def record_of(path: Path) -> Path | None:
         if run or ((folder / "adaptation.json").is_file() and (folder / PLAN).is_file()):
             return folder
     return None
-
-
-def link_tree(source: Path, target: Path) -> None:
-    """Copy a tree by hard links, or byte for byte where the disk has none."""
-    try:
-        shutil.copytree(source, target, copy_function=_link)
-    except (OSError, shutil.Error):
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target)
-
-
-def _link(source: str, target: str) -> None:
-    # The hub's cache is made of symbolic links, and a link to one of those leads nowhere from another folder.
-    os.link(os.path.realpath(source), target)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file so that it is either the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".tmp")
-    with writing(path):
-        scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:

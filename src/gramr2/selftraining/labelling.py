@@ -11,7 +11,8 @@ from typing import Any
 
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.evaluation.calibration import MIN_ITEMS, Calibration, fit_temperature
-from gramr2.judging.records import comparison_row, decision_row, labeled_row, read_jsonl, write_jsonl
+from gramr2.files import read_jsonl, write_json, write_jsonl
+from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judgment import REASONED, Decision, LabelProbabilities
 from gramr2.selftraining.baselines import margins_of
 from gramr2.selftraining.candidate import Candidate
@@ -19,7 +20,6 @@ from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.filters.base import Filter, FilterContext, Rejection
 from gramr2.selftraining.filters.duplicates import text_of
 from gramr2.selftraining.filters.stack import apply_filters, build
-from gramr2.selftraining.folder import write_json
 from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
 from gramr2.selftraining.measuring import ModelReaders
 from gramr2.selftraining.proofs import Prover

@@ -20,16 +20,15 @@ from gramr2.config.training import TrainingConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
 from gramr2.evaluation.metrics import paired_test
+from gramr2.files import write_json, write_jsonl
 from gramr2.journal import Journal
-from gramr2.judging.records import write_jsonl
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.reporting.text import p_value
 from gramr2.selftraining.baselines import measure_baselines
 from gramr2.selftraining.cautions import conclusion
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.data import fit, load_data
 from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
-from gramr2.selftraining.folder import RunFolder, write_json
+from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.guards import Alarm, GateResult, as_rows, gate, gold_alarms, pool_alarms, training_alarms
 from gramr2.selftraining.labelling import label_pool, second_view
 from gramr2.selftraining.measurement import Measurement, measure, recorded
@@ -40,6 +39,7 @@ from gramr2.selftraining.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.sharing import SeedJudges
 from gramr2.selftraining.warmup import start_of, warm_up
+from gramr2.text import p_value
 
 
 @dataclass(frozen=True, slots=True)

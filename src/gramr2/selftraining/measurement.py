@@ -13,14 +13,15 @@ from typing import Any
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.evaluation.faithfulness import probe
 from gramr2.evaluation.metrics import evaluate
-from gramr2.judging.records import comparison_row, decision_row, read_jsonl, write_jsonl
+from gramr2.files import read_jsonl, write_jsonl
+from gramr2.judging.records import comparison_row, decision_row
 from gramr2.judging.template import JudgeMode
 from gramr2.judging.voting import top_label
 from gramr2.judgment import Decision
-from gramr2.reporting.text import percent
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.readings import readings_of
+from gramr2.text import percent
 
 log = logging.getLogger("gramr2")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gramr2.comparison import LabeledComparison
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judgment import REASONED
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.context import RunContext

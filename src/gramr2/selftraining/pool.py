@@ -8,10 +8,10 @@ from pathlib import Path
 
 from gramr2.comparison import Comparison
 from gramr2.config.judge import EvaluationSampling
-from gramr2.data import fraction
+from gramr2.files import write_json
 from gramr2.judging.template import JudgeMode
+from gramr2.randomness import fraction
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.folder import write_json
 
 
 def slice_of(context: RunContext, number: int, model: Path) -> list[Comparison]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest, ScoreRequest
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.data import derive_seed
+from gramr2.files import write_jsonl
 from gramr2.judging.proving import ProvingTemplate, from_proof, proof_score
-from gramr2.judging.records import labeled_row, write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.judgment import FinishReason
+from gramr2.randomness import derive_seed
 from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.engine import TrainingJob
 from gramr2.selftraining.measuring import scored

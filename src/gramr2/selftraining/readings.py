@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.data import derive_seed, subset
+from gramr2.data import subset
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.readings import Fit, fit_weights, order_agreement
+from gramr2.files import write_json
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, Reading, ReadingWeights
+from gramr2.randomness import derive_seed
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.folder import write_json
 
 FILE = "readings.json"
 ASKED = 40

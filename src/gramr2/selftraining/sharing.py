@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gramr2.backends.registry import fingerprint
 from gramr2.comparison import LabeledComparison
-from gramr2.judging.records import comparison_row, digest_of, labeled_row
+from gramr2.files import digest_of, link_tree
+from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.folder import link_tree
 
 
 class SeedJudges:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from gramr2.config.training import ModelConfig
 from gramr2.data import subset
 from gramr2.errors import DataError
-from gramr2.reporting.text import warm_up_line
+from gramr2.files import write_json
 from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.folder import write_json
+from gramr2.text import warm_up_line
 from gramr2.training.texts import WarmupJob, hold_out, texts_of
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from gramr2.rewards.tournaments import scheme as named
 from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
 from gramr2.serving.openrlhf import UNDECIDED, EndTokens, RewardPlan, samples
-from gramr2.serving.schemas import (
+from gramr2.wire import (
     MOST_COMPARISONS,
     DecisionBody,
     JudgeId,

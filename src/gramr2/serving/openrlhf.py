@@ -21,7 +21,7 @@ from gramr2.errors import DataError
 from gramr2.judging.judge import Judge
 from gramr2.rewards.groups import Group, WinRateReward
 from gramr2.rewards.pointwise import against_references, comparisons_against
-from gramr2.serving.schemas import RewardRequest
+from gramr2.wire import RewardRequest
 
 log = logging.getLogger(__name__)
 

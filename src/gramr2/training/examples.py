@@ -16,7 +16,8 @@ from gramr2.backends.encoding import Encoder
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
 from gramr2.config.training import EarlyStopConfig
 from gramr2.data.level import is_fixed, swaps_to_level
-from gramr2.data.split import fraction, split_by_prompt
+from gramr2.data.split import split_by_prompt
+from gramr2.randomness import fraction
 
 log = logging.getLogger("gramr2")
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 from gramr2.comparison import Comparison, Message
 from gramr2.config.training import TrainingConfig
-from gramr2.data.split import fraction
 from gramr2.judging.template import HEADERS, sections_of
+from gramr2.randomness import fraction
 
 MIN_PROMPTS = 20
 """with fewer prompts, holding whole prompts out takes too much of the text or nothing"""

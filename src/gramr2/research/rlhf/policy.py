@@ -1,0 +1,93 @@
+"""A careless policy to be taught by rewards: the tiny model after imitating worked solutions of which half end in a slip.
+
+It works a problem out and then answers: «347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.», and on the next line one of the lab's
+phrasings. Judges and reward models see that last line alone, as they would see an answer whose reasoning is hidden.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+
+from gramr2.backends.base import Backend, Decoding, GenerationRequest
+from gramr2.backends.hardware import keep_freed_memory
+from gramr2.backends.registry import SHIPPED, resolve
+from gramr2.comparison import Message
+from gramr2.randomness import derive_seed
+from gramr2.research.lab.comparisons import Part, problems
+from gramr2.research.lab.corpus import WEIGHTS, Document
+from gramr2.research.lab.pretrain import train
+from gramr2.research.lab.problems import RESULT, SEPARATOR, Family, Problem
+from gramr2.research.lab.rationales import FAMILIES, PHRASINGS, answer_in
+
+CARELESS = 0.5
+"""share of the imitated solutions that end in a slip"""
+STEPS = 60
+LEARNING_RATE = 5e-4
+NEW_TOKENS = 64
+"""the longest of 5,000 imitated solutions (seed 0) has 62, its end included"""
+
+
+def imitated(seed: int) -> Iterator[Document]:
+    """Solutions to imitate, without end; of problems that no comparison of the lab uses."""
+    rng = random.Random(seed)
+    for family, problem in problems(Part.PRETRAINING, rng, WEIGHTS):
+        answer = family.slip(rng, problem) if rng.random() < CARELESS else family.solve(problem)
+        yield Document((Message("user", family.ask(problem)),), (_written(family, problem, answer, rng),))
+
+
+def _written(family: Family, problem: Problem, answer: str, rng: random.Random) -> str:
+    head, *steps, _ = family.steps(problem)
+    return f"{head}: {SEPARATOR.join([*steps, f'{RESULT}{answer}'])}.\n{rng.choice(PHRASINGS).format(answer)}"
+
+
+def make_policy(into: Path, *, steps: int = STEPS, seed: int = 0) -> None:
+    """Train the careless policy and write it as a transformers folder."""
+    set_seed(seed)
+    keep_freed_memory()
+    start = resolve(SHIPPED)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    model = AutoModelForCausalLM.from_pretrained(start, dtype="float32")
+    train(model, tokenizer, imitated(seed), steps, LEARNING_RATE, seed, into)
+    tokenizer.save_pretrained(into)
+
+
+def asked(part: Part, count: int, seed: int) -> list[str]:
+    """Prompts of a part, each once."""
+    found: dict[str, None] = {}
+    for family, problem in problems(part, random.Random(seed)):
+        found[family.ask(problem)] = None
+        if len(found) == count:
+            break
+    return list(found)
+
+
+def final_answer(completion: str) -> str:
+    """What is shown of a completion: its last line."""
+    return completion.strip().rpartition("\n")[2]
+
+
+def is_right(prompt: str, completion: str) -> bool:
+    """Whether a completion's last line states the true answer, in one of the lab's phrasings."""
+    for family in FAMILIES:
+        problem = family.read(prompt)
+        if problem is not None:
+            return answer_in(final_answer(completion)) == family.solve(problem)
+    raise ValueError(f"{prompt!r} is no problem of the lab")
+
+
+def sample(policy: Backend, prompts: Sequence[str], *, temperature: float, seed: int) -> list[str]:
+    """One completion for each prompt."""
+    requests = [
+        GenerationRequest(
+            (Message("user", prompt),),
+            (derive_seed(seed, "policy", prompt),),
+            Decoding(temperature=temperature, max_new_tokens=NEW_TOKENS),
+        )
+        for prompt in prompts
+    ]
+    found = dict(policy.generate(requests))
+    return [found[index][0].text for index in range(len(prompts))]
