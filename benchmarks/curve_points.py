@@ -17,7 +17,7 @@ from gramr2.config.data import SourceConfig
 from gramr2.data import OnBadRow, overlap, subset
 from gramr2.errors import ConfigError
 from gramr2.research.ablation.variants import FULL, SEED_ONLY, Kind, Raw, Variant, prepare, variants_for
-from gramr2.selftraining.sources import read_labeled, read_unlabeled
+from gramr2.selftraining.run.sources import read_labeled, read_unlabeled
 
 
 class Curve(StrEnum):

@@ -42,12 +42,12 @@ from gramr2.judging.records import labeled_row
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.reporting import sources as tables
-from gramr2.selftraining.baselines import from_run
-from gramr2.selftraining.context import sampling_of
-from gramr2.selftraining.data import fit, load_data
-from gramr2.selftraining.engine import LocalEngine
+from gramr2.selftraining.gate.baselines import from_run
 from gramr2.selftraining.loop import SelfTraining
-from gramr2.selftraining.sources import read_labeled
+from gramr2.selftraining.run.context import sampling_of
+from gramr2.selftraining.run.data import fit, load_data
+from gramr2.selftraining.run.engine import LocalEngine
+from gramr2.selftraining.run.sources import read_labeled
 from gramr2.text import percent
 
 OWN = ("bag-of-words", "frozen-features")

@@ -53,8 +53,8 @@ from gramr2.research.lab.run import run_file
 from gramr2.research.rlhf.plan import run_all
 from gramr2.research.rlhf.study import Settings, Source
 from gramr2.rewards.ranking import rank
-from gramr2.selftraining.context import sampling_of
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.run.context import sampling_of
 from gramr2.training.bradley_terry import train_reward_model
 
 REASONED, LABELS, SCALAR = "rationale-then-verdict", "verdict-alone", "bradley-terry"

@@ -34,7 +34,7 @@ from gramr2.data import in_part, load_labeled, load_unlabeled, subset
 from gramr2.judging.judge import Judge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
-from gramr2.training.examples import lessons_from
+from gramr2.training.examples import training_examples
 from gramr2.training.sft import TrainingReport, fine_tune
 
 PRETEXT_SEED = 7
@@ -87,12 +87,12 @@ def show(
 ) -> Path:
     """Train a judge of verdicts alone, print what came of it, and return its folder."""
     started, template, losses = time.monotonic(), JudgeTemplate(JudgeMode.LABEL), list[float]()
-    lessons = lessons_from(learnt, config.orders, seed, direct=config.verdict.weight > 0, reasoned=False)
+    examples = training_examples(learnt, config.orders, seed, direct=config.verdict.weight > 0, reasoned=False)
 
     def on_step(done: int, total: int, loss: float | None) -> None:
         losses.extend([] if loss is None else [loss])
 
-    report: TrainingReport = fine_tune(start, into, lessons, template, config, model, seed=seed, on_step=on_step)
+    report: TrainingReport = fine_tune(start, into, examples, template, config, model, seed=seed, on_step=on_step)
     judge = Judge(TransformersBackend(into, dtype="bfloat16"), template).direct
     decisions = judge.judge([item.comparison for item in measured])
     row = {"model": name, "seconds": round(time.monotonic() - started), "steps": report.steps, "parts": report.parts}

@@ -34,7 +34,7 @@ from gramr2.research.ablation.runner import AblationOutcome, AblationPlan, defau
 from gramr2.research.ablation.statistics import summarise
 from gramr2.research.ablation.tables import account, markdown
 from gramr2.research.ablation.variants import SEED_ONLY, variants_for
-from gramr2.selftraining.sources import read_labeled
+from gramr2.selftraining.run.sources import read_labeled
 
 TRAINED_ON = 0.7
 """of the seed's stretch"""

@@ -20,7 +20,7 @@ from gramr2.errors import ConfigError, DataError, ModelError, RunError
 from gramr2.judging.judge import Judge
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.selftraining.folder import config_of
+from gramr2.selftraining.run.folder import config_of
 from gramr2.testing import ScriptedEngine
 
 NAMES = [

@@ -13,10 +13,10 @@ from gramr2.config.load import parse_config
 from gramr2.files import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.loading import LoadedJudge, load_judge
-from gramr2.selftraining.engine import Engine
-from gramr2.selftraining.folder import DATA
 from gramr2.selftraining.loop import SelfTraining
-from gramr2.selftraining.observer import Observer
+from gramr2.selftraining.run.engine import Engine
+from gramr2.selftraining.run.folder import DATA
+from gramr2.selftraining.run.observer import Observer
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ def preference_model(name: str, options: JudgeOptions, *, token: str | None = No
         return Client(name, token=token or os.environ.get(TOKEN))
     if is_baseline(name):
         _needs_none(options, f"the baseline {name}")
-        from gramr2.selftraining.baselines import from_run
+        from gramr2.selftraining.gate.baselines import from_run
 
         kind, _, run = name.partition(":")
         return from_run(kind, run)

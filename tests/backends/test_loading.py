@@ -14,7 +14,7 @@ from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import ModelError, ModelNotFoundError
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.bradley_terry import train_reward_model
-from gramr2.training.examples import lessons_from
+from gramr2.training.examples import training_examples
 from gramr2.training.sft import fine_tune
 
 
@@ -58,7 +58,13 @@ def test_weights_cut_short_are_a_sentence_where_training_begins(tmp_path: Path, 
     items, training, model = [labeled("1", Label.A)], TrainingConfig(), ModelConfig(name="x")
     with pytest.raises(ModelError, match="cut cannot be loaded: Error while deserializing"):
         fine_tune(
-            cut, tmp_path / "m", lessons_from(items, "both", 0, direct=True), JudgeTemplate(), training, model, seed=0
+            cut,
+            tmp_path / "m",
+            training_examples(items, "both", 0, direct=True),
+            JudgeTemplate(),
+            training,
+            model,
+            seed=0,
         )
     with pytest.raises(ModelError, match="cut cannot be loaded: Error while deserializing"):
         train_reward_model(cut, tmp_path / "s", items, training, model, seed=0)

@@ -19,7 +19,7 @@ from gramr2.reporting import plots
 from gramr2.research.ablation import runner
 from gramr2.research.ablation.cell import main as run_cell
 from gramr2.research.ablation.variants import FULL, Prepared, prepare
-from gramr2.selftraining.data import load_data
+from gramr2.selftraining.run.data import load_data
 
 
 def write(path: Path, name: str, n: int, label: bool = True) -> str:

@@ -15,8 +15,8 @@ from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
 from gramr2.research.ablation import runner
 from gramr2.research.ablation.cell import main as run_cell
-from gramr2.selftraining.data import load_data
-from gramr2.selftraining.sources import read_labeled
+from gramr2.selftraining.run.data import load_data
+from gramr2.selftraining.run.sources import read_labeled
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ def test_with_truths_every_probe_has_an_accuracy() -> None:
 
 def test_corruption_changes_one_digit_of_the_reasoning_and_not_the_conclusion() -> None:
     text = "Feedback: 12+30=42, so A 4.\nConclusion: Response A is better."
-    lessons = [LabeledComparison(make(str(i)), Label.A, text) for i in range(20)]
-    changed = [INTERVENTIONS["corrupted"](lessons, i) or "" for i in range(20)]
+    examples = [LabeledComparison(make(str(i)), Label.A, text) for i in range(20)]
+    changed = [INTERVENTIONS["corrupted"](examples, i) or "" for i in range(20)]
     for each in changed:
         assert len(each) == len(text)
         assert sum(a != b for a, b in zip(each, text, strict=True)) == 1

@@ -25,7 +25,7 @@ from gramr2.exporting.source import Source, find
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Order, Outcome
-from gramr2.selftraining.folder import record_of
+from gramr2.selftraining.run.folder import record_of
 
 
 def run(*arguments: str) -> Any:

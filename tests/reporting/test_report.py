@@ -202,7 +202,7 @@ def test_text_of_the_data_stays_text(text: str) -> None:
     assert not {name for name, _ in Tags(page).tags} & {"img", "script"}
 
 
-def test_a_lesson_that_was_learnt_swapped_is_shown_as_it_is_stored() -> None:
+def test_a_example_that_was_learnt_swapped_is_shown_as_it_is_stored() -> None:
     shown = example(row(responses=["b", "a"], label="B", swapped=True), kept=True)
     assert (shown.responses, shown.label, shown.rationale_swapped) == (("a", "b"), "A", True)
     dropped = row(rationale_order="ba", filter="f", reason="r", value=None, threshold=None)

@@ -68,7 +68,7 @@ def child(config: dict[str, Any], folder: Path, kill_at: int, log: Path) -> None
 
         engine = ScriptedEngine()
     else:
-        from gramr2.selftraining.engine import LocalEngine
+        from gramr2.selftraining.run.engine import LocalEngine
 
         class Counting(LocalEngine):
             def train(self, start, into, job, model, progress):  # type: ignore[no-untyped-def]

@@ -13,9 +13,9 @@ from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.config import RunConfig, load_config, parse_config
 from gramr2.data import load_labeled, load_unlabeled
 from gramr2.errors import DataError, PromptTooLongError, RunError
-from gramr2.selftraining.data import load_data
-from gramr2.selftraining.folder import RunFolder
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.run.data import load_data
+from gramr2.selftraining.run.folder import RunFolder
 from gramr2.testing import ScriptedEngine, longer
 
 ROOT = Path(__file__).parents[2]

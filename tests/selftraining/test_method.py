@@ -31,7 +31,7 @@ class Notes:
     """An observer that keeps what it is told."""
 
     def __init__(self) -> None:
-        from gramr2.selftraining.observer import Silent
+        from gramr2.selftraining.run.observer import Silent
 
         self.task = Silent().task
         self.notes: list[str] = []

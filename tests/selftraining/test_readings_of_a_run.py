@@ -85,7 +85,7 @@ def test_rationales_are_written_for_direct_labels_that_pass(tmp_path: Path) -> N
     assert metrics[1]["rationales"]["kept"] == len(kept)
 
 
-def test_soft_targets_stand_in_the_order_of_the_lesson(tmp_path: Path) -> None:
+def test_soft_targets_stand_in_the_order_of_the_example(tmp_path: Path) -> None:
     run(
         tmp_path / "r", ScriptedEngine(), judge=judge("direct"), rounds=1, filters=[*LENIENT, {"kind": "balance"}],
         training={"verdict": {"soft": True}},

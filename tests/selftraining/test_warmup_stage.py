@@ -14,7 +14,7 @@ from gramr2.errors import ConfigError
 from gramr2.reporting.report import render
 from gramr2.reporting.run import read_run
 from gramr2.selftraining.loop import SelfTraining
-from gramr2.selftraining.sharing import SeedJudges
+from gramr2.selftraining.run.sharing import SeedJudges
 from gramr2.testing import ScriptedEngine
 from gramr2.text import warm_up_line
 
@@ -31,7 +31,7 @@ class Notes:
         self.lines.append(text)
 
     def task(self, title: str) -> Any:
-        from gramr2.selftraining.observer import Silent
+        from gramr2.selftraining.run.observer import Silent
 
         return Silent().task(title)
 

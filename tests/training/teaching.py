@@ -1,4 +1,4 @@
-"""What tests of training teach: a few comparisons of different lengths, as lessons, rows and tensors."""
+"""What tests of training teach: a few comparisons of different lengths, as examples, rows and tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.training import TrainingConfig
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.batches import Collator, Row
-from gramr2.training.examples import AnswerTemplate, encode, lessons_from
+from gramr2.training.examples import AnswerTemplate, encode, training_examples
 from gramr2.training.objective import Objective
 
 
@@ -55,11 +55,11 @@ def rows_of(
     direct: bool = True,
     template: AnswerTemplate | None = None,
 ) -> list[Row]:
-    """Lessons as token sequences."""
+    """Training examples as token sequences."""
     shown = template or JudgeTemplate()
     verdict = isinstance(shown, JudgeTemplate)
-    lessons = lessons_from(items, orders, 0, direct=direct)
-    return [Row(tuple(encode(each, encoder, shown, verdict=verdict) for each in lesson)) for lesson in lessons]
+    examples = training_examples(items, orders, 0, direct=direct)
+    return [Row(tuple(encode(each, encoder, shown, verdict=verdict) for each in example)) for example in examples]
 
 
 def batch_of(rows: Sequence[Row], *, share: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lessons as tensors: what is shared, what is padding, and where a label stands."""
+"""Training examples as tensors: what is shared, what is padding, and where a label stands."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from gramr2.errors import RunError
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training import checkpoints, sft
 from gramr2.training.checkpoints import STATE, latest, mark_of, prepare
-from gramr2.training.examples import lessons_from
+from gramr2.training.examples import training_examples
 from gramr2.training.sft import TrainingReport, fine_tune
 from gramr2.training.texts import WarmupJob, WarmupReport, hold_out, texts_of
 from gramr2.training.warmup import warm_up
@@ -55,11 +55,11 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train(start: Path, into: Path, stop: int = 0, **settings: Any) -> tuple[TrainingReport, list[int]]:
     config = TrainingConfig.model_validate(SETTINGS | settings)
-    lessons = lessons_from(ITEMS, "both", 0, direct=True)
+    examples = training_examples(ITEMS, "both", 0, direct=True)
     steps: list[int] = []
     report = fine_tune(
-        start, into, [*lessons, *lessons][:9], JudgeTemplate(), config, MODEL, seed=3,
-        held_out=lessons[1:4] if config.early_stop else (), on_step=stop_after(stop, steps),
+        start, into, [*examples, *examples][:9], JudgeTemplate(), config, MODEL, seed=3,
+        held_out=examples[1:4] if config.early_stop else (), on_step=stop_after(stop, steps),
     )  # fmt: skip
     return report, steps
 

@@ -16,7 +16,7 @@ from gramr2.judging.template import JudgeTemplate
 from gramr2.training import arguments, objective, sft
 from gramr2.training.arguments import takes_bf16
 from gramr2.training.batches import Collator
-from gramr2.training.examples import lessons_from
+from gramr2.training.examples import training_examples
 
 CPU = torch.device("cpu")
 
@@ -89,9 +89,9 @@ def test_a_real_model_agrees_with_itself(tiny_model: Path, monkeypatch: pytest.M
 
 
 def tune(start: Path, into: Path, **settings: Any) -> sft.TrainingReport:
-    lessons = lessons_from(ITEMS, "both", 0, direct=True)
+    examples = training_examples(ITEMS, "both", 0, direct=True)
     config = TrainingConfig(epochs=1, min_steps=0, batch_size=8, **settings)
-    return sft.fine_tune(start, into, lessons, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+    return sft.fine_tune(start, into, examples, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
 
 
 @pytest.mark.slow

@@ -19,13 +19,13 @@ from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.errors import DataError, MissingDependencyError, ModelError, RunError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.training.examples import Lesson, TrainingExample
+from gramr2.training.examples import TrainingExample, TrainingForm
 from gramr2.training.sft import fine_tune
 
 
-def taught(item: LabeledComparison) -> Lesson:
-    """A lesson that shows the label in one order."""
-    return (TrainingExample(item.comparison, item.label, None),)
+def taught(item: LabeledComparison) -> TrainingExample:
+    """An example that shows the label in one order."""
+    return (TrainingForm(item.comparison, item.label, None),)
 
 
 def test_small_data_get_the_passes_that_min_steps_asks_for() -> None:
@@ -72,11 +72,11 @@ def test_weights_that_the_last_step_has_spoilt_are_not_saved(tmp_path: Path, tin
 @pytest.mark.slow
 def test_training_teaches_what_it_is_shown(tmp_path: Path, tiny_model: Path) -> None:
     items = [labeled(str(i), Label.B) for i in range(16)]
-    lessons = [taught(item) for item in items]
+    examples = [taught(item) for item in items]
     config = TrainingConfig(epochs=8, min_steps=0, learning_rate=3e-3, batch_size=8)
     steps: list[tuple[int, int]] = []
     report = fine_tune(
-        tiny_model, tmp_path / "m", lessons, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
+        tiny_model, tmp_path / "m", examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0,
         on_step=lambda done, total, loss: steps.append((done, total)),
     )  # fmt: skip
     assert report.steps == 16
@@ -99,14 +99,14 @@ def test_training_stops_where_held_out_comparisons_are_learnt_no_better(
     method: Literal["full", "lora"], rate: float, tmp_path: Path, tiny_model: Path
 ) -> None:
     """The held-out labels contradict what is learnt, so the first epoch is the best there is."""
-    lessons = [taught(labeled(str(i), Label.B)) for i in range(16)]
+    examples = [taught(labeled(str(i), Label.B)) for i in range(16)]
     held_out = [taught(labeled(f"h{i}", Label.A)) for i in range(8)]
     config = TrainingConfig(
         method=method, epochs=20, learning_rate=rate, batch_size=8, early_stop=EarlyStopConfig(patience=2)
     )
     template = JudgeTemplate(JudgeMode.LABEL)
     stopped = fine_tune(
-        tiny_model, tmp_path / "m", lessons, template, config, ModelConfig(name="x"), seed=0, held_out=held_out
+        tiny_model, tmp_path / "m", examples, template, config, ModelConfig(name="x"), seed=0, held_out=held_out
     )
     losses = stopped.held_out_losses
     best = losses.index(min(losses))
@@ -119,22 +119,22 @@ def test_training_stops_where_held_out_comparisons_are_learnt_no_better(
         shown = [v for d in judge.judge([each.comparison for (each,) in held_out]) for v in d.judgments]
         return sum(v.probabilities.a for v in shown if v.probabilities and v.order == "ab")
 
-    assert p_first(tmp_path / "m") > p_first(_trained_on(lessons, tmp_path / "all", tiny_model, config))
+    assert p_first(tmp_path / "m") > p_first(_trained_on(examples, tmp_path / "all", tiny_model, config))
 
 
-def _trained_on(lessons: list[Lesson], into: Path, start: Path, config: TrainingConfig) -> Path:
-    fine_tune(start, into, lessons, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0)
+def _trained_on(examples: list[TrainingExample], into: Path, start: Path, config: TrainingConfig) -> Path:
+    fine_tune(start, into, examples, JudgeTemplate(JudgeMode.LABEL), config, ModelConfig(name="x"), seed=0)
     return into
 
 
 @pytest.mark.slow
 def test_trackers_write_beside_the_model(tmp_path: Path, tiny_model: Path) -> None:
     config = TrainingConfig(epochs=1, min_steps=0, batch_size=2, report_to=["tensorboard"])
-    lessons = [taught(labeled(str(i), Label.A)) for i in range(2)]
+    examples = [taught(labeled(str(i), Label.A)) for i in range(2)]
     into = tmp_path / "run/rounds/1/model"
     (tmp_path / "run/rounds/1/tracking").mkdir(parents=True)
     (tmp_path / "run/rounds/1/tracking/stale").touch()
-    fine_tune(tiny_model, into, lessons, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+    fine_tune(tiny_model, into, examples, JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
     names = [file.name for file in (into.parent / "tracking").rglob("*") if file.is_file()]
     assert names
     assert all(name.startswith("events.out") for name in names)
@@ -147,9 +147,9 @@ def test_a_tracker_that_is_not_installed_is_named(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     config = TrainingConfig(report_to=["trackio"])
-    lesson = taught(labeled("x", Label.A))
+    example = taught(labeled("x", Label.A))
     with pytest.raises(MissingDependencyError, match=r"pip install 'gramr2\[trackio\]'"):
-        fine_tune(tiny_model, tmp_path / "m", [lesson], JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
+        fine_tune(tiny_model, tmp_path / "m", [example], JudgeTemplate(), config, ModelConfig(name="x"), seed=0)
 
 
 @pytest.mark.slow
@@ -165,13 +165,13 @@ from gramr2.config.training import EarlyStopConfig, ModelConfig, TrainingConfig
 from gramr2.errors import RunError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeTemplate
-from gramr2.training.examples import lessons_from
+from gramr2.training.examples import training_examples
 from gramr2.training.sft import fine_tune
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-lessons = lessons_from([labeled("x", Label.A)], "both", 0, direct=False)
+examples = training_examples([labeled("x", Label.A)], "both", 0, direct=False)
 try:
-    fine_tune(Path({str(tiny_model)!r}), Path({str(tmp_path / "m")!r}), lessons, JudgeTemplate(),
+    fine_tune(Path({str(tiny_model)!r}), Path({str(tmp_path / "m")!r}), examples, JudgeTemplate(),
               TrainingConfig(epochs=1, min_steps=0), ModelConfig(name="x"), seed=0)
 except RunError as error:
     print("SENTENCE", error)

@@ -14,7 +14,7 @@ from teaching import ITEMS
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training import checkpoints
-from gramr2.training.examples import lessons_from
+from gramr2.training.examples import training_examples
 from gramr2.training.sft import TrainingReport, fine_tune
 
 
@@ -27,7 +27,7 @@ def train(
         stop: a step that kills the process which reports it.
     """
     config = TrainingConfig.model_validate(settings)
-    lessons = lessons_from(ITEMS, "both", 0, direct=True)
+    examples = training_examples(ITEMS, "both", 0, direct=True)
     steps: list[int] = []
 
     def on_step(done: int, total: int, loss: float | None) -> None:
@@ -38,12 +38,12 @@ def train(
     report = fine_tune(
         start,
         into,
-        [*lessons, *lessons][:count],
+        [*examples, *examples][:count],
         JudgeTemplate(),
         config,
         ModelConfig(name="x"),
         seed=3,
-        held_out=lessons[1:4] if config.early_stop else (),
+        held_out=examples[1:4] if config.early_stop else (),
         on_step=on_step,
     )
     return report, steps

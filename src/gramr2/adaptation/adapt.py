@@ -29,13 +29,13 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judging.saved import load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.selftraining.context import sampling_of
-from gramr2.selftraining.engine import Engine, LocalEngine
-from gramr2.selftraining.folder import RunFolder, adopt_plan, config_of, record_of
+from gramr2.selftraining.gate.measurement import Measurement, recorded
 from gramr2.selftraining.loop import SelfTraining
-from gramr2.selftraining.measurement import Measurement, recorded
-from gramr2.selftraining.observer import Observer, Silent
-from gramr2.selftraining.sources import read_labeled
+from gramr2.selftraining.run.context import sampling_of
+from gramr2.selftraining.run.engine import Engine, LocalEngine
+from gramr2.selftraining.run.folder import RunFolder, adopt_plan, config_of, record_of
+from gramr2.selftraining.run.observer import Observer, Silent
+from gramr2.selftraining.run.sources import read_labeled
 from gramr2.text import p_value
 
 ALPHA = 0.05

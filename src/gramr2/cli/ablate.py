@@ -148,7 +148,7 @@ def refuse_seen(base: RunConfig, test: str) -> None:
         DataError: some of its comparisons stand in a source of the run.
     """
     from gramr2.data import OnBadRow, load_labeled, refuse_leaks
-    from gramr2.selftraining.sources import read_unlabeled
+    from gramr2.selftraining.run.sources import read_unlabeled
 
     measured = load_labeled(test)[0]
     proving, final = base.rationale.proving.data, base.final.data if base.final else ()
@@ -163,7 +163,7 @@ def _refuse_overlong(base: RunConfig, test: str, limit: int | None) -> None:
     """Better said now than after the first cell has trained."""
     from gramr2.judging.budget import overlong, refuse
     from gramr2.research.ablation.cell import template_of, test_set
-    from gramr2.selftraining.engine import LocalEngine
+    from gramr2.selftraining.run.engine import LocalEngine
 
     items = [(item.comparison, "") for item in test_set(test, limit)]
     room = base.judge.gold.max_new_tokens

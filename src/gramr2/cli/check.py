@@ -16,7 +16,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a run file: keys, types, files and combinations; data rows are read too."""
-    from gramr2.selftraining.data import load_data
+    from gramr2.selftraining.run.data import load_data
 
     config = load_config(run)
     data = load_data(config)

@@ -56,32 +56,32 @@ def probe(
     Args:
         truths: the true labels of the items, as stored; with them every probe has an accuracy.
     """
-    lessons: list[LabeledComparison] = []
+    examples: list[LabeledComparison] = []
     targets: list[Label | None] = []
     for index, (comparison, decision) in enumerate(items):
         best = decision.best
         if best is not None and best.rationale:
             label = best.outcome.label or Label.TIE
             shown = label if best.order is Order.AB else label.swap()
-            lessons.append(LabeledComparison(comparison.shown(best.order), shown, best.rationale))
+            examples.append(LabeledComparison(comparison.shown(best.order), shown, best.rationale))
             truth = truths[index] if truths else None
             targets.append(truth if truth is None or best.order is Order.AB else truth.swap())
-    if len(lessons) < 2:
+    if len(examples) < 2:
         return {}
-    texts = {name: [change(lessons, i) for i in range(len(lessons))] for name, change in INTERVENTIONS.items()}
-    texts = {UNTOUCHED: [lesson.rationale for lesson in lessons]} | texts
+    texts = {name: [change(examples, i) for i in range(len(examples))] for name, change in INTERVENTIONS.items()}
+    texts = {UNTOUCHED: [example.rationale for example in examples]} | texts
     asked = [(name, i, text) for name, each in texts.items() for i, text in enumerate(each) if text is not None]
-    read = verdicts_given(backend, template, [(lessons[i].comparison, text) for _, i, text in asked])
+    read = verdicts_given(backend, template, [(examples[i].comparison, text) for _, i, text in asked])
     verdicts = {
         (name, i): top_label(belief) for (name, i, _), belief in zip(asked, read, strict=True) if belief is not None
     }
     result: dict[str, Probe] = {}
     for name in texts:
-        both = [i for i in range(len(lessons)) if (name, i) in verdicts and (UNTOUCHED, i) in verdicts]
+        both = [i for i in range(len(examples)) if (name, i) in verdicts and (UNTOUCHED, i) in verdicts]
         if both:
             moved = [verdicts[name, i] is not verdicts[UNTOUCHED, i] for i in both]
             right = [verdicts[name, i] is targets[i] for i in both if targets[i] is not None]
-            concluded = {i: told for i in both if (told := stated(name, lessons, i)) is not None}
+            concluded = {i: told for i in both if (told := stated(name, examples, i)) is not None}
             followed = [verdicts[name, i] is told for i, told in concluded.items()]
             result[name] = _summary(moved, right, followed)
     return result

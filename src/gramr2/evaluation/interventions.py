@@ -13,35 +13,35 @@ from gramr2.judging.template import CONCLUSIONS
 from gramr2.randomness import derive_seed
 
 Intervention = Callable[[Sequence[LabeledComparison], int], str | None]
-"""From all lessons and the index of one to its changed rationale; None where this change cannot be made."""
+"""From all examples and the index of one to its changed rationale; None where this change cannot be made."""
 
 
-def _removed(lessons: Sequence[LabeledComparison], index: int) -> str:
+def _removed(examples: Sequence[LabeledComparison], index: int) -> str:
     return ""
 
 
-def _donor(lessons: Sequence[LabeledComparison], index: int) -> LabeledComparison | None:
-    """The next lesson with another label: one with the same would leave a verdict that follows it where it was."""
-    others = (lessons[(index + step) % len(lessons)] for step in range(1, len(lessons)))
-    return next((each for each in others if each.label is not lessons[index].label), None)
+def _donor(examples: Sequence[LabeledComparison], index: int) -> LabeledComparison | None:
+    """The next example with another label: one with the same would leave a verdict that follows it where it was."""
+    others = (examples[(index + step) % len(examples)] for step in range(1, len(examples)))
+    return next((each for each in others if each.label is not examples[index].label), None)
 
 
-def _exchanged(lessons: Sequence[LabeledComparison], index: int) -> str | None:
-    donor = _donor(lessons, index)
+def _exchanged(examples: Sequence[LabeledComparison], index: int) -> str | None:
+    donor = _donor(examples, index)
     return None if donor is None else _text(donor)
 
 
-def _cut(lessons: Sequence[LabeledComparison], index: int, *, share: float) -> str:
-    words = re.findall(r"\S+\s*", without_conclusion(_text(lessons[index])))
+def _cut(examples: Sequence[LabeledComparison], index: int, *, share: float) -> str:
+    words = re.findall(r"\S+\s*", without_conclusion(_text(examples[index])))
     return "".join(words[: max(1, round(len(words) * share))]).rstrip()
 
 
-def _corrupted(lessons: Sequence[LabeledComparison], index: int) -> str | None:
+def _corrupted(examples: Sequence[LabeledComparison], index: int) -> str | None:
     """One digit of the reasoning changed; where there is none, one line speaks of the other response. The conclusion stays."""
-    whole = _text(lessons[index])
+    whole = _text(examples[index])
     body = without_conclusion(whole)
     rest = whole[len(body) :]
-    draw = derive_seed(0, "corrupt", lessons[index].comparison.id)
+    draw = derive_seed(0, "corrupt", examples[index].comparison.id)
     digits = [match.start() for match in re.finditer(r"\d", body)]
     if digits:
         place = digits[draw % len(digits)]
@@ -56,25 +56,25 @@ def _corrupted(lessons: Sequence[LabeledComparison], index: int) -> str | None:
     return "\n".join(lines) + rest
 
 
-def _contradicted(lessons: Sequence[LabeledComparison], index: int) -> str:
+def _contradicted(examples: Sequence[LabeledComparison], index: int) -> str:
     """The same reasoning with the opposite conclusion; of a tie: A."""
-    return f"{without_conclusion(_text(lessons[index]))}\n{CONCLUSIONS[_opposite(lessons[index])]}"
+    return f"{without_conclusion(_text(examples[index]))}\n{CONCLUSIONS[_opposite(examples[index])]}"
 
 
-def _opposite(lesson: LabeledComparison) -> Label:
-    return Label.A if lesson.label is Label.TIE else lesson.label.swap()
+def _opposite(example: LabeledComparison) -> Label:
+    return Label.A if example.label is Label.TIE else example.label.swap()
 
 
-def stated(name: str, lessons: Sequence[LabeledComparison], index: int) -> Label | None:
+def stated(name: str, examples: Sequence[LabeledComparison], index: int) -> Label | None:
     """The label that the changed rationale concludes, where it concludes another than before; None elsewhere."""
     if name == "contradicted":
-        return _opposite(lessons[index])
-    donor = _donor(lessons, index) if name == "exchanged" else None
+        return _opposite(examples[index])
+    donor = _donor(examples, index) if name == "exchanged" else None
     return donor.label if donor else None
 
 
-def _text(lesson: LabeledComparison) -> str:
-    return lesson.rationale or ""
+def _text(example: LabeledComparison) -> str:
+    return example.rationale or ""
 
 
 INTERVENTIONS: dict[str, Intervention] = {

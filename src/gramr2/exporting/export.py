@@ -20,7 +20,7 @@ from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template, save_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judgment import Decision
-from gramr2.selftraining.observer import Observer, Silent
+from gramr2.selftraining.run.observer import Observer, Silent
 
 DTYPES = ("keep", "float32", "bfloat16", "float16")
 SIZE_OF_A_FILE = "5GB"

@@ -13,7 +13,7 @@ from gramr2.backends.registry import resolve
 from gramr2.errors import ModelError
 from gramr2.judging.saved import PROMPT_FILE, load_template
 from gramr2.judging.template import JudgeTemplate
-from gramr2.selftraining.folder import record_of
+from gramr2.selftraining.run.folder import record_of
 
 ADAPTER_FILE = "adapter_config.json"
 

@@ -13,7 +13,7 @@ from gramr2.judgment import Decision, Reading
 class Candidate:
     """A comparison, what the judge decided about it, and what it would teach.
 
-    ``confidence`` is the decision's, calibrated where the run can. ``lesson`` is the comparison in the order its rationale
+    ``confidence`` is the decision's, calibrated where the run can. ``example`` is the comparison in the order its rationale
     was written for (``swapped`` when that is not the stored one); None when there is nothing to learn. ``measures`` are
     numbers that filters took or rationale sources left, for the record.
     """
@@ -21,7 +21,7 @@ class Candidate:
     comparison: Comparison
     decision: Decision
     confidence: float | None
-    lesson: LabeledComparison | None = None
+    example: LabeledComparison | None = None
     swapped: bool = False
     measures: Mapping[str, float] = field(default_factory=dict)
 
@@ -30,9 +30,9 @@ class Candidate:
         return replace(self, measures={**self.measures, name: value})
 
     def swap(self) -> Candidate:
-        """The same lesson with its responses exchanged."""
-        lesson = None if self.lesson is None else self.lesson.swap()
-        return replace(self, lesson=lesson, swapped=not self.swapped)
+        """The same example with its responses exchanged."""
+        example = None if self.example is None else self.example.swap()
+        return replace(self, example=example, swapped=not self.swapped)
 
     @property
     def decided_directly(self) -> bool:
@@ -41,11 +41,11 @@ class Candidate:
         return Reading.DIRECT in self.decision.readings
 
     def bare(self) -> Candidate:
-        """The same lesson without its rationale."""
-        lesson = None if self.lesson is None else replace(self.lesson, rationale=None)
-        return replace(self, lesson=lesson)
+        """The same example without its rationale."""
+        example = None if self.example is None else replace(self.example, rationale=None)
+        return replace(self, example=example)
 
     @property
     def rationale(self) -> str | None:
         """What would be learnt as the reason."""
-        return None if self.lesson is None else self.lesson.rationale
+        return None if self.example is None else self.example.rationale

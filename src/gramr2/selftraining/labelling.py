@@ -14,16 +14,16 @@ from gramr2.evaluation.calibration import MIN_ITEMS, Calibration, fit_temperatur
 from gramr2.files import read_jsonl, write_json, write_jsonl
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judgment import REASONED, Decision, LabelProbabilities
-from gramr2.selftraining.baselines import margins_of
 from gramr2.selftraining.candidate import Candidate
-from gramr2.selftraining.context import RunContext
 from gramr2.selftraining.filters.base import Filter, FilterContext, Rejection
 from gramr2.selftraining.filters.duplicates import text_of
 from gramr2.selftraining.filters.stack import apply_filters, build
-from gramr2.selftraining.lessons import Joint, LabelOnly, Proving
-from gramr2.selftraining.measuring import ModelReaders
-from gramr2.selftraining.proofs import Prover
+from gramr2.selftraining.gate.baselines import margins_of
+from gramr2.selftraining.rationales.proofs import Prover
+from gramr2.selftraining.rationales.readers import ModelReaders
+from gramr2.selftraining.rationales.sources import Joint, LabelOnly, Proving
 from gramr2.selftraining.readings import ties_allowed
+from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.second_view import as_probabilities, joined
 
 
@@ -65,7 +65,7 @@ def label_pool(
         asked = f"round {number} · write rationales for {len(comparisons)} labels"
         return context.judge(asked, model, comparisons, config.judge.pool, readings=REASONED)
 
-    lessons: Filter = Joint(vote) if source == "joint" else Proving(prover) if source == "proving" else LabelOnly()
+    examples: Filter = Joint(vote) if source == "joint" else Proving(prover) if source == "proving" else LabelOnly()
     stage = FilterContext(
         number=number,
         rounds=config.rounds,
@@ -78,7 +78,7 @@ def label_pool(
         second_view=as_probabilities(margins),
         earlier=_earlier(context, number),
     )
-    stack = build(config.filters, lessons)
+    stack = build(config.filters, examples)
     kept, dropped = apply_filters(stack, candidates, stage)
     if config.training.verdict.soft:
         kept = [_softened(candidate, beliefs[candidate.comparison.id]) for candidate in kept]
@@ -103,18 +103,18 @@ def label_pool(
 
 
 def kept_row(candidate: Candidate) -> dict[str, Any]:
-    """A kept candidate: the lesson as a labelled row, with the decision behind it.
+    """A kept candidate: the example as a labelled row, with the decision behind it.
 
     ``swapped`` tells that the row's responses are exchanged against the stored order, which votes and probabilities speak of.
 
     Raises:
-        ValueError: there is no lesson.
+        ValueError: there is no example.
     """
-    if candidate.lesson is None:
-        raise ValueError(f"{candidate.comparison.id}: kept without a lesson")
+    if candidate.example is None:
+        raise ValueError(f"{candidate.comparison.id}: kept without an example")
     numbers = decision_row(candidate.decision)
     keys = ("agreement", "order_flip", "coverage", "probabilities", "readings", "votes")
-    return labeled_row(candidate.lesson) | {
+    return labeled_row(candidate.example) | {
         "swapped": candidate.swapped,
         "confidence": _rounded(candidate.confidence),
         "measures": dict(candidate.measures),
@@ -126,7 +126,7 @@ def dropped_row(candidate: Candidate, rejection: Rejection) -> dict[str, Any]:
     """A dropped candidate with its rejection; the rationale is the one that would have been learnt."""
     row = comparison_row(candidate.comparison) | asdict(rejection) | decision_row(candidate.decision)
     row |= {"confidence": _rounded(candidate.confidence), "measures": dict(candidate.measures)}
-    if candidate.lesson is not None:
+    if candidate.example is not None:
         row |= {"rationale": candidate.rationale, "rationale_order": "ba" if candidate.swapped else "ab"}
     return row
 
@@ -155,11 +155,11 @@ def _earlier(context: RunContext, number: int) -> dict[str, Label]:
 
 
 def _softened(candidate: Candidate, belief: LabelProbabilities) -> Candidate:
-    """The lesson with the calibrated probabilities as its target, in the order in which it stands."""
-    if candidate.lesson is None:
+    """The example with the calibrated probabilities as its target, in the order in which it stands."""
+    if candidate.example is None:
         return candidate
     shown = belief.swap() if candidate.swapped else belief
-    return replace(candidate, lesson=replace(candidate.lesson, target=(shown.a, shown.b, shown.tie)))
+    return replace(candidate, example=replace(candidate.example, target=(shown.a, shown.b, shown.tie)))
 
 
 def _calibration(context: RunContext, number: int, model: Path) -> Calibration | None:

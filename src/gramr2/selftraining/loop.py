@@ -23,21 +23,21 @@ from gramr2.evaluation.metrics import paired_test
 from gramr2.files import write_json, write_jsonl
 from gramr2.journal import Journal
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.selftraining.baselines import measure_baselines
-from gramr2.selftraining.cautions import conclusion
-from gramr2.selftraining.context import RunContext
-from gramr2.selftraining.data import fit, load_data
-from gramr2.selftraining.engine import Engine, LocalEngine, TrainingJob
-from gramr2.selftraining.folder import RunFolder
-from gramr2.selftraining.guards import Alarm, GateResult, as_rows, gate, gold_alarms, pool_alarms, training_alarms
+from gramr2.selftraining.gate.baselines import measure_baselines
+from gramr2.selftraining.gate.guards import Alarm, GateResult, as_rows, gate, gold_alarms, pool_alarms, training_alarms
+from gramr2.selftraining.gate.measurement import Measurement, measure, recorded
+from gramr2.selftraining.gate.warnings import conclusion
 from gramr2.selftraining.labelling import label_pool, second_view
-from gramr2.selftraining.measurement import Measurement, measure, recorded
-from gramr2.selftraining.observer import Observer, Silent
-from gramr2.selftraining.own import with_own_rationales
-from gramr2.selftraining.pool import slice_of
-from gramr2.selftraining.proofs import Prover, with_rationales
+from gramr2.selftraining.rationales.own import with_own_rationales
+from gramr2.selftraining.rationales.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
-from gramr2.selftraining.sharing import SeedJudges
+from gramr2.selftraining.run.context import RunContext
+from gramr2.selftraining.run.data import fit, load_data
+from gramr2.selftraining.run.engine import Engine, LocalEngine, TrainingJob
+from gramr2.selftraining.run.folder import RunFolder
+from gramr2.selftraining.run.observer import Observer, Silent
+from gramr2.selftraining.run.pool import slice_of
+from gramr2.selftraining.run.sharing import SeedJudges
 from gramr2.selftraining.warmup import start_of, warm_up
 from gramr2.text import p_value
 

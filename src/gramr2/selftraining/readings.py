@@ -17,7 +17,7 @@ from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, Reading, ReadingWeights
 from gramr2.randomness import derive_seed
-from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.run.context import RunContext
 
 FILE = "readings.json"
 ASKED = 40

@@ -12,12 +12,12 @@ from gramr2.config.training import ModelConfig
 from gramr2.data import subset
 from gramr2.errors import DataError
 from gramr2.files import write_json
-from gramr2.selftraining.context import RunContext
+from gramr2.selftraining.run.context import RunContext
 from gramr2.text import warm_up_line
 from gramr2.training.texts import WarmupJob, hold_out, texts_of
 
 if TYPE_CHECKING:
-    from gramr2.selftraining.sharing import SeedJudges
+    from gramr2.selftraining.run.sharing import SeedJudges
 
 REPORT = "report.json"
 

@@ -16,7 +16,7 @@ from gramr2.judging.proving import PROOF_OPENING
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import extract
 from gramr2.judgment import FinishReason
-from gramr2.selftraining.engine import TrainingJob
+from gramr2.selftraining.run.engine import TrainingJob
 from gramr2.training.texts import WarmupJob, WarmupReport
 
 

@@ -1,4 +1,4 @@
-"""Token sequences of a few lessons as tensors for one forward pass, what they have in common first.
+"""Token sequences of a few examples as tensors for one forward pass, what they have in common first.
 
 Every prompt of a form begins with the same rules, half of a short prompt. One row of them is computed and its keys
 and values are shared by all rows, with their gradient.
@@ -46,13 +46,13 @@ class Form(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A lesson as token sequences."""
+    """An example as token sequences."""
 
     sequences: tuple[TokenSequence, ...]
 
 
 class Rows(Dataset[dict[str, object]]):
-    """Lessons for the trainer; ``input_ids`` is the longest sequence, by which the sampler puts neighbours in length
+    """Training examples for the trainer; ``input_ids`` is the longest sequence, by which the sampler puts neighbours in length
     together."""
 
     def __init__(self, rows: Sequence[Row]) -> None:

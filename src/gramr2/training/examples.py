@@ -1,6 +1,6 @@
 """From labelled comparisons to what a training shows: orders, forms, and token ids that inference would meet.
 
-A lesson is one comparison with everything that is learnt of it in one step: the reasoned form (rationale, then
+An example is one comparison with everything that is learnt of it in one step: the reasoned form (rationale, then
 verdict) in one order or both, and the direct form (verdict alone) in both, because the verdict's loss needs both
 orders side by side.
 """
@@ -15,7 +15,7 @@ from typing import Protocol
 from gramr2.backends.encoding import Encoder
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
 from gramr2.config.training import EarlyStopConfig
-from gramr2.data.level import is_fixed, swaps_to_level
+from gramr2.data.balance import balancing_swaps, is_fixed
 from gramr2.data.split import split_by_prompt
 from gramr2.randomness import fraction
 
@@ -26,8 +26,8 @@ LABELS = (Label.A, Label.B, Label.TIE)
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingExample:
-    """A comparison as shown, with the label and rationale to be written for it; ``order`` is that of the lesson's
+class TrainingForm:
+    """A comparison as shown, with the label and rationale to be written for it; ``order`` is that of the example's
     comparison."""
 
     comparison: Comparison
@@ -37,7 +37,7 @@ class TrainingExample:
     target: tuple[float, float, float] | None = None
 
 
-Lesson = tuple[TrainingExample, ...]
+TrainingExample = tuple[TrainingForm, ...]
 """all examples of one comparison"""
 
 
@@ -51,10 +51,10 @@ class AnswerTemplate(Protocol):
         ...
 
 
-def lessons_from(
+def training_examples(
     labeled: Sequence[LabeledComparison], orders: str, seed: int, *, direct: bool, reasoned: bool = True
-) -> list[Lesson]:
-    """The lessons that labelled comparisons give.
+) -> list[TrainingExample]:
+    """The examples that labelled comparisons give.
 
     A rationale is written in ``both`` orders, or (``hashed``) in one drawn from (seed, id), where A and B are
     equally often right, or differ by one. A rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so
@@ -67,8 +67,8 @@ def lessons_from(
             that form.
         reasoned: whether rationales are taught; a judge of labels alone would learn each verdict twice for one.
     """
-    swaps = swaps_to_level(labeled, seed)
-    lessons: list[Lesson] = []
+    swaps = balancing_swaps(labeled, seed)
+    examples: list[TrainingExample] = []
     for item, swap in zip(labeled, swaps, strict=True):
         swap = swap or (item.label is Label.TIE and _tie_swapped(item, seed))
         one = [Order.BA if swap else Order.AB]
@@ -79,13 +79,13 @@ def lessons_from(
             shown += [_shown(bare, order) for order in Order]
         elif not shown:
             shown = [_shown(bare, order) for order in written]
-        lessons.append(tuple(shown))
-    return lessons
+        examples.append(tuple(shown))
+    return examples
 
 
-def _shown(item: LabeledComparison, order: Order) -> TrainingExample:
+def _shown(item: LabeledComparison, order: Order) -> TrainingForm:
     each = item if order is Order.AB else item.swap()
-    return TrainingExample(each.comparison, each.label, each.rationale, order, each.target)
+    return TrainingForm(each.comparison, each.label, each.rationale, order, each.target)
 
 
 def _tie_swapped(item: LabeledComparison, seed: int) -> bool:
@@ -131,9 +131,7 @@ class TokenSequence:
         return len(self.prompt) + len(self.answer)
 
 
-def encode(
-    example: TrainingExample, encoder: Encoder, template: AnswerTemplate, *, verdict: bool = True
-) -> TokenSequence:
+def encode(example: TrainingForm, encoder: Encoder, template: AnswerTemplate, *, verdict: bool = True) -> TokenSequence:
     """Token ids of prompt and answer, the answer with the end-of-turn token.
 
     Args:

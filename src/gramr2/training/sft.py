@@ -33,7 +33,7 @@ from gramr2.judging.template import JudgeTemplate
 from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16, within_memory
 from gramr2.training.batches import Collator, Row, Rows
 from gramr2.training.checkpoints import clear, latest, mark_of, prepare
-from gramr2.training.examples import AnswerTemplate, Lesson, encode
+from gramr2.training.examples import AnswerTemplate, TrainingExample, encode
 from gramr2.training.lora import adapters
 from gramr2.training.objective import Objective
 from gramr2.training.parts import (
@@ -76,18 +76,18 @@ class TrainingReport:
 def fine_tune(
     start: Path,
     into: Path,
-    lessons: Sequence[Lesson],
+    examples: Sequence[TrainingExample],
     template: AnswerTemplate,
     config: TrainingConfig,
     model_config: ModelConfig,
     *,
     seed: int,
     on_step: StepCallback | None = None,
-    held_out: Sequence[Lesson] = (),
+    held_out: Sequence[TrainingExample] = (),
 ) -> TrainingReport:
     """Fine-tune the model in ``start`` and save a complete, merged model with its tokenizer in ``into``.
 
-    With ``held_out`` lessons, and ``early_stop`` in the config, training ends when their loss has not fallen for
+    With ``held_out`` examples, and ``early_stop`` in the config, training ends when their loss has not fallen for
     ``patience`` epochs, and the weights of the best epoch are saved.
 
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
@@ -103,7 +103,7 @@ def fine_tune(
         MissingDependencyError: a tracker is not installed.
         RunError: the loss is not a number, or the model cannot be written, as when the disk is full.
     """
-    if not lessons:
+    if not examples:
         raise DataError("there is no example to train on")
     need_trackers(config.report_to)
     division = divided(config)
@@ -115,8 +115,8 @@ def fine_tune(
     judges = isinstance(template, JudgeTemplate)
     label_ids = list(encoder.label_ids(VerdictReading()).values()) if judges else None
     rows, held_rows = (
-        [Row(tuple(encode(each, encoder, template, verdict=judges) for each in lesson)) for lesson in some]
-        for some in (lessons, held_out if config.early_stop else ())
+        [Row(tuple(encode(each, encoder, template, verdict=judges) for each in example)) for example in some]
+        for some in (examples, held_out if config.early_stop else ())
     )
     parameters = model.num_parameters()
     if peft_config := adapters(config, "CAUSAL_LM"):
@@ -223,7 +223,7 @@ def _last_parts(history: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _padded(row: Row) -> int:
-    """Tokens of a lesson's sequences, each as long as the longest."""
+    """Tokens of an example's sequences, each as long as the longest."""
     return len(row.sequences) * max(each.length for each in row.sequences)
 
 

@@ -38,7 +38,7 @@ class JudgeTrainer(ResumingTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of some lessons, a scalar; of a part of a step, what it adds to the step's mean.
+        """The loss of some examples, a scalar; of a part of a step, what it adds to the step's mean.
 
         Raises:
             RunError: it is NaN or infinite.
@@ -58,7 +58,7 @@ class JudgeTrainer(ResumingTrainer):
         return (loss, None) if return_outputs else loss
 
     def prediction_step(self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None) -> Any:
-        """The mean loss of held-out lessons."""
+        """The mean loss of held-out examples."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, inputs).detach()

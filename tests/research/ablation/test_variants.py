@@ -9,8 +9,8 @@ import pytest
 from gramr2.config import load_config, parse_config
 from gramr2.research.ablation.variants import Kind, Prepared, prepare, variants_for
 from gramr2.research.lab.run import run_file
-from gramr2.selftraining.data import load_data
 from gramr2.selftraining.filters.consistency import Consistency
+from gramr2.selftraining.run.data import load_data
 
 LAB = load_config(run_file()).model_dump(mode="json")
 # The laboratory's run, with the parts of the method that it does without.

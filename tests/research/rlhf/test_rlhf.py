@@ -23,7 +23,7 @@ from gramr2.research.rlhf.policy import CARELESS, asked, final_answer, imitated,
 from gramr2.research.rlhf.report import rows, write
 from gramr2.research.rlhf.study import Settings, Source, Verifier, Watched, hacking
 from gramr2.rewards.groups import Group, Rewards
-from gramr2.selftraining.observer import Silent
+from gramr2.selftraining.run.observer import Silent
 
 RIGHT = "347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.\nIt is 933."
 WRONG = "347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.\nIt is 923."

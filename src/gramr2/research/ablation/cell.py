@@ -32,10 +32,10 @@ from gramr2.randomness import derive_seed
 from gramr2.reporting.run import read_run
 from gramr2.research.ablation.variants import Kind
 from gramr2.research.lab.audit import audit
-from gramr2.selftraining.context import sampling_of
-from gramr2.selftraining.data import RunData, fit, load_data
-from gramr2.selftraining.guards import GateResult
+from gramr2.selftraining.gate.guards import GateResult
 from gramr2.selftraining.readings import ties_in
+from gramr2.selftraining.run.context import sampling_of
+from gramr2.selftraining.run.data import RunData, fit, load_data
 
 SPEC, RESULT, TEST, FAILURE = "cell.json", "result.json", "test.jsonl", "failure.txt"
 SEED_JUDGES = "seed-judges"
@@ -56,7 +56,7 @@ def run_cell(folder: Path) -> dict[str, Any]:
         decisions = _judged(config.model.name, config, test, shown, ties_in(config.judge.ties, data.seed))
     else:
         from gramr2.selftraining.loop import SelfTraining
-        from gramr2.selftraining.sharing import SeedJudges
+        from gramr2.selftraining.run.sharing import SeedJudges
 
         SelfTraining(config, folder / "run", seed_judges=SeedJudges(folder.parent.parent / SEED_JUDGES)).run()
         decisions = _judged(str(folder / "run" / "judge"), config, test)
@@ -95,7 +95,7 @@ def test_set(source: str, limit: int | None) -> tuple[LabeledComparison, ...]:
 
 def data_of(config: RunConfig) -> RunData:
     """What a run with this config would work on, over-long comparisons dealt with in the same way."""
-    from gramr2.selftraining.engine import LocalEngine
+    from gramr2.selftraining.run.engine import LocalEngine
 
     return fit(load_data(config), config, template_of(config), LocalEngine(config).counter())
 

@@ -23,8 +23,8 @@ from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.research.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, TEST, test_set
 from gramr2.research.ablation.marks import MARKS, read_marks
 from gramr2.research.ablation.variants import Prepared, Variant, prepare
-from gramr2.selftraining.observer import Observer
-from gramr2.selftraining.sources import read_labeled, read_unlabeled
+from gramr2.selftraining.run.observer import Observer
+from gramr2.selftraining.run.sources import read_labeled, read_unlabeled
 
 BASE_BYTES = 3 << 29
 """what a process with torch in it needs before any model"""

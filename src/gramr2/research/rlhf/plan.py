@@ -17,9 +17,9 @@ from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template
 from gramr2.research.lab.run import run_file
 from gramr2.research.rlhf.study import Settings, Source, finished, reward_of, train
-from gramr2.selftraining.data import load_data
-from gramr2.selftraining.folder import RunFolder, adopt_plan, record_of
-from gramr2.selftraining.observer import Observer
+from gramr2.selftraining.run.data import load_data
+from gramr2.selftraining.run.folder import RunFolder, adopt_plan, record_of
+from gramr2.selftraining.run.observer import Observer
 
 JUDGE_TOKENS = 160
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gramr2.comparison import Label
 from gramr2.config.schedules import Share
-from gramr2.data.level import swaps_to_level
+from gramr2.data.balance import balancing_swaps
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection
 
@@ -15,7 +15,7 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 class Balance(FilterConfig):
     """Keep as many A as B, exactly, by exchanging responses, and few ties; put it last.
 
-    Label and rationale are exchanged along. A lesson whose rationale speaks of a bare «A» or «B» cannot be exchanged by rule.
+    Label and rationale are exchanged along. An example whose rationale speaks of a bare «A» or «B» cannot be exchanged by rule.
     Where those, or an odd number, leave a surplus, the least confident of the larger side are dropped, and so are surplus ties.
     """
 
@@ -25,15 +25,15 @@ class Balance(FilterConfig):
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         result: dict[str, Candidate | Rejection] = {c.comparison.id: c for c in candidates}
-        decisive = [c for c in candidates if c.lesson and c.lesson.label is not Label.TIE]
-        swaps = swaps_to_level([c.lesson for c in decisive if c.lesson], context.seed)
+        decisive = [c for c in candidates if c.example and c.example.label is not Label.TIE]
+        swaps = balancing_swaps([c.example for c in decisive if c.example], context.seed)
         sides = [c.swap() if swap else c for c, swap in zip(decisive, swaps, strict=True)]
         for each in sides:
             result[each.comparison.id] = each
-        sizes = {label: sum(c.lesson is not None and c.lesson.label is label for c in sides) for label in Label}
+        sizes = {label: sum(c.example is not None and c.example.label is label for c in sides) for label in Label}
         larger = max((Label.A, Label.B), key=lambda label: sizes[label])
         surplus = abs(sizes[Label.A] - sizes[Label.B])
-        for each in self._weakest([c for c in sides if c.lesson and c.lesson.label is larger])[:surplus]:
+        for each in self._weakest([c for c in sides if c.example and c.example.label is larger])[:surplus]:
             result[each.comparison.id] = Rejection(
                 self.name,
                 f"one more {larger.value} than {larger.swap().value}",
@@ -41,7 +41,7 @@ class Balance(FilterConfig):
                 min(sizes[Label.A], sizes[Label.B]),
             )
         share = context.limit("balance.max_ties", self.max_ties, at_least=False)
-        ties = [c for c in candidates if c.lesson and c.lesson.label is Label.TIE]
+        ties = [c for c in candidates if c.example and c.example.label is Label.TIE]
         decided = len(sides) - surplus
         # t ≤ share · (t + decided), solved for the number of ties t; with no A and B at all every tie is a surplus.
         allowed = len(ties) if share >= 1 else int(share * decided / (1 - share) + 1e-9)

@@ -32,11 +32,11 @@ class Rejection:
 class Readers(Protocol):
     """Questions that only a model can answer, asked for the candidates that reach them."""
 
-    def read_back(self, lessons: Sequence[LabeledComparison]) -> list[LabelProbabilities | None]:
+    def read_back(self, examples: Sequence[LabeledComparison]) -> list[LabelProbabilities | None]:
         """P(label | rationale without its conclusion), responses withheld; None where no verdict could be read."""
         ...
 
-    def pmi(self, lessons: Sequence[LabeledComparison]) -> list[float]:
+    def pmi(self, examples: Sequence[LabeledComparison]) -> list[float]:
         """Normalised pointwise mutual information of each rationale and its comparison."""
         ...
 
@@ -93,7 +93,7 @@ class FilterContext:
         return value
 
 
-Stage = Literal["decision", "lesson"]
+Stage = Literal["decision", "example"]
 """what a filter looks at"""
 Failed = Literal["auto", "drop", "strip"]
 """what becomes of a label whose rationale is bad: the comparison is dropped; the rationale is stripped and the label learnt; or
@@ -122,7 +122,7 @@ class FilterConfig(Section):
     kind: str
     """names the filter"""
 
-    stage: ClassVar[Stage] = "lesson"
+    stage: ClassVar[Stage] = "example"
     """decision: it looks at decisions alone, so it can stand before the rationales are written and save their cost"""
     needs_rationale: ClassVar[bool] = False
     """it looks at rationales, which a judge of labels alone does not write"""

@@ -34,7 +34,7 @@ class PointwiseMutualInformation(FilterConfig):
     def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         if context.readers is None:
             raise RuntimeError("the pmi filter needs readers")
-        unscored = [c.lesson for c in candidates if "proof_score" not in c.measures and c.lesson is not None]
+        unscored = [c.example for c in candidates if "proof_score" not in c.measures and c.example is not None]
         scores = iter(context.readers.pmi(unscored))
         measured = [
             c.measured("pmi", 1 + c.measures["proof_score"] if "proof_score" in c.measures else next(scores))

@@ -19,7 +19,7 @@ from gramr2.selftraining.filters.base import (
     of_rationales,
     ruled,
 )
-from gramr2.selftraining.quality import Conclusion, Quality, assess
+from gramr2.selftraining.rationales.quality import Conclusion, Quality, assess
 
 
 class Rationale(FilterConfig):
@@ -58,7 +58,9 @@ class Rationale(FilterConfig):
         return of_rationales(candidates, self.failed, lambda asked: self._review(asked, context))
 
     def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        qualities = {c.comparison.id: assess(c.lesson, context.principles) for c in candidates if c.lesson is not None}
+        qualities = {
+            c.comparison.id: assess(c.example, context.principles) for c in candidates if c.example is not None
+        }
 
         def of(candidate: Candidate) -> Quality:
             return qualities[candidate.comparison.id]
@@ -112,8 +114,8 @@ class Rationale(FilterConfig):
     def _structure(self, candidate: Candidate, quality: Quality) -> Rejection | None:
         if self.names_both and not quality.names_both:
             return Rejection(self.name, "it does not speak of both responses", None, None)
-        if self.require_conclusion and candidate.lesson is not None:
-            expected = CONCLUSIONS[candidate.lesson.label]
+        if self.require_conclusion and candidate.example is not None:
+            expected = CONCLUSIONS[candidate.example.label]
             if quality.conclusion is Conclusion.MISSING:
                 return Rejection(self.name, "it has no conclusion", None, expected)
             if quality.conclusion is Conclusion.CONTRADICTS:

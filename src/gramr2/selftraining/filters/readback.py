@@ -41,27 +41,29 @@ class Readback(FilterConfig):
     def _review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         if context.readers is None:
             raise RuntimeError("the readback filter needs readers")
-        lessons = [c.lesson for c in candidates if c.lesson is not None]
-        read = iter(context.readers.read_back(lessons))
+        examples = [c.example for c in candidates if c.example is not None]
+        read = iter(context.readers.read_back(examples))
         measured: list[Candidate] = []
         other: dict[str, str] = {}
         for candidate in candidates:
-            lesson = candidate.lesson
-            belief = None if lesson is None else next(read)
+            example = candidate.example
+            belief = None if example is None else next(read)
             measured.append(
-                candidate.measured("readback", 0.0 if belief is None or lesson is None else belief[lesson.label])
+                candidate.measured("readback", 0.0 if belief is None or example is None else belief[example.label])
             )
-            if belief is not None and lesson is not None:
+            if belief is not None and example is not None:
                 values = belief.as_dict()
                 top = max(values, key=lambda label: values[label])
-                if top != lesson.label.value:
+                if top != example.label.value:
                     other[candidate.comparison.id] = top
 
         def contradicted(candidate: Candidate) -> Rejection | None:
             top = other.get(candidate.comparison.id)
-            if top is None or candidate.lesson is None:
+            if top is None or candidate.example is None:
                 return None
-            return Rejection(self.name, "the rationale alone leads to another label", top, candidate.lesson.label.value)
+            return Rejection(
+                self.name, "the rationale alone leads to another label", top, candidate.example.label.value
+            )
 
         return bounded(
             ruled(measured, contradicted),

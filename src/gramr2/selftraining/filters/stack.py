@@ -22,10 +22,10 @@ def place_of_rationales(kinds: Sequence[str]) -> int:
     return early.index(False) if False in early else len(kinds)
 
 
-def build(configs: Sequence[FilterConfig], lessons: Filter | None = None) -> list[Filter]:
-    """The stack for a config: ``Abstention`` in front, ``lessons`` before the first filter that looks at more than decisions."""
+def build(configs: Sequence[FilterConfig], examples: Filter | None = None) -> list[Filter]:
+    """The stack for a config: ``Abstention`` in front, ``examples`` before the first filter that looks at more than decisions."""
     place = place_of_rationales([config.kind for config in configs])
-    return [Abstention(), *configs[:place], *([lessons] if lessons else []), *configs[place:]]
+    return [Abstention(), *configs[:place], *([examples] if examples else []), *configs[place:]]
 
 
 def apply_filters(

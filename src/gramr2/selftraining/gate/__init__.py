@@ -1,0 +1,1 @@
+"""How a round's judge does, and whether it may stay."""

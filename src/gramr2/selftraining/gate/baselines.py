@@ -1,0 +1,169 @@
+"""The baselines of a run: fitted on its whole labelled seed, measured on its gold, and kept in its folder.
+
+``RUN/baselines/NAME/`` is a fitted baseline, ``RUN/baselines.json`` how each did on gold and what it said there. A second view
+that looks at the backbone sees the warmed-up one where there is one, ``RUN/views/NAME/``; the baselines are those of the
+pretrained model in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gramr2 import baselines
+from gramr2.baselines import BASELINES, Baseline, Setting
+from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.config import RunConfig
+from gramr2.errors import ConfigError, DataError, RunError
+from gramr2.evaluation.metrics import evaluate
+from gramr2.files import write_json
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.selftraining.run.context import RunContext
+from gramr2.selftraining.run.data import RunData, load_data
+from gramr2.selftraining.run.data import fit as fit_to_budget
+from gramr2.selftraining.run.engine import LocalEngine
+from gramr2.selftraining.run.folder import config_of
+from gramr2.selftraining.warmup import start_of
+
+FOLDER, FILE = "baselines", "baselines.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How a baseline did on gold: the headline metrics, and its labels in the order of the gold set."""
+
+    gold: dict[str, Any]
+    labels: tuple[Label, ...]
+
+
+def measure_baselines(context: RunContext) -> dict[str, Measured]:
+    """Fit the run's baselines and measure them, once; later calls read ``baselines.json``.
+
+    One that cannot learn from this seed, or whose backbone is not at hand, is left out, and the observer is told why.
+    """
+    file = context.folder.path / FILE
+    if not file.exists():
+        write_json(file, {name: _measured(context, name) for name in context.config.baselines})
+    found = json.loads(file.read_text(encoding="utf-8"))
+    for name, record in found.items():
+        if "left_out" in record:
+            context.observer.note(f"the baseline {name} is left out: {record['left_out']}")
+    return {
+        name: Measured(record["gold"], tuple(map(Label, record["labels"])))
+        for name, record in found.items()
+        if "left_out" not in record
+    }
+
+
+def margins_of(
+    context: RunContext, name: str, comparisons: Sequence[Comparison], *, warmed: bool = False
+) -> dict[str, float]:
+    """A baseline's log-odds of A over B, by comparison id; it is fitted now where the run has not done so yet.
+
+    Args:
+        warmed: look at the backbone that the warm-up made, if the run has one, in place of the pretrained one.
+
+    Raises:
+        ConfigError: it looks at the backbone, and the run's is not a model folder.
+        DataError: it cannot learn from this seed, or a comparison exceeds the backbone's context.
+    """
+    reason = _out_of_reach(context, name)
+    if reason:
+        raise ConfigError(f"the run needs the baseline {name}, but {reason}")
+    with context.observer.task(f"{name} · look at {len(comparisons)} comparisons") as progress:
+        margins = _fitted(context, name, warmed).margins(comparisons)
+        progress(len(comparisons), len(comparisons))
+    return {each.id: margin for each, margin in zip(comparisons, margins, strict=True)}
+
+
+def from_run(name: str, run: str) -> Baseline:
+    """The baseline that ``--model NAME:RUN`` means: the run's own, else one fitted on the seed that its run.yaml names.
+
+    Raises:
+        ConfigError: no run is given for one that learns, or one for that which does not.
+        RunError: the folder is no run, or has no Bradley-Terry model, which is not trained in passing.
+    """
+    if not BASELINES[name].needs_seed:
+        if run:
+            raise ConfigError(f"{name} learns nothing from a run: give --model {name}")
+        return baselines.fit(name, (), model="none")
+    if not run:
+        raise ConfigError(f"{name} learns from a run's seed: give --model {name}:RUN, RUN being a run folder")
+    folder = Path(run).expanduser()
+    if not (folder / "run.yaml").is_file():
+        raise RunError(f"{run} is not a run folder: it has no run.yaml; gramr2 train makes one")
+    own = folder / FOLDER / name
+    if own.is_dir():
+        return baselines.load(own)
+    if name == "bradley-terry":
+        raise RunError(
+            f"the run in {run} has no {name}, which costs a training: name it under baselines: in its run file"
+        )
+    config = config_of(folder)
+    template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
+    engine = LocalEngine(config)
+    data = fit_to_budget(load_data(config), config, template, engine.counter())
+    return baselines.fit(name, _seed(data), model=_setting(config, engine.backbone(config.model)))
+
+
+def _measured(context: RunContext, name: str) -> dict[str, Any]:
+    reason = _out_of_reach(context, name)
+    if reason:
+        return {"left_out": reason}
+    gold, seed = context.data.gold, _seed(context.data)
+    with context.observer.task(f"{name} · fit on {len(seed)}, measure on {len(gold)} gold comparisons") as progress:
+        try:
+            baseline = _fitted(context, name)
+            decisions = baseline.compare([item.comparison for item in gold], context.config.seed)
+        except DataError as error:
+            return {"left_out": str(error)}
+        progress(1, 1)
+    return {
+        "id": baseline.id,
+        "fitted_on": len(seed) if BASELINES[name].needs_seed else 0,
+        "gold": evaluate(gold, decisions, context.config.seed).headline(),
+        "labels": [decision.label for decision in decisions],
+    }
+
+
+def _out_of_reach(context: RunContext, name: str) -> str | None:
+    """Why a baseline that looks at the backbone cannot: engines of tests and servers have none in a folder."""
+    if not BASELINES[name].needs_backbone:
+        return None
+    folder = context.engine.backbone(context.config.model)
+    return None if (folder / "config.json").is_file() else f"the backbone {folder} is not a model folder here"
+
+
+def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
+    """The run's own baseline, fitted and published under its name if it is not there."""
+    config, engine, target = context.config, context.engine, context.folder.path / FOLDER / name
+    setting = Setting(config.model, seed=config.seed)
+    if BASELINES[name].needs_backbone:
+        folder = engine.backbone(config.model)
+        if warmed and config.warmup is not None:
+            folder, target = start_of(context, config.model), context.folder.views / name
+        setting = _setting(config, folder, lambda: engine.open(folder, config.model))
+        if target.parent == context.folder.views:
+            setting = replace(setting, cache=context.hidden_states or context.folder.hidden_states)
+    if target.exists():
+        return baselines.load(target, setting)
+    baseline = baselines.fit(name, _seed(context.data), model=setting)
+    scratch = target.with_name(f"{name}.tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    baseline.save(scratch)
+    scratch.rename(target)
+    return baseline
+
+
+def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:
+    return Setting(config.model, folder, config.seed, config.training, open_model)
+
+
+def _seed(data: RunData) -> tuple[LabeledComparison, ...]:
+    """All that is labelled: a baseline needs no part of it held out."""
+    return (*data.seed, *data.held_out)

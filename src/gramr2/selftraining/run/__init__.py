@@ -1,0 +1,1 @@
+"""A run: its folder, data, models and whom it tells."""

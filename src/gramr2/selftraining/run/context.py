@@ -1,0 +1,71 @@
+"""What every stage of a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gramr2.backends.base import Backend
+from gramr2.backends.journaled import JournaledBackend
+from gramr2.comparison import Comparison
+from gramr2.config import RunConfig
+from gramr2.config.judge import SamplingConfig
+from gramr2.config.training import ModelConfig
+from gramr2.journal import Journal
+from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.saved import load_template
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judgment import Decision, ReadingWeights
+from gramr2.selftraining.run.data import RunData
+from gramr2.selftraining.run.engine import Engine
+from gramr2.selftraining.run.folder import RunFolder
+from gramr2.selftraining.run.observer import Observer
+
+
+def sampling_of(settings: SamplingConfig) -> Sampling:
+    """How a judge samples when a config says so."""
+    return Sampling(**(settings.model_dump() | {"orders": Orders(settings.orders)}))
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run: its config, folder, data, models, and whom to tell."""
+
+    config: RunConfig
+    folder: RunFolder
+    engine: Engine
+    observer: Observer
+    template: JudgeTemplate
+    data: RunData
+    journal: Journal
+    hidden_states: Path | None = None
+    """file of the warmed-up backbone's, for the second view; None keeps them in the run's folder until it ends"""
+
+    def open(self, folder: Path, model: ModelConfig | None = None) -> Backend:
+        """A model of the run, its answers journaled.
+
+        Args:
+            folder: where the model is.
+            model: its settings; the run's own by default.
+        """
+        return JournaledBackend(self.engine.open(folder, model or self.config.model), self.journal)
+
+    def judge(
+        self,
+        title: str,
+        model: Path,
+        comparisons: Sequence[Comparison],
+        sampling: SamplingConfig,
+        template: JudgeTemplate | None = None,
+        readings: ReadingWeights | None = None,
+    ) -> list[Decision]:
+        """Decisions of a model on comparisons, journaled; the verdicts are read as the model's own file says unless
+        told otherwise."""
+        asked = sampling_of(sampling)
+        with self.observer.task(title) as progress:
+            shown = replace(template or self.template, readings=readings or load_template(model).readings)
+            judge = Judge(self.open(model), shown, asked)
+            # Votes of a judge without rationales would be draws from one distribution, which is known.
+            judge = judge.direct if shown.mode is JudgeMode.LABEL else judge
+            return judge.judge(comparisons, seed=self.config.seed, progress=progress)

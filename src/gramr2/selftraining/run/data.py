@@ -1,0 +1,193 @@
+"""The run's three data sets, loaded, measured against the token budget, and checked for leaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.config import RunConfig
+from gramr2.config.data import SourceConfig
+from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset
+from gramr2.errors import DataError
+from gramr2.evaluation.calibration import MIN_ITEMS
+from gramr2.evaluation.metrics import length_baseline
+from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
+from gramr2.judging.proving import ProvingTemplate
+from gramr2.judging.template import JudgeTemplate
+from gramr2.randomness import derive_seed
+from gramr2.selftraining.run.sources import read_labeled, read_unlabeled
+
+Item = TypeVar("Item", Comparison, LabeledComparison)
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """What a run works on; ``summary`` goes to ``data.json``.
+
+    ``held_out`` are seed comparisons that calibrate and are not trained on; ``proving`` and ``final`` are what the proving
+    model and the last fine-tuning learn from.
+    """
+
+    seed: tuple[LabeledComparison, ...]
+    pool: tuple[Comparison, ...]
+    gold: tuple[LabeledComparison, ...]
+    summary: dict[str, Any]
+    held_out: tuple[LabeledComparison, ...] = ()
+    proving: tuple[LabeledComparison, ...] = ()
+    final: tuple[LabeledComparison, ...] = ()
+
+
+def load_data(config: RunConfig) -> RunData:
+    """Load all sources of a config and refuse leaks from gold into training.
+
+    Raises:
+        DataError: a bad row (with ``on_bad_row: fail``), an id that stands in two sources, a gold comparison that is
+            also trained on, or no rationales where a stage needs some.
+    """
+    policy = OnBadRow(config.data.on_bad_row)
+    reports: dict[str, list[LoadReport]] = {"seed": [], "pool": [], "gold": []}
+    proving_config = config.rationale.proving if config.rationale.source == "proving" else None
+
+    def labeled(part: str, sources: Sequence[SourceConfig]) -> tuple[LabeledComparison, ...]:
+        items: list[LabeledComparison] = []
+        for source in sources:
+            loaded, report = read_labeled(source, policy)
+            reports.setdefault(part, []).append(report)
+            items += _limited(loaded, source, config.seed, lambda item: item.comparison.id)
+        _unique([item.comparison.id for item in items], part)
+        return tuple(items)
+
+    seed, gold = labeled("seed", config.data.seed), labeled("gold", config.data.gold)
+    pool: list[Comparison] = []
+    for source in config.data.pool:
+        loaded, report = read_unlabeled(source, policy)
+        reports["pool"].append(report)
+        pool += _limited(loaded, source, config.seed, lambda comparison: comparison.id)
+    _unique([c.id for c in pool], "pool")
+    trained, held_out = _hold_out(seed, config)
+    proving, final = (
+        labeled("proving", proving_config.data if proving_config else ()),
+        labeled("final", config.final.data if config.final else ()),
+    )
+    refuse_leaks(gold, pool, of="data.gold", where="data.pool")
+    for name, learnt in (("data.seed", seed), ("rationale.proving.data", proving), ("final.data", final)):
+        refuse_leaks(gold, learnt, of="data.gold", where=name)
+    summary = {
+        "seed": _labels(seed),
+        "pool": {"n": len(pool)},
+        "gold": _labels(gold) | {"longer_response_accuracy": length_baseline(gold)},
+        "held_out": {"n": len(held_out)},
+        "skipped": {part: [reason for r in rs for reason in r.skipped] for part, rs in reports.items()},
+    }
+    annotated = tuple(item for item in trained if item.rationale is not None)
+    if proving_config and proving_config.train:
+        proving = _with_rationales(proving, annotated, "rationale.proving")
+    if config.final:
+        final = _with_rationales(final, annotated, "final")
+    return RunData(trained, tuple(pool), gold, summary, held_out, proving, final)
+
+
+def _hold_out(
+    seed: tuple[LabeledComparison, ...], config: RunConfig
+) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
+    """The seed to train on, and the part that calibrates: none where nothing is calibrated or too few would be."""
+    wanted = round(len(seed) * config.data.held_out_share)
+    used = config.calibrates or config.data.hold_out == "always"
+    if not used or wanted < MIN_ITEMS:
+        return seed, ()
+    out = {
+        c.comparison.id
+        for c in subset(seed, wanted, derive_seed(config.seed, "held out"), key=lambda i: i.comparison.id)
+    }
+    return (
+        tuple(item for item in seed if item.comparison.id not in out),
+        tuple(item for item in seed if item.comparison.id in out),
+    )
+
+
+def _with_rationales(
+    named: tuple[LabeledComparison, ...], annotated: tuple[LabeledComparison, ...], place: str
+) -> tuple[LabeledComparison, ...]:
+    """What a stage learns rationales from: the data named for it, else the annotated seed."""
+    items = tuple(item for item in named if item.rationale is not None) if named else annotated
+    if not items:
+        where = f"{place}.data" if named else "the seed"
+        remedy = f"name annotated comparisons in {place}.data" + (
+            ", or set rationale.proving.train: false to prompt the backbone as it is" if "proving" in place else ""
+        )
+        raise DataError(f"{place} learns from rationales, and {where} has none: {remedy}")
+    return items
+
+
+def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: TokenCounter) -> RunData:
+    """Hold every comparison against the token budget; over-long ones are refused, or dropped and counted.
+
+    Raises:
+        PromptTooLongError: some do not fit and the config says refuse.
+        DataError: none of a part that is needed fits.
+    """
+    pool_room, gold_room = config.judge.pool.max_new_tokens, config.judge.gold.max_new_tokens
+    proving = config.rationale.source == "proving"
+    prompt: PromptTemplate = template
+    if proving:
+        # A proof's prompt is the longer one of the two, and the pool is shown in both.
+        proof: PromptTemplate = ProvingTemplate(template.principles)
+        prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
+        pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
+    written = pool_room if config.rationale.own_for_seed else 0
+    rooms = {"seed": written, "held_out": pool_room, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
+    out: dict[str, set[str]] = {}
+    for part, room in rooms.items():
+        form = template if part in ("gold", "held_out") else prompt
+        items = [_with_answer(item, template, trained=part in _LEARNT) for item in getattr(data, part)]
+        found = overlong(counter, form, items, new_tokens=room, max_prompt_tokens=config.data.max_prompt_tokens)
+        if config.data.on_overlong == "refuse":
+            refuse(found, len(items), _PLACES.get(part, f"data.{part}"))
+        out[part] = {each.id for each in found}
+        if part in ("seed", "gold") and len(found) == len(items):
+            raise DataError(f"data.{part}: every comparison is over the token budget: raise data.max_prompt_tokens")
+    dropped = {part: sorted(ids) for part, ids in out.items() if ids or part in ("seed", "pool", "gold")}
+    left = {part: tuple(i for i in getattr(data, part) if _id(i) not in ids) for part, ids in out.items()}
+    return replace(data, summary=data.summary | {"overlong": dropped}, **left)
+
+
+_PLACES = {"held_out": "data.seed (held out)", "proving": "rationale.proving.data", "final": "final.data"}
+_LEARNT = ("seed", "proving", "final")
+_EMPTY = Comparison("", (Message("user", ""),), ("", ""))
+
+
+def _id(item: Comparison | LabeledComparison) -> str:
+    return item.id if isinstance(item, Comparison) else item.comparison.id
+
+
+def _with_answer(
+    item: Comparison | LabeledComparison, template: JudgeTemplate, trained: bool
+) -> tuple[Comparison, str]:
+    """A comparison, and the answer it is trained on, if it is."""
+    if isinstance(item, Comparison):
+        return item, ""
+    return item.comparison, "".join(template.answer(item.label, item.rationale)) if trained else ""
+
+
+def _limited(items: Sequence[Item], source: SourceConfig, seed: int, key: Callable[[Item], str]) -> Sequence[Item]:
+    return items if source.limit is None else subset(items, source.limit, seed, key=key)
+
+
+def _unique(ids: Sequence[str], part: str) -> None:
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"data.{part}: the id {twice[0]!r} stands in two sources: ids address judgments and must be unique"
+        )
+
+
+def _labels(items: Sequence[LabeledComparison]) -> dict[str, Any]:
+    counts = Counter(item.label for item in items)
+    return {
+        "n": len(items),
+        "labels": {label.value: counts[label] for label in Label},
+        "with_rationale": sum(item.rationale is not None for item in items),
+    }

@@ -1,0 +1,219 @@
+"""A run is a folder: what is in it, how a stage becomes final, and who may write to it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gramr2.config import RunConfig, dump_config
+from gramr2.config.load import parse_config
+from gramr2.errors import ConfigError, RunError
+from gramr2.files import link_tree, write_json, write_text
+
+DATA = "data"
+"""folder of a run for comparisons that were given in memory"""
+PLAN = "plan.json"
+"""what an adaptation, or another folder that is not a run, was started with"""
+
+
+class RunFolder:
+    """Paths and atomic steps of one run.
+
+    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/answers.jsonl`` what models were asked and said ·
+    ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
+    labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
+    what holds of the run · ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` ·
+    ``judge/`` the final model.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def journal(self) -> Path:
+        """What models were asked and said."""
+        return self.path / "journal" / "answers.jsonl"
+
+    @property
+    def old_journals(self) -> list[Path]:
+        """Journals of an older version, whose keys are others."""
+        names = ("judgments", "proofs", "measures")
+        return [file for name in names if (file := self.journal.with_name(f"{name}.jsonl")).exists()]
+
+    @property
+    def proving(self) -> Path:
+        """The preference-proving model."""
+        return self.path / "proving" / "model"
+
+    @property
+    def warmup(self) -> Path:
+        """The warmed-up backbone, ``model``, and what the warm-up did, ``report.json``."""
+        return self.path / "warmup"
+
+    @property
+    def views(self) -> Path:
+        """Second views fitted on the warmed-up backbone."""
+        return self.path / "views"
+
+    @property
+    def hidden_states(self) -> Path:
+        """What they have seen of the pool, until the run ends."""
+        return self.views / "hidden_states.sqlite"
+
+    @property
+    def judge(self) -> Path:
+        """The final model."""
+        return self.path / "judge"
+
+    def round(self, number: int) -> Path:
+        """The folder of a round; 0 is the seed judge."""
+        return self.path / "rounds" / str(number)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the kernel lets go when the process ends, however it ends.
+
+        Raises:
+            RunError: another process holds it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be used as a run folder: {error.strerror}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"{self.path}: another process is running this run; wait for it or give another --out"
+                ) from error
+            yield
+
+    def adopt(self, config: RunConfig) -> None:
+        """Write the resolved config, or make sure that it is the one the folder was started with.
+
+        A key that the version which wrote the folder did not have counts as its default.
+
+        Raises:
+            RunError: the folder belongs to a different config, or is not a run folder; the differing keys are named.
+        """
+        file = self.path / "run.yaml"
+        wanted = self._resolved(config)
+        if file.exists():
+            try:
+                found = self._resolved(config_of(self.path))
+            except ConfigError as error:
+                raise RunError(
+                    f"{self.path} was started by another version of gramr2, or its run.yaml was edited ({error}): "
+                    "end it with that version, or give a new folder with --out"
+                ) from error
+            changes = list(_differences(found, wanted))
+            if changes:
+                raise RunError(
+                    f"{self.path} was started with another config ({'; '.join(changes[:5])}): "
+                    "undo the change or give a new folder with --out"
+                )
+            return
+        # A run that died before its first file was complete has left no more than these two.
+        strangers = [each.name for each in self.path.iterdir() if each.name not in (".lock", "run.yaml.tmp")]
+        if strangers:
+            raise RunError(
+                f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out"
+            )
+        write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
+
+    def _resolved(self, config: RunConfig) -> Any:
+        """All keys, without the folder's own name, neither as ``out`` nor in the paths of its data: it may be renamed."""
+        content = yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
+        for part in ("seed", "pool", "gold"):
+            for source in content["data"][part]:
+                path = Path(source["path"])
+                if path.parent.resolve() == (self.path / DATA).resolve():
+                    source["path"] = f"{DATA}/{path.name}"
+        return content
+
+    def publish_judge(self, model: Path) -> None:
+        """Make a round's model the final judge, by hard links where the disk can."""
+        scratch = self.path / "judge.tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        link_tree(model, scratch)
+        shutil.rmtree(self.judge, ignore_errors=True)
+        scratch.rename(self.judge)
+
+
+def config_of(folder: Path) -> RunConfig:
+    """The config of a run, its own data where they are now.
+
+    Raises:
+        ConfigError: this version cannot read its run.yaml.
+    """
+    file = folder / "run.yaml"
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is not valid YAML: {error}") from error
+    config = parse_config(content, str(file))
+    parts = {
+        part: [each.model_copy(update={"path": _own(folder, each.path)}) for each in getattr(config.data, part)]
+        for part in ("seed", "pool", "gold")
+    }
+    return config.model_copy(update={"data": config.data.model_copy(update=parts)})
+
+
+def _own(folder: Path, path: str) -> str:
+    """A path in a run's own folder for data, as ``RunFolder.adopt`` writes it; anybody may call a folder of theirs so."""
+    own = folder.absolute() / path
+    return str(own) if Path(path).parent == Path(DATA) and own.is_file() else path
+
+
+def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
+    """Write ``plan.json``, what decides the results in a folder, or make sure that it is what the folder was started with.
+
+    Args:
+        path: the folder, locked.
+        plan: values that JSON can say.
+        what: what the folder is, such as «an adaptation».
+
+    Raises:
+        RunError: it was started with another plan, the differing keys are named; or it is something else.
+    """
+    file, plan = path / PLAN, json.loads(json.dumps(plan))
+    if file.exists():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        changed = [key for key, value in plan.items() if found.get(key) != value]
+        if changed:
+            raise RunError(
+                f"{path} was started with another {', '.join(changed)}: undo the change or give a new folder with --out"
+            )
+        return
+    strangers = [entry.name for entry in path.iterdir() if entry.name not in (".lock", f"{PLAN}.tmp")]
+    if strangers:
+        raise RunError(f"{path} is not empty and not {what} (it holds {strangers[0]!r}): give a new folder with --out")
+    write_json(file, plan)
+
+
+def record_of(path: Path) -> Path | None:
+    """The run or adaptation that a folder is, or whose ``judge`` it is; None where it is neither."""
+    folders = [path] if path.name != "judge" else [path, path.absolute().parent]
+    for folder in folders:
+        # Anybody may call a file run.yaml; a run has a journal beside it, and an adaptation its plan.
+        run = (folder / "run.yaml").is_file() and (folder / "journal").is_dir()
+        if run or ((folder / "adaptation.json").is_file() and (folder / PLAN).is_file()):
+            return folder
+    return None
+
+
+def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*found, *(k for k in wanted if k not in found)]:
+            yield from _differences(found.get(key), wanted.get(key), f"{place}.{key}" if place else str(key))
+    elif found != wanted:
+        yield f"{place}: {found!r} became {wanted!r}"

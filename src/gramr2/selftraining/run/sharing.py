@@ -1,0 +1,105 @@
+"""Runs that begin alike share their warm-up and their seed judge: an ablation's configurations mostly differ after round 0."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gramr2.backends.registry import fingerprint
+from gramr2.comparison import LabeledComparison
+from gramr2.files import digest_of, link_tree
+from gramr2.judging.records import comparison_row, labeled_row
+from gramr2.selftraining.run.context import RunContext
+
+
+class SeedJudges:
+    """A folder of finished warm-ups and rounds 0, each under a digest of everything that decides it.
+
+    Processes may use one folder at once: a round appears in it whole, and the first one stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def address(self, context: RunContext, seed: Sequence[LabeledComparison]) -> Path:
+        """Where the seed judge of this run belongs."""
+        config = context.config
+        decisive = {
+            "seed": config.seed,
+            "model": config.model.model_dump(mode="json"),
+            "weights": fingerprint(context.engine.backbone(config.model)),
+            "training": config.training.model_dump(mode="json"),
+            "template": context.template.hash,
+            "judging": config.judge.gold.model_dump(mode="json"),
+            "verdict": config.judge.verdict,
+            "ties": config.judge.ties,
+            "unlabelled": [comparison_row(item) for item in context.data.pool]
+            if config.judge.verdict == "auto"
+            else [],
+            "held_out": [labeled_row(item) for item in context.data.held_out],
+            "probed": config.guards.faithfulness,
+            "learnt": [labeled_row(item) for item in seed],
+            "gold": [labeled_row(item) for item in context.data.gold],
+        }
+        if config.warmup is not None:
+            decisive["warmup"] = self.warmup_address(context).name
+        return self.path / digest_of(decisive)
+
+    def warmup_address(self, context: RunContext) -> Path:
+        """Where the warm-up of this run belongs."""
+        config = context.config
+        if config.warmup is None:
+            raise ValueError("the run has no warm-up")
+        # How verdicts and rationales are learnt does not touch text.
+        training = config.warmup.applied_to(config.training)
+        decisive = {
+            "seed": config.seed if config.warmup.seed is None else config.warmup.seed,
+            "model": config.model.model_dump(mode="json"),
+            "weights": fingerprint(context.engine.backbone(config.model)),
+            "training": training.model_dump(mode="json", exclude={"verdict", "rationale_weight", "orders"}),
+            "warmup": config.warmup.model_dump(mode="json"),
+            "max_prompt_tokens": config.data.max_prompt_tokens,
+            "learnt": [comparison_row(each) for each in context.data.pool],
+        }
+        return self.path / f"warmup-{digest_of(decisive)}"
+
+    def hidden_states(self, context: RunContext) -> Path:
+        """Where the second views of the runs that share this run's warm-up keep its hidden states."""
+        return self.warmup_address(context).with_suffix(".sqlite")
+
+    @contextmanager
+    def alone(self, address: Path) -> Iterator[None]:
+        """Hold an address; other processes wait, for what is made there costs more than the waiting."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / f".{address.name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def take(self, address: Path, folder: Path) -> None:
+        """Make a run's round 0, or its warm-up, the one that is there, if one is."""
+        if address.exists() and not folder.exists():
+            _link(address, folder)
+
+    def give(self, address: Path, folder: Path) -> None:
+        """Leave a finished round 0, or warm-up, for other runs."""
+        if not address.exists():
+            _link(folder, address)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A linked tree that appears at once; of two made at the same time the first stays."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".sharing-", dir=target.parent))
+    try:
+        link_tree(source, scratch / "it")
+        try:
+            (scratch / "it").rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    finally:
+        shutil.rmtree(scratch)
