@@ -193,8 +193,8 @@ def test_comparisons_in_memory_train_a_judge(tmp_path: Path) -> None:
         return self_train(settings, model="none", engine=ScriptedEngine(), **given)  # type: ignore[arg-type]
 
     trained = train()
-    assert trained.rounds[0]["gold"]["accuracy"] == 1.0
-    assert trained.rounds[1]["pool"]["judged"] == 10
+    assert trained.rounds[0].gold.accuracy == 1.0
+    assert trained.rounds[1].pool.judged == 10
     kept = [json.loads(line) for line in (tmp_path / "r/rounds/1/kept.jsonl").read_text().splitlines()]
     assert {row["id"] for row in kept} <= {each.id for each in pool}
     assert train().rounds == trained.rounds, "the same call resumes"
@@ -219,9 +219,9 @@ def test_a_run_file_trains_a_judge(tmp_path: Path) -> None:
         "data: {seed: {path: 'starter:labeled', limit: 6}, gold: {path: 'starter:gold', limit: 10}}\n"
     )
     trained = self_train(file, out=tmp_path / "r", engine=ScriptedEngine())
-    assert (len(trained.rounds), trained.rounds[0]["gold"]["n"]) == (1, 10)
+    assert (len(trained.rounds), trained.rounds[0].gold.n) == (1, 10)
     replaced = self_train(file, out=tmp_path / "s", gold=[labeled("g", Label.B)], engine=ScriptedEngine())
-    assert replaced.rounds[0]["gold"]["n"] == 1
+    assert replaced.rounds[0].gold.n == 1
 
 
 def test_a_run_without_a_seed_says_so(tmp_path: Path) -> None:

@@ -23,6 +23,6 @@ def test_a_scripted_engine_trains_nothing_and_says_what_it_was_given(tmp_path: P
     engine = ScriptedEngine()
     settings = {"judge": {"mode": "label"}, "rounds": 0, "baselines": []}
     trained = self_train(settings, model="none", out=tmp_path / "r", engine=engine, labeled=items, gold=gold)
-    assert trained.rounds[0]["gold"]["accuracy"] == 1.0
+    assert trained.rounds[0].gold.accuracy == 1.0
     ((_, learnt),) = engine.trained
     assert {item.comparison.id for item in learnt} == {item.comparison.id for item in items}

@@ -17,14 +17,15 @@ from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run.engine import Engine
 from gramr2.selftraining.run.folder import DATA
 from gramr2.selftraining.run.observer import Observer
+from gramr2.selftraining.run.records import RoundRecord
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedJudge:
-    """A finished run: its folder, and the metrics of every round as in ``metrics.jsonl``, round 0 being the seed judge."""
+    """A finished run: its folder, and the record of every round as in ``metrics.jsonl``, round 0 being the seed judge."""
 
     path: Path
-    rounds: list[dict[str, Any]]
+    rounds: list[RoundRecord]
 
     def load(self, **options: Any) -> LoadedJudge:
         """The final judge; options are those of ``load_judge``."""

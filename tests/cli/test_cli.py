@@ -15,6 +15,8 @@ from rich.console import Console
 from gramr2.cli.console import say
 from gramr2.cli.main import app, run
 from gramr2.cli.train import baseline_table, table
+from gramr2.evaluation.metrics import PairedTest
+from gramr2.selftraining.run.records import RoundRecord
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,10 +128,11 @@ def test_the_table_of_a_run_fits_a_window_and_a_file(stage: str) -> None:
     pool = {"judged": 5000, "kept": 500, "dropped": {}}
     rows = [{"round": 0, "stage": "seed", "gold": gold, "pool": pool | {"judged": 0}}]
     rows += [{"round": 10, "stage": stage, "gold": gold, "pool": pool, "verdict": "rolled back"}]
-    test = {"difference": -0.999, "low": -1.0, "high": -0.998, "p_value": 0.0001}
+    records = [RoundRecord.model_validate(row) for row in rows]
+    test = PairedTest(999, 0, 0.0001, -0.999, -1.0, -0.998)
     for width in (80, 1000):
         to = Console(file=io.StringIO(), width=width)
-        to.print(table(rows))
+        to.print(table(records))
         to.print(baseline_table({"frozen-features": {"gold": gold}}, {"frozen-features": test}))
         text = to.file.getvalue()  # type: ignore[attr-defined]
         assert re.search("frozen-features .* -99.9 .*-100.0 to -99.8 .* p < 0.001", text)

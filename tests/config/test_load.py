@@ -176,3 +176,9 @@ def test_filters_may_have_their_former_names(caplog: pytest.LogCaptureFixture) -
         "filters: the filter specific is called pmi now",
     ]
     assert old[0]["kind"] == "support", "what the caller holds is left as it is"
+
+
+def test_stop_certainty_may_have_its_former_name(caplog: pytest.LogCaptureFixture) -> None:
+    config = parse_config(GOOD | {"judge": {"pool": {"settled": 0.95}, "gold": {"settled": None}}})
+    assert (config.judge.pool.stop_certainty, config.judge.gold.stop_certainty) == (0.95, None)
+    assert caplog.messages == ["judge: settled is called stop_certainty now"]

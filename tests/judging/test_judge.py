@@ -136,7 +136,7 @@ def says(outcomes: str) -> ScriptedBackend:
 def test_voting_stops_when_the_outcome_is_settled(outcomes: str, certainty: float, votes: int) -> None:
     backend = says(outcomes)
     seen: list[tuple[int, int]] = []
-    judge = Judge(backend, sampling=Sampling(votes=8, settled=certainty))
+    judge = Judge(backend, sampling=Sampling(votes=8, stop_certainty=certainty))
     [decision] = judge.judge(COMPARISONS[:1], progress=lambda d, t: seen.append((d, t)))
     assert len(decision.judgments) == votes
     assert sum(len(r.seeds) for r in backend.requests) == votes
@@ -145,5 +145,5 @@ def test_voting_stops_when_the_outcome_is_settled(outcomes: str, certainty: floa
 
 def test_unsettled_voting_ends_with_the_votes_of_a_judge_that_always_takes_all() -> None:
     whole = Judge(scripted("random"), sampling=Sampling(votes=5)).judge(COMPARISONS)
-    adaptive = Judge(scripted("random"), sampling=Sampling(votes=5, settled=0.999)).judge(COMPARISONS)
+    adaptive = Judge(scripted("random"), sampling=Sampling(votes=5, stop_certainty=0.999)).judge(COMPARISONS)
     assert adaptive == whole

@@ -38,7 +38,8 @@ def config(**changes: Any) -> RunConfig:
 
 
 def run(path: Path, engine: ScriptedEngine | None = None, **changes: Any) -> list[dict[str, Any]]:
-    return SelfTraining(config(**changes), path, engine=engine or ScriptedEngine()).run()
+    records = SelfTraining(config(**changes), path, engine=engine or ScriptedEngine()).run()
+    return [each.row() for each in records]
 
 
 def rows(file: Path) -> list[dict[str, Any]]:
@@ -184,7 +185,7 @@ def test_a_whole_run_on_a_real_model(tmp_path: Path, method: str) -> None:
     raw["training"]["method"] = method
     for part, limit in (("seed", 8), ("pool", 6), ("gold", 6)):
         raw["data"][part][0]["limit"] = limit
-    metrics = SelfTraining(parse_config(raw), tmp_path / "r").run()
+    metrics = [each.row() for each in SelfTraining(parse_config(raw), tmp_path / "r").run()]
     assert metrics[1]["pool"]["judged"] == 6
     assert metrics[1]["trained_on"] == 8 + metrics[1]["pool"]["kept"]
     assert metrics[1]["pool"]["kept"] > 0

@@ -6,7 +6,6 @@ is the adapted judge, ``adaptation.json`` what was measured.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -35,6 +34,7 @@ from gramr2.selftraining.run.context import sampling_of
 from gramr2.selftraining.run.engine import Engine, LocalEngine
 from gramr2.selftraining.run.folder import RunFolder, adopt_plan, config_of, record_of
 from gramr2.selftraining.run.observer import Observer, Silent
+from gramr2.selftraining.run.records import GoldReport
 from gramr2.selftraining.run.sources import read_labeled
 from gramr2.text import p_value
 
@@ -203,15 +203,14 @@ class Adaptation:
             write_jsonl(
                 file, (comparison_row(c) | decision_row(d) for c, d in zip(comparisons, decisions, strict=True))
             )
-        metrics = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        return Measurement(tuple(map(_label, read_jsonl(file))), metrics)
+        return Measurement(tuple(map(_label, read_jsonl(file))), GoldReport.read(file.with_suffix(".json")))
 
     def _point(
         self, size: int, after: Measurement, before: Measurement, items: Sequence[LabeledComparison]
     ) -> dict[str, Any]:
         keys = ("n", "accuracy", "low", "high", "coverage", "order_flip_rate", "accuracy_strict")
         change = asdict(self._change(items, before, after))
-        return {"trained_on": size, **{key: after.metrics[key] for key in keys}, "change": change}
+        return {"trained_on": size, **{key: getattr(after.metrics, key) for key in keys}, "change": change}
 
     def _change(self, items: Sequence[LabeledComparison], before: Measurement, after: Measurement) -> PairedTest:
         return paired_test(items, before.labels, after.labels, self.task.seed)
@@ -233,8 +232,8 @@ class Adaptation:
         keys = ("n", "accuracy", "low", "high", "coverage")
         return {
             "set": self.task.general,
-            "before": {key: first.metrics[key] for key in keys},
-            "after": {key: second.metrics[key] for key in keys},
+            "before": {key: getattr(first.metrics, key) for key in keys},
+            "after": {key: getattr(second.metrics, key) for key in keys},
             "change": asdict(change),
             "fell": change.p_value < ALPHA and change.difference < 0,
         }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -12,6 +13,10 @@ from rich.table import Table
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show, stdout
 from gramr2.config import RunConfig, load_config
 from gramr2.text import p_value, percent
+
+if TYPE_CHECKING:
+    from gramr2.evaluation.metrics import PairedTest
+    from gramr2.selftraining.run.records import RoundRecord
 
 
 def train(
@@ -34,50 +39,50 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
     from gramr2.reporting.run import read_run
     from gramr2.selftraining.loop import SelfTraining
 
-    metrics = SelfTraining(config, folder, observer=Bars(quiet or as_json)).run()
+    records = SelfTraining(config, folder, observer=Bars(quiet or as_json)).run()
     report = write_report(folder)
     baselines = read_run(folder).baselines
     if as_json:
         paths = {"run": str(folder), "judge": str(folder / "judge"), "report": str(report)}
-        stdout.print_json(data=paths | {"rounds": metrics, "baselines": baselines})
+        stdout.print_json(data=paths | {"rounds": [each.row() for each in records], "baselines": baselines})
         return
     if not quiet:
-        show(table(metrics))
+        show(table(records))
         measured = {name: each for name, each in baselines.items() if "gold" in each}
         if measured:
-            show(baseline_table(measured, metrics[-1]["against_baselines"]))
-    last = metrics[-1].get("since_seed")
+            show(baseline_table(measured, records[-1].against_baselines or {}))
+    last = records[-1].since_seed
     if last and not quiet:
         say(
-            f"The last judge against the seed judge: {100 * last['difference']:+.1f} points "
-            f"(95 % interval {100 * last['low']:+.1f} to {100 * last['high']:+.1f}, McNemar {p_value(last['p_value'])})."
+            f"The last judge against the seed judge: {100 * last.difference:+.1f} points "
+            f"(95 % interval {100 * last.low:+.1f} to {100 * last.high:+.1f}, McNemar {p_value(last.p_value)})."
         )
-    for warning in () if quiet else metrics[-1]["warnings"]:
+    for warning in () if quiet else records[-1].warnings or ():
         say(f"Warning: {warning}")
     say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")
 
 
-def table(metrics: list[dict[str, Any]]) -> Table:
+def table(records: Sequence[RoundRecord]) -> Table:
     """One line a round: how the judge did on gold, and what it kept of the pool."""
-    title = f"Accuracy on {metrics[0]['gold']['n']} gold comparisons, 95 % intervals"
+    title = f"Accuracy on {records[0].gold.n} gold comparisons, 95 % intervals"
     grid = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("round", "accuracy", "interval", "flips", "coverage", "kept", "verdict"):
         grid.add_column(name, justify="right", no_wrap=True)
-    for row in metrics:
-        gold, pool = row["gold"], row["pool"]
+    for each in records:
+        gold, pool = each.gold, each.pool
         grid.add_row(
-            str(row["round"]) if row["stage"] == "round" else f"{row['round']} ({row['stage']})",
-            percent(gold["accuracy"]),
-            interval(gold["low"], gold["high"]),
-            percent(gold["order_flip_rate"]),
-            percent(gold["coverage"]),
-            f"{pool['kept']} of {pool['judged']}" if pool["judged"] else "–",
-            row.get("verdict", "–"),
+            str(each.round) if each.stage == "round" else f"{each.round} ({each.stage})",
+            percent(gold.accuracy),
+            interval(gold.low, gold.high),
+            percent(gold.order_flip_rate),
+            percent(gold.coverage),
+            f"{pool.kept} of {pool.judged}" if pool.judged else "–",
+            each.verdict or "–",
         )
     return grid
 
 
-def baseline_table(baselines: dict[str, Any], against: dict[str, Any]) -> Table:
+def baseline_table(baselines: dict[str, Any], against: Mapping[str, PairedTest]) -> Table:
     """One line a baseline: how it did on gold, and how many points the final judge is above it."""
     grid = Table(
         title="What it has to beat, and by how many points the final judge does",
@@ -93,8 +98,8 @@ def baseline_table(baselines: dict[str, Any], against: dict[str, Any]) -> Table:
             name,
             percent(gold["accuracy"]),
             interval(gold["low"], gold["high"]),
-            f"{100 * test['difference']:+.1f}",
-            f"{100 * test['low']:+.1f} to {100 * test['high']:+.1f}",
-            p_value(test["p_value"]),
+            f"{100 * test.difference:+.1f}",
+            f"{100 * test.low:+.1f} to {100 * test.high:+.1f}",
+            p_value(test.p_value),
         )
     return grid

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import logging
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from gramr2.config.section import Section
+
+log = logging.getLogger("gramr2")
 
 
 class SamplingConfig(Section):
@@ -24,11 +27,20 @@ class SamplingConfig(Section):
     """budget of the rationale"""
     guided: bool = True
     """write the verdict's tags for the model and sample among the labels only"""
-    settled: float | None = Field(default=None, gt=0.5, lt=1)
+    stop_certainty: float | None = Field(default=None, gt=0.5, lt=1)
     """stop voting on a comparison once its majority is this certain (0.95 in adaptive consistency, Aggarwal et al. 2023);
     the default always samples all votes"""
     close_on_budget: bool = False
     """close a rationale that used up its budget and read the verdict; otherwise the vote counts as truncated"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "settled" in value and "stop_certainty" not in value:
+            if value["settled"] is not None:
+                log.warning("judge: settled is called stop_certainty now")
+            value = {"stop_certainty" if key == "settled" else key: each for key, each in value.items()}
+        return value
 
     @model_validator(mode="after")
     def _votes_differ(self) -> SamplingConfig:

@@ -44,7 +44,7 @@ class Orders(StrEnum):
 class Sampling:
     """How a comparison is judged: ``votes`` samples in each order.
 
-    With ``settled`` voting on a comparison stops early, once its majority is that certain (see ``Judge.judge``).
+    With ``stop_certainty`` voting on a comparison stops early, once its majority is that certain (see ``Judge.judge``).
     ``guided`` lets the backend lead every sample to its verdict; ``close_on_budget`` closes a rationale that has used up
     ``max_new_tokens`` and still reads the verdict, where otherwise the vote counts as truncated.
     """
@@ -56,7 +56,7 @@ class Sampling:
     max_new_tokens: int = 256
     guided: bool = True
     close_on_budget: bool = False
-    settled: float | None = None
+    stop_certainty: float | None = None
 
     def __post_init__(self) -> None:
         if self.votes > 1 and self.temperature == 0:
@@ -111,7 +111,7 @@ class Judge:
         progress: Progress | None = None,
         on_decision: Callable[[int, Decision], None] | None = None,
     ) -> list[Decision]:
-        """Judge every comparison, in both orders unless told otherwise; with ``sampling.settled`` only as often as needed.
+        """Judge every comparison, in both orders unless told otherwise; with ``sampling.stop_certainty`` only as often as needed.
 
         A vote's randomness comes from (seed, comparison id, order, sample) alone. ``on_decision`` receives (index,
         decision) as soon as a comparison is finished, in no particular order.
@@ -121,7 +121,7 @@ class Judge:
         """
         if self.template.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
             return _judge_twice(self, comparisons, seed, progress, on_decision)
-        if self.sampling.settled is not None:
+        if self.sampling.stop_certainty is not None:
             return _judge_adaptively(self, comparisons, seed, progress, on_decision)
         decisions: dict[int, Decision] = {}
 
@@ -279,7 +279,7 @@ def _judge_adaptively(
         judge.vote([comparisons[index] for index in asked], range(before, upto), seed, finish)
         for index in asked:
             decision = decide(comparisons[index].id, in_order(votes[index]), weights)
-            if upto >= sampling.votes or is_settled(decision, sampling.settled or 1.0, weights.ties):
+            if upto >= sampling.votes or is_settled(decision, sampling.stop_certainty or 1.0, weights.ties):
                 decisions[index] = decision
                 if on_decision:
                     on_decision(index, decision)

@@ -15,6 +15,7 @@ from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
+from gramr2.selftraining.run.records import GateResult
 from gramr2.text import PROBES, number, p_value, percent, warm_up_line
 
 
@@ -58,7 +59,7 @@ def render(view: RunView) -> str:
     environment.filters |= {"percent": percent, "signed": _signed, "number": number, "p_value": p_value}
     measured = view.measured
     stands = _in_force(measured)
-    judges = [each for each in measured if (each.metrics or {}).get("verdict") != "skipped"]
+    judges = [each for each in measured if each.metrics and each.metrics.verdict is not GateResult.SKIPPED]
     figure = judges and plots.accuracy(
         [each.title for each in judges],
         [_point(each) for each in judges],
@@ -73,7 +74,7 @@ def render(view: RunView) -> str:
         longer=view.longer,
         last=max(stands, default=None),
         accuracy=Markup(figure) if figure else None,
-        alarms=[(each.title, alarm) for each in measured for alarm in (each.metrics or {}).get("alarms", ())],
+        alarms=[(each.title, alarm) for each in measured if each.metrics for alarm in each.metrics.alarms],
         probes=PROBES,
         reasoning=_reasoning(measured),
         sections=[_section(view, each) for each in view.rounds if each.kept or each.dropped],
@@ -84,12 +85,15 @@ def render(view: RunView) -> str:
 
 def _in_force(measured: tuple[RoundView, ...]) -> list[int]:
     """Rounds whose judge was accepted, the seed judge included."""
-    return [each.number for each in measured if (each.metrics or {}).get("verdict", "accepted") == "accepted"]
+    stands = (None, GateResult.ACCEPTED)
+    return [each.number for each in measured if each.metrics and each.metrics.verdict in stands]
 
 
 def _point(each: RoundView) -> tuple[float, float, float] | None:
-    gold = (each.metrics or {})["gold"]
-    return None if gold["accuracy"] is None else (gold["accuracy"], gold["low"], gold["high"])
+    gold = each.metrics.gold if each.metrics else None
+    if gold is None or gold.accuracy is None or gold.low is None or gold.high is None:
+        return None
+    return gold.accuracy, gold.low, gold.high
 
 
 def _section(view: RunView, each: RoundView) -> Section:

@@ -12,6 +12,7 @@ import yaml
 from gramr2.errors import RunError
 from gramr2.files import read_jsonl
 from gramr2.selftraining.filters.stack import place_of_rationales
+from gramr2.selftraining.run.records import RoundRecord
 
 Row = dict[str, Any]
 
@@ -21,7 +22,7 @@ class RoundView:
     """One round: its metrics (None while it is under way), and its rows of kept, dropped and gold comparisons."""
 
     number: int
-    metrics: Row | None
+    metrics: RoundRecord | None
     kept: tuple[Row, ...]
     dropped: tuple[Row, ...]
     gold: tuple[Row, ...]
@@ -29,7 +30,7 @@ class RoundView:
     @property
     def title(self) -> str:
         """«round 2», «seed judge» or «final stage»."""
-        stage = (self.metrics or {}).get("stage", "seed" if self.number == 0 else "round")
+        stage = self.metrics.stage if self.metrics else "seed" if self.number == 0 else "round"
         return {"seed": "seed judge", "final": "final stage"}.get(stage, f"round {self.number}")
 
     def filters(self, stack: tuple[str, ...]) -> tuple[str, ...]:
@@ -109,7 +110,7 @@ def _round(folder: Path, number: int) -> RoundView:
     metrics = folder / "metrics.json"
     return RoundView(
         number,
-        json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None,
+        RoundRecord.read(metrics) if metrics.is_file() else None,
         *(_rows(folder / f"{name}.jsonl") for name in ("kept", "dropped", "gold")),
     )
 

@@ -24,6 +24,7 @@ from gramr2.selftraining.rationales.readers import ModelReaders
 from gramr2.selftraining.rationales.sources import Joint, LabelOnly, Proving
 from gramr2.selftraining.readings import ties_allowed
 from gramr2.selftraining.run.context import RunContext
+from gramr2.selftraining.run.records import LabellingRecord, PoolCounts, RationaleCounts
 from gramr2.selftraining.second_view import as_probabilities, joined
 
 
@@ -85,20 +86,22 @@ def label_pool(
     labels = Counter(c.decision.label.value for c in candidates if c.decision.label is not None)
     counts = Counter(rejection.filter for _, rejection in dropped)
     words = [len(c.rationale.split()) for c in kept if c.rationale]
-    summary: dict[str, Any] = {
-        "pool": {
-            "judged": len(slice_),
-            "kept": len(kept),
-            "dropped": {each.name: counts[each.name] for each in stack if counts[each.name]},
-        },
-        "labels": dict(sorted(labels.items())),
-        "thresholds": stage.thresholds,
-        "calibration": None if calibration is None else asdict(calibration),
-        "rationales": {"source": source, "kept": len(words), "mean_words": round(fmean(words), 2) if words else None},
-    }
+    summary = LabellingRecord(
+        pool=PoolCounts(
+            judged=len(slice_),
+            kept=len(kept),
+            dropped={each.name: counts[each.name] for each in stack if counts[each.name]},
+        ),
+        labels=dict(sorted(labels.items())),
+        thresholds=stage.thresholds,
+        calibration=calibration,
+        rationales=RationaleCounts(
+            source=source, kept=len(words), mean_words=round(fmean(words), 2) if words else None
+        ),
+    )
     folder = context.folder.round(number)
     write_jsonl(folder / "dropped.jsonl", (dropped_row(*each) for each in dropped))
-    write_json(folder / "labelling.json", summary)
+    write_json(folder / "labelling.json", summary.row())
     write_jsonl(folder / "kept.jsonl", (kept_row(each) for each in kept))
 
 

@@ -7,24 +7,23 @@ same call continues an interrupted run: a stage whose result exists is not repea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig
 from gramr2.config.training import TrainingConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
-from gramr2.evaluation.metrics import paired_test
+from gramr2.evaluation.metrics import PairedTest, paired_test
 from gramr2.files import write_json, write_jsonl
 from gramr2.journal import Journal
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.gate.baselines import measure_baselines
-from gramr2.selftraining.gate.guards import Alarm, GateResult, as_rows, gate, gold_alarms, pool_alarms, training_alarms
+from gramr2.selftraining.gate.guards import gate, gold_alarms, pool_alarms, training_alarms
 from gramr2.selftraining.gate.measurement import Measurement, measure, recorded
 from gramr2.selftraining.gate.warnings import conclusion
 from gramr2.selftraining.labelling import label_pool, second_view
@@ -37,9 +36,21 @@ from gramr2.selftraining.run.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.run.folder import RunFolder
 from gramr2.selftraining.run.observer import Observer, Silent
 from gramr2.selftraining.run.pool import slice_of
+from gramr2.selftraining.run.records import (
+    VERSION,
+    Alarm,
+    GateResult,
+    LabellingRecord,
+    PoolCounts,
+    ReadingsRecord,
+    RoundRecord,
+)
 from gramr2.selftraining.run.sharing import SeedJudges
 from gramr2.selftraining.warmup import start_of, warm_up
 from gramr2.text import p_value
+
+NOTHING = PoolCounts(judged=0, kept=0, dropped={})
+"""of the pool, where a stage does not look at it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +98,8 @@ class SelfTraining:
         self.seed_judges = seed_judges
         self.template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
 
-    def run(self) -> list[dict[str, Any]]:
-        """Run or resume to the end; returns the metrics of every round, round 0 being the seed judge.
+    def run(self) -> list[RoundRecord]:
+        """Run or resume to the end; returns the record of every round, round 0 being the seed judge.
 
         A run that the gate stopped, or whose filters kept nothing, has fewer rounds than asked, or skipped ones.
 
@@ -130,9 +141,9 @@ class _Rounds:
         self.folder = context.folder
         self.prover = Prover(context)
         self.seed: Sequence[LabeledComparison] = context.data.seed
-        self.metrics: list[dict[str, Any]] = []
+        self.records: list[RoundRecord] = []
 
-    def run(self) -> list[dict[str, Any]]:
+    def run(self) -> list[RoundRecord]:
         baselines = measure_baselines(self.context)
         # A second view that cannot be fitted is better known before anything is trained.
         second_view(self.context, self.context.data.pool[:1], warmed=False)
@@ -143,11 +154,11 @@ class _Rounds:
                 break
             state = self._round(number, state)
         if self.config.final:
-            state = self._final(len(self.metrics), state)
-        self._conclude(conclusion(self.context, state.model, baselines, state.gold))
+            state = self._final(len(self.records), state)
+        self._conclude(*conclusion(self.context, state.model, baselines, state.gold))
         self.folder.publish_judge(state.model)
         self.folder.hidden_states.unlink(missing_ok=True)
-        return self.metrics
+        return self.records
 
     def _seed_judge(self) -> RunState:
         folder, model = self.folder.round(0), self.folder.round(0) / "model"
@@ -165,9 +176,9 @@ class _Rounds:
             self._train(0, "round 0 · train the seed judge", self._backbone(), model, self.seed)
         if not (folder / "metrics.json").exists():
             gold = measure(self.context, 0, model)
-            pool, alarms = {"judged": 0, "kept": 0, "dropped": {}}, training_alarms(model, self.config.training)
+            alarms = training_alarms(model, self.config.training)
             self._tell(0, alarms)
-            self._finish(0, "seed", gold, {"pool": pool, "trained_on": len(self.seed), "alarms": as_rows(alarms)})
+            self._finish(0, "seed", gold, {"pool": NOTHING, "trained_on": len(self.seed), "alarms": alarms})
         if self.seed_judges and shared:
             self.seed_judges.give(shared, folder)
         return RunState(model, self._recorded(0))
@@ -185,11 +196,11 @@ class _Rounds:
             slice_ = slice_of(self.context, number, state.model)
             before = self._accumulated(state.accepted)
             label_pool(self.context, number, state.model, slice_, before, state.tightenings, self.prover)
-        labelling = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
+        labelling = LabellingRecord.read(folder / "labelling.json")
         alarms = pool_alarms(labelling, self._reference_words(), self.config.guards.alarms)
-        rest = {key: labelling[key] for key in ("pool", "labels", "thresholds", "calibration", "rationales")}
-        if not labelling["pool"]["kept"]:
-            why = "no pseudo-label passed the filters" if labelling["pool"]["judged"] else "the pool is used up"
+        rest: dict[str, Any] = dict(labelling)
+        if not labelling.pool.kept:
+            why = "no pseudo-label passed the filters" if labelling.pool.judged else "the pool is used up"
             self.context.observer.note(f"round {number}: {why}, so nothing is trained; the judge stays")
             self._judged(number, "round", state, state.gold, rest | {"trained_on": 0}, alarms, skipped=True)
             return
@@ -213,15 +224,14 @@ class _Rounds:
                 title = f"final · train on {len(items)} annotated comparisons"
                 self._train(number, title, state.model, trained, items, training)
             gold = measure(self.context, number, trained)
-            pool = {"judged": 0, "kept": 0, "dropped": {}}
             alarms = training_alarms(trained, training)
-            self._judged(number, "final", state, gold, {"pool": pool, "trained_on": len(items)}, alarms)
+            self._judged(number, "final", state, gold, {"pool": NOTHING, "trained_on": len(items)}, alarms)
         return self._after(number, state)
 
     def _judged(
         self,
         number: int,
-        stage: str,
+        stage: Literal["round", "final"],
         state: RunState,
         gold: Measurement,
         rest: dict[str, Any],
@@ -243,53 +253,57 @@ class _Rounds:
                 f"judge in force, {p_value(change.p_value)}; {100 * since_seed.difference:+.1f} against the seed judge, "
                 f"{p_value(since_seed.p_value)}), so it is rolled back"
             )
-        tests = {"change": asdict(change), "since_seed": asdict(since_seed)}
-        rest = {"verdict": verdict.value, **tests, **rest, "alarms": as_rows(alarms)}
-        self._finish(number, stage, gold, rest)
+        tests = {"verdict": verdict, "change": change, "since_seed": since_seed}
+        self._finish(number, stage, gold, tests | rest | {"alarms": alarms})
 
     def _tell(self, number: int, alarms: Sequence[Alarm]) -> None:
         for alarm in alarms:
             self.context.observer.note(f"round {number}: {alarm.message}")
 
-    def _finish(self, number: int, stage: str, gold: Measurement, rest: dict[str, Any]) -> None:
-        metrics = {"round": number, "stage": stage, "gold": gold.metrics, **rest}
+    def _finish(
+        self, number: int, stage: Literal["seed", "round", "final"], gold: Measurement, rest: dict[str, Any]
+    ) -> None:
+        """Write the round's record, which ends the round."""
+        folder = self.folder.round(number)
         if gold.faithfulness:
-            metrics["faithfulness"] = gold.faithfulness
-        found = self.folder.round(number) / READINGS
-        if found.exists():
-            metrics["verdict_read"] = json.loads(found.read_text(encoding="utf-8"))
-        write_json(self.folder.round(number) / "metrics.json", metrics)
+            rest = rest | {"faithfulness": dict(gold.faithfulness)}
+        if (folder / READINGS).exists():
+            rest = rest | {"verdict_read": ReadingsRecord.read(folder / READINGS)}
+        record = RoundRecord(round=number, stage=stage, gold=gold.metrics, version=VERSION, **rest)
+        write_json(folder / "metrics.json", record.row())
 
     def _after(self, number: int, state: RunState) -> RunState:
         """Where the run stands, from a round's metrics alone."""
         gold = self._recorded(number)
-        verdict = GateResult(self.metrics[-1]["verdict"])
-        if verdict is GateResult.ACCEPTED:
+        last = self.records[-1]
+        if last.verdict is GateResult.ACCEPTED:
             return replace(
                 state,
                 model=self.folder.round(number) / "model",
                 gold=gold,
-                accepted=(*state.accepted, number) if self.metrics[-1]["stage"] == "round" else state.accepted,
+                accepted=(*state.accepted, number) if last.stage == "round" else state.accepted,
             )
-        if verdict is GateResult.ROLLED_BACK:
+        if last.verdict is GateResult.ROLLED_BACK:
             stop = self.config.guards.on_worse == "stop"
             return replace(state, tightenings=state.tightenings + 1, stopped=stop)
         return state
 
     def _recorded(self, number: int) -> Measurement:
-        """A finished round's measurement; its metrics join those of the run, on disk too."""
-        gold = recorded(self.folder, number)
-        file = self.folder.round(number) / "metrics.json"
-        self.metrics.append(json.loads(file.read_text(encoding="utf-8")))
-        write_jsonl(self.folder.path / "metrics.jsonl", self.metrics)
-        return gold
+        """A finished round's measurement; its record joins those of the run, on disk too."""
+        self.records.append(RoundRecord.read(self.folder.round(number) / "metrics.json"))
+        self._write()
+        return recorded(self.folder, number)
 
-    def _conclude(self, last: dict[str, Any]) -> None:
-        """The last row says what holds of the whole run."""
-        self.metrics[-1] |= last
-        write_jsonl(self.folder.path / "metrics.jsonl", self.metrics)
-        for warning in last["warnings"]:
+    def _conclude(self, against: dict[str, PairedTest], warnings: list[str]) -> None:
+        """The last record says what holds of the whole run."""
+        last = {"against_baselines": against, "warnings": warnings}
+        self.records[-1] = self.records[-1].model_copy(update=last)
+        self._write()
+        for warning in warnings:
             self.context.observer.note(warning)
+
+    def _write(self) -> None:
+        write_jsonl(self.folder.path / "metrics.jsonl", (record.row() for record in self.records))
 
     def _accumulated(self, rounds: Sequence[int]) -> list[LabeledComparison]:
         """Everything kept in these rounds; of a comparison kept more than once, what the latest judge said."""
@@ -306,7 +320,7 @@ class _Rounds:
         lengths = [len(item.rationale.split()) for item in self.seed if item.rationale]
         if lengths:
             return fmean(lengths)
-        found = (each.get("rationales", {}).get("mean_words") for each in self.metrics)
+        found = (each.rationales.mean_words for each in self.records if each.rationales)
         return next((words for words in found if words), None)
 
     def _backbone(self) -> Path:

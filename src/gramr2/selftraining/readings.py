@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from gramr2.judging.template import JudgeMode
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, Reading, ReadingWeights
 from gramr2.randomness import derive_seed
 from gramr2.selftraining.run.context import RunContext
+from gramr2.selftraining.run.records import ReadingsRecord
 
 FILE = "readings.json"
 ASKED = 40
@@ -34,18 +34,18 @@ def readings_of(context: RunContext, number: int, model: Path) -> ReadingWeights
     """
     file = context.folder.round(number) / FILE
     if file.exists():
-        return _weights(json.loads(file.read_text(encoding="utf-8")))
-    record = _found(context, number, model) | {"ties": ties_allowed(context)}
+        return _weights(ReadingsRecord.read(file))
+    record = _found(context, number, model).model_copy(update={"ties": ties_allowed(context)})
     # The judge takes its weights along, so that whatever loads the folder reads its verdicts as the run did.
     save_template(replace(context.template, readings=_weights(record)), model)
-    write_json(file, record)
+    write_json(file, record.row())
     if number == 0:
-        context.observer.note(f"verdicts are read {_name(record)}: {record['why']}")
+        context.observer.note(f"verdicts are read {_name(record)}: {record.why}")
     return _weights(record)
 
 
-def _weights(record: dict[str, Any]) -> ReadingWeights:
-    return ReadingWeights(record["weights"]["direct"], record["weights"]["reasoned"], record["ties"])
+def _weights(record: ReadingsRecord) -> ReadingWeights:
+    return ReadingWeights(record.weights["direct"], record.weights["reasoned"], record.ties)
 
 
 def ties_allowed(context: RunContext) -> bool:
@@ -58,13 +58,13 @@ def ties_in(wanted: Literal["auto"] | bool, labelled: Sequence[LabeledComparison
     return wanted if wanted != "auto" else any(item.label is Label.TIE for item in labelled)
 
 
-def _name(record: dict[str, Any]) -> str:
-    weights = record["weights"]
+def _name(record: ReadingsRecord) -> str:
+    weights = record.weights
     both = weights["direct"] > 0 and weights["reasoned"] > 0
     return "both ways" if both else "directly" if weights["direct"] > 0 else "after the rationale"
 
 
-def _found(context: RunContext, number: int, model: Path) -> dict[str, Any]:
+def _found(context: RunContext, number: int, model: Path) -> ReadingsRecord:
     wanted = context.config.judge.verdict
     if context.template.mode is JudgeMode.LABEL:
         return _record(DIRECT, "the judge writes no rationales")
@@ -90,7 +90,7 @@ def _found(context: RunContext, number: int, model: Path) -> dict[str, Any]:
     return _by_orders(context, number, model)
 
 
-def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> dict[str, Any]:
+def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> ReadingsRecord:
     items = context.data.held_out
     decisions = _judged(context, number, model, [item.comparison for item in items])
     readings, labels = [d.readings for d in decisions], [item.label for item in items]
@@ -105,11 +105,10 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> di
     if not weights.asked:
         # Readings that mislead are best weighed 0, and then nothing would be read.
         weights = _unweighted(uses[best])
-    told = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
-    why = f"on {len(items)} held-out seed comparisons {told}"
-    return _record(weights, why) | {
-        "fits": {name: asdict(fit) | {"weights": _counts(fit.weights)} for name, fit in fits.items()}
-    }
+    summary = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
+    why = f"on {len(items)} held-out seed comparisons {summary}"
+    told = {name: asdict(fit) | {"weights": _counts(fit.weights)} for name, fit in fits.items()}
+    return _record(weights, why).model_copy(update={"fits": told})
 
 
 def _unweighted(readings: Sequence[Reading]) -> ReadingWeights:
@@ -124,14 +123,15 @@ def _cheapest(fits: dict[str, Fit]) -> str:
     return next(name for name in ("direct", "reasoned", "both") if fits[name].loss <= least + MARGIN)
 
 
-def _by_orders(context: RunContext, number: int, model: Path) -> dict[str, Any]:
+def _by_orders(context: RunContext, number: int, model: Path) -> ReadingsRecord:
     asked = subset(context.data.pool, ASKED, derive_seed(context.config.seed, "readings"))
     decisions = _judged(context, number, model, asked)
     kappas = {reading: order_agreement(decisions, reading, ties_allowed(context)) for reading in Reading}
     direct, reasoned = (-1.0 if kappas[r] is None else float(kappas[r] or 0.0) for r in Reading)
     told = f"agreement of the two orders on {len(asked)} unlabelled comparisons, κ: direct {direct:.2f}, reasoned {reasoned:.2f}"
     why = f"{told} (fewer than {MIN_ITEMS} held-out seed comparisons)"
-    return _record(REASONED if reasoned > direct else DIRECT, why) | {"kappa": {r.value: kappas[r] for r in Reading}}
+    chosen = _record(REASONED if reasoned > direct else DIRECT, why)
+    return chosen.model_copy(update={"kappa": {r.value: kappas[r] for r in Reading}})
 
 
 def _judged(context: RunContext, number: int, model: Path, comparisons: Sequence[Any]) -> list[Decision]:
@@ -141,8 +141,8 @@ def _judged(context: RunContext, number: int, model: Path, comparisons: Sequence
     )
 
 
-def _record(weights: ReadingWeights, why: str) -> dict[str, Any]:
-    return {"weights": _counts(weights), "why": why}
+def _record(weights: ReadingWeights, why: str) -> ReadingsRecord:
+    return ReadingsRecord(weights=_counts(weights), why=why)
 
 
 def _counts(weights: ReadingWeights) -> dict[str, float]:

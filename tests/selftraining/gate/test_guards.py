@@ -8,7 +8,8 @@ import pytest
 
 from gramr2.config.method import AlarmsConfig, GuardsConfig
 from gramr2.evaluation.metrics import PairedTest
-from gramr2.selftraining.gate.guards import GateResult, gate, gold_alarms, pool_alarms
+from gramr2.selftraining.gate.guards import gate, gold_alarms, pool_alarms
+from gramr2.selftraining.run.records import GateResult, GoldReport, LabellingRecord
 
 LIMITS = AlarmsConfig()
 
@@ -35,10 +36,19 @@ def test_the_gate(
     assert gate([same, change], guards) is gate([change, same], guards) is expected
 
 
-def labelling(**changes: Any) -> dict[str, Any]:
-    pool = {"judged": 100, "kept": 40, "dropped": {"abstained": 10, "confidence": 50}}
-    usual = {"pool": pool, "labels": {"A": 45, "B": 45}, "rationales": {"source": "joint", "mean_words": 30.0}}
-    return usual | changes
+def words(mean: float | None) -> dict[str, Any]:
+    return {"source": "joint", "kept": 40, "mean_words": mean}
+
+
+def labelling(**changes: Any) -> LabellingRecord:
+    usual: dict[str, Any] = {
+        "pool": {"judged": 100, "kept": 40, "dropped": {"abstained": 10, "confidence": 50}},
+        "labels": {"A": 45, "B": 45},
+        "thresholds": {},
+        "calibration": None,
+        "rationales": words(30.0),
+    }
+    return LabellingRecord.model_validate(usual | changes)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +58,9 @@ def labelling(**changes: Any) -> dict[str, Any]:
         ({"labels": {"A": 81, "B": 9}}, None),
         ({"labels": {"A": 82, "B": 8}}, "label collapse"),
         ({"labels": {}}, None),
-        ({"rationales": {"source": "joint", "mean_words": 46.0}}, "length drift"),
-        ({"rationales": {"source": "joint", "mean_words": 19.0}}, "length drift"),
-        ({"rationales": {"source": "joint", "mean_words": None}}, None),
+        ({"rationales": words(46.0)}, "length drift"),
+        ({"rationales": words(19.0)}, "length drift"),
+        ({"rationales": words(None)}, None),
         ({"pool": {"judged": 100, "kept": 99, "dropped": {"confidence": 1}}}, "filters pass all"),
         ({"pool": {"judged": 100, "kept": 1, "dropped": {"confidence": 99}}}, "filter drops all"),
         ({"pool": {"judged": 100, "kept": 0, "dropped": {"abstained": 50, "rationale": 50}}}, "filter drops all"),
@@ -63,8 +73,8 @@ def test_alarms_about_pseudo_labels(changes: dict[str, Any], kind: str | None) -
 
 
 def test_order_flips_that_grow() -> None:
-    def gold(rate: float | None) -> dict[str, Any]:
-        return {"order_flip_rate": rate}
+    def gold(rate: float | None) -> GoldReport:
+        return GoldReport(n=10, accuracy=0.5, low=0.2, high=0.8, order_flip_rate=rate, coverage=1.0)
 
     assert gold_alarms(gold(0.2), gold(0.3), LIMITS) == []
     assert gold_alarms(gold(None), gold(0.9), LIMITS) == []

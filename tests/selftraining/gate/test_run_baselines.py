@@ -77,7 +77,10 @@ def config(**changes: Any) -> RunConfig:
 
 def run(path: Path, engine: ScriptedEngine | None = None, **changes: Any) -> tuple[list[dict[str, Any]], list[str]]:
     observer = Notes()
-    metrics = SelfTraining(config(**changes), path, engine=engine or ScriptedEngine(), observer=observer).run()
+    metrics = [
+        each.row()
+        for each in SelfTraining(config(**changes), path, engine=engine or ScriptedEngine(), observer=observer).run()
+    ]
     return metrics, observer.notes
 
 

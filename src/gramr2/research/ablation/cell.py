@@ -32,10 +32,10 @@ from gramr2.randomness import derive_seed
 from gramr2.reporting.run import read_run
 from gramr2.research.ablation.variants import Kind
 from gramr2.research.lab.audit import audit
-from gramr2.selftraining.gate.guards import GateResult
 from gramr2.selftraining.readings import ties_in
 from gramr2.selftraining.run.context import sampling_of
 from gramr2.selftraining.run.data import RunData, fit, load_data
+from gramr2.selftraining.run.records import GateResult
 
 SPEC, RESULT, TEST, FAILURE = "cell.json", "result.json", "test.jsonl", "failure.txt"
 SEED_JUDGES = "seed-judges"
@@ -145,7 +145,7 @@ def _baseline(name: str, folder: Path, config: RunConfig, test: Sequence[Labeled
 def _pseudo_labels(run: Path) -> dict[str, Any]:
     """What the judge learnt from, the kept rows of accepted rounds, and in the lab how true it was."""
     rounds = [each for each in read_run(run).rounds if each.kept or each.dropped]
-    accepted = [each for each in rounds if (each.metrics or {}).get("verdict") == GateResult.ACCEPTED]
+    accepted = [each for each in rounds if each.metrics and each.metrics.verdict is GateResult.ACCEPTED]
     kept = {row["id"]: row for each in accepted for row in each.kept}
     checked = audit(kept.values())
     shares = checked.shares() if checked else {}

@@ -5,36 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from gramr2.config.method import AlarmsConfig, GuardsConfig
 from gramr2.config.training import TrainingConfig
 from gramr2.evaluation.metrics import PairedTest
+from gramr2.selftraining.run.records import Alarm, GateResult, GoldReport, LabellingRecord
 
 MOST_LOSS = 0.6
 """nats of a direct verdict, both orders together, on what the judge was trained on: hardly below a guess. Labels of which a
 quarter are wrong cannot be learnt below 0.56 without learning them by heart"""
-
-
-class GateResult(StrEnum):
-    """What became of a round's judge."""
-
-    ACCEPTED = "accepted"
-    ROLLED_BACK = "rolled back"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """Something suspicious about a round: what was measured, and the limit it passed."""
-
-    kind: str
-    message: str
-    value: float
-    limit: float
 
 
 def gate(changes: Sequence[PairedTest], guards: GuardsConfig) -> GateResult:
@@ -53,49 +33,49 @@ def _worse(change: PairedTest, guards: GuardsConfig) -> bool:
     return change.difference < 0 and significant
 
 
-def pool_alarms(labelling: dict[str, Any], reference_words: float | None, limits: AlarmsConfig) -> list[Alarm]:
+def pool_alarms(labelling: LabellingRecord, reference_words: float | None, limits: AlarmsConfig) -> list[Alarm]:
     """Alarms about a round's pseudo-labels.
 
     Args:
-        labelling: the round's ``labelling.json``.
+        labelling: what the round's filters did.
         reference_words: mean words of the rationales that the judge was initialised on, or of the first round's.
     """
     alarms: list[Alarm] = []
-    labels, pool = labelling["labels"], labelling["pool"]
+    labels, pool = labelling.labels, labelling.pool
     if decided := sum(labels.values()):
         top = max(labels, key=lambda name: labels[name])
         share = labels[top] / decided
         if share > limits.max_label_share:
             message = f"label collapse: {share:.0%} of the pool's decisions say {top}"
             alarms.append(Alarm("label collapse", message, round(share, 4), limits.max_label_share))
-    words = labelling["rationales"]["mean_words"]
+    words = labelling.rationales.mean_words
     if words and reference_words:
         drift = max(words / reference_words, reference_words / words)
         if drift > limits.max_length_drift:
             message = f"rationale length drift: {words:.0f} words on average, {reference_words:.0f} in the reference"
             alarms.append(Alarm("length drift", message, round(drift, 4), limits.max_length_drift))
-    left = pool["judged"]
-    for name, count in pool["dropped"].items():
+    left = pool.judged
+    for name, count in pool.dropped.items():
         passed = (left - count) / left if left else 1.0
         if passed < limits.min_passed:
             message = f"the {name} filter drops {count} of {left} comparisons"
             alarms.append(Alarm("filter drops all", message, round(passed, 4), limits.min_passed))
         left -= count
-    if pool["judged"] and pool["kept"] / pool["judged"] > limits.max_passed:
-        message = f"the filters pass {pool['kept']} of {pool['judged']} comparisons"
-        share = round(pool["kept"] / pool["judged"], 4)
+    if pool.judged and pool.kept / pool.judged > limits.max_passed:
+        message = f"the filters pass {pool.kept} of {pool.judged} comparisons"
+        share = round(pool.kept / pool.judged, 4)
         alarms.append(Alarm("filters pass all", message, share, limits.max_passed))
     return alarms
 
 
-def gold_alarms(before: dict[str, Any], after: dict[str, Any], limits: AlarmsConfig) -> list[Alarm]:
-    """Alarms about a new judge against the last accepted one, from their ``gold`` metrics."""
-    if before["order_flip_rate"] is None or after["order_flip_rate"] is None:
+def gold_alarms(before: GoldReport, after: GoldReport, limits: AlarmsConfig) -> list[Alarm]:
+    """Alarms about a new judge against the last accepted one, both on gold."""
+    if before.order_flip_rate is None or after.order_flip_rate is None:
         return []
-    growth = after["order_flip_rate"] - before["order_flip_rate"]
+    growth = after.order_flip_rate - before.order_flip_rate
     if growth <= limits.max_flip_growth:
         return []
-    message = f"order flips grow from {before['order_flip_rate']:.0%} to {after['order_flip_rate']:.0%}"
+    message = f"order flips grow from {before.order_flip_rate:.0%} to {after.order_flip_rate:.0%}"
     return [Alarm("order flips", message, round(growth, 4), limits.max_flip_growth)]
 
 
@@ -119,8 +99,3 @@ def training_alarms(model: Path, training: TrainingConfig) -> list[Alarm]:
         "steps, or at another learning rate"
     )
     return [Alarm("labels not learnt", message, round(loss, 4), MOST_LOSS)]
-
-
-def as_rows(alarms: list[Alarm]) -> list[dict[str, Any]]:
-    """For ``metrics.jsonl``."""
-    return [asdict(alarm) for alarm in alarms]

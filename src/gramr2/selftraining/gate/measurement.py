@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.evaluation.faithfulness import probe
+from gramr2.evaluation.faithfulness import Probe, probe
 from gramr2.evaluation.metrics import evaluate
 from gramr2.files import read_jsonl, write_jsonl
 from gramr2.judging.records import comparison_row, decision_row
@@ -21,6 +19,7 @@ from gramr2.judgment import Decision
 from gramr2.selftraining.readings import readings_of
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.folder import RunFolder
+from gramr2.selftraining.run.records import GoldReport, RoundRecord
 from gramr2.text import percent
 
 log = logging.getLogger("gramr2")
@@ -31,8 +30,8 @@ class Measurement:
     """A judge's labels on gold, in the order of the gold set, and the metrics made of them."""
 
     labels: tuple[Label | None, ...]
-    metrics: dict[str, Any]
-    faithfulness: dict[str, Any] = field(default_factory=dict)
+    metrics: GoldReport
+    faithfulness: Mapping[str, Probe] = field(default_factory=dict)
 
 
 def measure(context: RunContext, number: int, model: Path) -> Measurement:
@@ -48,9 +47,7 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     ]
     write_jsonl(context.folder.round(number) / "gold.jsonl", rows)
     accuracy = evaluate(gold, decisions, context.config.seed)
-    headline = accuracy.headline()
-    metrics = headline | {key: value for key, value in asdict(accuracy).items() if key not in headline}
-    metrics["readings"] = _by_reading(gold, decisions)
+    metrics = GoldReport.from_accuracy(accuracy, _by_reading(gold, decisions))
     log.info("round %d: gold accuracy %s, coverage %s", number, percent(accuracy.accuracy), percent(accuracy.coverage))
     return Measurement(tuple(d.label for d in decisions), metrics, _faithfulness(context, model, gold, decisions))
 
@@ -69,19 +66,19 @@ def _by_reading(gold: Sequence[LabeledComparison], decisions: Sequence[Decision]
 def recorded(run: RunFolder, number: int) -> Measurement:
     """The measurement of a finished round. One that trained nothing has none of its own: it repeats the last judge's."""
     folder = run.round(number)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    record = RoundRecord.read(folder / "metrics.json")
     file = folder / "gold.jsonl"
     labels = [row["label"] for row in read_jsonl(file)] if file.exists() else []
     return Measurement(
         tuple(None if label is None else Label(label) for label in labels),
-        metrics["gold"],
-        metrics.get("faithfulness", {}),
+        record.gold,
+        record.faithfulness or {},
     )
 
 
 def _faithfulness(
     context: RunContext, model: Path, gold: Sequence[LabeledComparison], decisions: Sequence[Decision]
-) -> dict[str, Any]:
+) -> dict[str, Probe]:
     count = context.config.guards.faithfulness
     if not count or context.template.mode is JudgeMode.LABEL:
         return {}
@@ -94,4 +91,4 @@ def _faithfulness(
         context.observer.note(
             "guards.faithfulness changes rationales, and gold has fewer than two: judge.verdict: both has them written"
         )
-    return {name: asdict(each) for name, each in probes.items()}
+    return probes

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from gramr2.evaluation.metrics import PairedTest, paired_test
 from gramr2.selftraining.gate.baselines import Measured
@@ -25,16 +23,16 @@ MOST_FLIPS = 0.5
 
 def conclusion(
     context: RunContext, model: Path, baselines: Mapping[str, Measured], gold: Measurement
-) -> dict[str, Any]:
-    """What joins the last row of a run's metrics: the final judge, in ``model``, against each baseline, and the ``warnings``."""
+) -> tuple[dict[str, PairedTest], list[str]]:
+    """What joins the last record of a run: the final judge, in ``model``, against each baseline, and the warnings."""
     items, seed = context.data.gold, context.config.seed
     tests = {name: paired_test(items, each.labels, gold.labels, seed) for name, each in baselines.items()}
     first = recorded(context.folder, 0).labels
     since_seed = paired_test(items, first, gold.labels, seed) if first and first != gold.labels else None
     found = training_alarms(model, context.config.training)
     warnings = [f"In the end {alarm.message}." for alarm in found]
-    warnings += warnings_of(tests, len(items), gold.metrics["order_flip_rate"], context.config.guards.alpha, since_seed)
-    return {"against_baselines": {name: asdict(test) for name, test in tests.items()}, "warnings": warnings}
+    warnings += warnings_of(tests, len(items), gold.metrics.order_flip_rate, context.config.guards.alpha, since_seed)
+    return tests, warnings
 
 
 def warnings_of(

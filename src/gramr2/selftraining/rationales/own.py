@@ -24,7 +24,7 @@ def with_own_rationales(context: RunContext) -> list[LabeledComparison]:
         return seed
     config = context.config
     votes = config.rationale.own_for_seed
-    sampling = config.judge.pool.model_copy(update={"votes": votes, "settled": None, "orders": "both"})
+    sampling = config.judge.pool.model_copy(update={"votes": votes, "stop_certainty": None, "orders": "both"})
     model = context.engine.backbone(config.model)
     title = f"find rationales for {len(bare)} seed comparisons"
     decisions = context.judge(title, model, [seed[index].comparison for index in bare], sampling, readings=REASONED)

@@ -1,0 +1,214 @@
+"""What a run writes down, typed: the JSON of its rounds, and the rows of its comparisons.
+
+A record is read leniently: a key that an older version did not write has its default, one that is not known here is passed over.
+What cannot be read so is refused with what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gramr2.errors import RunError
+from gramr2.evaluation.calibration import Calibration
+from gramr2.evaluation.faithfulness import Probe
+from gramr2.evaluation.metrics import Accuracy, PairedTest
+
+VERSION = 1
+"""of the records; a record of a higher one is not read"""
+
+
+class GateResult(StrEnum):
+    """What became of a round's judge."""
+
+    ACCEPTED = "accepted"
+    ROLLED_BACK = "rolled back"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something suspicious about a round: what was measured, and the limit it passed."""
+
+    kind: str
+    message: str
+    value: float
+    limit: float
+
+
+class Record(BaseModel):
+    """A JSON object of a run folder."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    def row(self) -> dict[str, Any]:
+        """As JSON has it: what was set, in the order of the fields."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The record in a file.
+
+        Raises:
+            RunError: this version cannot read it.
+        """
+        return cls.of(file.read_text(encoding="utf-8"), str(file))
+
+    @classmethod
+    def of(cls, text: str, where: str) -> Self:
+        """The record in a JSON text; ``where`` names it in errors. See ``read``."""
+        try:
+            found = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "it"
+            raise RunError(
+                f"{where}: this version of gramr2 cannot read it ({place}: {first['msg']}): go on with the version that wrote "
+                "it, or give a new folder with --out"
+            ) from error
+        if (version := getattr(found, "version", VERSION)) > VERSION:
+            raise RunError(f"{where}: a newer gramr2 wrote it (records of version {version}): upgrade gramr2")
+        return found
+
+
+class GoldReport(Record):
+    """How a judge did on gold: ``Accuracy``, and the share that each reading by itself has right."""
+
+    n: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    order_flip_rate: float | None
+    coverage: float
+    decided: int | None = None
+    interval: str = "none"
+    accuracy_strict: float | None = None
+    vote_coverage: float | None = None
+    tie_rate: float | None = None
+    first_position_rate: float | None = None
+    outcomes: dict[str, int] = {}
+    by_category: dict[str, dict[str, float | int | None]] = {}
+    readings: dict[str, float] = {}
+
+    @classmethod
+    def from_accuracy(cls, accuracy: Accuracy, readings: Mapping[str, float] | None = None) -> GoldReport:
+        """What was measured."""
+        values = {key: getattr(accuracy, key) for key in cls.model_fields if key != "readings"}
+        return cls(**values | ({} if readings is None else {"readings": dict(readings)}))
+
+
+class PoolCounts(Record):
+    """What became of the pool: ``dropped`` by filter, in the order of the stack."""
+
+    judged: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = {}
+
+
+class RationaleCounts(Record):
+    """The rationales of what was kept."""
+
+    source: str
+    kept: int
+    mean_words: float | None
+
+
+class LabellingRecord(Record):
+    """``rounds/N/labelling.json``: what a round's filters did."""
+
+    pool: PoolCounts
+    labels: dict[str, int]
+    """pool decisions by label"""
+    thresholds: dict[str, float]
+    """those in force, by «filter.field»"""
+    calibration: Calibration | None
+    rationales: RationaleCounts
+
+
+class ReadingsRecord(Record):
+    """``rounds/N/readings.json``: where the judge's verdict is read, and why."""
+
+    weights: dict[str, float]
+    why: str
+    fits: dict[str, Any] | None = None
+    kappa: dict[str, float | None] | None = None
+    ties: bool = True
+
+
+class RoundRecord(Record):
+    """``rounds/N/metrics.json``, and a line of ``metrics.jsonl``; round 0 is the seed judge."""
+
+    round: int
+    stage: Literal["seed", "round", "final"]
+    gold: GoldReport
+    verdict: GateResult | None = None
+    """what the gate said; None of the seed judge"""
+    change: PairedTest | None = None
+    """against the judge in force"""
+    since_seed: PairedTest | None = None
+    """against the seed judge"""
+    pool: PoolCounts
+    labels: dict[str, int] | None = None
+    thresholds: dict[str, float] | None = None
+    calibration: Calibration | None = None
+    rationales: RationaleCounts | None = None
+    trained_on: int | None = None
+    """comparisons, seed and kept together"""
+    alarms: list[Alarm] = []
+    faithfulness: dict[str, Probe] | None = None
+    verdict_read: ReadingsRecord | None = None
+    version: int = VERSION
+    against_baselines: dict[str, PairedTest] | None = None
+    """of the last round alone: each baseline against the final judge"""
+    warnings: list[str] | None = None
+    """of the last round alone: what a reader of the results must know first"""
+
+
+class ComparisonRow(TypedDict, total=False):
+    """A comparison with what a judge decided about it: ``comparison_row`` and ``decision_row`` of ``gramr2.judging.records``."""
+
+    id: str
+    prompt: str | list[dict[str, str]]
+    responses: list[str]
+    category: str
+    source: str
+    group: str
+    label: str | None
+    confidence: float | None
+    agreement: float | None
+    order_flip: bool | None
+    coverage: float
+    rationale: str | None
+    rationale_order: str | None
+    probabilities: dict[str, float] | None
+    readings: dict[str, dict[str, float]]
+    votes: list[dict[str, Any]]
+
+
+class GoldRow(ComparisonRow, total=False):
+    """A line of ``gold.jsonl``; ``truth`` is what people say."""
+
+    truth: str
+
+
+class KeptRow(ComparisonRow, total=False):
+    """A line of ``kept.jsonl``: the training example, whose responses are ``swapped`` against the stored order or not."""
+
+    target: list[float]
+    swapped: bool
+    measures: dict[str, float]
+
+
+class DroppedRow(ComparisonRow, total=False):
+    """A line of ``dropped.jsonl``: the filter, its reason, what it measured and what it wanted."""
+
+    filter: str
+    reason: str
+    value: float | str | None
+    threshold: float | str | None
+    measures: dict[str, float]
