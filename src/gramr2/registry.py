@@ -13,11 +13,19 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import Field
 
-FOLDERS = {"filters": "gramr2.selftraining.filters"}
+T = TypeVar("T")
+
+FOLDERS = {
+    "baselines": "gramr2.baselines",
+    "filters": "gramr2.selftraining.filters",
+    "formats": "gramr2.data.formats",
+    "probes": "gramr2.evaluation.probes",
+    "tournaments": "gramr2.rewards.tournaments",
+}
 """where the built-in ones of each kind are"""
 
 
@@ -47,6 +55,21 @@ def subclasses(kind: str, base: type[Any]) -> list[type[Any]]:
         and value is not base
         and value.__module__ == module.__name__
     ]
+
+
+def instances(kind: str, base: type[T]) -> list[T]:
+    """The objects of a kind: those of class ``base`` that one of its modules has under a name in capitals."""
+    return [
+        value
+        for module in modules(kind)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, base)
+    ]
+
+
+def baseline_names() -> list[str]:
+    """The baselines that a run file can name, the cheapest first."""
+    return list(importlib.import_module(FOLDERS["baselines"]).BASELINES)
 
 
 def filter_configs() -> list[Any]:

@@ -5,18 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PROBES = {
-    "untouched": "untouched",
-    "removed": "removed",
-    "exchanged": "another's",
-    "cut_25": "first 25 %",
-    "cut_50": "first 50 %",
-    "cut_75": "first 75 %",
-    "corrupted": "one step corrupted",
-    "contradicted": "conclusion inverted",
-}
-"""the probes of ``gramr2.evaluation.interventions`` as they are called in tables"""
-
 
 def percent(value: float | None) -> str:
     """«61.3 %», or a dash for what was not measured."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -15,7 +14,7 @@ from conftest import make
 from gramr2.baselines import BASELINES, Baseline, fit, load
 from gramr2.baselines.bag_of_words import SURFACE, surface
 from gramr2.comparison import Comparison, Label, LabeledComparison
-from gramr2.config import RunConfig
+from gramr2.config import parse_config
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import ConfigError, DataError, ModelError, PromptTooLongError
 
@@ -44,8 +43,11 @@ def fitted(name: str, model: Path | str, items: list[LabeledComparison]) -> Base
 
 
 def test_the_run_file_knows_the_registry() -> None:
-    annotation = RunConfig.model_fields["baselines"].annotation
-    assert get_args(get_args(annotation)[0]) == tuple(BASELINES)
+    assert list(BASELINES) == ["longer", "bag-of-words", "frozen-features", "bradley-terry"], "the cheapest first"
+    run = {"model": "none", "data": {"seed": "starter:labeled", "gold": "starter:gold"}, "rounds": 0}
+    assert parse_config(run | {"baselines": list(BASELINES)}).baselines == list(BASELINES)
+    with pytest.raises(ConfigError, match="there is no baseline 'crystal ball': take from longer, bag-of-words"):
+        parse_config(run | {"baselines": ["crystal ball"]})
     with pytest.raises(ConfigError, match="no baseline 'crystal ball'"):
         fit("crystal ball", [], model="none")
 

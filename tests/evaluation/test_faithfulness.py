@@ -9,7 +9,7 @@ from gramr2.backends.base import GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
 from gramr2.evaluation.faithfulness import probe
-from gramr2.evaluation.interventions import INTERVENTIONS
+from gramr2.evaluation.probes import interventions
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judging.voting import decide
@@ -72,14 +72,14 @@ def test_with_truths_every_probe_has_an_accuracy() -> None:
 def test_corruption_changes_one_digit_of_the_reasoning_and_not_the_conclusion() -> None:
     text = "Feedback: 12+30=42, so A 4.\nConclusion: Response A is better."
     examples = [LabeledComparison(make(str(i)), Label.A, text) for i in range(20)]
-    changed = [INTERVENTIONS["corrupted"](examples, i) or "" for i in range(20)]
+    changed = [interventions()["corrupted"].change(examples, i) or "" for i in range(20)]
     for each in changed:
         assert len(each) == len(text)
         assert sum(a != b for a, b in zip(each, text, strict=True)) == 1
         assert each.endswith("\nConclusion: Response A is better.")
     assert len(set(changed)) > 5
     plain = [LabeledComparison(make("x"), Label.A, "It is nice.\nConclusion: Response A is better.")]
-    assert INTERVENTIONS["corrupted"](plain, 0) is None
+    assert interventions()["corrupted"].change(plain, 0) is None
 
 
 def test_a_judge_that_does_not() -> None:

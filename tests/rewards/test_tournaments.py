@@ -82,7 +82,7 @@ def test_a_budget_stays_within_all_pairs_and_is_at_least_one() -> None:
 
 
 def test_names_and_budgets_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ConfigError, match="round-robin, knockout, champion, swiss, budget"):
+    with pytest.raises(ConfigError, match="budget, champion, knockout, round-robin, swiss"):
         scheme("league")
     with pytest.raises(ConfigError, match="give --budget N"):
         scheme("budget")

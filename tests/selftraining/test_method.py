@@ -15,7 +15,7 @@ from gramr2.comparison import Label
 from gramr2.config.method import ProvingConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
-from gramr2.evaluation.interventions import INTERVENTIONS
+from gramr2.evaluation.probes import interventions
 from gramr2.files import write_jsonl
 from gramr2.judging.proving import PROOF_OPENING
 from gramr2.judging.records import labeled_row
@@ -274,7 +274,7 @@ def test_the_final_stage_learns_from_people_and_is_gated_too(tmp_path: Path) -> 
 
 def test_faithfulness_is_probed_when_asked(tmp_path: Path) -> None:
     metrics, _ = run(tmp_path / "r", guards={"faithfulness": 10}, judge={"verdict": "reasoned"})
-    assert set(metrics[0]["faithfulness"]) == {"untouched", *INTERVENTIONS}
+    assert set(metrics[0]["faithfulness"]) == {"untouched", *interventions()}
     assert metrics[0]["faithfulness"]["removed"]["n"] == 10
 
 

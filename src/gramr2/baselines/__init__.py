@@ -1,17 +1,15 @@
-"""Cheap preference models that a trained judge has to beat: one file each, and a line here.
+"""Cheap preference models that a trained judge has to beat: one file each, in which ``KIND`` says how it comes into being.
 
-A baseline's file has ``fit(labeled, setting)`` and ``load(folder, setting)``; what they return is a ``Baseline``. Torch and
-scikit-learn are imported when one is fitted that needs them.
+Torch and scikit-learn are imported when one is fitted that needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from gramr2.baselines import bag_of_words, bradley_terry, frozen_features, longer
-from gramr2.baselines.base import Baseline, Setting
+from gramr2 import registry
+from gramr2.baselines.base import Baseline, Kind, Setting
 from gramr2.baselines.files import read
 from gramr2.comparison import LabeledComparison
 from gramr2.config.training import ModelConfig
@@ -20,22 +18,14 @@ from gramr2.errors import ConfigError, ModelError
 __all__ = ["BASELINES", "Baseline", "Kind", "Setting", "fit", "load"]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How a baseline comes into being; ``needs_backbone`` where it looks at the pretrained model."""
-
-    fit: Callable[[Sequence[LabeledComparison], Setting], Baseline]
-    load: Callable[[Path, Setting | None], Baseline]
-    needs_backbone: bool = False
-    needs_seed: bool = True
-
-
 BASELINES: dict[str, Kind] = {
-    longer.NAME: Kind(longer.fit, longer.load, needs_seed=False),
-    bag_of_words.NAME: Kind(bag_of_words.fit, bag_of_words.load),
-    frozen_features.NAME: Kind(frozen_features.fit, frozen_features.load, needs_backbone=True),
-    bradley_terry.NAME: Kind(bradley_terry.fit, bradley_terry.load, needs_backbone=True),
+    each.name: each
+    for each in sorted(
+        registry.instances("baselines", Kind),
+        key=lambda each: (each.needs_seed, each.needs_backbone, each.trains, each.name),
+    )
 }
+"""the cheapest first"""
 
 
 def fit(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from gramr2.baselines.base import Setting
+from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import digest, read, write
 from gramr2.baselines.logistic import Fitted, fit_logistic
 from gramr2.comparison import Comparison, LabeledComparison
@@ -135,3 +135,6 @@ def _tfidf(text: str, places: dict[str, int], idf: np.ndarray) -> dict[int, floa
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
+
+
+KIND = Kind(NAME, fit, load)

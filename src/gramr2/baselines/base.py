@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gramr2.comparison import Comparison
+from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.preference import PreferenceModel
 
@@ -43,3 +43,19 @@ class Setting:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     open: Callable[[], Any] | None = None
     cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a baseline comes into being: ``fit`` on labelled comparisons, or ``load`` from the folder that it was saved in.
+
+    ``needs_backbone`` where it looks at the pretrained model, ``trains`` where it changes its weights, ``needs_seed`` unless it
+    knows without labels.
+    """
+
+    name: str
+    fit: Callable[[Sequence[LabeledComparison], Setting], Baseline]
+    load: Callable[[Path, Setting | None], Baseline]
+    needs_backbone: bool = False
+    needs_seed: bool = True
+    trains: bool = False

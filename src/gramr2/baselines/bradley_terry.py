@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gramr2.baselines.base import Setting
+from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import read, write
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.training import ModelConfig
@@ -74,3 +74,6 @@ def load(folder: Path, setting: Setting | None) -> BradleyTerry:
     reward = load_reward_model(folder, model)
     reward.ties = Ties(**values["ties"])
     return BradleyTerry(reward, model)
+
+
+KIND = Kind(NAME, fit, load, needs_backbone=True, trains=True)

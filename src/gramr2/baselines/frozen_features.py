@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramr2.baselines.base import Setting
+from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import digest, read, write
 from gramr2.baselines.logistic import Fitted, fit_logistic
 from gramr2.comparison import Comparison, LabeledComparison
@@ -130,3 +130,6 @@ def _features(states: HiddenStates, comparisons: Sequence[Comparison]) -> np.nda
 def _differences(features: np.ndarray, scale: np.ndarray) -> np.ndarray:
     difference: np.ndarray = (features[0::2] - features[1::2]) / scale
     return difference
+
+
+KIND = Kind(NAME, fit, load, needs_backbone=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gramr2.baselines.base import Setting
+from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import write
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.judging.preference import CERTAIN, Ties, decided
@@ -44,3 +44,6 @@ def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> Longer:
 def load(folder: Path, setting: Setting | None) -> Longer:
     """There is nothing to read."""
     return Longer()
+
+
+KIND = Kind(NAME, fit, load, needs_seed=False)

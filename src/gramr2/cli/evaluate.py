@@ -19,7 +19,7 @@ from gramr2.journal import address
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions
-from gramr2.text import PROBES, percent
+from gramr2.text import percent
 
 if TYPE_CHECKING:
     from gramr2.evaluation.audit import Audit
@@ -130,11 +130,14 @@ def _checked(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) 
 
 
 def _probe_table(found: dict[str, Probe]) -> Table:
+    from gramr2.evaluation.probes import titles
+
+    named = titles()
     grid = Table(title="The verdict when the rationale is changed")
     for name in ("rationale", "n", "right", "95 % interval", "verdict changed", "95 % interval ", "verdict follows it"):
         grid.add_column(name, justify="left" if name == "rationale" else "right")
     for name, each in found.items():
         right = (percent(each.accuracy), interval(each.accuracy_low, each.accuracy_high))
         moved = (percent(each.changed), interval(each.low, each.high))
-        grid.add_row(PROBES[name], str(each.n), *right, *moved, percent(each.followed))
+        grid.add_row(named[name], str(each.n), *right, *moved, percent(each.followed))
     return grid

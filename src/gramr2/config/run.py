@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gramr2 import registry
 from gramr2.config.data import DataConfig
@@ -33,8 +33,6 @@ DEFAULT_FILTERS = ("confidence", "consistency", "rationale", "duplicates", "bala
 """those that cost no further model call"""
 _KINDS = {each.model_fields["kind"].default: each for each in FILTERS}
 _FORMER = {each.formerly: kind for kind, each in _KINDS.items() if each.formerly}
-
-BaselineName = Literal["longer", "bag-of-words", "frozen-features", "bradley-terry"]
 
 
 class RunConfig(Section):
@@ -68,7 +66,7 @@ class RunConfig(Section):
     """applied in this order; the first that objects drops the comparison"""
     guards: GuardsConfig = Field(default_factory=GuardsConfig)
     """the gold gate and the alarms"""
-    baselines: list[BaselineName] = Field(default=["longer", "bag-of-words", "frozen-features"])
+    baselines: list[str] = Field(default=["longer", "bag-of-words", "frozen-features"])
     """cheap models fitted on the whole labelled seed, which the final judge is held against on gold; bradley-terry, a scalar
     reward model on the same backbone, costs a training"""
     final: FinalConfig | None = None
@@ -95,6 +93,14 @@ class RunConfig(Section):
             value.setdefault("filters", [{"kind": kind} for kind in kept])
         if isinstance(value.get("filters"), list | tuple):
             value["filters"] = [_by_its_name(each) for each in value["filters"]]
+        return value
+
+    @field_validator("baselines")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        known = registry.baseline_names()
+        if unknown := [name for name in value if name not in known]:
+            raise ValueError(f"there is no baseline {unknown[0]!r}: take from {', '.join(known)}")
         return value
 
     @model_validator(mode="after")

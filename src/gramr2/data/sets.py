@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gramr2.comparison import Message, ResponseSet, SingleResponse
+from gramr2.data.formats.base import Row, read_id, shown_columns
 from gramr2.data.readers import read_rows
-from gramr2.data.rows import Row, read_id, shown_columns
 from gramr2.data.sources import LoadReport, OnBadRow
 from gramr2.data.turns import BadRowError, read_answer, read_prompt, read_references
 from gramr2.errors import DataError

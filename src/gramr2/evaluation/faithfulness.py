@@ -11,14 +11,12 @@ from dataclasses import dataclass
 
 from gramr2.backends.base import Backend
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
-from gramr2.evaluation.interventions import INTERVENTIONS, stated
 from gramr2.evaluation.metrics import wilson
+from gramr2.evaluation.probes import UNTOUCHED, interventions
 from gramr2.judging.reading import verdicts_given
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judging.voting import top_label
 from gramr2.judgment import Decision
-
-UNTOUCHED = "untouched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def probe(
     """Probe a judge on comparisons that it has judged; those without a rationale are left out.
 
     The verdict on the untouched rationale is asked in the same way, so that a change is due to the intervention alone. What
-    each intervention does is in ``gramr2.evaluation.interventions``.
+    each intervention does is in ``gramr2.evaluation.probes``.
 
     Args:
         truths: the true labels of the items, as stored; with them every probe has an accuracy.
@@ -68,7 +66,8 @@ def probe(
             targets.append(truth if truth is None or best.order is Order.AB else truth.swap())
     if len(examples) < 2:
         return {}
-    texts = {name: [change(examples, i) for i in range(len(examples))] for name, change in INTERVENTIONS.items()}
+    known, count = interventions(), range(len(examples))
+    texts = {name: [each.change(examples, i) for i in count] for name, each in known.items()}
     texts = {UNTOUCHED: [example.rationale for example in examples]} | texts
     asked = [(name, i, text) for name, each in texts.items() for i, text in enumerate(each) if text is not None]
     read = verdicts_given(backend, template, [(examples[i].comparison, text) for _, i, text in asked])
@@ -81,7 +80,9 @@ def probe(
         if both:
             moved = [verdicts[name, i] is not verdicts[UNTOUCHED, i] for i in both]
             right = [verdicts[name, i] is targets[i] for i in both if targets[i] is not None]
-            concluded = {i: told for i in both if (told := stated(name, examples, i)) is not None}
+            probed = known.get(name)
+            stated = {i: probed.concludes(examples, i) for i in both} if probed else {}
+            concluded = {i: label for i, label in stated.items() if label is not None}
             followed = [verdicts[name, i] is told for i, told in concluded.items()]
             result[name] = _summary(moved, right, followed)
     return result

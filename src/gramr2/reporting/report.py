@@ -10,13 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gramr2.evaluation.audit import Audit, audit, by_fate
+from gramr2.evaluation.probes import titles
 from gramr2.files import write_text
 from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
 from gramr2.selftraining.run.records import GateResult
-from gramr2.text import PROBES, number, p_value, percent, warm_up_line
+from gramr2.text import number, p_value, percent, warm_up_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def render(view: RunView) -> str:
         last=max(stands, default=None),
         accuracy=Markup(figure) if figure else None,
         alarms=[(each.title, alarm) for each in measured if each.metrics for alarm in each.metrics.alarms],
-        probes=PROBES,
+        probes=titles(),
         reasoning=_reasoning(measured),
         sections=[_section(view, each) for each in view.rounds if each.kept or each.dropped],
         reliability=_reliability(view, stands),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gramr2.comparison import Comparison, Message, SingleResponse, as_messages
-from gramr2.data.rows import shown_names
+from gramr2.data.formats.base import shown_names
 from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
 from gramr2.errors import DataError
 from gramr2.judging.judge import Judge

@@ -243,7 +243,7 @@ def test_none_are_none(tmp_path: Path) -> None:
     assert not (tmp_path / "r/baselines").exists()
     with pytest.raises(ConfigError, match="each may stand once, got longer, longer"):
         config(baselines=["longer", "longer"])
-    with pytest.raises(ConfigError, match="baselines.0"):
+    with pytest.raises(ConfigError, match="baselines: there is no baseline 'oracle'"):
         config(baselines=["oracle"])
 
 

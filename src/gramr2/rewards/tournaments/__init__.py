@@ -1,7 +1,8 @@
-"""Which pairs of responses are compared, and in which order: one small file per scheme, chosen by its name."""
+"""Which pairs of responses are compared, and in which order: one small file per scheme, found by its name."""
 
 from __future__ import annotations
 
+from gramr2 import registry
 from gramr2.errors import ConfigError
 from gramr2.rewards.tournaments.base import Pair, Play, Tournament
 from gramr2.rewards.tournaments.budget import Budget
@@ -10,9 +11,7 @@ from gramr2.rewards.tournaments.knockout import Knockout
 from gramr2.rewards.tournaments.round_robin import RoundRobin
 from gramr2.rewards.tournaments.swiss import Swiss
 
-TOURNAMENTS: dict[str, type[Tournament]] = {
-    scheme.name: scheme for scheme in (RoundRobin, Knockout, Champion, Swiss, Budget)
-}
+TOURNAMENTS: dict[str, type[Tournament]] = {each.name: each for each in registry.subclasses("tournaments", Tournament)}
 
 __all__ = [
     "TOURNAMENTS",
@@ -29,20 +28,21 @@ __all__ = [
 
 
 def scheme(name: str, budget: int | None = None) -> Tournament:
-    """A scheme by its name; ``budget`` is the most comparisons per set of responses, and belongs to the scheme ``budget``, which
-    a round-robin with a budget therefore is.
+    """A scheme by its name; ``budget`` is the most comparisons per set of responses, and belongs to a scheme that takes one. A
+    round-robin with a budget is the scheme ``budget``.
 
     Raises:
         ConfigError: there is none of that name, or the budget is missing or has no use.
     """
     if name not in TOURNAMENTS:
         raise ConfigError(f"there is no scheme {name!r}: take one of {', '.join(TOURNAMENTS)}")
-    if name == Budget.name or (name == RoundRobin.name and budget):
+    kind = Budget if name == RoundRobin.name and budget else TOURNAMENTS[name]
+    if kind.takes_budget:
         if budget is None:
-            raise ConfigError("the scheme budget needs to know how many comparisons: give --budget N")
-        return Budget(budget)
+            raise ConfigError(f"the scheme {name} needs to know how many comparisons: give --budget N")
+        return kind.with_budget(budget)
     if budget is not None:
         raise ConfigError(
             f"the scheme {name} plays as many comparisons as it needs: leave --budget out or take --scheme budget"
         )
-    return TOURNAMENTS[name]()
+    return kind()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 Pair = tuple[int, int]
 """indices of two responses"""
@@ -16,18 +17,24 @@ came to no decision, which is no result and counts for nobody.
 """
 
 
-class Tournament(Protocol):
+class Tournament(ABC):
     """A way of choosing pairs. No pair is played twice."""
 
     name: ClassVar[str]
+    takes_budget: ClassVar[bool] = False
 
+    @classmethod
+    def with_budget(cls, most: int) -> Tournament:
+        """One that plays at most so many comparisons, of a class that takes a budget."""
+        raise NotImplementedError
+
+    @abstractmethod
     def comparisons(self, n: int) -> int:
         """How many comparisons ``n`` responses take."""
-        ...
 
+    @abstractmethod
     def play(self, n: int, rng: random.Random) -> Play:
         """Choose pairs among ``n`` responses."""
-        ...
 
 
 def winner(pair: Pair, result: float | None) -> int:

@@ -14,28 +14,32 @@ import numpy as np
 
 from gramr2.errors import ConfigError
 from gramr2.rewards.bradley_terry import fit, information
-from gramr2.rewards.tournaments.base import Pair, Play
+from gramr2.rewards.tournaments.base import Pair, Play, Tournament
 
 BATCHES = 4
 """times per n comparisons that the model is fitted anew"""
 
 
-class Budget:
+class Budget(Tournament):
     """At most ``most`` comparisons, the most informative next."""
 
     name: ClassVar[str] = "budget"
+    takes_budget: ClassVar[bool] = True
 
     def __init__(self, most: int = 32) -> None:
         if most < 1:
             raise ConfigError("a budget of comparisons must be at least 1")
         self.most = most
 
+    @classmethod
+    def with_budget(cls, most: int) -> Budget:
+        return cls(most)
+
     def comparisons(self, n: int) -> int:
         """The budget, or all pairs if those are fewer."""
         return min(self.most, n * (n - 1) // 2)
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Tournament``."""
         wins = np.zeros((n, n))
         lot = rng.sample(range(n), n)
         lap = list(zip(lot, [*lot[1:], lot[0]], strict=True))[: 1 if n == 2 else n]

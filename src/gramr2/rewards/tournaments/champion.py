@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from gramr2.rewards.tournaments.base import Play, winner
+from gramr2.rewards.tournaments.base import Play, Tournament, winner
 
 
-class Champion:
+class Champion(Tournament):
     """The linear scheme of GRAM: the challenger takes the place of a champion it beats."""
 
     name: ClassVar[str] = "champion"
@@ -18,7 +18,6 @@ class Champion:
         return n - 1
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Tournament``."""
         champion, *challengers = rng.sample(range(n), n)
         for challenger in challengers:
             (result,) = yield [(champion, challenger)]

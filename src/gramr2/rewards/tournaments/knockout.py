@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from gramr2.rewards.tournaments.base import Play, winner
+from gramr2.rewards.tournaments.base import Play, Tournament, winner
 
 
-class Knockout:
+class Knockout(Tournament):
     """A bracket drawn by lot; an odd one out goes on unplayed."""
 
     name: ClassVar[str] = "knockout"
@@ -18,7 +18,6 @@ class Knockout:
         return n - 1
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Tournament``."""
         left = rng.sample(range(n), n)
         while len(left) > 1:
             pairs = list(zip(left[::2], left[1::2], strict=False))

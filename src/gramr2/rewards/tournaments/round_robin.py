@@ -6,10 +6,10 @@ import itertools
 import random
 from typing import ClassVar
 
-from gramr2.rewards.tournaments.base import Play
+from gramr2.rewards.tournaments.base import Play, Tournament
 
 
-class RoundRobin:
+class RoundRobin(Tournament):
     """All pairs in one batch."""
 
     name: ClassVar[str] = "round-robin"
@@ -19,5 +19,4 @@ class RoundRobin:
         return n * (n - 1) // 2
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Tournament``."""
         yield list(itertools.combinations(range(n), 2))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-from gramr2.rewards.tournaments.base import Pair, Play
+from gramr2.rewards.tournaments.base import Pair, Play, Tournament
 
 
-class Swiss:
+class Swiss(Tournament):
     """Each round pairs responses of like score. An odd one out rests; nobody rests twice before everybody has."""
 
     name: ClassVar[str] = "swiss"
@@ -18,7 +18,6 @@ class Swiss:
         return _rounds(n) * (n // 2)
 
     def play(self, n: int, rng: random.Random) -> Play:
-        """See ``Tournament``."""
         lot = rng.sample(range(n), n)
         points, rests = [0.0] * n, [0] * n
         played: set[frozenset[int]] = set()

@@ -1,0 +1,1 @@
+"""The ways in which files spell comparisons: one file each, in which a constant is the format."""

@@ -1,0 +1,20 @@
+"""Ways to change a rationale, to see whether the verdict follows it: one file each, in which a constant is the probe."""
+
+from __future__ import annotations
+
+from gramr2 import registry
+from gramr2.evaluation.probes.base import Intervention
+
+UNTOUCHED = "untouched"
+"""the verdict on the rationale as it is, asked in the same way as after a change"""
+
+
+def interventions() -> dict[str, Intervention]:
+    """Every intervention by its name, in the order of the tables."""
+    found = registry.instances("probes", Intervention)
+    return {each.name: each for each in sorted(found, key=lambda each: (each.place, each.name))}
+
+
+def titles() -> dict[str, str]:
+    """What probes are called in tables, the untouched rationale first."""
+    return {UNTOUCHED: UNTOUCHED} | {name: each.title for name, each in interventions().items()}
