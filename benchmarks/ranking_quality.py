@@ -27,6 +27,7 @@ from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.registry import resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Comparison, Message, ResponseSet
+from gramr2.evaluation.metrics import bootstrap
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template
@@ -35,8 +36,6 @@ from gramr2.research.lab.comparisons import Part, problems
 from gramr2.research.lab.rationales import PHRASINGS, answer_in
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.tournaments import Budget, Champion, Knockout, RoundRobin, Swiss, Tournament
-
-RESAMPLES = 2000
 
 
 def main() -> None:
@@ -128,9 +127,7 @@ def _tau(ranking: Ranking, truth: Sequence[bool]) -> float:
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
-    rng = random.Random(0)
-    means = sorted(fmean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
+    return bootstrap([(value, 1) for value in values])
 
 
 def plot(rows: Sequence[dict[str, float | int | str]], file: Path, n: int) -> None:

@@ -27,7 +27,7 @@ PROMPT = (Message("user", "Say x."),)
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
-    monkeypatch.setattr("gramr2.client.time.sleep", slept.append)
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
     return slept
 
 

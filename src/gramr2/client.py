@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from gramr2.comparison import Comparison, Label, Order, ResponseSet, SingleResponse
 from gramr2.errors import GramrError
@@ -135,25 +135,44 @@ class Client:
         return _read(path, self._send("POST", path, body), kind)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        for attempt in range(self._retries + 1):
-            last = attempt == self._retries
-            pause = min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.5)
-            try:
-                response = self._http.request(method, path, json=body)
-            except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
-                # Asking again is safe: the same request has the same answer.
-                if last:
-                    raise ServerError(f"{self._http.base_url}: the server cannot be reached: {error}") from error
-            except httpx.TransportError as error:
-                raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
-            else:
-                if response.is_success:
-                    return response
-                if response.status_code not in AGAIN or last or _hopeless(response):
-                    raise ServerError(f"{path}: {response.status_code}: {_detail(response)}", response.status_code)
-                pause = max(pause, min(LONGEST_PAUSE, _seconds(response)))
-            time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+        # Asking again is safe: the same request has the same answer.
+        again = Retrying(
+            stop=stop_after_attempt(self._retries + 1),
+            wait=_pause,
+            retry=retry_if_exception_type(_PassingError),
+            reraise=True,
+        )
+        return again(self._once, method, path, body)
+
+    def _once(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, json=body)
+        except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
+            raise _PassingError(f"{self._http.base_url}: the server cannot be reached: {error}") from error
+        except httpx.TransportError as error:
+            raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
+        if response.is_success:
+            return response
+        said, status = f"{path}: {response.status_code}: {_detail(response)}", response.status_code
+        if status in AGAIN and not _hopeless(response):
+            raise _PassingError(said, status, _seconds(response))
+        raise ServerError(said, status)
+
+
+class _PassingError(ServerError):
+    """A refusal after which the same request may succeed, ``after`` so many seconds if the server says so."""
+
+    def __init__(self, message: str, status: int | None = None, after: float = 0.0) -> None:
+        super().__init__(message, status)
+        self.after = after
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds to wait: longer each time, with jitter, and at least as long as the server asks within ``LONGEST_PAUSE``."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after if isinstance(error, _PassingError) else 0.0
+    own = min(30.0, 0.5 * 2.0 ** (state.attempt_number - 1)) * random.uniform(0.5, 1.5)
+    return max(own, min(LONGEST_PAUSE, asked))
 
 
 class JournaledClient:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from conftest import make
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.data import in_part, near_duplicates, overlap, split_by_prompt, subset
+from gramr2.data import in_part, near_duplicates, overlap, split_by_prompt, subset, whole_prompts
 from gramr2.randomness import derive_seed, fraction
 
 
@@ -66,3 +66,26 @@ def test_a_split_shares_no_prompt_and_does_not_depend_on_the_order(drawn: list[t
     assert not {i.comparison.prompt for i in first} & {i.comparison.prompt for i in second}
     assert len(second) <= round(share * len(items))
     assert {*split_by_prompt(items[::-1], share, 3)[1]} == {*second}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pqrstuvw"), st.integers(0, 999)), unique=True, max_size=40), st.integers(0, 40)
+)
+def test_whole_prompts_takes_all_of_a_prompt_or_none_and_as_many_as_fit(rows: list[tuple[str, int]], n: int) -> None:
+    items = [_labelled(f"{prompt}{number}", prompt) for prompt, number in rows]
+    chosen = whole_prompts(items, n, 1)
+    taken = {item.comparison.prompt_text for item in chosen}
+    assert list(chosen) == [item for item in items if item.comparison.prompt_text in taken]
+    assert len(chosen) <= n
+    sizes = [sum(prompt == each for prompt, _ in rows) for each in {p for p, _ in rows} - taken]
+    assert all(len(chosen) + size > n for size in sizes)
+
+
+@given(st.sets(st.integers(0, 999), max_size=30), st.integers(0, 30))
+def test_where_no_prompt_is_shared_whole_prompts_is_the_subset(numbers: set[int], n: int) -> None:
+    items = [_labelled(str(number), f"prompt {number}") for number in sorted(numbers)]
+    assert whole_prompts(items, n, 5) == subset(items, n, 5, key=lambda item: item.comparison.id)
+
+
+def _labelled(name: str, prompt: str) -> LabeledComparison:
+    return LabeledComparison(Comparison(name, (Message("user", prompt),), (f"a{name}", "b")), Label.A)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gramr2.config.section import Section
+from gramr2.config.section import Section, would_be_copies
 
 log = logging.getLogger("gramr2")
 
@@ -44,10 +44,8 @@ class SamplingConfig(Section):
 
     @model_validator(mode="after")
     def _votes_differ(self) -> SamplingConfig:
-        if self.votes > 1 and self.temperature == 0:
-            raise ValueError(
-                f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0"
-            )
+        if wrong := would_be_copies(self.votes, self.temperature):
+            raise ValueError(wrong)
         if self.close_on_budget and not self.guided:
             raise ValueError("close_on_budget needs guided: true")
         return self

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from gramr2.config.data import SourceConfig, as_lists
-from gramr2.config.section import Section
+from gramr2.config.section import Section, would_be_copies
 from gramr2.config.training import ModelConfig, TrainingConfig
 
 
@@ -57,10 +57,8 @@ class ProvingConfig(Section):
 
     @model_validator(mode="after")
     def _proofs_differ(self) -> ProvingConfig:
-        if self.proofs > 1 and self.temperature == 0:
-            raise ValueError(
-                f"{self.proofs} proofs at temperature 0 would be copies: set proofs: 1 or a temperature above 0"
-            )
+        if wrong := would_be_copies(self.proofs, self.temperature, "proofs"):
+            raise ValueError(wrong)
         return self
 
 

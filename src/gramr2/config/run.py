@@ -15,7 +15,7 @@ from gramr2 import registry
 from gramr2.config.data import DataConfig
 from gramr2.config.judge import JudgeConfig
 from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig, SecondViewConfig
-from gramr2.config.section import Section
+from gramr2.config.section import Section, would_be_copies
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.config.warmup import WarmupConfig
 
@@ -114,11 +114,10 @@ class RunConfig(Section):
             raise ValueError(f"filters: each kind may stand once, got {', '.join(kinds)}")
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError(f"baselines: each may stand once, got {', '.join(self.baselines)}")
-        if self.rationale.own_for_seed > 1 and self.judge.pool.temperature == 0:
-            raise ValueError(
-                f"rationale.own_for_seed: {self.rationale.own_for_seed} votes at judge.pool.temperature 0 would be copies: "
-                "set a temperature above 0"
-            )
+        if wrong := would_be_copies(
+            self.rationale.own_for_seed, self.judge.pool.temperature, "rationale.own_for_seed", "judge.pool.temperature"
+        ):
+            raise ValueError(wrong)
         views = [view for f in self.filters if (view := f.view_named)]
         if self.second_view and views and views[0] != self.second_view.name:
             raise ValueError(

@@ -3,7 +3,7 @@
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
 from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
-from gramr2.data.split import in_part, near_duplicates, overlap, refuse_leaks, split_by_prompt, subset
+from gramr2.data.split import in_part, near_duplicates, overlap, refuse_leaks, split_by_prompt, subset, whole_prompts
 
 __all__ = [
     "LoadReport",
@@ -21,4 +21,5 @@ __all__ = [
     "refuse_leaks",
     "split_by_prompt",
     "subset",
+    "whole_prompts",
 ]

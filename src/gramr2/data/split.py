@@ -21,6 +21,22 @@ def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attr
     return tuple(items[i] for i in sorted(chosen[: max(n, 0)]))
 
 
+def whole_prompts(items: Sequence[LabeledComparison], n: int, seed: int) -> tuple[LabeledComparison, ...]:
+    """Up to ``n`` of the items, of each prompt all or none, returned in the order given: ``subset`` where no prompt is shared."""
+    prompts = [_fold(item.comparison.prompt_text) for item in items]
+    sizes = Counter(prompts)
+    chosen: set[str] = set()
+    left = n
+    drawn = sorted(
+        range(len(items)), key=lambda i: (fraction(seed, "subset", items[i].comparison.id), items[i].comparison.id)
+    )
+    for prompt in dict.fromkeys(prompts[i] for i in drawn):
+        if sizes[prompt] <= left:
+            chosen.add(prompt)
+            left -= sizes[prompt]
+    return tuple(item for item, prompt in zip(items, prompts, strict=True) if prompt in chosen)
+
+
 def in_part(comparison: Comparison, low: float, high: float) -> bool:
     """Whether the comparison's prompt is in this stretch of [0, 1): comparisons with one prompt (case and white space folded) are
     always in the same, whatever file or order they come in."""

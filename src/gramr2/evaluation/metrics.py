@@ -74,14 +74,18 @@ def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], see
         members[group if group is not None else f"\x00{index}"].append(value)
     if len(members) == len(correct) or len(members) < MIN_GROUPS:
         return wilson(sum(correct), len(correct))
+    low, high = bootstrap([(sum(values), len(values)) for values in members.values()], seed)
+    return Interval(low, high, "group bootstrap")
+
+
+def bootstrap(units: Sequence[tuple[float, int]], seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of a mean: units of (sum, size) are resampled 2,000 times."""
     rng = random.Random(seed)
-    totals = [(sum(values), len(values)) for values in members.values()]
-    means: list[float] = []
-    for _ in range(RESAMPLES):
-        drawn = rng.choices(totals, k=len(totals))
-        means.append(sum(hits for hits, _ in drawn) / sum(size for _, size in drawn))
-    means.sort()
-    return Interval(means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1], "group bootstrap")
+    means = sorted(
+        sum(total for total, _ in drawn) / sum(size for _, size in drawn)
+        for drawn in (rng.choices(units, k=len(units)) for _ in range(RESAMPLES))
+    )
+    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
 
 
 def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], seed: int = 0) -> Accuracy:
@@ -165,13 +169,7 @@ def paired_test(
         group = item.comparison.group
         groups[group if group is not None else f"\x00{index}"].append(int(now) - int(was))
     units = list(groups.values()) if len(groups) >= MIN_GROUPS else [[int(now) - int(was)] for was, now in changes]
-    totals = [(sum(unit), len(unit)) for unit in units]
-    rng = random.Random(seed)
-    means = sorted(
-        sum(t for t, _ in drawn) / sum(n for _, n in drawn)
-        for drawn in (rng.choices(totals, k=len(totals)) for _ in range(RESAMPLES))
-    )
-    low, high = means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
+    low, high = bootstrap([(sum(unit), len(unit)) for unit in units], seed)
     return PairedTest(lost, won, p_value, (won - lost) / len(changes), low, high)
 
 

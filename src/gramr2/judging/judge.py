@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest
 from gramr2.comparison import Comparison, Order
+from gramr2.config.section import would_be_copies
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.preference import PreferenceModel
@@ -59,10 +60,8 @@ class Sampling:
     stop_certainty: float | None = None
 
     def __post_init__(self) -> None:
-        if self.votes > 1 and self.temperature == 0:
-            raise ConfigError(
-                f"{self.votes} votes at temperature 0 would be copies: set votes: 1 or a temperature above 0"
-            )
+        if wrong := would_be_copies(self.votes, self.temperature):
+            raise ConfigError(wrong)
 
 
 Progress = Callable[[int, int], None]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
-from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset
+from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset, whole_prompts
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
@@ -98,10 +98,10 @@ def _hold_out(
     used = config.calibrates or config.data.hold_out == "always"
     if not used or wanted < MIN_ITEMS:
         return seed, ()
-    out = {
-        c.comparison.id
-        for c in subset(seed, wanted, derive_seed(config.seed, "held out"), key=lambda i: i.comparison.id)
-    }
+    # By prompt, as early stopping does: a judge is surer of a prompt that it was trained on.
+    out = {item.comparison.id for item in whole_prompts(seed, wanted, derive_seed(config.seed, "held out"))}
+    if len(out) < MIN_ITEMS:
+        return seed, ()
     return (
         tuple(item for item in seed if item.comparison.id not in out),
         tuple(item for item in seed if item.comparison.id in out),
