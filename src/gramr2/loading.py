@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,12 +17,32 @@ from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.saved import PROMPT_FILE, load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judgment import BOTH, DIRECT, REASONED, Decision
+from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, ReadingWeights
 from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.tournaments import scheme as named
 
-READINGS = {"direct": DIRECT, "reasoned": REASONED, "both": BOTH}
+
+class Dtype(StrEnum):
+    """Numbers of a model's weights; auto is fp32 on a CPU, and bf16 on a GPU that has it."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class Verdict(StrEnum):
+    """Where a verdict is read: see ``gramr2.judgment.Reading``."""
+
+    DIRECT = "direct"
+    REASONED = "reasoned"
+    BOTH = "both"
+
+    @property
+    def weights(self) -> ReadingWeights:
+        """What each reading counts."""
+        return {Verdict.DIRECT: DIRECT, Verdict.REASONED: REASONED, Verdict.BOTH: BOTH}[self]
 
 
 def require(value: str, allowed: tuple[str, ...], name: str) -> None:
@@ -66,7 +87,7 @@ class JudgeOptions:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        known = {"orders": tuple(Orders), "mode": tuple(JudgeMode), "verdict": tuple(READINGS)}
+        known = {"orders": tuple(Orders), "mode": tuple(JudgeMode), "verdict": tuple(Verdict)}
         for name, allowed in known.items():
             value = getattr(self, name)
             if value is not None:
@@ -278,7 +299,7 @@ def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
         return template
     if template.mode is JudgeMode.LABEL and verdict != "direct":
         raise ConfigError(f"verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out")
-    weights = READINGS[verdict]
+    weights = Verdict(verdict).weights
     if weights.asked == template.readings.asked:
         return template
     return replace(template, readings=replace(weights, ties=template.readings.ties))

@@ -373,8 +373,9 @@ def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
     assert "--few-shot trains nothing" in fails("--few-shot", "2", "--curve", "8")
     assert "--replay have nothing to do" in fails("--few-shot", "2", "--replay", "x.jsonl")
     assert "name the comparisons to replay" in fails("--replay-limit", "8")
-    assert "take one of refuse, warn" in fails("--on-regression", "panic")
-    assert "take one of data, own, proofs, none" in fails("--rationales", "best")
+    for flag, value in (("--on-regression", "panic"), ("--rationales", "best")):
+        found = CliRunner().invoke(app, ["adapt", "-m", "lab-tiny", "-d", "lab:labeled", "-o", "x", flag, value])
+        assert (found.exit_code, flag in found.output) == (2, True)
 
 
 @pytest.mark.slow

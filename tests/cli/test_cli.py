@@ -164,7 +164,6 @@ def test_help_has_a_short_flag(cli) -> None:
         (("judge", "-m", "scripted:best", "-d", "starter:gold", "-o", "x"), "no scripted judge 'best'"),
         (("judge", "-m", "nothing", "-d", "starter:gold", "-o", "x"), "there is no model 'nothing'"),
         (("judge", "-m", "scripted:longer", "-d", "nope.jsonl", "-o", "x"), "no such file"),
-        (("judge", "-m", "scripted:longer", "-d", "starter:gold", "-o", "x", "--orders", "three"), "both, first"),
         (("eval", "-m", "scripted:longer", "-b", "starter:unlabeled"), "has no label"),
         (("eval", "-m", "openai:x@y", "-b", "starter:gold"), "names no model and server"),
         (("models", "pull", "gpt"), "no named model 'gpt'"),
@@ -176,6 +175,19 @@ def test_mistakes_are_one_sentence_and_exit_code_2(cli, words: tuple[str, ...], 
     assert sentence in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_choice_that_there_is_not_is_refused_with_those_there_are(cli) -> None:
+    code, _, err = cli("judge", "-m", "scripted:longer", "-d", "starter:gold", "-o", "x", "--orders", "three")
+    assert code == 2
+    assert all(word in err for word in ("--orders", "'three'", "'both'", "'first'"))
+
+
+def test_the_command_line_starts_without_the_libraries_that_are_slow_to_import() -> None:
+    code = (
+        "import sys, gramr2.cli.main; print(sorted({'torch', 'transformers', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_the_installed_script_answers() -> None:

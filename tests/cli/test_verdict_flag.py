@@ -103,7 +103,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_another_value_is_refused_with_those_there_are(cli, command: str, there: Path) -> None:
     code, _, err = cli(command, "-m", "scripted:longer", *COMMANDS[command], "--verdict", "sideways")
     assert code == 2
-    assert "--verdict 'sideways' is not known: take one of direct, reasoned, both" in err
+    assert all(word in err for word in ("--verdict", "'sideways'", "'direct'", "'reasoned'", "'both'"))
     assert "Traceback" not in err
     if command != "serve":
         assert cli(command, "-m", "scripted:longer", *COMMANDS[command], "--verdict", "direct")[0] == 0

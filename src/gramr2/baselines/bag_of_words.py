@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
 
 from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import digest, read, write
@@ -105,6 +104,8 @@ def differences(comparisons: Sequence[Comparison], places: dict[str, int], idf: 
         starts.append(len(data))
         prompt = comparison.prompt_text
         seen[row] = (np.array(surface(prompt, first)) - np.array(surface(prompt, second))) / scale
+    from scipy.sparse import csr_array, hstack
+
     counted = csr_array((data, indices, starts), shape=(len(comparisons), len(places)))
     return hstack([counted, csr_array(seen)], format="csr")
 

@@ -18,7 +18,7 @@ from gramr2.judging.preference import Ties, decided
 from gramr2.judgment import Decision
 
 if TYPE_CHECKING:
-    from gramr2.baselines.hidden_states import HiddenStates
+    from gramr2.backends.hidden_states import HiddenStates
 
 NAME = "frozen-features"
 CHUNK = 1024
@@ -101,8 +101,8 @@ def load(folder: Path, setting: Setting | None) -> FrozenFeatures:
 
 
 def _states(setting: Setting) -> HiddenStates:
+    from gramr2.backends.hidden_states import HiddenStates
     from gramr2.backends.registry import resolve
-    from gramr2.baselines.hidden_states import HiddenStates
 
     model = setting.model
     folder = setting.folder or resolve(model.name, revision=model.revision)

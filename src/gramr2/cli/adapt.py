@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from gramr2.adaptation.task import OnRegression, Rationales
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
 from gramr2.cli.opening import Close, Tokens
 from gramr2.errors import ConfigError
-from gramr2.loading import require
 from gramr2.text import p_value, percent
 
 
@@ -30,8 +30,8 @@ def adapt(
         str | None, typer.Option("--general", help="Labelled comparisons on which the judge must not get worse.")
     ] = None,
     on_regression: Annotated[
-        str, typer.Option("--on-regression", help="A significantly worse judge on --general: refuse or warn.")
-    ] = "refuse",
+        OnRegression, typer.Option("--on-regression", help="What a significantly worse judge on --general does.")
+    ] = OnRegression.REFUSE,
     replay: Annotated[
         str | None,
         typer.Option(
@@ -43,10 +43,8 @@ def adapt(
         typer.Option("--replay-limit", min=1, help="How many of them; default: as many as there are of the task."),
     ] = None,
     rationales: Annotated[
-        str | None,
-        typer.Option(
-            "--rationales", help="data, own, proofs or none; default: the rows' own, where missing the judge's."
-        ),
+        Rationales | None,
+        typer.Option("--rationales", help="Default: the rows' own, where missing the judge's."),
     ] = None,
     few_shot: Annotated[int, typer.Option("--few-shot", min=0, help="Show N examples in the prompt; no training.")] = 0,
     curve: Annotated[
@@ -72,12 +70,9 @@ def adapt(
     """Adapt a judge to a task from a few labelled comparisons; measures before and after, and guards what it could do."""
     set_up_logging(quiet or as_json)
     from gramr2.adaptation.adapt import Adaptation
-    from gramr2.adaptation.task import OnRegression, Rationales, Task
+    from gramr2.adaptation.task import Task
     from gramr2.config.training import EarlyStopConfig, LoraConfig, TrainingConfig
 
-    require(on_regression, tuple(OnRegression), "--on-regression")
-    if rationales is not None:
-        require(rationales, tuple(Rationales), "--rationales")
     sizes = _sizes(curve)
     task = Task(
         model=model,
@@ -89,7 +84,7 @@ def adapt(
         shots=few_shot,
         replay=replay,
         replay_limit=replay_limit,
-        rationales=None if rationales is None else Rationales(rationales),
+        rationales=rationales,
         training=TrainingConfig(
             method="lora",
             lora=LoraConfig(rank=rank, alpha=2 * rank),
@@ -101,7 +96,7 @@ def adapt(
         ),
         max_new_tokens=max_new_tokens,
         close_on_budget=close,
-        on_regression=OnRegression(on_regression),
+        on_regression=on_regression,
         seed=seed,
     )
     result = Adaptation(task, out, observer=Bars(quiet or as_json)).run()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from gramr2.cli.console import Json, say, show
 from gramr2.errors import ConfigError
-from gramr2.reporting.examples import Example, example
-from gramr2.reporting.run import RoundView, read_run
 from gramr2.text import number as shown
+
+if TYPE_CHECKING:
+    from gramr2.reporting.examples import Example
+    from gramr2.reporting.run import RoundView
 
 
 def inspect(
@@ -27,6 +29,9 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show comparisons of a round with their votes, their rationale, and why each was kept or dropped."""
+    from gramr2.reporting.examples import example
+    from gramr2.reporting.run import read_run
+
     view = read_run(run)
     rounds = {each.number: each for each in view.rounds if each.kept or each.dropped}
     if not rounds:

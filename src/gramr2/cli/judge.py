@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,10 @@ import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
+from gramr2.data import OnBadRow
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision, Outcome
-from gramr2.loading import JudgeOptions, require
+from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
 
@@ -33,6 +35,13 @@ def failures(decisions: Sequence[Decision]) -> str:
     return f"{told}; {remedies[counts.most_common(1)[0][0]]}" if counts else "an order gave no verdict"
 
 
+class OnOverlong(StrEnum):
+    """What a comparison that does not fit the model does: end the command, or be left out and counted."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
 @asks
 def judge(
     model: Model,
@@ -41,27 +50,25 @@ def judge(
     how: JudgeOptions,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Judge the first N only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
-    on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
-    on_overlong: Annotated[str, typer.Option("--on-overlong", help="refuse or drop.")] = "refuse",
+    on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
+    on_overlong: Annotated[OnOverlong, typer.Option("--on-overlong")] = OnOverlong.REFUSE,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Judge comparisons and write label, confidence, rationale and votes for each."""
     set_up_logging(quiet or as_json)
-    require(on_bad_row, ("fail", "skip"), "--on-bad-row")
-    require(on_overlong, ("refuse", "drop"), "--on-overlong")
-    from gramr2.data import OnBadRow, load_unlabeled
+    from gramr2.data import load_unlabeled
     from gramr2.files import write_jsonl
     from gramr2.judging.budget import overlong, refuse
     from gramr2.judging.records import decision_row
 
-    comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
-    opened = open_model(model, how, ["--on-overlong"] if on_overlong != "refuse" else [])
+    comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=on_bad_row)
+    opened = open_model(model, how, ["--on-overlong"] if on_overlong is not OnOverlong.REFUSE else [])
     names: set[str] = set()
     if isinstance(opened, Judge):
         pairs = [(c, "") for c in comparisons]
         too_long = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
-        if on_overlong == "refuse":
+        if on_overlong is OnOverlong.REFUSE:
             refuse(too_long, len(comparisons), data)
         names = {each.id for each in too_long}
     kept = [c for c in comparisons if c.id not in names]

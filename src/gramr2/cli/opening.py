@@ -20,7 +20,7 @@ from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode
-from gramr2.loading import READINGS, JudgeOptions, generative_judge, is_baseline, is_server, preference_model, require
+from gramr2.loading import Dtype, JudgeOptions, Verdict, generative_judge, is_baseline, is_server, preference_model
 
 Model = Annotated[
     str,
@@ -50,25 +50,21 @@ FLAGS: dict[str, Any] = {
     "votes": Annotated[
         int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
     ],
-    "orders": Annotated[str, typer.Option("--orders", help="both, or first (the stored order only).")],
+    "orders": Annotated[Orders, typer.Option("--orders", help="first: the stored order only.")],
     "temperature": Annotated[
         float | None, typer.Option("--temperature", min=0, help="Default: 0 for one vote, else 0.75.")
     ],
     "max_new_tokens": Tokens,
     "close": Close,
-    "mode": Annotated[
-        str | None, typer.Option("--mode", help="reason or label; default: what the model was trained for.")
-    ],
+    "mode": Annotated[JudgeMode | None, typer.Option("--mode", help="Default: what the model was trained for.")],
     "verdict": Annotated[
-        str | None,
+        Verdict | None,
         typer.Option(
             "--verdict",
-            help="direct (at the prompt's end), reasoned, or both; default: as the judge was trained, both for other models.",
+            help="direct: at the prompt's end. Default: as the judge was trained, both for other models.",
         ),
     ],
-    "dtype": Annotated[
-        str, typer.Option("--dtype", help="auto (fp32 on a CPU, bf16 on a GPU), float32, bfloat16 or float16.")
-    ],
+    "dtype": Annotated[Dtype, typer.Option("--dtype", help="auto: fp32 on a CPU, bf16 on a GPU.")],
     "device": Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")],
     "trust_remote_code": Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
@@ -82,23 +78,24 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     own = [each for name, each in signature.parameters.items() if name != "how"]
     defaults = JudgeOptions()
     flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, name), annotation=kind)
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(name, defaults), annotation=kind)
         for name, kind in FLAGS.items()
     ]
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        values = {name: given.pop(name) for name in FLAGS}
-        require(values["orders"], tuple(Orders), "--orders")
-        for name, allowed in (("mode", tuple(JudgeMode)), ("verdict", tuple(READINGS))):
-            if values[name] is not None:
-                require(values[name], allowed, f"--{name}")
-        command(**given, how=JudgeOptions(**values))
+        command(how=JudgeOptions(**{name: given.pop(name) for name in FLAGS}), **given)
 
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + flags
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
     return run
+
+
+def _default(name: str, defaults: JudgeOptions) -> Any:
+    """The default of a flag; typer wants that of a choice as the choice itself."""
+    value = getattr(defaults, name)
+    return {"orders": Orders, "dtype": Dtype}[name](value) if name in ("orders", "dtype") else value
 
 
 def open_judge(model: str, how: JudgeOptions) -> Judge:

@@ -10,8 +10,12 @@ import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
+from gramr2.data import OnBadRow
 from gramr2.judging.judge import Judge
-from gramr2.loading import JudgeOptions, require
+from gramr2.loading import JudgeOptions
+from gramr2.rewards.aggregation import Aggregation
+from gramr2.rewards.tournaments import TOURNAMENTS
+from gramr2.rewards.tournaments import scheme as named
 from gramr2.text import duration, percent
 
 
@@ -22,14 +26,19 @@ def rank(
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     how: JudgeOptions,
     scheme: Annotated[
-        str, typer.Option("--scheme", help="round-robin, knockout, champion, swiss or budget.")
+        str,
+        typer.Option(
+            "--scheme",
+            help=f"Which pairs are compared: {', '.join(TOURNAMENTS)}.",
+            autocompletion=lambda: list(TOURNAMENTS),
+        ),
     ] = "round-robin",
     budget: Annotated[
         int | None, typer.Option("--budget", min=1, help="Comparisons per prompt, the most informative next.")
     ] = None,
     aggregation: Annotated[
-        str, typer.Option("--aggregation", help="bradley-terry, win-rate or elo.")
-    ] = "bradley-terry",
+        Aggregation, typer.Option("--aggregation", help="How results become scores.")
+    ] = Aggregation.BRADLEY_TERRY,
     pairs: Annotated[
         Path | None,
         typer.Option(
@@ -38,26 +47,21 @@ def rank(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rank the first N prompts only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of the lots.")] = 0,
-    on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
+    on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Rank the responses to each prompt and write their order with scores and intervals."""
     set_up_logging(quiet or as_json)
-    from gramr2.rewards.aggregation import Aggregation
-    from gramr2.rewards.tournaments import scheme as named
-
-    require(on_bad_row, ("fail", "skip"), "--on-bad-row")
-    require(aggregation, tuple(Aggregation), "--aggregation")
     chosen = named(scheme, budget)
-    from gramr2.data import OnBadRow, load_sets
+    from gramr2.data import load_sets
     from gramr2.files import write_jsonl
     from gramr2.judging.budget import overlong, refuse
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
     from gramr2.rewards.ranking import rank as ranked
 
-    sets, report = load_sets(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
+    sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row)
     judge = open_model(model, how)
     if isinstance(judge, Judge):
         largest = [(longest(each), "") for each in sets]
@@ -72,8 +76,7 @@ def rank(
             note += f", about {duration(seconds_per_comparison(kept, sets, seed) * wanted)}"
         bars.note(note)
         with bars.task(f"rank {len(sets)} prompts") as progress:
-            method = Aggregation(aggregation)
-            rankings = ranked(kept, sets, chosen, aggregation=method, seed=seed, progress=progress)
+            rankings = ranked(kept, sets, chosen, aggregation=aggregation, seed=seed, progress=progress)
         write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
     preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
     preferred = [row for row in preferences if row is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +15,11 @@ from gramr2.backends.base import Backend
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model
+from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
-from gramr2.loading import JudgeOptions, require
+from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
 if TYPE_CHECKING:
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
     from gramr2.rewards.calibration import PairCalibration
     from gramr2.rewards.pointwise import Scored
 
-WAYS = ("rationale", "reference")
+
+class Way(StrEnum):
+    """How a response is scored."""
+
+    REFERENCE = "reference"
+    RATIONALE = "rationale"
 
 
 @asks
@@ -39,9 +46,9 @@ def score(
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     how: JudgeOptions,
     by: Annotated[
-        str,
+        Way,
         typer.Option("--by", help="reference: chance to beat a reference; rationale: a grade from 1 to 10, reasoned."),
-    ] = "reference",
+    ] = Way.REFERENCE,
     references: Annotated[
         str | None,
         typer.Option("--references", help="Bank of references: rows with prompt and response, or responses."),
@@ -57,33 +64,31 @@ def score(
     ] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score the first N only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
-    on_bad_row: Annotated[str, typer.Option("--on-bad-row", help="fail or skip.")] = "fail",
+    on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Score responses one by one and write score, spread and rationale for each."""
     set_up_logging(quiet or as_json)
-    require(on_bad_row, ("fail", "skip"), "--on-bad-row")
-    require(by, WAYS, "--by")
-    from gramr2.data import OnBadRow, load_responses
+    from gramr2.data import load_responses
     from gramr2.files import write_jsonl
     from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
 
-    if by == "rationale" and how.verdict and not calibrate:
+    if by is Way.RATIONALE and how.verdict and not calibrate:
         raise ConfigError("--by rationale grades each response by itself: --verdict is for comparisons, leave it out")
-    if by == "rationale" and (references or policy):
+    if by is Way.RATIONALE and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
-    items, report = load_responses(data, limit=limit, on_bad_row=OnBadRow(on_bad_row))
+    items, report = load_responses(data, limit=limit, on_bad_row=on_bad_row)
     skipped = [*report.skipped]
     banks: dict[str, tuple[str, ...]] = {}
     if references is not None:
-        bank, of_bank = load_responses(references, on_bad_row=OnBadRow(on_bad_row))
+        bank, of_bank = load_responses(references, on_bad_row=on_bad_row)
         banks = references_from(bank, items, references)
         skipped += of_bank.skipped
     from_file = len(banks)
     # What is the policy's is not refused for a judge that has no use for it.
     of_policy = ("max_new_tokens", "dtype", "device", "trust_remote_code") if policy is not None else ()
-    judge = open_judge(model, how) if by == "rationale" else open_model(model, how, shared=of_policy)
+    judge = open_judge(model, how) if by is Way.RATIONALE else open_model(model, how, shared=of_policy)
     bars = Bars(quiet or as_json)
     bare = [item for item in items if not item.references and item.id not in banks]
     with answers(journal_of(out), bars) as journal:
@@ -94,7 +99,7 @@ def score(
                 banks |= greedy_references(JournaledBackend(backend, journal), bare, max_new_tokens=how.max_new_tokens)
         opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
         with bars.task(f"score {len(items)} responses") as progress:
-            if isinstance(kept, Judge) and by == "rationale":
+            if isinstance(kept, Judge) and by is Way.RATIONALE:
                 scored = grade(kept.backend, items, kept.sampling, seed=seed, progress=progress)
             else:
                 scored = against_references(kept, items, banks, seed=seed, progress=progress)
@@ -113,7 +118,7 @@ def score(
     if as_json:
         say(json.dumps(summary))
     elif not quiet:
-        mean = "–" if not values else f"{fmean(values):.2f}" if by == "rationale" else percent(fmean(values))
+        mean = "–" if not values else f"{fmean(values):.2f}" if by is Way.RATIONALE else percent(fmean(values))
         say(f"{len(values)} of {len(scored)} scored, mean {mean} → {out}")
         if references is not None:
             say(f"{from_file} of {len(items)} against {references}")

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from scipy.stats import binomtest
-
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.judgment import Decision, Outcome
 
@@ -58,6 +56,8 @@ class Accuracy:
 
 def wilson(successes: int, n: int) -> Interval:
     """Wilson's score interval for a share of independent items, 95 %."""
+    from scipy.stats import binomtest  # half a second, which commands that measure nothing should not wait
+
     bounds = binomtest(successes, n).proportion_ci(0.95, method="wilson")
     return Interval(float(bounds.low), float(bounds.high), "wilson")
 
@@ -160,6 +160,8 @@ def paired_test(
     items: Sequence[LabeledComparison], before: Sequence[Label | None], after: Sequence[Label | None], seed: int = 0
 ) -> PairedTest:
     """Compare the labels that two judges gave the same items; None is an abstention."""
+    from scipy.stats import binomtest
+
     changes = [(b is item.label, a is item.label) for item, b, a in zip(items, before, after, strict=True)]
     lost = sum(was and not now for was, now in changes)
     won = sum(now and not was for was, now in changes)

@@ -12,8 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from scipy.special import betainc
-
 from gramr2.comparison import Label, Order
 from gramr2.judgment import BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
 
@@ -124,4 +122,6 @@ def is_settled(decision: Decision, certainty: float, ties: bool = True) -> bool:
     (second, _), (first, leading) = counts[-2], counts[-1]
     if decision.label is not leading or decision.order_flip:
         return False
+    from scipy.special import betainc  # slow to import, and seldom needed
+
     return float(betainc(second + 1, first + 1, 0.5)) >= certainty
