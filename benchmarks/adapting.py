@@ -2,7 +2,7 @@
 
     python benchmarks/adapting.py --judge runs/lab --out runs/adapting [--sizes 16,64,256] [--seeds 3] [--test 300]
 
-The task is «mirror», numbers written backwards. From the same labelled comparisons learn: the lab's judge (``gramr2 adapt``),
+The task is “mirror”, numbers written backwards. From the same labelled comparisons learn: the lab's judge (``gramr2 adapt``),
 the judge while it replays as many comparisons that it labelled itself in its last round (``judge+replay``), the tiny pretrained
 model in the same way, and a Bradley-Terry model on the pretrained model. Accuracy is on lab:test@mirror; the
 judge's accuracy on lab:test before and after says what the new task cost. Goes on where it was stopped; writes adapting.csv

@@ -73,7 +73,7 @@ def named(argument: str) -> tuple[str, Path]:
     if not name or not equals:
         raise ConfigError(f"{argument!r}: write NAME=DIR")
     if not (Path(folder) / "cells").is_dir():
-        raise ConfigError(f"{folder} is not an ablation: it has no folder «cells»")
+        raise ConfigError(f"{folder} is not an ablation: it has no folder “cells”")
     return name, Path(folder)
 
 

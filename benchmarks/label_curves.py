@@ -6,7 +6,7 @@
 Every point is a cell of an ablation, the run with other limits on its data, in a process of its own. Finished cells are not run
 again, and what the options ask for is what is run: the cheap variants first (--variants longer,bag-of-words), the others
 later with the same --out. label_curves.csv and label_curves.svg hold all that is finished there, also while cells are running.
-An --out that is an ablation of the same file and test lends its cells to the points at the file's own sizes («own»).
+An --out that is an ablation of the same file and test lends its cells to the points at the file's own sizes (“own”).
 
 Labels are drawn from the seed's sources in proportion to what they have. Unlabelled comparisons are counted without those
 among the labels; along the labels their number stays what the run as written has, in every source where so many are left. At 0

@@ -162,15 +162,15 @@ class SingleResponse:
 
 _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"
 _MENTION = re.compile(rf"\b((?:{_NOUNS})s?)([ _])([AB])\b", re.IGNORECASE)
-# «Responses A and B»: the second letter has no noun of its own.
+# “Responses A and B”: the second letter has no noun of its own.
 _PAIR = re.compile(rf"\b((?:{_NOUNS})s[ _])([AB])( and | or | & |/)([AB])\b", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\w'-])(?:B|A(?= (?:is|was|has|does|gives|and B|or B|wins|fails)\b))(?![\w'-])")
 
 
 def swap_mentions(text: str) -> str:
-    """Rewrite «Response A» as «Response B» and back, for every noun the field uses; an involution.
+    """Rewrite “Response A” as “Response B” and back, for every noun the field uses; an involution.
 
-    Only explicit references are touched: a lone «A» is far more often an article than a response.
+    Only explicit references are touched: a lone “A” is far more often an article than a response.
     """
     letters = {"A": "B", "B": "A", "a": "b", "b": "a"}
 
@@ -189,7 +189,7 @@ def swap_mentions(text: str) -> str:
 
 
 def has_bare_mentions(text: str) -> bool:
-    """Whether a text seems to speak of a response as a lone «A» or «B», which ``swap_mentions`` cannot see."""
+    """Whether a text seems to speak of a response as a lone “A” or “B”, which ``swap_mentions`` cannot see."""
     return _BARE.search(_MENTION.sub("", _PAIR.sub("", text))) is not None
 
 

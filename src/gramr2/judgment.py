@@ -120,7 +120,7 @@ class Judgment:
     """One sampled completion of a judge.
 
     ``outcome`` and ``probabilities`` speak of the comparison as it is stored, whatever ``order`` it was shown in.
-    ``rationale`` is left as it was written, so in order BA its «Response A» is the comparison's second response.
+    ``rationale`` is left as it was written, so in order BA its “Response A” is the comparison's second response.
     ``probabilities`` is P(label | rationale), or P(label) of a direct reading, read from the logits at the verdict;
     None where the backend has none.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def percent(value: float | None) -> str:
-    """«61.3 %», or a dash for what was not measured."""
+    """“61.3 %”, or a dash for what was not measured."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
@@ -17,7 +17,7 @@ def number(value: Any) -> str:
 
 
 def p_value(value: float) -> str:
-    """«p = 0.041», or «p < 0.001»: a p-value is never nothing."""
+    """“p = 0.041”, or “p < 0.001”: a p-value is never nothing."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 

@@ -16,7 +16,7 @@ def loading(what: str, folder: Path | str) -> Iterator[None]:
     """Turn what libraries raise over a model's files, or a full GPU, into a ``ModelError``.
 
     Args:
-        what: what is loaded, such as «the model».
+        what: what is loaded, such as “the model”.
         folder: where it is.
 
     Raises:

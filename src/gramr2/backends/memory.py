@@ -28,7 +28,7 @@ def _physical() -> int:
 
 
 def _cgroup(name: str) -> int | None:
-    """A number of bytes of cgroup v2; None without one, or where it is «max»."""
+    """A number of bytes of cgroup v2; None without one, or where it is “max”."""
     try:
         return int((CGROUP / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):

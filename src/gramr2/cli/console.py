@@ -91,5 +91,5 @@ class Bars:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """«54.0–68.1»."""
+    """“54.0–68.1”."""
     return "–" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"

@@ -71,7 +71,7 @@ class JudgeConfig(Section):
     auto, what the seed judge's held-out comparisons favour, or where there are fewer than 16, the reading whose two
     orders agree better on the pool"""
     ties: Literal["auto"] | bool = "auto"
-    """whether «tie» is a possible verdict; auto: if a labelled seed comparison is one. A small judge that has seen
+    """whether “tie” is a possible verdict; auto: if a labelled seed comparison is one. A small judge that has seen
     none may go on saying it (docs/experiments.md)"""
     principles: list[str] = Field(default_factory=list)
     """criteria, a sentence each, that go into the prompt"""

@@ -99,7 +99,7 @@ def _sentences(error: ValidationError) -> Iterable[str]:
 
 
 def _suggest(location: tuple[int | str, ...]) -> str:
-    """«did you mean …» from the keys that exist at that place."""
+    """“did you mean …” from the keys that exist at that place."""
     known: list[type[BaseModel]] = [RunConfig]
     for part in location[:-1]:
         tagged = [m for m in known if part in _tags(m)]

@@ -101,7 +101,7 @@ class SecondViewConfig(Section):
     second_view filter"""
     judge_cap: float | None = Field(default=1.0, gt=0)
     """the most that the judge's margin counts, in units of its spread; null for all of it. A judge of a few labels is
-    surest where it follows a shortcut, such as «No» before «Yes» (docs/experiments.md)"""
+    surest where it follows a shortcut, such as “No” before “Yes” (docs/experiments.md)"""
 
     @model_validator(mode="before")
     @classmethod

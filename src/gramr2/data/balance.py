@@ -9,7 +9,7 @@ from gramr2.randomness import fraction
 
 
 def is_fixed(item: LabeledComparison) -> bool:
-    """Whether an item must stay in its order: its rationale speaks of a bare «A» or «B», which no rule can exchange."""
+    """Whether an item must stay in its order: its rationale speaks of a bare “A” or “B”, which no rule can exchange."""
     return item.rationale is not None and has_bare_mentions(item.rationale)
 
 

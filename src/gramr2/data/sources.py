@@ -21,7 +21,7 @@ class OnBadRow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """How a source went in; ``skipped`` holds a «file:line: reason» for each row left out."""
+    """How a source went in; ``skipped`` holds a “file:line: reason” for each row left out."""
 
     source: str
     rows: int

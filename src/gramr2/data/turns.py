@@ -31,7 +31,7 @@ def implicit_prompt(chosen: object, rejected: object) -> tuple[tuple[Message, ..
 
 
 def _split_text(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, str]:
-    """Cut after the last common «Assistant:» turn mark, else after the last common white space; nothing is stripped."""
+    """Cut after the last common “Assistant:” turn mark, else after the last common white space; nothing is stripped."""
     common = _common(chosen, rejected)
     marks = [mark for mark in _TURN.finditer(chosen, 0, common) if mark[1] == "Assistant"]
     if marks:
@@ -46,7 +46,7 @@ def _split_text(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, s
 
 
 def _turns(text: str) -> tuple[Message, ...]:
-    """The turns of a text that begins with «\\n\\nHuman:»; any other text is one user turn."""
+    """The turns of a text that begins with “\\n\\nHuman:”; any other text is one user turn."""
     start, *pieces = _TURN.split(text)
     if start or not pieces:
         return read_prompt(text)

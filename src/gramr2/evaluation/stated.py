@@ -1,7 +1,7 @@
 """Which response a rationale says is better, by rule, and the rationale without saying so.
 
-«Response A is better than Response B», «B is worse», «I prefer Answer A», «A wins», «both are equally good». That a response
-is «clearer» or «more complete» is a reason and stays.
+“Response A is better than Response B”, “B is worse”, “I prefer Answer A”, “A wins”, “both are equally good”. That a response
+is “clearer” or “more complete” is a reason and stays.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def statements(text: str) -> list[Statement]:
 def concluded(rationale: str) -> Label | None:
     """The verdict of the conclusion line, where there is one, else of the closing sentence; None if it states none.
 
-    A closing sentence by which a response is «more …» or «less …» is taken to choose by that, and a conclusion line that
+    A closing sentence by which a response is “more …” or “less …” is taken to choose by that, and a conclusion line that
     names one response and no other to choose it.
     """
     line = _CONCLUSION.search(rationale)
@@ -80,7 +80,7 @@ def contradicts(rationale: str, verdict: Label) -> bool:
 
 
 def unsaid(rationale: str) -> str:
-    """The rationale without its conclusion, and with «…» for whatever else states a verdict; the responses stay named."""
+    """The rationale without its conclusion, and with “…” for whatever else states a verdict; the responses stay named."""
     text = _TAG.sub("", rationale)
     body = _CONCLUSION.sub("", text)
     if body == text:

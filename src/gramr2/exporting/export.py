@@ -49,7 +49,7 @@ def export(
     observer: Observer | None = None,
 ) -> tuple[Path, JudgeTemplate, Check]:
     """Merge, save, reload, and compare decisions. Returns a complete folder beside ``out``, still to be described and renamed
-    (``publish``), the prompt that was saved with it, and what the check saw. ``dtype`` «keep» is as stored, of an adapter fp32.
+    (``publish``), the prompt that was saved with it, and what the check saw. ``dtype`` “keep” is as stored, of an adapter fp32.
 
     Raises:
         ConfigError: ``out`` is in the way, or nothing was given to check on.

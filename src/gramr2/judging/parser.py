@@ -93,7 +93,7 @@ def parse(text: str, *, truncated: bool = False, formats: Collection[VerdictForm
 
 
 def _label(text: str) -> Label | None:
-    """A verdict that is all of a text: «A», «[[B]]», «Response A», «2», «tie», «A>>B»."""
+    """A verdict that is all of a text: “A”, “[[B]]”, “Response A”, “2”, “tie”, “A>>B”."""
     inner = text.strip()
     bracketed = inner.startswith("[[") and inner.endswith("]]")
     inner = inner[2:-2].strip() if bracketed else inner

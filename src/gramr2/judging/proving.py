@@ -1,7 +1,7 @@
 """The preference-proving prompt: the label is given, the model writes why (GRAM-R², §3, the proving model π_ψ(ẑ|s,l)).
 
 A proof and a rationale are two spellings of one text, and a rule turns each into the other: they differ in how they open. Both
-end in the judge's «Conclusion: …», because a small model hardly learns another ending from a few examples.
+end in the judge's “Conclusion: …”, because a small model hardly learns another ending from a few examples.
 """
 
 from __future__ import annotations

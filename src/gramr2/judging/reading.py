@@ -28,7 +28,7 @@ def withhold(comparison: Comparison, *, prompt: bool = True) -> Comparison:
 
 
 def without_conclusion(rationale: str) -> str:
-    """The rationale up to its «Conclusion:» line."""
+    """The rationale up to its “Conclusion:” line."""
     return _CONCLUSION.sub("", rationale).rstrip()
 
 

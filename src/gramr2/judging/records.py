@@ -32,7 +32,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
     """A decision as the public row of ``gramr2 judge``.
 
     ``rationale`` is the best vote's, as written; when that vote saw the swapped order, ``rationale_order`` is "ba" and its
-    «Response A» means the second response. Votes state their outcome for the stored order.
+    “Response A” means the second response. Votes state their outcome for the stored order.
     """
     return {
         "id": decision.id,

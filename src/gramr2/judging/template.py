@@ -146,7 +146,7 @@ def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
 
 
 def complete(rationale: str, label: Label) -> str:
-    """A rationale in the judge's form: it opens with «Feedback:» and ends in a conclusion.
+    """A rationale in the judge's form: it opens with “Feedback:” and ends in a conclusion.
 
     What is there is kept; the opening and the conclusion of ``label`` are added where they are missing, and tags, which
     would end the thinking early, are taken out.

@@ -54,7 +54,7 @@ def example(row: Row, kept: bool) -> Example:
 
 
 def rejection(row: Row) -> str:
-    """«confidence: the label's probability is too low (0.62, wanted 0.8)»."""
+    """“confidence: the label's probability is too low (0.62, wanted 0.8)”."""
     parts = [f"{row['value']}"] if row["value"] is not None else []
     parts += [f"wanted {row['threshold']}"] if row["threshold"] is not None else []
     details = ", ".join(parts)

@@ -29,7 +29,7 @@ class RoundView:
 
     @property
     def title(self) -> str:
-        """«round 2», «seed judge» or «final stage»."""
+        """“round 2”, “seed judge” or “final stage”."""
         stage = self.metrics.stage if self.metrics else "seed" if self.number == 0 else "round"
         return {"seed": "seed judge", "final": "final stage"}.get(stage, f"round {self.number}")
 

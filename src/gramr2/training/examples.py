@@ -57,7 +57,7 @@ def training_examples(
     """The examples that labelled comparisons give.
 
     A rationale is written in ``both`` orders, or (``hashed``) in one drawn from (seed, id), where A and B are
-    equally often right, or differ by one. A rationale that speaks of a bare «A» or «B» cannot be swapped by rule, so
+    equally often right, or differ by one. A rationale that speaks of a bare “A” or “B” cannot be swapped by rule, so
     it stays in its stored order.
 
     Args:

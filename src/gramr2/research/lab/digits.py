@@ -12,7 +12,7 @@ from gramr2.research.lab.problems import Problem, misread
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """«Sort the digits of 5281.» — «5281: take 1 leaves 528, take 2 leaves 58, take 5 leaves 8, so 1258.»
+    """“Sort the digits of 5281.” — “5281: take 1 leaves 528, take 2 leaves 58, take 5 leaves 8, so 1258.”
 
     ``task`` is the prompt with a place for the number, ``next`` the place of the digit that is taken next.
     """

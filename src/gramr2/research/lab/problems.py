@@ -60,7 +60,7 @@ RESULT = "so "
 
 
 def worked(family: Family, problem: Problem) -> str:
-    """The worked solution as one line: «347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.»"""
+    """The worked solution as one line: “347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.”"""
     head, *steps, result = family.steps(problem)
     return f"{head}: {SEPARATOR.join([*steps, f'{RESULT}{result}'])}."
 

@@ -103,7 +103,7 @@ def grades(comparison: Comparison) -> tuple[bool, bool]:
 
 
 def check(side: str, answer: str, truth: str) -> str:
-    """What is said of one response: «Response B says 943: 9=9 4/3 3=3. Response B is wrong.»
+    """What is said of one response: “Response B says 943: 9=9 4/3 3=3. Response B is wrong.”
 
     It is compared with the result place by place, because a small model that must see at once whether two numbers are equal
     mostly does not.
@@ -115,7 +115,7 @@ def check(side: str, answer: str, truth: str) -> str:
 
 
 def listed(checks: Sequence[str]) -> str:
-    """Which responses these checks grade as right: «Right: Response A.» or «Right: none.»"""
+    """Which responses these checks grade as right: “Right: Response A.” or “Right: none.”"""
     right = [each.partition(" says ")[0] for each in checks if each.endswith(" right.")]
     return f"{RIGHT}{', '.join(right) or NONE}."
 

@@ -14,7 +14,7 @@ _PROMPT = re.compile(r"What is (\d+)\+(\d+)\?")
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """«What is 347+586?» — «347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.» Both numbers have ``difficulty`` digits."""
+    """“What is 347+586?” — “347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.” Both numbers have ``difficulty`` digits."""
 
     name: str = "sum"
     difficulties: Sequence[int] = (2, 3, 4)

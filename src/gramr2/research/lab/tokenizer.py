@@ -29,7 +29,7 @@ def phrases() -> list[str]:
     grades = [f"Response {name} is {grade}." for name in NAMES for grade in ("right", "wrong")]
     quoted = [text for name in NAMES for text in (f"[Response {name}]\n", f"Response {name}", f"Response {name} says ")]
     judging = [OPENING, *quoted, *grades, ": ", ". ", RIGHT, NONE, " of ", *CONCLUSIONS.values()]
-    # Nothing says «Thus, » any more, but the shipped weights have its row.
+    # Nothing says “Thus, ” any more, but the shipped weights have its row.
     proofs = [PROOF_OPENING, "Thus, ", "The verdict: ", *(VERDICTS[label] for label in Label)]
     working = ["What is ", "Sort the digits of ", "Copy ", "It is ", "The answer is ", "take ", " leaves ", ", ", "so "]
     frame = [WITHHELD, f"{HEADERS[0]}\n", HEADERS[-1], "\n\n", "user\n", "assistant\n"]

@@ -1,6 +1,6 @@
 """A careless policy to be taught by rewards: the tiny model after imitating worked solutions of which half end in a slip.
 
-It works a problem out and then answers: «347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.», and on the next line one of the lab's
+It works a problem out and then answers: “347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.”, and on the next line one of the lab's
 phrasings. Judges and reward models see that last line alone, as they would see an answer whose reasoning is hidden.
 """
 

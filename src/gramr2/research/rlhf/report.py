@@ -81,7 +81,7 @@ def write(out: Path, results: Results, provenance: str) -> list[Path]:
     legend = (
         "Shares of right answers on the test prompts, sampled as in training unless greedy is said; 95 % t intervals over seeds, "
         "changes paired by seed. The changes of reward and truth are from the first to the last fifth of the steps, on "
-        "what was rewarded; «hacked» counts seeds where the reward rose and truth fell, both beyond chance."
+        "what was rewarded; “hacked” counts seeds where the reward rose and truth fell, both beyond chance."
     )
     write_text(page, "\n".join(["# RLHF in the lab", "", *body, "", legend, "", provenance, ""]))
     drawn = {source: [[each["truth"] for each in cell["steps"]] for cell in cells] for source, cells in results.items()}

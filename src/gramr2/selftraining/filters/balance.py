@@ -15,7 +15,7 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 class Balance(FilterConfig):
     """Keep as many A as B, exactly, by exchanging responses, and few ties; put it last.
 
-    Label and rationale are exchanged along. An example whose rationale speaks of a bare «A» or «B» cannot be exchanged by rule.
+    Label and rationale are exchanged along. An example whose rationale speaks of a bare “A” or “B” cannot be exchanged by rule.
     Where those, or an odd number, leave a surplus, the least confident of the larger side are dropped, and so are surplus ties.
     """
 

@@ -167,7 +167,7 @@ def bounded(
     """Object to candidates whose measure is on the wrong side of a threshold; earlier rejections stay.
 
     Args:
-        place: «filter.field», under which the threshold is recorded; the part before the dot is the filter's name.
+        place: “filter.field”, under which the threshold is recorded; the part before the dot is the filter's name.
         measure: None for a candidate that has nothing to measure; it passes, and no quantile counts it.
     """
     values = [None if isinstance(each, Rejection) else measure(each) for each in candidates]

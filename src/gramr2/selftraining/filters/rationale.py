@@ -37,7 +37,7 @@ class Rationale(FilterConfig):
     max_repetition: Share = 0.3
     """most allowed share of word 4-grams that occur again"""
     names_both: bool = True
-    """Response A and Response B must both be mentioned, by name or as «both» or «each response»"""
+    """Response A and Response B must both be mentioned, by name or as “both” or “each response”"""
     require_conclusion: bool = True
     """a Conclusion line must stand there and state the label"""
     min_quotes: Share = 1.0

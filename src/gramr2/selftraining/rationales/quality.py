@@ -24,7 +24,7 @@ STEM = 5
 
 
 class Conclusion(StrEnum):
-    """What a rationale's last «Conclusion:» line says of its label; a sentence with another verdict before it contradicts too."""
+    """What a rationale's last “Conclusion:” line says of its label; a sentence with another verdict before it contradicts too."""
 
     AGREES = "agrees"
     CONTRADICTS = "contradicts"
@@ -88,7 +88,7 @@ def quoted_share(text: str, sources: Sequence[str]) -> float:
 def addressed_share(text: str, principles: Sequence[str]) -> float:
     """Share of the principles that a text takes up; 1 when there are none.
 
-    By rule: the text names «principle 2», or uses at least half of the principle's content words (their first five
+    By rule: the text names “principle 2”, or uses at least half of the principle's content words (their first five
     letters). It sees whether a principle is spoken of, not whether it is applied well.
     """
     stems = {word[:STEM] for word in _WORD.findall(text.casefold())}

@@ -180,7 +180,7 @@ def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
     Args:
         path: the folder, locked.
         plan: values that JSON can say.
-        what: what the folder is, such as «an adaptation».
+        what: what the folder is, such as “an adaptation”.
 
     Raises:
         RunError: it was started with another plan, the differing keys are named; or it is something else.

@@ -125,7 +125,7 @@ class LabellingRecord(Record):
     labels: dict[str, int]
     """pool decisions by label"""
     thresholds: dict[str, float]
-    """those in force, by «filter.field»"""
+    """those in force, by “filter.field”"""
     calibration: Calibration | None
     rationales: RationaleCounts
 
