@@ -205,7 +205,7 @@ def test_stages_that_learn_from_rationales_say_when_there_are_none(tmp_path: Pat
     write_jsonl(tmp_path / "seed.jsonl", bare)
     data = {"seed": str(tmp_path / "seed.jsonl"), "pool": "starter:unlabeled", "gold": "starter:gold"}
     changes: dict[str, Any] = {"rationale": "proving"} if place == "rationale" else {"final": {}}
-    with pytest.raises(DataError, match=r"learns from rationales, and the seed has none: name .*\.data"):
+    with pytest.raises(DataError, match=r"learns from rationales, but the seed has none: name .*\.data"):
         run(tmp_path / "r", data=data, **changes)
 
 
@@ -254,7 +254,7 @@ def test_confidence_is_calibrated_on_held_out_seed_comparisons(tmp_path: Path) -
     )
     plain, notes = run(tmp_path / "s", filters=filters)
     assert plain[1]["calibration"] is None
-    assert any("confidence is not calibrated: that needs 16 held-out" in note for note in notes)
+    assert any("confidence is not calibrated: this needs 16 held-out" in note for note in notes)
 
 
 def test_the_final_stage_learns_from_people_and_is_gated_too(tmp_path: Path) -> None:

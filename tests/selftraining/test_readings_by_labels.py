@@ -116,7 +116,7 @@ def test_a_run_without_rationales_on_gold_says_that_it_cannot_probe_them(tmp_pat
     probed: dict[str, Any] = {"guards": {"faithfulness": 5}, "rounds": 0}
     metrics, notes = run(tmp_path / "r", judge=judge("direct"), **probed)
     assert "faithfulness" not in metrics[0]
-    assert any("guards.faithfulness changes rationales, and gold has fewer than two" in note for note in notes)
+    assert any("guards.faithfulness needs two rationales, and gold has fewer" in note for note in notes)
     metrics, notes = run(tmp_path / "s", judge=judge("both"), **probed)
     assert metrics[0]["faithfulness"]["removed"]["n"] == 5
     assert not any("guards.faithfulness" in note for note in notes)

@@ -69,12 +69,12 @@ def test_gold_must_be_large_enough_to_show_five_points() -> None:
     assert needed(few, 780) == 784
     assert "Gold is too small" not in sentences({"longer": enough}, 784)
     text = sentences({"longer": few}, 780)
-    assert "the final judge and the baseline longer differ in being right on 25.0 % of it" in text
+    assert "exactly one of the final judge and the baseline longer is right on 25.0 % of it" in text
     assert "needs about 784 comparisons and has 780" in text
     assert needed(test_of(0, 0, 20), 20) == 0
     seed = test_of(0, 30, 780)
     assert "Gold is too small" not in "\n".join(warnings_of({"longer": few}, 780, 0.0, since_seed=seed))
-    assert "the final judge and the seed judge differ in being right on 21.4 % of it" in "\n".join(
+    assert "exactly one of the final judge and the seed judge is right on 21.4 % of it" in "\n".join(
         warnings_of({"longer": test_of(0, 40, 140)}, 140, 0.0, since_seed=test_of(0, 30, 140))
     )
 
@@ -82,7 +82,7 @@ def test_gold_must_be_large_enough_to_show_five_points() -> None:
 @pytest.mark.parametrize(("flips", "warned"), [(0.5, False), (0.51, True), (None, False)])
 def test_order_flips_above_half(flips: float | None, warned: bool) -> None:
     text = sentences({}, 10, flips)
-    assert ("when the responses change places" in text) is warned
+    assert ("when the responses are swapped" in text) is warned
     assert ("51.0 %" in text) is warned
 
 

@@ -69,7 +69,7 @@ def test_a_record_of_an_older_version_has_defaults_for_what_it_lacks(run: Path, 
     ("change", "reason"),
     [
         ({"version": VERSION + 1}, "a newer gramr2 wrote it .* upgrade gramr2"),
-        ({"gold": {"n": 3}}, r"cannot read it \(gold.accuracy: .*\): go on with the version that wrote it"),
+        ({"gold": {"n": 3}}, r"cannot read it \(gold.accuracy: .*\): continue with the version that wrote it"),
         ({"stage": "prologue"}, r"cannot read it \(stage: "),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_key_that_the_older_version_did_not_have_is_its_default(folder: RunFol
 def test_what_this_version_cannot_read_is_refused_with_what_to_do(folder: RunFolder) -> None:
     edited(folder, telepathy=True)
     with pytest.raises(
-        RunError, match=r"another version of gramr2.*telepathy.*end it with that version, or give a new"
+        RunError, match=r"another version of gramr2.*telepathy.*finish it with that version, or give a new"
     ):
         folder.adopt(config())
 
@@ -67,6 +67,6 @@ def test_a_run_file_that_is_no_yaml_is_refused_with_what_to_do(folder: RunFolder
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(RunError, match=r"not empty and not a run \(it holds 'thesis.tex'\)"):
+    with pytest.raises(RunError, match=r"not empty and not a run \(it contains 'thesis.tex'\)"):
         RunFolder(tmp_path).adopt(config())
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.tex"]
