@@ -104,7 +104,7 @@ def test_a_server_is_a_judge() -> None:
         ("scripted:longer", {"orders": "none"}, "orders 'none' is not known: take one of both, first"),
         ("scripted:longer", {"verdict": "up"}, "verdict 'up' is not known"),
         ("scripted:longer", {"vote": 3}, "load_judge has no option vote: it takes votes, orders"),
-        ("scripted:longer", {"votes": 3, "temperature": 0}, "3 votes at temperature 0 would be copies"),
+        ("scripted:longer", {"votes": 3, "temperature": 0}, "3 votes at temperature 0 would be identical"),
         ("scripted:longer", {"mode": "label", "verdict": "both"}, "verdict both reads a rationale"),
         ("longer", {"votes": 3}, "votes means nothing to the baseline longer"),
         ("http://127.0.0.1:9", {"verdict": "direct"}, "verdict means nothing to the judge that is served at http"),
@@ -146,7 +146,7 @@ def test_the_prompt_that_a_judge_was_trained_with_comes_along(tmp_path: Path, ti
     save_file({name: value + 1 for name, value in weights.items()}, other / "adapter_model.safetensors")
     assert len({load_judge(each).id for each in (tiny_model, adapter, other)}) == 3, "a journal must not mix them"
     (adapter / "adapter_config.json").write_text("{}")
-    with pytest.raises(ModelError, match="names no base_model_name_or_path"):
+    with pytest.raises(ModelError, match="has no base_model_name_or_path"):
         load_judge(adapter)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ from gramr2.errors import writing
 
 def link_tree(source: Path, target: Path) -> None:
     """Copy a tree by hard links, or byte for byte where the disk has none."""
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, "is there already", str(target))
     try:
         shutil.copytree(source, target, copy_function=_link)
     except (OSError, shutil.Error):

@@ -11,7 +11,7 @@ def _digest(seed: int, parts: tuple[str | int, ...]) -> int:
 
 
 def fraction(seed: int, *parts: str | int) -> float:
-    """A number in [0, 1) that belongs to this address and no other: the source of every random choice of a run."""
+    """A number in [0, 1) for this address: the source of every random choice of a run. ``1`` and ``"1"`` are one address."""
     return (_digest(seed, parts) >> 11) / (1 << 53)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 def percent(value: float | None) -> str:
     """“61.3 %”, or a dash for what was not measured."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    # Adding zero takes the sign from a negative zero.
+    return "–" if value is None else f"{round(100 * value, 1) + 0.0:.1f} %"
 
 
 def number(value: Any) -> str:
@@ -22,7 +23,7 @@ def p_value(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the largest unit that it fills: 40 s, 12 min, 3.5 h."""
+    """A time in two or three digits: 40 s, 12 min, 3.5 h."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"

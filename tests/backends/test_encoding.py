@@ -81,7 +81,7 @@ def test_a_template_that_opens_the_thinking_is_not_opened_twice(tiny_model: Path
 def test_labels_are_told_apart_or_refused(encoder: Encoder) -> None:
     ids = encoder.label_ids(VerdictReading())
     assert [encoder.tokenizer.decode([i]) for i in ids.values()] == ["A", "B", "t"]
-    with pytest.raises(ModelError, match="do not tell them apart"):
+    with pytest.raises(ModelError, match="are not distinct"):
         encoder.label_ids(VerdictReading(labels=("tie", "two")))
 
 
@@ -91,7 +91,7 @@ def test_glued_labels_are_refused(encoder: Encoder) -> None:
             ids = self._inner(text, **options)["input_ids"]
             return {"input_ids": [1000, *ids[9:]] if text.startswith("<answer>") and len(text) > 8 else ids}
 
-    with pytest.raises(ModelError, match="glues"):
+    with pytest.raises(ModelError, match="merges"):
         Encoder(Gluing(encoder.tokenizer)).label_ids(VerdictReading())  # type: ignore[arg-type]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from gramr2.backends.transformers import TransformersBackend
 from gramr2.backends import hidden_states
 from gramr2.backends.hidden_states import HiddenStates
+from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Message
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ModelError

@@ -162,12 +162,12 @@ def test_a_server_without_logprobs_is_asked_without_them_from_then_on(caplog: py
     remote, seen = backend(answer, workers=1)
     assert [found[0].text for _, found in remote.generate([request()] * 4)] == ["<answer>A</answer>"] * 4
     assert ["logprobs" in body for body in seen] == [True, False, False, False, False]
-    assert caplog.text.count("votes are counted and not weighed") == 1
+    assert caplog.text.count("votes are counted, not weighted") == 1
 
 
 @pytest.mark.parametrize(
     ("status", "error", "message"),
-    [(401, ModelError, "the key is not accepted"), (404, ModelNotFoundError, "the server does not know it")],
+    [(401, ModelError, "the key is not accepted"), (404, ModelNotFoundError, "the server does not know this model")],
 )
 def test_what_no_request_can_pass_ends_the_run(status: int, error: type[Exception], message: str) -> None:
     remote, seen = backend(lambda body: (status, "no"), workers=1)
@@ -188,15 +188,15 @@ def test_no_server_is_a_sentence() -> None:
 
 def test_what_a_chat_api_cannot_do_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     remote, _ = backend(longer)
-    with pytest.raises(ModelError, match="does not tell the probability of a given text"):
+    with pytest.raises(ModelError, match="does not return the probability of a given text"):
         remote.score([ScoreRequest((Message("user", "x"),), "y")])
-    with pytest.raises(ModelError, match="cannot be given a part of the answer"):
+    with pytest.raises(ModelError, match="does not accept a partial answer"):
         list(remote.generate([request(written=("So.",))]))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ConfigError, match="set OPENAI_API_KEY, or name a server of your own"):
         OpenAIBackend("gpt")
     for name in ("", "m@", "m@judge", "@http://judge"):
-        with pytest.raises(ConfigError, match="names no model and server"):
+        with pytest.raises(ConfigError, match="does not name a model and a server"):
             OpenAIBackend(name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'gramr2\[openai\]'"):

@@ -85,7 +85,7 @@ def test_files_that_are_not_what_they_say(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=name):
             load_labeled(str(tmp_path / name))
     (tmp_path / "e.jsonl").write_text("")
-    with pytest.raises(DataError, match="not one usable"):
+    with pytest.raises(DataError, match="no usable comparison"):
         load_labeled(str(tmp_path / "e.jsonl"))
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="not a folder that datasets saved"):

@@ -78,3 +78,9 @@ def test_beyond_certainty_nothing_changes() -> None:
 def test_a_margin_for_each_comparison() -> None:
     with pytest.raises(ValueError, match="zip"):
         decided([make(), make("other")], [1.0], Ties())
+
+
+def test_a_model_that_diverged_decides_nothing() -> None:
+    for ties in (Ties(), Ties(0.1, 0.3)):
+        [decision] = decided([make("c")], [math.nan], ties)
+        assert (decision.label, decision.probabilities, decision.coverage) == (None, None, 0.0)

@@ -199,7 +199,8 @@ def test_confidence_is_what_held_out_comparisons_make_of_it(tmp_path: Path) -> N
     assert calibration.temperature > 2
     assert calibration.nll_after < calibration.nll_before
     for row, level in ((found.dropped["a"], 0.9), (found.kept["b"], 0.99)):
-        weights = [each ** (1 / calibration.temperature) for each in (level, 1 - level, 1e-6)]
+        # Nobody calls a tie here, so none of the probability goes to one.
+        weights = [each ** (1 / calibration.temperature) for each in (level, 1 - level)]
         assert row["confidence"] == pytest.approx(weights[0] / sum(weights), abs=1e-4)
     assert found.dropped["a"]["value"] == found.dropped["a"]["confidence"] < 0.7
     # The votes keep their own word.

@@ -165,7 +165,7 @@ def test_a_seed_without_rationales_learns_the_models_own_where_a_vote_reaches_th
         assert (taught.rationale is not None) == (item in reached)
         assert taught.label is item.label and taught.comparison == item.comparison
     assert learnt[bare[0].comparison.id] == bare[0]
-    assert any(f"on {11 - len(reached)} of 11 seed comparisons" in note for note in notes)
+    assert any(f"for {11 - len(reached)} of 11 seed comparisons" in note for note in notes)
     again = ScriptedEngine()
     SelfTraining(config(data=data, rounds=0, rationale={"own_for_seed": 2}), tmp_path / "r", engine=again).run()
     assert again.asked == 0 and not again.jobs

@@ -1,7 +1,7 @@
-"""One sample in the making, and how its next token is chosen.
+"""The state of a sample while it is written, and how its next token is chosen.
 
-Every row owns its random numbers, drawn from its seed: one per sampled token, turned into a token by inverting the
-cumulative distribution. What else is in the batch cannot touch them.
+Every row has its own random numbers, drawn from its seed: one per sampled token, turned into a token by inverting the
+cumulative distribution. The rest of the batch cannot affect them.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Row:
 
     @property
     def guided(self) -> bool:
-        """Whether the backend leads this sample to its verdict."""
+        """Whether the backend guides this sample to its verdict."""
         return self.request.verdict is not None and self.request.verdict.guided
 
     def close(self, encoder: Encoder, text: str) -> None:
-        """Write the way to the verdict on the model's behalf."""
+        """Queue the text up to the verdict, written on the model's behalf."""
         self.queue.extend(encoder.fragment(text))
         self.at_verdict = True
 
 
 class Stepper:
-    """Chooses tokens for rows and notices their ends; knows the tokenizer, not the model."""
+    """Chooses tokens for rows and detects their ends; knows the tokenizer, not the model."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -95,14 +95,14 @@ class Stepper:
     def _keep_reasoning(self, rows: list[Row], logits: torch.Tensor) -> None:
         """Forbid the verdict's tag inside a guided rationale: a judge trained on labels alone would write nothing else.
 
-        Skipped for tokenizers that begin both tags with one token; a verdict in the thinking then ends it.
+        Skipped for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
         for i, row in enumerate(rows):
             verdict = row.request.verdict
             if row.guided and verdict is not None and not (row.finish or row.queue or row.at_verdict):
                 for text in (verdict.anchor, f" {verdict.anchor}"):
                     first = self._first(text)
-                    # Where the space is a token of its own it begins every word, not the tag alone.
+                    # If the space is a token of its own, it begins every word, not only the tag.
                     if first != self._first(verdict.close) and self._text(first).strip():
                         logits[i, first] = -torch.inf
 
@@ -153,7 +153,7 @@ class Stepper:
         row.finish = FinishReason.CLOSED if row.closed_early else FinishReason.STOP
 
     def _append(self, row: Row, token: int) -> None:
-        """Take a token the model wrote, and see whether it ends something."""
+        """Append a token that the model wrote, and check whether it ends the rationale, the turn or the budget."""
         verdict = row.request.verdict
         if token in self._ends:
             self._run_out(row, FinishReason.STOP)
@@ -164,7 +164,9 @@ class Stepper:
         row.ids.append(token)
         row.written += 1
         text = self._text(token)
-        tail = self._decode(row.ids[-TAIL:]) if ">" in text or row.request.stop else text
+        # A character is at most four tokens, if its bytes are tokens.
+        reach = max([TAIL, *(4 * len(stop) for stop in row.request.stop)])
+        tail = self._decode(row.ids[-reach:]) if ">" in text or row.request.stop else text
         if row.guided and verdict is not None and verdict.close in tail:
             after = tail.rpartition(verdict.close)[2]
             row.close(self.encoder, verdict.bridge.removeprefix(after) if not after.strip() else verdict.bridge)
@@ -179,7 +181,7 @@ class Stepper:
             self._run_out(row, FinishReason.LENGTH)
 
     def _run_out(self, row: Row, reason: FinishReason) -> None:
-        """The model ended its turn or its budget before a verdict."""
+        """Handle a model that ended its turn, or used up its budget, before a verdict."""
         verdict = row.request.verdict
         if row.guided and verdict is not None and verdict.close_on_budget:
             row.closed_early = True
@@ -200,9 +202,10 @@ class Stepper:
 def _invert(probs: torch.Tensor, draws: torch.Tensor) -> list[int]:
     """Index of the first entry whose cumulative probability exceeds the draw, per row."""
     cumulative = probs.cumsum(-1)
-    targets = draws[:, None] * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, targets, right=True)[:, 0]
-    return [int(i) for i in found.clamp(max=probs.shape[-1] - 1).tolist()]
+    total = cumulative[:, -1:]
+    # A draw may round to 1: below the total, the search ends at an entry that has some probability.
+    targets = torch.minimum(draws[:, None] * total, total * (1 - torch.finfo(total.dtype).eps))
+    return [int(i) for i in torch.searchsorted(cumulative, targets, right=True)[:, 0].tolist()]
 
 
 def _nucleus(probs: torch.Tensor, draw: float, top_p: float) -> int:

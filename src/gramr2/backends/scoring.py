@@ -1,4 +1,4 @@
-"""Log-probabilities of given texts: neighbours in length share a forward pass, and only the answers' logits are kept."""
+"""Log-probabilities of given texts: texts of similar length share a forward pass, and only the answers' logits are kept."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gramr2.backends.padding import aligned_at_the_end
 
 @dataclass(frozen=True, slots=True)
 class ScoreBatching:
-    """Of one forward pass: padded tokens in it, bytes of logits out of it, and whether lengths may differ (padding takes
-    places in a sliding window)."""
+    """Limits of one forward pass: padded tokens, bytes of logits, and whether lengths may differ (padding uses up positions
+    of a sliding window)."""
 
     tokens: int
     logit_bytes: int
@@ -46,6 +46,8 @@ def _batches(
             length[tried[0]] * len(tried) > limits.tokens
             or 4 * vocabulary * kept * len(tried) > limits.logit_bytes
             or (not limits.mixed_lengths and length[i] != length[tried[0]])
+            # Padding would come between the only token of a prompt and the answer that it predicts.
+            or any(len(items[j][0]) == 1 for j in (batch[-1:] + [i]))
         )
         if batch and full:
             yield batch
@@ -56,7 +58,7 @@ def _batches(
 
 
 def _score(model: Any, device: torch.device, items: Sequence[tuple[list[int], list[int]]]) -> list[Score]:
-    """One pass. Padding stands before the answers, so that all end where the logits do."""
+    """One forward pass. Padding comes before the answers, so that all of them end where the logits do."""
     ids, positions, mask = aligned_at_the_end([[*prompt, *answer] for prompt, answer in items])
     output = model(
         ids.to(device),

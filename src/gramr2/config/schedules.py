@@ -38,7 +38,7 @@ class Linear(Section):
 
 
 class Steps(Section):
-    """A value for each round; the last one holds for the rounds after it."""
+    """A value for each round; the last one also holds for all later rounds."""
 
     schedule: Literal["steps"]
     """names the schedule"""
@@ -55,17 +55,17 @@ class Steps(Section):
 
 
 class Quantile(Section):
-    """The threshold that a share of the round's own scores falls short of: 0.7 lets the best 30 % pass.
+    """A quantile of the round's own scores: 0.7 lets the best 30 % pass.
 
-    It follows the judge's level, so that a round neither starves nor passes everything. Ties at the threshold pass.
+    It follows the judge's level, so that a round neither starves nor passes everything. Scores at the threshold pass.
     """
 
     schedule: Literal["quantile"]
     """names the schedule"""
     start: float = Field(ge=0, lt=1)
-    """share that falls short in the first round"""
+    """share below the threshold in the first round"""
     end: float = Field(ge=0, lt=1)
-    """share that falls short in the last round"""
+    """share below the threshold in the last round"""
 
     def at(self, number: int, rounds: int, scores: Sequence[float]) -> float:
         """The score at the quantile; ``scores`` are oriented so that higher is better. Without scores, minus infinity."""
@@ -74,7 +74,7 @@ class Quantile(Section):
         return ordered[min(int(share * len(ordered) + 1e-9), len(ordered) - 1)] if ordered else float("-inf")
 
     def extremes(self) -> tuple[float, ...]:
-        """None that are known beforehand."""
+        """Empty: its thresholds are not known beforehand."""
         return ()
 
 
@@ -108,8 +108,16 @@ def _within(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_quantile(schedule: Schedule) -> Schedule:
+    if isinstance(schedule, Quantile):
+        raise ValueError("there are no scores here to take a quantile of: give a number, linear or steps")
+    return schedule
+
+
 Share = Annotated[Schedule, _within(0, 1)]
 """a threshold between 0 and 1"""
+FixedShare = Annotated[Share, AfterValidator(_no_quantile)]
+"""a share that does not follow the scores of the round"""
 Words = Annotated[Schedule, _within(1, 100_000)]
 """a number of words"""
 Pmi = Annotated[Schedule, _within(-10, 1)]

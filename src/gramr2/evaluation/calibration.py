@@ -26,25 +26,30 @@ class Calibration:
     nll_before: float
     nll_after: float
 
-    def applied_to(self, probabilities: LabelProbabilities) -> LabelProbabilities:
-        """p^(1/T), normalised."""
-        return scaled(probabilities, self.temperature)
+    def applied_to(self, probabilities: LabelProbabilities, ties: bool = True) -> LabelProbabilities:
+        """p^(1/T), normalised; without ``ties`` over A and B alone."""
+        return scaled(probabilities, self.temperature, ties)
 
 
-def scaled(probabilities: LabelProbabilities, temperature: float) -> LabelProbabilities:
-    """A distribution at another temperature: above 1 it is flatter. The order of the labels stays."""
+def scaled(probabilities: LabelProbabilities, temperature: float, ties: bool = True) -> LabelProbabilities:
+    """A distribution at another temperature: above 1 it is flatter. The order of the labels stays the same."""
     logits = [math.log(max(probabilities[label], _FLOOR)) / temperature for label in Label]
     top = max(logits)
     weights = [math.exp(value - top) for value in logits]
-    return LabelProbabilities(*(weight / sum(weights) for weight in weights))
+    found = LabelProbabilities(*(weight / sum(weights) for weight in weights))
+    # The floor would give a tie some probability where a tie is no verdict.
+    return found if ties else found.without_tie()
 
 
-def fit_temperature(beliefs: Sequence[LabelProbabilities], labels: Sequence[Label]) -> Calibration | None:
+def fit_temperature(
+    beliefs: Sequence[LabelProbabilities], labels: Sequence[Label], ties: bool = True
+) -> Calibration | None:
     """The temperature in [1/4, 4] that minimises the negative log-likelihood; None with fewer than 16 items.
 
     Args:
         beliefs: averaged probabilities of decisions.
-        labels: what people said of the same comparisons.
+        labels: people's labels of the same comparisons.
+        ties: whether a tie is a verdict.
     """
     if len(beliefs) < MIN_ITEMS:
         return None
@@ -52,7 +57,7 @@ def fit_temperature(beliefs: Sequence[LabelProbabilities], labels: Sequence[Labe
     def loss(log_temperature: float) -> float:
         temperature = math.exp(log_temperature)
         losses = [
-            -math.log(max(scaled(belief, temperature)[label], _FLOOR))
+            -math.log(max(scaled(belief, temperature, ties)[label], _FLOOR))
             for belief, label in zip(beliefs, labels, strict=True)
         ]
         return sum(losses) / len(losses)

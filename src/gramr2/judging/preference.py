@@ -1,7 +1,7 @@
-"""Whatever prefers: a generative judge, a Bradley-Terry model, a baseline. Comparisons in, decisions out.
+"""Anything that states a preference: a generative judge, a Bradley-Terry model, a baseline. Comparisons in, decisions out.
 
-And what a model that casts no votes makes of its log-odds: a decision without judgments, without agreement, and without an
-order flip, since it sees no order.
+Also the decisions of a model that casts no votes, made from its log-odds: without judgments, without agreement, and without
+an order flip, since it sees no order.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.judgment import Decision, LabelProbabilities
 
 CERTAIN = 50.0
-"""log-odds that stand for certainty: nothing infinite leaves here"""
+"""log-odds that mean certainty, so that nothing is infinite"""
 _LEVEL = 1e-12
-"""|P(A) − P(B)| of responses that are level: a tie whatever the margin"""
+"""|P(A) − P(B)| below which responses tie, whatever the margin"""
 
 
 class PreferenceModel(Protocol):
-    """Says of every comparison which response is better."""
+    """Decides which response of each comparison is better."""
 
     @property
     def id(self) -> str:
-        """Names it in tables and files; another model has another id."""
+        """Its name in tables and files; different models have different ids."""
         ...
 
     def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
-        """One decision per comparison, in the order asked; ``seed`` is for what is drawn, if anything is."""
+        """One decision per comparison, in the order given; ``seed`` determines what is sampled, if anything is."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """When a model of log-odds answers tie: |P(A) − P(B)| is below ``margin``. P(tie) there is ``probability``."""
+    """When a model with log-odds answers tie: if |P(A) − P(B)| is below ``margin``. P(tie) is then ``probability``."""
 
     margin: float = 0.0
     probability: float = 1.0
 
 
 def decided(comparisons: Sequence[Comparison], margins: Sequence[float], ties: Ties) -> list[Decision]:
-    """Decisions from the log-odds of A over B: P(A) = σ(margin), and no mass on a tie outside the ties' margin."""
+    """Decisions from the log-odds of A over B: P(A) = σ(log-odds), and no mass on a tie outside the ties' margin."""
     return [_decision(c.id, m, ties) for c, m in zip(comparisons, margins, strict=True)]
 
 
 def ties_of(margins: Sequence[float], labeled: Sequence[LabeledComparison]) -> Ties:
-    """As many of these comparisons tie as have that label, and P(tie) is the share of those that do have it."""
+    """Ties such that as many comparisons tie as have that label; P(tie) is the share of true ties among those that tie."""
     truths = [item.label is Label.TIE for item in labeled]
     if not any(truths):
         return Ties()
@@ -57,7 +57,7 @@ def ties_of(margins: Sequence[float], labeled: Sequence[LabeledComparison]) -> T
 
 
 def margin_for(margins: Sequence[float], count: int) -> float:
-    """The margin on |P(A) − P(B)| that so many of these log-odds are below; fewer where equal ones cannot be parted."""
+    """The margin on |P(A) − P(B)| that ``count`` of these log-odds are below; fewer if equal ones cannot be separated."""
     gaps = sorted(map(_gap, margins))
     if not count:
         return 0.0
@@ -65,9 +65,12 @@ def margin_for(margins: Sequence[float], count: int) -> float:
 
 
 def _decision(name: str, margin: float, ties: Ties) -> Decision:
+    if math.isnan(margin):
+        # A model that diverged has no opinion: neither a tie nor a distribution.
+        return Decision(name, (), None, None, None, None, None, 0.0)
     label, tie = Label.A if margin > 0 else Label.B, 0.0
     if _gap(margin) < max(ties.margin, _LEVEL):
-        # However rare ties are, a decision for one says that it is likelier than either response.
+        # However rare ties are, deciding for one means that it is likelier than either response.
         likelier = max(_chance(margin), _chance(-margin))
         label, tie = Label.TIE, max(ties.probability, likelier / (1 + likelier))
     probabilities = LabelProbabilities(_chance(margin) * (1 - tie), _chance(-margin) * (1 - tie), tie)

@@ -11,11 +11,11 @@ from gramr2.judgment import Decision, Reading
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A comparison, what the judge decided about it, and what it would teach.
+    """A comparison, the judge's decision on it, and the training example it would become.
 
-    ``confidence`` is the decision's, calibrated where the run can. ``example`` is the comparison in the order its rationale
-    was written for (``swapped`` when that is not the stored one); None when there is nothing to learn. ``measures`` are
-    numbers that filters took or rationale sources left, for the record.
+    ``confidence`` is the decision's, calibrated if the run can calibrate. ``example`` is the comparison in the order its
+    rationale was written for (``swapped`` when that is not the stored one); None when there is nothing to learn.
+    ``measures`` holds numbers recorded by filters and rationale sources.
     """
 
     comparison: Comparison
@@ -26,18 +26,17 @@ class Candidate:
     measures: Mapping[str, float] = field(default_factory=dict)
 
     def measured(self, name: str, value: float) -> Candidate:
-        """The candidate with one more number."""
+        """The candidate with one more measure."""
         return replace(self, measures={**self.measures, name: value})
 
     def swap(self) -> Candidate:
-        """The same example with its responses exchanged."""
+        """The same example with its responses swapped."""
         example = None if self.example is None else self.example.swap()
         return replace(self, example=example, swapped=not self.swapped)
 
     @property
     def decided_directly(self) -> bool:
-        """Whether the label has grounds beside the rationale: the direct reading spoke, so a bad rationale is no
-        reason to lose it."""
+        """Whether there is a direct reading, so that the label does not rest on the rationale and survives a bad one."""
         return Reading.DIRECT in self.decision.readings
 
     def bare(self) -> Candidate:
@@ -47,5 +46,5 @@ class Candidate:
 
     @property
     def rationale(self) -> str | None:
-        """What would be learnt as the reason."""
+        """The rationale that would be learnt."""
         return None if self.example is None else self.example.rationale

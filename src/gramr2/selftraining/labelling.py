@@ -1,4 +1,4 @@
-"""One round's pseudo-labels: judge, calibrate, find the rationales, filter, and write down what became of each."""
+"""One round's pseudo-labels: judge, calibrate, add rationales, filter, and record the outcome of each comparison."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def label_pool(
     """Judge a slice with ``model`` and write the round's ``dropped.jsonl``, ``labelling.json`` and, last, ``kept.jsonl``.
 
     Args:
-        kept_before: what earlier rounds contributed; the duplicates filter must know it.
-        tightenings: how many roll-backs have made the thresholds stricter.
+        kept_before: comparisons kept in earlier rounds, for the duplicates filter.
+        tightenings: number of roll-backs so far, each of which makes the thresholds stricter.
     """
     config = context.config
     title = f"round {number} · judge {len(slice_)} unlabelled comparisons"
@@ -50,9 +50,9 @@ def label_pool(
     if margins and config.second_view and config.second_view.weight:
         view = config.second_view
         decisions = joined(decisions, margins, view.weight, view.judge_cap, ties=ties_allowed(context))
-    calibration = _calibration(context, number, model)
+    calibration, ties = _calibration(context, number, model), ties_allowed(context)
     beliefs = {
-        d.id: d.probabilities if calibration is None else calibration.applied_to(d.probabilities)
+        d.id: d.probabilities if calibration is None else calibration.applied_to(d.probabilities, ties)
         for d in decisions
         if d.probabilities is not None
     }
@@ -108,10 +108,11 @@ def label_pool(
 def kept_row(candidate: Candidate) -> dict[str, Any]:
     """A kept candidate: the example as a labelled row, with the decision behind it.
 
-    ``swapped`` tells that the row's responses are exchanged against the stored order, which votes and probabilities speak of.
+    ``swapped`` says that the row's responses are in the reverse of the stored order. Votes and probabilities always refer to
+    the stored order.
 
     Raises:
-        ValueError: there is no example.
+        ValueError: the candidate has no example.
     """
     if candidate.example is None:
         raise ValueError(f"{candidate.comparison.id}: kept without an example")
@@ -135,10 +136,10 @@ def dropped_row(candidate: Candidate, rejection: Rejection) -> dict[str, Any]:
 
 
 def second_view(context: RunContext, slice_: Sequence[Comparison], *, warmed: bool = True) -> dict[str, float]:
-    """The second view's log-odds of A over B, by id; none where the run has no second view.
+    """The second view's log-odds of A over B, by id; empty if the run has no second view.
 
     Args:
-        warmed: whether it looks at the warmed-up backbone, where the run has one.
+        warmed: use the warmed-up backbone, if the run has one.
     """
     named = [f.view_named or "frozen-features" for f in context.config.filters if f.needs_second_view]
     name = context.config.second_view.name if context.config.second_view else next(iter(named), None)
@@ -146,7 +147,7 @@ def second_view(context: RunContext, slice_: Sequence[Comparison], *, warmed: bo
 
 
 def _earlier(context: RunContext, number: int) -> dict[str, Label]:
-    """The label that the judge of the last round gave each comparison, kept or not."""
+    """The label that the previous round's judge gave each comparison, kept or not."""
     folder = context.folder.round(number - 1)
     found: dict[str, Label] = {}
     for name in ("kept", "dropped"):
@@ -158,7 +159,7 @@ def _earlier(context: RunContext, number: int) -> dict[str, Label]:
 
 
 def _softened(candidate: Candidate, belief: LabelProbabilities) -> Candidate:
-    """The example with the calibrated probabilities as its target, in the order in which it stands."""
+    """The example with the calibrated probabilities as its target, in the example's own order."""
     if candidate.example is None:
         return candidate
     shown = belief.swap() if candidate.swapped else belief
@@ -172,8 +173,8 @@ def _calibration(context: RunContext, number: int, model: Path) -> Calibration |
     if len(held_out) < MIN_ITEMS:
         if number == 1:
             context.observer.note(
-                f"confidence is not calibrated: that needs {MIN_ITEMS} held-out seed comparisons (data.held_out_share), "
-                f"there are {len(held_out)}"
+                f"confidence is not calibrated: this needs {MIN_ITEMS} held-out seed comparisons (data.held_out_share), "
+                f"and there are {len(held_out)}"
             )
         return None
     title = f"round {number} · calibrate on {len(held_out)} held-out seed comparisons"
@@ -183,15 +184,16 @@ def _calibration(context: RunContext, number: int, model: Path) -> Calibration |
         for item, decision in zip(held_out, decisions, strict=True)
         if decision.probabilities is not None
     ]
-    return fit_temperature([belief for belief, _ in pairs], [label for _, label in pairs])
+    beliefs, labels = [belief for belief, _ in pairs], [label for _, label in pairs]
+    return fit_temperature(beliefs, labels, ties_allowed(context))
 
 
 def _known(context: RunContext, kept_before: Sequence[LabeledComparison], now: set[str]) -> dict[str, str]:
-    """Texts that must not be learnt (again), by a name that says where they stand."""
+    """Texts that must not be learnt (again), by data set and id."""
     data = context.data
     known = {f"gold {item.comparison.id}": text_of(item.comparison) for item in data.gold}
     known |= {f"seed {item.comparison.id}": text_of(item.comparison) for item in (*data.seed, *data.held_out)}
-    # A comparison that is judged again replaces its earlier self.
+    # A comparison that is judged again replaces its earlier version, so it is not a duplicate of it.
     return known | {
         f"kept {item.comparison.id}": text_of(item.comparison) for item in kept_before if item.comparison.id not in now
     }

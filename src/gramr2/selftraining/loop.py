@@ -1,8 +1,8 @@
 """The self-training loop (GRAM-R², §3): initialise on the seed, then judge, filter, accumulate, retrain, measure and
 gate.
 
-Every stage reads its inputs from the run folder and leaves its result there under its final name or not at all, so the
-same call continues an interrupted run: a stage whose result exists is not repeated. ``metrics.json`` ends a round.
+Every stage reads its inputs from the run folder and writes its result there atomically. The same call therefore resumes
+an interrupted run: a stage whose result exists is skipped. A round is finished once its ``metrics.json`` exists.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ from gramr2.selftraining.warmup import start_of, warm_up
 from gramr2.text import p_value
 
 NOTHING = PoolCounts(judged=0, kept=0, dropped={})
-"""of the pool, where a stage does not look at it"""
+"""counts of a stage that does not use the pool"""
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Where the run stands after a round: the judge in force, how it did on gold, and what its rounds contributed.
+    """The state of the run after a round: the current judge, its results on gold, and the accepted rounds.
 
-    ``accepted`` are the rounds whose kept data count; ``tightenings`` the roll-backs so far; ``stopped`` whether the gate
-    ended the run.
+    ``accepted`` lists the rounds whose kept data are trained on; ``tightenings`` counts the roll-backs so far; ``stopped``
+    says whether the gate ended the run.
     """
 
     model: Path
@@ -73,11 +73,11 @@ class SelfTraining:
 
     Args:
         config: the checked config.
-        path: the run folder; created, or continued when it was started with the same config.
-        engine: models and training; this process by default.
-        observer: told of stages and progress.
-        seed_judges: where runs that begin alike share their seed judge; None shares nothing.
-        data: rows of files that the config names, written once the folder is this run's.
+        path: the run folder; created, or resumed if it was started with the same config.
+        engine: opens and trains models; in this process by default.
+        observer: receives stages, progress and notes.
+        seed_judges: where runs with the same start share their seed judge; None shares nothing.
+        data: rows of files that the config names; missing files are written once the folder belongs to this run.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class SelfTraining:
         self.template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
 
     def run(self) -> list[RoundRecord]:
-        """Run or resume to the end; returns the record of every round, round 0 being the seed judge.
+        """Run or resume to the end and return the record of every round; round 0 is the seed judge.
 
-        A run that the gate stopped, or whose filters kept nothing, has fewer rounds than asked, or skipped ones.
+        A run that the gate stops has fewer rounds than requested; a round whose filters keep nothing is skipped.
 
         Raises:
             RunError: the folder is in use, or belongs to another config.
@@ -123,11 +123,11 @@ class SelfTraining:
 
     def _tell_of(self, journal: Journal) -> None:
         if journal.damaged:
-            self.observer.note(f"{journal.damaged} damaged journal lines are asked again")
+            self.observer.note(f"{journal.damaged} damaged journal lines are ignored, and their requests repeated")
         if not len(journal) and (old := self.folder.old_journals):
             self.observer.note(
-                f"{old[0]}: an older version wrote it, and its answers to unfinished stages are asked for again; to keep them, "
-                "finish this run with that version"
+                f"{old[0]}: an older version wrote it, so unfinished stages repeat their requests; to keep its answers, finish "
+                "this run with that version"
             )
 
 
@@ -145,7 +145,7 @@ class _Rounds:
 
     def run(self) -> list[RoundRecord]:
         baselines = measure_baselines(self.context)
-        # A second view that cannot be fitted is better known before anything is trained.
+        # Fail early if the second view cannot be fitted.
         second_view(self.context, self.context.data.pool[:1], warmed=False)
         warm_up(self.context, self.seed_judges)
         state = self._seed_judge()
@@ -184,7 +184,7 @@ class _Rounds:
         return RunState(model, self._recorded(0))
 
     def _round(self, number: int, state: RunState) -> RunState:
-        """One round; returns where the run stands after it."""
+        """Run one round and return the state after it."""
         folder = self.folder.round(number)
         if not (folder / "metrics.json").exists():
             self._do_round(number, state)
@@ -201,7 +201,7 @@ class _Rounds:
         rest: dict[str, Any] = dict(labelling)
         if not labelling.pool.kept:
             why = "no pseudo-label passed the filters" if labelling.pool.judged else "the pool is used up"
-            self.context.observer.note(f"round {number}: {why}, so nothing is trained; the judge stays")
+            self.context.observer.note(f"round {number}: {why}, so nothing is trained and the judge is unchanged")
             self._judged(number, "round", state, state.gold, rest | {"trained_on": 0}, alarms, skipped=True)
             return
         kept = self._accumulated((*state.accepted, number))
@@ -215,7 +215,7 @@ class _Rounds:
         self._judged(number, "round", state, gold, rest | {"trained_on": len(self.seed) + len(kept)}, alarms)
 
     def _final(self, number: int, state: RunState) -> RunState:
-        """The paper's last stage: the judge in force, fine-tuned on people's rationales, and gated like any round."""
+        """The paper's last stage: fine-tune the current judge on human rationales and gate it like any round."""
         folder, settings = self.folder.round(number), self.config.final
         if settings is not None and not (folder / "metrics.json").exists():
             trained, items = folder / "model", self.context.data.final
@@ -242,7 +242,7 @@ class _Rounds:
         observer = self.context.observer
         items, seed = self.context.data.gold, self.config.seed
         change = paired_test(items, state.gold.labels, gold.labels, seed)
-        # Small steps down, none of them significant, add up: the seed judge is the fixed point.
+        # Small losses, none of them significant, can add up, so the seed judge is a fixed second reference.
         since_seed = paired_test(items, recorded(self.folder, 0).labels, gold.labels, seed)
         verdict = GateResult.SKIPPED if skipped else gate([change, since_seed], self.config.guards)
         alarms = [*alarms, *gold_alarms(state.gold.metrics, gold.metrics, self.config.guards.alarms)]
@@ -250,7 +250,7 @@ class _Rounds:
         if verdict is GateResult.ROLLED_BACK:
             observer.note(
                 f"round {number}: the judge is significantly worse on gold ({100 * change.difference:+.1f} points against the "
-                f"judge in force, {p_value(change.p_value)}; {100 * since_seed.difference:+.1f} against the seed judge, "
+                f"current judge, {p_value(change.p_value)}; {100 * since_seed.difference:+.1f} against the seed judge, "
                 f"{p_value(since_seed.p_value)}), so it is rolled back"
             )
         tests = {"verdict": verdict, "change": change, "since_seed": since_seed}
@@ -273,7 +273,7 @@ class _Rounds:
         write_json(folder / "metrics.json", record.row())
 
     def _after(self, number: int, state: RunState) -> RunState:
-        """Where the run stands, from a round's metrics alone."""
+        """The state after a round, from its metrics alone."""
         gold = self._recorded(number)
         last = self.records[-1]
         if last.verdict is GateResult.ACCEPTED:
@@ -289,13 +289,13 @@ class _Rounds:
         return state
 
     def _recorded(self, number: int) -> Measurement:
-        """A finished round's measurement; its record joins those of the run, on disk too."""
+        """A finished round's measurement; also adds its record to the run's, in memory and on disk."""
         self.records.append(RoundRecord.read(self.folder.round(number) / "metrics.json"))
         self._write()
         return recorded(self.folder, number)
 
     def _conclude(self, against: dict[str, PairedTest], warnings: list[str]) -> None:
-        """The last record says what holds of the whole run."""
+        """Add what holds for the whole run to the last record."""
         last = {"against_baselines": against, "warnings": warnings}
         self.records[-1] = self.records[-1].model_copy(update=last)
         self._write()
@@ -306,7 +306,7 @@ class _Rounds:
         write_jsonl(self.folder.path / "metrics.jsonl", (record.row() for record in self.records))
 
     def _accumulated(self, rounds: Sequence[int]) -> list[LabeledComparison]:
-        """Everything kept in these rounds; of a comparison kept more than once, what the latest judge said."""
+        """Everything kept in these rounds; if a comparison was kept more than once, the latest judgment counts."""
         latest: dict[str, LabeledComparison] = {}
         for each in rounds:
             file = self.folder.round(each) / "kept.jsonl"
@@ -316,7 +316,7 @@ class _Rounds:
         return list(latest.values())
 
     def _reference_words(self) -> float | None:
-        """Mean words of the rationales the judge was initialised on, else of the first round that kept any."""
+        """Mean number of words in the seed's rationales, else in those of the first round that kept any."""
         lengths = [len(item.rationale.split()) for item in self.seed if item.rationale]
         if lengths:
             return fmean(lengths)

@@ -1,4 +1,4 @@
-"""Where a run's judges read their verdicts: as the config says, or what the seed judge's own readings favour."""
+"""Which readings of the verdict a run's judges use: set in the config, or chosen by how they do for the seed judge."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from gramr2.selftraining.run.records import ReadingsRecord
 
 FILE = "readings.json"
 ASKED = 40
-"""unlabelled comparisons on which orders are compared where there are too few labels: κ within some ±0.15"""
+"""unlabelled comparisons on which the two orders are compared if there are too few labels; gives κ to about ±0.15"""
 MARGIN = 0.02
-"""nats by which a dearer reading must beat a cheaper one on held-out comparisons"""
+"""nats by which a more expensive reading must beat a cheaper one on held-out comparisons"""
 
 
 def readings_of(context: RunContext, number: int, model: Path) -> ReadingWeights:
-    """The weights for the judge of a round; written to ``rounds/N/readings.json`` with why, once they are found.
+    """The reading weights of a round's judge; determined once and written to ``rounds/N/readings.json`` with the reason.
 
-    ``auto`` is decided for the seed judge and holds for the run. Weights are fitted anew for each judge where there
-    are held-out seed comparisons; without them a reading that counts counts 1.
+    ``auto`` is decided for the seed judge and holds for the whole run. Weights are refitted for each judge if there are
+    held-out seed comparisons; otherwise every reading in use has weight 1.
     """
     file = context.folder.round(number) / FILE
     if file.exists():
         return _weights(ReadingsRecord.read(file))
     record = _found(context, number, model).model_copy(update={"ties": ties_allowed(context)})
-    # The judge takes its weights along, so that whatever loads the folder reads its verdicts as the run did.
+    # The weights are saved with the judge, so that anything that loads the folder reads verdicts as the run did.
     save_template(replace(context.template, readings=_weights(record)), model)
     write_json(file, record.row())
     if number == 0:
@@ -49,12 +49,12 @@ def _weights(record: ReadingsRecord) -> ReadingWeights:
 
 
 def ties_allowed(context: RunContext) -> bool:
-    """Whether the run's judges may call a comparison a tie: as ``judge.ties`` says, or if people did so in the seed."""
+    """Whether the run's judges may call a comparison a tie: as ``judge.ties`` says; for auto, if the seed has ties."""
     return ties_in(context.config.judge.ties, (*context.data.seed, *context.data.held_out))
 
 
 def ties_in(wanted: Literal["auto"] | bool, labelled: Sequence[LabeledComparison]) -> bool:
-    """What ``judge.ties`` comes to with these labelled comparisons."""
+    """The value of ``judge.ties``, with auto resolved on these labelled comparisons."""
     return wanted if wanted != "auto" else any(item.label is Label.TIE for item in labelled)
 
 
@@ -103,7 +103,7 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> Re
     best = "both" if wanted == "both" else _cheapest(fits)
     weights = fits[best].weights
     if not weights.asked:
-        # Readings that mislead are best weighed 0, and then nothing would be read.
+        # The best weight of a misleading reading is 0, but at least one reading must count.
         weights = _unweighted(uses[best])
     summary = ", ".join(f"{name} {fit.accuracy:.0%} ({fit.loss:.3f} nats)" for name, fit in fits.items())
     why = f"on {len(items)} held-out seed comparisons {summary}"
@@ -112,13 +112,13 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> Re
 
 
 def _unweighted(readings: Sequence[Reading]) -> ReadingWeights:
-    """These readings, counting 1 each."""
+    """These readings with weight 1 each."""
     return ReadingWeights(float(Reading.DIRECT in readings), float(Reading.REASONED in readings))
 
 
 def _cheapest(fits: dict[str, Fit]) -> str:
-    """The best by loss, unless a cheaper one is as good within ``MARGIN``: a direct verdict costs a prefill, a
-    rationale is written."""
+    """The cheapest option within ``MARGIN`` of the lowest loss: a direct verdict costs a prefill, a rationale must be
+    generated."""
     least = min(fit.loss for fit in fits.values())
     return next(name for name in ("direct", "reasoned", "both") if fits[name].loss <= least + MARGIN)
 

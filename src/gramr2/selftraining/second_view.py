@@ -1,8 +1,8 @@
-"""A second view of the pool: a cheap model of other features, fitted on the same seed, that helps to label (co-training).
+"""A second view of the pool: a cheap model on other features, fitted on the same seed, that helps to label (co-training).
 
-A judge that learns from its own confident labels learns what it knew. A model that makes other mistakes moves the
-labels where the two differ: their margins, each in units of its own spread over the slice, are summed (Blum and
-Mitchell 1998; the sum is that of a product of experts).
+A judge that learns from its own confident labels only learns what it already knew. A model that makes different mistakes
+moves the labels where the two disagree. Their margins, each in units of its own spread over the slice, are summed (Blum
+and Mitchell 1998; the sum is that of a product of experts).
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def joined(
     *,
     ties: bool = True,
 ) -> list[Decision]:
-    """The decisions with the second view's word in their labels.
+    """The decisions with the second view's margins added to the judge's.
 
-    Of a decided comparison, P(tie) stays the judge's; what is left is shared between A and B by σ of the summed
-    margins, in the judge's own scale. A comparison on which the judge abstains, or of which the view knows nothing,
-    stays as it is. Without votes of the view, ``agreement`` and ``order_flip`` remain those of the judge's votes.
+    P(tie) stays the judge's; the rest is split between A and B by σ of the summed margins, in the judge's own scale. A
+    comparison is unchanged if the judge abstains on it or the view has no margin for it. The view casts no votes, so
+    ``agreement`` and ``order_flip`` still describe the judge's votes.
 
     Args:
         margins: the view's log-odds of A over B, by comparison id.
-        weight: what the view counts; the judge counts 1.
-        cap: the most that the judge's margin counts, in units of its spread; None for all of it.
-        ties: whether a vote may speak for a tie.
+        weight: weight of the view; the judge's is 1.
+        cap: limit on the judge's margin, in units of its spread; None for no limit.
+        ties: whether a vote may count for a tie.
     """
     own = {d.id: _log_odds(d.probabilities) for d in decisions if d.probabilities is not None and d.id in margins}
     scale, other = _spread(list(own.values())), _spread([margins[name] for name in own])
@@ -63,7 +63,7 @@ def joined(
 
 
 def as_probabilities(margins: Mapping[str, float]) -> dict[str, LabelProbabilities]:
-    """A view's log-odds as what the second_view filter reads; a view of two labels knows no ties."""
+    """A view's log-odds as label probabilities for the second_view filter; P(tie) is 0, as the view has two labels."""
     found: dict[str, LabelProbabilities] = {}
     for name, margin in margins.items():
         first = 1 / (1 + math.exp(-max(-50.0, min(50.0, margin))))
@@ -76,5 +76,5 @@ def _log_odds(probabilities: LabelProbabilities) -> float:
 
 
 def _spread(values: Sequence[float]) -> float:
-    """Root mean square: the margins of both orders are centred on 0 by their symmetry."""
+    """Root mean square; no mean is subtracted, because over both orders the margins are symmetric about 0."""
     return math.sqrt(sum(v * v for v in values) / len(values)) if values else 0.0

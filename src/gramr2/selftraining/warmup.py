@@ -1,4 +1,4 @@
-"""The warm-up of a run: once, before anything is trained, the backbone learns the pool's texts."""
+"""The warm-up of a run: the backbone is trained on the pool's texts, once, before any other training."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ REPORT = "report.json"
 
 
 def start_of(context: RunContext, model: ModelConfig) -> Path:
-    """Where a training of this model begins: the warmed-up backbone if it is the run's and there is a warm-up."""
+    """The model that training starts from: the warmed-up backbone for the run's own model if there is a warm-up."""
     if context.config.warmup is not None and model == context.config.model:
         return context.folder.warmup / "model"
     return context.engine.backbone(model)
 
 
 def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
-    """Make ``RUN/warmup`` with its ``model`` and ``report.json``, unless it is there or the run has none.
+    """Make ``RUN/warmup`` with its ``model`` and ``report.json``, unless it exists or the run has no warm-up.
 
     Args:
-        shared: where runs that begin alike share it.
+        shared: where runs with the same start share it.
 
     Raises:
         DataError: no text is left to train on.
@@ -55,7 +55,7 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
 
 def _train(context: RunContext, folder: Path) -> None:
     job = warmup_job(context)
-    # The folder takes its name when model and report are both in it. A training that was stopped has its checkpoint here.
+    # Renamed once model and report are complete. An interrupted training keeps its checkpoint here.
     scratch = folder.with_name("warmup.tmp")
     scratch.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(scratch / "model", ignore_errors=True)
@@ -68,7 +68,7 @@ def _train(context: RunContext, folder: Path) -> None:
 
 
 def warmup_job(context: RunContext) -> WarmupJob:
-    """The texts of the comparisons that the warm-up's seed draws, in two parts, and how to train on them."""
+    """The warm-up's texts, split into a training and a held-out part, and the settings to train with."""
     config, settings = context.config, context.config.warmup
     if settings is None:
         raise ValueError("the run has no warm-up")
@@ -77,7 +77,7 @@ def warmup_job(context: RunContext) -> WarmupJob:
     drawn = pool if settings.limit is None else subset(pool, settings.limit, seed)
     if not drawn:
         raise DataError(
-            "the warm-up learns from data.pool, of which no comparison is left: raise data.max_prompt_tokens"
+            "the warm-up learns from data.pool, but no comparison in it fits the token budget: raise data.max_prompt_tokens"
         )
     texts, held_out = hold_out(texts_of(drawn, settings.form, seed), settings.held_out_share, seed)
     context_length = context.engine.counter().context_length

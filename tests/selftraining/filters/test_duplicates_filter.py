@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from conftest import make, vote
 from gramr2.comparison import Comparison, Message, Order
+from gramr2.config import parse_config
+from gramr2.errors import ConfigError
 from gramr2.judging.voting import decide
 from gramr2.judgment import Outcome
 from gramr2.selftraining.candidate import Candidate
@@ -99,6 +101,23 @@ def test_a_copy_of_what_is_known_goes_however_sure_and_takes_nothing_with_it() -
 def test_among_what_is_known_copies_are_nobodys_business() -> None:
     assert after([candidate("x", words(50, 60))], {"a": words(1, 20), "b": words(1, 20)}) == {"x": None}
     assert after([]) == {}
+
+
+def test_an_id_that_looks_like_the_name_of_a_known_text_does_not_take_its_place() -> None:
+    text = words(1, 20)
+    assert after([candidate("gold g", words(50, 60)), candidate("x", text)], {"gold g": text}) == {
+        "gold g": None,
+        "x": "g",
+    }
+
+
+@pytest.mark.parametrize("kind", ["duplicates", "balance"])
+def test_a_quantile_has_nothing_to_be_a_quantile_of(kind: str) -> None:
+    key = {"duplicates": "max_similarity", "balance": "max_ties"}[kind]
+    data = {"seed": "starter:labeled", "pool": "starter:unlabeled", "gold": "starter:gold"}
+    schedule = {"schedule": "quantile", "start": 0.5, "end": 0.5}
+    with pytest.raises(ConfigError, match=rf"{key}.*quantile"):
+        parse_config({"model": "none", "data": data, "filters": [{"kind": kind, key: schedule}]})
 
 
 def grams(text: str) -> set[tuple[str, ...]]:

@@ -228,7 +228,7 @@ def test_a_judge_that_has_not_learnt_its_labels_raises_an_alarm(
     kinds = [[alarm["kind"] for alarm in row["alarms"]] for row in metrics]
     assert [each.count("labels not learnt") for each in kinds] == [warned, warned]
     if warned:
-        assert "after 7 steps on 24 comparisons its verdicts' loss on them is 0.61 nats" in said[0]
+        assert "after 7 steps on 24 comparisons its verdict loss on them is 0.61 nats" in said[0]
         # An interrupted run says it too: the alarm is made of the files.
         shutil.rmtree(tmp_path / "r/judge")
         (tmp_path / "r/rounds/1/metrics.json").unlink()
@@ -241,7 +241,7 @@ def test_none_are_none(tmp_path: Path) -> None:
     assert (metrics[-1]["against_baselines"], metrics[-1]["warnings"]) == ({}, [])
     assert not any("baseline" in note for note in notes)
     assert not (tmp_path / "r/baselines").exists()
-    with pytest.raises(ConfigError, match="each may stand once, got longer, longer"):
+    with pytest.raises(ConfigError, match="each may be listed only once, got longer, longer"):
         config(baselines=["longer", "longer"])
     with pytest.raises(ConfigError, match="baselines: there is no baseline 'oracle'"):
         config(baselines=["oracle"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,13 @@ def test_a_backbone_whose_verdicts_are_read_directly_is_asked_for_reasons_all_th
         settings={"rationale": {"own_for_seed": 1}},
     )
     assert with_own_rationales(here)[0].rationale == f"{REASON}\n{CONCLUSIONS[Label.A]}"
+
+
+def test_how_sure_a_label_is_stays_with_the_comparison_in_either_order(tmp_path: Path) -> None:
+    target = (0.7, 0.2, 0.1)
+    item = replace(labeled("x", Label.A), target=target)
+    [found], _, _ = learnt(tmp_path, [item], always(Label.A))
+    assert found.rationale
+    assert (found.label, found.target) in ((Label.A, target), (Label.B, (0.2, 0.7, 0.1)))
+    assert found.comparison.responses in (item.comparison.responses, item.comparison.responses[::-1])
+    assert (found.label is Label.A) == (found.comparison.responses == item.comparison.responses)

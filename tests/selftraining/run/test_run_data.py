@@ -213,6 +213,7 @@ def of(part: str, long: Comparison, rationale: str | None = None) -> Comparison 
 
 RATIONALE = "Feedback: why.\nConclusion: Response A is better."
 ANSWER = len(f"<think>\n{RATIONALE}\n</think>\n<answer>A</answer>")
+BARE = len("<answer>A</answer>")
 POOL, GOLD, PROOF = ANSWER + 20, ANSWER + 10, ANSWER + 50
 ROOMS: dict[str, Any] = {"judge": {"pool": {"max_new_tokens": POOL}, "gold": {"max_new_tokens": GOLD}}}
 PROVING: dict[str, Any] = {"rationale": {"source": "proving", "proving": {"max_new_tokens": PROOF}}}
@@ -224,9 +225,10 @@ SHORT: dict[str, Any] = {"judge": {"pool": {"max_new_tokens": 9}, "gold": {"max_
     ("part", "settings", "room"),
     [
         ("seed", ROOMS, ANSWER),
-        ("seed", ROOMS | OWN, POOL),
+        ("seed", ROOMS | OWN, ANSWER),
         ("seed", SHORT | OWN, ANSWER),
         ("seed", ROOMS | PROVING, ANSWER),
+        ("seed", ROOMS | {"rationale": {"source": "proving", "proving": {"rationales_for_seed": False}}}, ANSWER),
         ("held_out", ROOMS, POOL),
         ("held_out", SHORT, 9),
         ("pool", ROOMS, POOL),
@@ -250,6 +252,26 @@ def test_prompt_answer_and_tags_must_fit_the_context_to_the_last_token(
         assert left == {name: [name] for name in PARTS} | {part: [part, "long"] if fits else [part]}
         dropped = {} if fits else {part: ["long"]}
         assert found.summary == {"seed": {"n": 1}, "overlong": {"seed": [], "pool": [], "gold": []} | dropped}
+
+
+@pytest.mark.parametrize(
+    ("settings", "room"),
+    [
+        (ROOMS, BARE),
+        (ROOMS | OWN, POOL),
+        (ROOMS | PROVING, PROOF),
+        (ROOMS | {"rationale": {"source": "proving", "proving": {"rationales_for_seed": False}}}, BARE),
+    ],
+    ids=["label", "own", "proof", "no proof"],
+)
+def test_a_seed_comparison_without_a_rationale_needs_room_for_the_one_that_is_written(
+    settings: dict[str, Any], room: int
+) -> None:
+    long = make("long", a=LONG)
+    data, run = data_with("seed", LabeledComparison(long, Label.A)), config({"on_overlong": "drop"}, **settings)
+    for spare, fits in ((0, True), (-1, False)):
+        found = fit(data, run, JudgeTemplate(), Letters(letters(long) + room + TAGS + spare))
+        assert [named(item) for item in found.seed] == (["seed", "long"] if fits else ["seed"])
 
 
 def test_the_prompts_own_limit_counts_where_it_is_the_smaller() -> None:

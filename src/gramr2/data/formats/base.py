@@ -1,4 +1,4 @@
-"""What a format is: it recognises a raw row by its columns and makes comparisons of it."""
+"""What a format is: it recognises a raw row by its columns and turns it into comparisons."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Row = Mapping[str, object]
 
 
 class Format:
-    """A way in which files spell comparisons.
+    """A format in which files write comparisons.
 
-    ``columns`` says which columns it needs, for messages and the documentation. Formats are asked in the order of ``place``,
+    ``columns`` says which columns it needs, for messages and the documentation. Formats are tried in the order of ``place``,
     and the first that recognises a row reads it.
     """
 
@@ -28,26 +28,26 @@ class Format:
         """The comparisons in a row.
 
         Raises:
-            BadRowError: what is wrong with it.
+            BadRowError: the row cannot be used; the message says why.
         """
         raise NotImplementedError
 
 
 def shown_columns(row: Row) -> str:
-    """What a row does have, for a message about what it lacks."""
+    """The columns that a row has, for a message about those that it lacks."""
     names = [str(name) for name, value in row.items() if value is not None]
     return f"the columns here are {shown_names(names) or 'none'}"
 
 
 def shown_names(names: Sequence[str]) -> str:
-    """Somebody's names for a message, never long."""
+    """Names from the user's data for a message, never long."""
     return ", ".join(names)[:200].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def comparison_of(
     row: Row, name: str, prompt: tuple[Message, ...], first: str, second: str, group: str | None = None
 ) -> Comparison:
-    """A comparison with what else the row says of it: category, source and group."""
+    """A comparison with the row's category, source and group."""
     return Comparison(
         id=name,
         prompt=prompt,
@@ -59,7 +59,7 @@ def comparison_of(
 
 
 def optional(row: Row, key: str) -> str | None:
-    """A text that may be missing; null and empty count as that."""
+    """A text that may be missing; null and empty count as missing."""
     value = row.get(key)
     return None if value is None or value == "" else read_text(value, key)
 
@@ -68,13 +68,16 @@ def read_id(row: Row, default_id: str) -> str:
     """The row's own id, a number as text, or the default."""
     value = row.get("id")
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError as error:  # Python writes no number of more than 4300 digits
+            raise BadRowError("id is a number of too many digits") from error
     return default_id if value is None else read_text(value, "id")
 
 
 def read_target(value: object) -> tuple[float, float, float] | None:
-    """How sure a label is: P(A), P(B), P(tie)."""
-    # Other files have texts in a column of this name.
+    """How certain a label is: P(A), P(B), P(tie)."""
+    # Some files have texts in a column of this name.
     if value is None or isinstance(value, str):
         return None
     told = shown(value)

@@ -1,4 +1,4 @@
-"""Always first: a comparison that the judge did not decide has no label to learn."""
+"""Drops comparisons that the judge did not decide; always the first filter of a stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gramr2.selftraining.filters.base import FilterContext, Rejection, ruled
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """Drops what has no label."""
+    """Drops comparisons without a label."""
 
     name: str = "abstained"
 

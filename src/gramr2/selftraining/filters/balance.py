@@ -1,4 +1,4 @@
-"""As many A as B, and not too many ties: a judge that is taught one answer more often learns to give it."""
+"""As many A as B, and not too many ties: a judge that sees one label more often learns to prefer it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gramr2.comparison import Label
-from gramr2.config.schedules import Share
+from gramr2.config.schedules import FixedShare
 from gramr2.data.balance import balancing_swaps
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection
 
 
 class Balance(FilterConfig):
-    """Keep as many A as B, exactly, by exchanging responses, and few ties; put it last.
+    """Keep exactly as many A as B, by swapping responses, and few ties; put it last.
 
-    Label and rationale are exchanged along. An example whose rationale speaks of a bare “A” or “B” cannot be exchanged by rule.
-    Where those, or an odd number, leave a surplus, the least confident of the larger side are dropped, and so are surplus ties.
+    Label and rationale are swapped too. An example whose rationale mentions a bare “A” or “B” cannot be swapped by rule. If
+    such examples, or an odd number, leave a surplus, the least confident of the larger side are dropped. So are surplus ties.
     """
 
     kind: Literal["balance"] = "balance"
-    max_ties: Share = 0.34
-    """most allowed share of ties among what is kept; the least confident are dropped"""
+    max_ties: FixedShare = 0.34
+    """maximum share of ties among the kept labels; the least confident are dropped"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         result: dict[str, Candidate | Rejection] = {c.comparison.id: c for c in candidates}
@@ -43,7 +43,7 @@ class Balance(FilterConfig):
         share = context.limit("balance.max_ties", self.max_ties, at_least=False)
         ties = [c for c in candidates if c.example and c.example.label is Label.TIE]
         decided = len(sides) - surplus
-        # t ≤ share · (t + decided), solved for the number of ties t; with no A and B at all every tie is a surplus.
+        # t ≤ share · (t + decided), solved for the number of ties t; without any A or B, every tie is surplus.
         allowed = len(ties) if share >= 1 else int(share * decided / (1 - share) + 1e-9)
         for each in self._weakest(ties)[: max(len(ties) - allowed, 0)]:
             result[each.comparison.id] = Rejection(

@@ -1,6 +1,6 @@
-"""What a filter is: it takes the candidates that are left and returns each of them, or a rejection in its place.
+"""The filter interface: a filter takes the remaining candidates and returns each of them, or a rejection in its place.
 
-One that a run file can name derives from ``FilterConfig``: its fields are its entry in the file, and ``review`` is what it does.
+Filters that a run file can name derive from ``FilterConfig``: the fields are the entry in the file, ``review`` does the work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a comparison was dropped: the filter, what it measured, and what it asked for."""
+    """Why a comparison was dropped: the filter, its reason, the value it measured, and its threshold."""
 
     filter: str
     reason: str
@@ -30,7 +30,7 @@ class Rejection:
 
 
 class Readers(Protocol):
-    """Questions that only a model can answer, asked for the candidates that reach them."""
+    """Measures that need a model, taken only of the candidates that reach the filter."""
 
     def read_back(self, examples: Sequence[LabeledComparison]) -> list[LabelProbabilities | None]:
         """P(label | rationale without its conclusion), responses withheld; None where no verdict could be read."""
@@ -43,12 +43,12 @@ class Readers(Protocol):
 
 @dataclass
 class FilterContext:
-    """Where in the run a filter works, and what it may look at besides the candidates.
+    """The point of the run at which a filter works, and what it may use besides the candidates.
 
-    ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` are texts
-    that must not be learnt again, by id. ``thresholds`` collects what was in force. By comparison id, ``second_view`` is what a
-    second, cheaper model trained on the same seed says of the stored order, and ``earlier`` the label that the judge
-    of the last round gave, whether it was kept or not.
+    ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` holds texts
+    that must not be learnt again, by id. ``thresholds`` collects the thresholds in force. By comparison id, ``second_view``
+    has the probabilities of a second, cheaper model trained on the same seed, for the stored order, and ``earlier`` the
+    label of the previous round's judge, whether it was kept or not.
     """
 
     number: int = 1
@@ -72,12 +72,12 @@ class FilterContext:
         at_least: bool = True,
         strict: float | None = None,
     ) -> float:
-        """The threshold in force, written down under ``place``.
+        """The threshold in force, recorded under ``place``.
 
         Args:
-            scores: the candidates' values, for schedules that look at them.
-            at_least: whether values must reach the threshold, or must not exceed it.
-            strict: the strictest value it can have, towards which roll-backs move it; None for one without such an end.
+            scores: the candidates' values, for schedules that depend on them.
+            at_least: True if values must reach the threshold, False if they must not exceed it.
+            strict: the strictest possible threshold, towards which roll-backs move it; None if there is none.
         """
         sign = 1 if at_least else -1
         if isinstance(schedule, int | float):
@@ -96,56 +96,56 @@ class FilterContext:
 Stage = Literal["decision", "example"]
 """what a filter looks at"""
 Failed = Literal["auto", "drop", "strip"]
-"""what becomes of a label whose rationale is bad: the comparison is dropped; the rationale is stripped and the label learnt; or
-auto: stripped where the label was read directly and does not rest on the rationale, else dropped"""
+"""what to do with a label whose rationale is bad: drop the comparison; strip the rationale and learn the label; or auto, which
+strips if the label was read directly and so does not rest on the rationale, and drops otherwise"""
 
 
 class Filter(Protocol):
-    """One criterion, or a few that belong together."""
+    """One criterion, or several related ones."""
 
     @property
     def name(self) -> str:
-        """What drops are counted under."""
+        """The name that drops are counted under."""
         ...
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        """For each candidate, in order: itself (perhaps with a measure or in another order), or its rejection."""
+        """For each candidate, in order: the candidate (perhaps with a measure added or swapped), or its rejection."""
         ...
 
 
 class FilterConfig(Section):
     """A filter that a run file can name, by ``kind``. Any threshold may be a schedule, see ``gramr2.config.schedules``.
 
-    The first sentence of a filter's docstring is its line in the documentation, where its fields and ``measures`` follow.
+    The first paragraph of a filter's docstring is its line in the documentation, next to the names of its fields.
     """
 
     kind: str
     """names the filter"""
 
     stage: ClassVar[Stage] = "example"
-    """decision: it looks at decisions alone, so it can stand before the rationales are written and save their cost"""
+    """decision: it needs decisions only, so it can come before the rationales are written and save their cost"""
     needs_rationale: ClassVar[bool] = False
-    """it looks at rationales, which a judge of labels alone does not write"""
+    """whether it needs rationales, which a label-only judge does not write"""
     needs_second_view: ClassVar[bool] = False
-    """it looks at what a second, cheaper model says"""
+    """whether it needs the second view, a second, cheaper model"""
     formerly: ClassVar[str | None] = None
     """an older name that run files may still use"""
     measures: ClassVar[Mapping[str, str]] = {}
-    """numbers that it leaves in ``measures`` of kept and dropped rows, and what they are"""
+    """numbers that it adds to ``measures`` of kept and dropped rows, with their meaning"""
 
     @property
     def name(self) -> str:
-        """What drops are counted under."""
+        """The name that drops are counted under."""
         return self.kind
 
     @property
     def view_named(self) -> str | None:
-        """The second view that its entry names; None where it takes the run's."""
+        """The second view that its entry names; None if it uses the run's."""
         return None
 
     @property
     def calibrates(self) -> bool:
-        """Whether it needs the confidence rescaled on held-out seed comparisons."""
+        """Whether it needs the confidence calibrated on held-out seed comparisons."""
         return False
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
@@ -164,11 +164,11 @@ def bounded(
     at_least: bool = True,
     strict: float | None = None,
 ) -> list[Candidate | Rejection]:
-    """Object to candidates whose measure is on the wrong side of a threshold; earlier rejections stay.
+    """Reject candidates whose measure is on the wrong side of a threshold; earlier rejections stay.
 
     Args:
         place: “filter.field”, under which the threshold is recorded; the part before the dot is the filter's name.
-        measure: None for a candidate that has nothing to measure; it passes, and no quantile counts it.
+        measure: returns None for a candidate with nothing to measure, which passes and is ignored by quantiles.
     """
     values = [None if isinstance(each, Rejection) else measure(each) for each in candidates]
     scores = [value for value in values if value is not None]
@@ -193,10 +193,10 @@ def of_rationales(
     failed: Failed,
     review: Callable[[Sequence[Candidate]], Sequence[Candidate | Rejection]],
 ) -> list[Candidate | Rejection]:
-    """Review the candidates that have a rationale; one without passes if its label was read directly.
+    """Review the candidates' rationales; one without a rationale passes if its label was read directly or ``failed`` is strip.
 
     Args:
-        failed: what a rejection of the rationale does: see ``Failed``.
+        failed: what to do if the rationale is rejected, see ``Failed``.
     """
     asked = [c for c in candidates if c.rationale or not (c.decided_directly or failed == "strip")]
     reviewed = dict(zip((c.comparison.id for c in asked), review(asked), strict=True))

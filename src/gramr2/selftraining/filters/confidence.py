@@ -1,4 +1,4 @@
-"""P(label | rationale), averaged over samples and orders, and calibrated where held-out seed data allow it."""
+"""P(label | rationale), averaged over samples and orders, and calibrated if there are enough held-out seed data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 
 
 class Confidence(FilterConfig):
-    """Keep labels the judge is sure of: the decision's P(label), over readings, samples and both orders, rescaled by a
-    temperature fitted on held-out seed comparisons (``data.held_out_share``; at least 16, else it says that it is uncalibrated).
+    """Keep labels the judge is confident in: the decision's P(label), over readings, samples and both orders, rescaled by a
+    temperature fitted on held-out seed comparisons (``data.held_out_share``; with fewer than 16 it stays uncalibrated).
     """
 
     kind: Literal["confidence"] = "confidence"
     stage: ClassVar[Stage] = "decision"
     threshold: Share = 0.8
-    """least P(label | rationale), averaged over samples and both orders (0.8 in SSRM)"""
+    """minimum P(label | rationale), averaged over samples and both orders (0.8 in SSRM)"""
     calibrate: bool = True
-    """rescale the probability by a temperature fitted on held-out seed comparisons (``data.held_out_share``); without any,
-    it stays as it is and the run says so"""
+    """rescale the probability by a temperature fitted on held-out seed comparisons (``data.held_out_share``); without enough
+    of them it is not rescaled, and the run says so"""
 
     @property
     def calibrates(self) -> bool:

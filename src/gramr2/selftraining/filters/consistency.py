@@ -11,16 +11,18 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 
 
 class Consistency(FilterConfig):
-    """Keep labels on which samples and orders agree; of a direct reading, whose one vote an order is not sampled, the orders."""
+    """Keep labels on which samples and orders agree; a direct reading has a single, unsampled vote per order, so for it only
+    the orders need to agree.
+    """
 
     kind: Literal["consistency"] = "consistency"
     stage: ClassVar[Stage] = "decision"
     min_agreement: Share = 0.75
-    """least share of valid votes that state the label"""
+    """minimum share of valid votes that state the label"""
     allow_order_flip: bool = False
     """keep labels on which the two orders, each by itself, disagree"""
     min_coverage: Share = 0.5
-    """least share of votes that were verdicts at all"""
+    """minimum share of votes that gave a verdict"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         left = bounded(

@@ -1,4 +1,4 @@
-"""Did the label stay what the judge of the last round said?"""
+"""Is the label the same as the previous round's judge gave?"""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 
 
 class History(FilterConfig):
-    """Keep labels that the judge of the last round gave too, whether they were kept then or not."""
+    """Keep labels that the previous round's judge gave too, whether they were kept then or not."""
 
     kind: Literal["history"] = "history"
     stage: ClassVar[Stage] = "decision"
     require_earlier: bool = False
-    """drop what was not judged in the last round, which in the first round, and with fresh slices of the pool, is everything"""
+    """drop comparisons not judged in the previous round: all of them in the first round, and with fresh slices of the pool"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
 

@@ -1,4 +1,4 @@
-"""Is the rationale about this comparison? Generic ones are as likely without it (GRAM-R², §3, the proof score)."""
+"""Is the rationale about this comparison? A generic one is as likely without it (GRAM-R², §3, the proof score)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gramr2.selftraining.filters.base import Failed, FilterConfig, FilterContext
 
 
 class PointwiseMutualInformation(FilterConfig):
-    """Keep rationales that are likelier with their comparison than without: normalised PMI, which is the proof score plus 1; two
-    prefills each.
+    """Keep rationales that are more likely given their comparison than without it: normalised PMI, which is the proof score
+    plus 1; two prefills each.
 
-    A proof has been scored by the model that wrote it, and that score is used; other rationales are scored by the judge.
+    A proof keeps the score from the model that wrote it; other rationales are scored by the judge.
     """
 
     kind: Literal["pmi"] = "pmi"
@@ -24,7 +24,7 @@ class PointwiseMutualInformation(FilterConfig):
         "pmi": "normalised pointwise mutual information of rationale and comparison"
     }
     min_pmi: Pmi = 0.0
-    """least normalised pointwise mutual information 1 − log π(z|s) / log π(z), which is the proof score of GRAM-R² plus 1"""
+    """minimum normalised pointwise mutual information 1 − log π(z|s) / log π(z), which is the proof score of GRAM-R² plus 1"""
     failed: Failed = "auto"
     """as in the rationale filter"""
 

@@ -23,8 +23,8 @@ from gramr2.selftraining.rationales.quality import Conclusion, Quality, assess
 
 
 class Rationale(FilterConfig):
-    """Keep rationales in form: length, repetition, both responses named, the conclusion states the label, quotations occur in
-    the text, ``judge.principles`` are taken up (rule checks of GRAM-R², §3).
+    """Keep well-formed rationales: length, repetition, both responses named, the conclusion states the label, quotations occur
+    in the text, ``judge.principles`` are addressed (rule checks of GRAM-R², §3).
     """
 
     kind: Literal["rationale"] = "rationale"
@@ -35,15 +35,15 @@ class Rationale(FilterConfig):
     max_words: Words = 300
     """longer ones ramble"""
     max_repetition: Share = 0.3
-    """most allowed share of word 4-grams that occur again"""
+    """maximum share of word 4-grams that are repeats"""
     names_both: bool = True
     """Response A and Response B must both be mentioned, by name or as “both” or “each response”"""
     require_conclusion: bool = True
-    """a Conclusion line must stand there and state the label"""
+    """a Conclusion line must be present and state the label"""
     min_quotes: Share = 1.0
-    """least share of its quotations that really occur in the prompt or a response; without quotations it counts as 1"""
+    """minimum share of its quotations that occur in the prompt or a response; without quotations it counts as 1"""
     min_principles: Share = 1.0
-    """least share of ``judge.principles`` that it addresses; without principles it counts as 1"""
+    """minimum share of ``judge.principles`` that it addresses; without principles it counts as 1"""
     failed: Failed = "auto"
     """see ``Failed``"""
 

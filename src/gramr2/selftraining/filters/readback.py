@@ -1,6 +1,6 @@
-"""Does the reasoning carry the label? The label is read back from the rationale alone.
+"""Does the reasoning support the label? The label is read back from the rationale alone.
 
-The responses are withheld and the conclusion is taken out, so that only feedback and comparison are left to read it from.
+The responses are withheld and the conclusion is removed, so that only the rationale's feedback and comparison are left.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gramr2.selftraining.filters.base import (
 
 
 class Readback(FilterConfig):
-    """Keep rationales from which the judge reads the same label with responses withheld and conclusion removed; one prefill
-    each.
+    """Keep rationales from which the judge reads the same label with the responses withheld and the conclusion removed; one
+    prefill each.
     """
 
     kind: Literal["readback"] = "readback"
@@ -31,7 +31,7 @@ class Readback(FilterConfig):
     formerly: ClassVar[str | None] = "support"
     measures: ClassVar[Mapping[str, str]] = {"readback": "P(label | rationale alone) under the judge"}
     min_probability: Share = 0.5
-    """least P(label | rationale alone) under the judge"""
+    """minimum P(label | rationale alone) under the judge"""
     failed: Failed = "auto"
     """as in the rationale filter"""
 

@@ -14,8 +14,8 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 
 
 class Readings(FilterConfig):
-    """Keep labels that both readings of the verdict name, the one before the rationale and the one after it; where there is
-    one reading, every label.
+    """Keep labels on which both readings of the verdict agree, before the rationale and after it; with only one reading, every
+    label passes.
     """
 
     kind: Literal["readings"] = "readings"
@@ -25,7 +25,7 @@ class Readings(FilterConfig):
         "readings_margin": "the smaller lead, where there are two",
     }
     min_margin: Share = 0.0
-    """least lead of the label's probability over the next label's, in each reading"""
+    """minimum lead of the label's probability over the runner-up's, in each reading"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         return bounded(

@@ -1,4 +1,4 @@
-"""Does a second, cheaper model that learnt from the same seed, but looks at other features, find the label likely too?"""
+"""Does a second, cheaper model, trained on the same seed but with other features, find the label likely too?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Reject
 
 
 class SecondView(FilterConfig):
-    """Keep labels that a second, cheaper model trained on the same seed finds likely; what it knows nothing of is dropped."""
+    """Keep labels that a second, cheaper model trained on the same seed finds likely; comparisons it does not cover are
+    dropped.
+    """
 
     kind: Literal["second_view"] = "second_view"
     stage: ClassVar[Stage] = "decision"
@@ -23,9 +25,9 @@ class SecondView(FilterConfig):
     }
     view: Literal["bag-of-words", "frozen-features"] | None = None
     """which model: frozen-features (Bradley-Terry on the backbone's hidden states) or bag-of-words; the default is the run's
-    ``second_view``, and frozen-features where it has none"""
+    ``second_view``, or frozen-features if it has none"""
     min_probability: Share = 0.5
-    """least probability of A or B under the second view, shared out between those two, as it may know no ties"""
+    """minimum probability of label A or B under the second view, renormalised over the two, as it may not model ties"""
     max_tie_gap: Share = 0.2
     """a tie passes if the second view's P(A) and P(B) are at most this far apart"""
 

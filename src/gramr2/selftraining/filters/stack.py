@@ -1,4 +1,4 @@
-"""The filters of a run at work: the order in which they look, and what becomes of a candidate."""
+"""The filter stack of a run: its order, and how candidates pass through it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from gramr2.selftraining.filters.base import Filter, FilterConfig, FilterContext
 
 
 def filters() -> Mapping[str, type[FilterConfig]]:
-    """Every filter that a run file can name, by its kind; those of decisions first."""
+    """Every filter that a run file can name, by kind; those that need only decisions come first."""
     return {each.model_fields["kind"].default: each for each in registry.filter_configs()}
 
 
 def place_of_rationales(kinds: Sequence[str]) -> int:
-    """Where in a stack the rationales are found: before the first filter that looks at more than decisions."""
+    """The place in a stack where rationales are added: before the first filter that needs more than decisions."""
     known = filters()
     early = [kind in known and known[kind].stage == "decision" for kind in kinds]
     return early.index(False) if False in early else len(kinds)
 
 
 def build(configs: Sequence[FilterConfig], examples: Filter | None = None) -> list[Filter]:
-    """The stack for a config: ``Abstention`` in front, ``examples`` before the first filter that looks at more than decisions."""
+    """The stack for a config: ``Abstention`` in front, ``examples`` before the first filter that needs more than decisions."""
     place = place_of_rationales([config.kind for config in configs])
     return [Abstention(), *configs[:place], *([examples] if examples else []), *configs[place:]]
 
@@ -33,7 +33,7 @@ def apply_filters(
 ) -> tuple[list[Candidate], list[tuple[Candidate, Rejection]]]:
     """Kept candidates, and dropped ones with the first rejection of each; both in the order given.
 
-    A filter sees only what the filters before it have let pass.
+    A filter sees only what the filters before it passed.
     """
     left = list(candidates)
     rejections: dict[str, tuple[Candidate, Rejection]] = {}

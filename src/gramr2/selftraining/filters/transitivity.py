@@ -1,4 +1,4 @@
-"""Do the labels of a prompt's pairs put its responses in an order, or do they run in a circle?"""
+"""Do the labels of a prompt's pairs put its responses in an order, or do they form a cycle?"""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _NAMED = 3
 
 
 class Transitivity(FilterConfig):
-    """Keep labels that put the responses to a prompt (``group``, or the same text) in an order: of each circle A > B > C > A
-    the least confident goes.
+    """Keep labels that put the responses to a prompt (``group``, or the same text) in an order: of each cycle A > B > C > A
+    the least confident label is dropped.
 
-    It does something where pairs of a prompt share responses. Labels are taken from the surest to the least sure (then by id),
-    and one that closes a circle with those taken before is dropped. So what is kept has no circle, and none of what was dropped
-    could be put back. A comparison of a response with its own copy orders nothing and passes.
+    It only has an effect if pairs of a prompt share responses. Labels are added from the most to the least confident (then by
+    id), and one that closes a cycle with those already added is dropped. So the kept labels have no cycle, and no dropped
+    label could be added back. A comparison of a response with its own copy implies no order and passes.
     """
 
     kind: Literal["transitivity"] = "transitivity"
     stage: ClassVar[Stage] = "decision"
     ties: bool = True
-    """read on through ties: A = B and B > C exclude C > A; otherwise ties are left out of it"""
+    """take ties into account: A = B and B > C exclude C > A; if false, ties are ignored"""
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         prompts: dict[tuple[str, str], _Order] = {}
@@ -41,7 +41,7 @@ class Transitivity(FilterConfig):
         return [rejections.get(c.comparison.id, c) for c in candidates]
 
     def _add(self, candidate: Candidate, order: _Order) -> list[str]:
-        """Take a label into the order; if it closes a circle, leave it out and return the ids of the circle's others."""
+        """Add a label to the order; if it closes a cycle, do not add it and return the ids of the cycle's other labels."""
         (first, second), label = candidate.comparison.responses, candidate.decision.label
         if first == second or label is None:
             return []
@@ -54,7 +54,7 @@ class Transitivity(FilterConfig):
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """From a response to one that is no better, because comparison ``id`` says so; ``down`` unless it is a tie."""
+    """An edge from a response to one that is no better, according to comparison ``id``; ``down`` unless it is a tie."""
 
     id: str
     down: bool
@@ -62,19 +62,19 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What the labels taken so far say about the responses to one prompt; it never has a circle with a step down in it."""
+    """What the labels added so far say about the responses to one prompt; no cycle of it contains a step down."""
 
     steps: dict[str, dict[str, _Step]] = field(default_factory=dict)
 
     def better(self, first: str, second: str, name: str) -> list[str]:
-        """Note that ``first`` is better, unless ``second`` is known to be as good: then the ids that say so."""
+        """Record that ``first`` is better, unless ``second`` is known to be at least as good: then return the ids that say so."""
         path = self._path(second, first)
         if not path:
             self._note(first, second, _Step(name, down=True))
         return [step.id for step in path]
 
     def tie(self, first: str, second: str, name: str) -> list[str]:
-        """Note that both are as good, unless one is known to be better: then the ids that say so."""
+        """Record that both are equally good, unless one is known to be better: then return the ids that say so."""
         for path in (self._path(first, second), self._path(second, first)):
             if any(step.down for step in path):
                 return [step.id for step in path]
@@ -86,9 +86,9 @@ class _Order:
         self.steps.setdefault(start, {}).setdefault(end, step)
 
     def _path(self, start: str, end: str) -> list[_Step]:
-        """A shortest way from one response to another; empty if there is none.
+        """A shortest path from one response to another; empty if there is none.
 
-        Whether it has a step down does not depend on the choice: a way with one beside a way without would be a circle.
+        Any such path will do: if one had a step down and another did not, the two would form a cycle.
         """
         came: dict[str, tuple[str, _Step]] = {}
         queue = deque([start])
@@ -106,5 +106,5 @@ class _Order:
 
 
 def _prompt(comparison: Comparison) -> tuple[str, str]:
-    """What a prompt's comparisons have in common; a group's name is never taken for a prompt's text."""
+    """The key that a prompt's comparisons share; it is tagged, so that a group's name never equals a prompt's text."""
     return ("text", comparison.prompt_text) if comparison.group is None else ("group", comparison.group)

@@ -1,1 +1,1 @@
-"""How a round's judge does, and whether it may stay."""
+"""Measuring a round's judge, and deciding whether it is accepted."""

@@ -1,8 +1,8 @@
 """The baselines of a run: fitted on its whole labelled seed, measured on its gold, and kept in its folder.
 
-``RUN/baselines/NAME/`` is a fitted baseline, ``RUN/baselines.json`` how each did on gold and what it said there. A second view
-that looks at the backbone sees the warmed-up one where there is one, ``RUN/views/NAME/``; the baselines are those of the
-pretrained model in any case.
+``RUN/baselines/NAME/`` is a fitted baseline; ``RUN/baselines.json`` has each one's metrics and labels on gold. A second view
+that needs the backbone uses the warmed-up one, if there is one, and is kept in ``RUN/views/NAME/``; baselines always use the
+pretrained model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOLDER, FILE = "baselines", "baselines.json"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How a baseline did on gold: the headline metrics, and its labels in the order of the gold set."""
+    """A baseline's results on gold: the headline metrics, and its labels in the order of the gold set."""
 
     gold: dict[str, Any]
     labels: tuple[Label, ...]
@@ -43,7 +43,7 @@ class Measured:
 def measure_baselines(context: RunContext) -> dict[str, Measured]:
     """Fit the run's baselines and measure them, once; later calls read ``baselines.json``.
 
-    One that cannot learn from this seed, or whose backbone is not at hand, is left out, and the observer is told why.
+    One that cannot learn from this seed, or whose backbone is not available, is left out, and the observer is told why.
     """
     file = context.folder.path / FILE
     if not file.exists():
@@ -62,19 +62,19 @@ def measure_baselines(context: RunContext) -> dict[str, Measured]:
 def margins_of(
     context: RunContext, name: str, comparisons: Sequence[Comparison], *, warmed: bool = False
 ) -> dict[str, float]:
-    """A baseline's log-odds of A over B, by comparison id; it is fitted now where the run has not done so yet.
+    """A baseline's log-odds of A over B, by comparison id; it is fitted first if the run has not done so yet.
 
     Args:
-        warmed: look at the backbone that the warm-up made, if the run has one, in place of the pretrained one.
+        warmed: use the warmed-up backbone, if the run has one, instead of the pretrained one.
 
     Raises:
-        ConfigError: it looks at the backbone, and the run's is not a model folder.
+        ConfigError: it needs the backbone, and the run's is not a model folder.
         DataError: it cannot learn from this seed, or a comparison exceeds the backbone's context.
     """
     reason = _out_of_reach(context, name)
     if reason:
         raise ConfigError(f"the run needs the baseline {name}, but {reason}")
-    with context.observer.task(f"{name} · look at {len(comparisons)} comparisons") as progress:
+    with context.observer.task(f"{name} · score {len(comparisons)} comparisons") as progress:
         margins = _fitted(context, name, warmed).margins(comparisons)
         progress(len(comparisons), len(comparisons))
     return {each.id: margin for each, margin in zip(comparisons, margins, strict=True)}
@@ -84,24 +84,24 @@ def from_run(name: str, run: str) -> Baseline:
     """The baseline that ``--model NAME:RUN`` means: the run's own, else one fitted on the seed that its run.yaml names.
 
     Raises:
-        ConfigError: no run is given for one that learns, or one for that which does not.
-        RunError: the folder is no run, or has no Bradley-Terry model, which is not trained in passing.
+        ConfigError: a baseline that learns is given no run, or one that does not learn is given a run.
+        RunError: the folder is not a run, or has no Bradley-Terry model, which is too expensive to train on the fly.
     """
     if not BASELINES[name].needs_seed:
         if run:
-            raise ConfigError(f"{name} learns nothing from a run: give --model {name}")
+            raise ConfigError(f"{name} does not learn from a run: give --model {name}")
         return baselines.fit(name, (), model="none")
     if not run:
-        raise ConfigError(f"{name} learns from a run's seed: give --model {name}:RUN, RUN being a run folder")
+        raise ConfigError(f"{name} learns from a run's seed: give --model {name}:RUN, where RUN is a run folder")
     folder = Path(run).expanduser()
     if not (folder / "run.yaml").is_file():
-        raise RunError(f"{run} is not a run folder: it has no run.yaml; gramr2 train makes one")
+        raise RunError(f"{run} is not a run folder: it has no run.yaml; make one with gramr2 train")
     own = folder / FOLDER / name
     if own.is_dir():
         return baselines.load(own)
     if name == "bradley-terry":
         raise RunError(
-            f"the run in {run} has no {name}, which costs a training: name it under baselines: in its run file"
+            f"the run in {run} has no {name} model, which needs a training of its own: add it under baselines: in its run file"
         )
     config = config_of(folder)
     template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
@@ -131,7 +131,7 @@ def _measured(context: RunContext, name: str) -> dict[str, Any]:
 
 
 def _out_of_reach(context: RunContext, name: str) -> str | None:
-    """Why a baseline that looks at the backbone cannot: engines of tests and servers have none in a folder."""
+    """Why a baseline cannot use the backbone it needs: engines of tests and servers have none in a folder."""
     if not BASELINES[name].needs_backbone:
         return None
     folder = context.engine.backbone(context.config.model)
@@ -139,7 +139,7 @@ def _out_of_reach(context: RunContext, name: str) -> str | None:
 
 
 def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
-    """The run's own baseline, fitted and published under its name if it is not there."""
+    """The run's own baseline; fitted and published under its name if it does not exist yet."""
     config, engine, target = context.config, context.engine, context.folder.path / FOLDER / name
     setting = Setting(config.model, seed=config.seed)
     if BASELINES[name].needs_backbone:
@@ -165,5 +165,5 @@ def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | No
 
 
 def _seed(data: RunData) -> tuple[LabeledComparison, ...]:
-    """All that is labelled: a baseline needs no part of it held out."""
+    """All labelled comparisons: a baseline needs none of them held out."""
     return (*data.seed, *data.held_out)

@@ -1,4 +1,4 @@
-"""What protects a judge from its own labels: the gold gate, and alarms for what usually goes wrong first."""
+"""Protects a judge from its own labels: the gold gate, and alarms for what usually goes wrong first."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gramr2.evaluation.metrics import PairedTest
 from gramr2.selftraining.run.records import Alarm, GateResult, GoldReport, LabellingRecord
 
 MOST_LOSS = 0.6
-"""nats of a direct verdict, both orders together, on what the judge was trained on: hardly below a guess. Labels of which a
-quarter are wrong cannot be learnt below 0.56 without learning them by heart"""
+"""loss of the direct verdict in nats, both orders together, on the judge's training data: hardly better than a guess. If a
+quarter of the labels are wrong, a loss below 0.56 is only possible by memorising them"""
 
 
 def gate(changes: Sequence[PairedTest], guards: GuardsConfig) -> GateResult:
-    """Whether a judge replaces the one in force: not if one of the tests on the same gold comparisons finds it worse.
+    """Whether a judge replaces the current one: not if any of the tests on the same gold comparisons finds it worse.
 
     Args:
-        changes: the judge against the one in force, and against the seed judge.
+        changes: the judge against the current one, and against the seed judge.
     """
     if guards.on_worse == "accept":
         return GateResult.ACCEPTED
@@ -38,7 +38,7 @@ def pool_alarms(labelling: LabellingRecord, reference_words: float | None, limit
 
     Args:
         labelling: what the round's filters did.
-        reference_words: mean words of the rationales that the judge was initialised on, or of the first round's.
+        reference_words: mean number of words in the seed's rationales, or in the first round's.
     """
     alarms: list[Alarm] = []
     labels, pool = labelling.labels, labelling.pool
@@ -69,7 +69,7 @@ def pool_alarms(labelling: LabellingRecord, reference_words: float | None, limit
 
 
 def gold_alarms(before: GoldReport, after: GoldReport, limits: AlarmsConfig) -> list[Alarm]:
-    """Alarms about a new judge against the last accepted one, both on gold."""
+    """Alarms about a new judge compared with the last accepted one, both on gold."""
     if before.order_flip_rate is None or after.order_flip_rate is None:
         return []
     growth = after.order_flip_rate - before.order_flip_rate
@@ -80,8 +80,8 @@ def gold_alarms(before: GoldReport, after: GoldReport, limits: AlarmsConfig) -> 
 
 
 def training_alarms(model: Path, training: TrainingConfig) -> list[Alarm]:
-    """Alarms about how well a model learnt, from the report beside its weights; none where the training was stopped early, and
-    where its targets are not labels."""
+    """Alarms about how well a model learnt, from the report next to its weights; none if the training could stop early, or if
+    its targets are soft or smoothed."""
     file = model / "gramr2_training.json"
     report = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     loss = report.get("parts", {}).get("direct_verdict_loss")
@@ -95,7 +95,7 @@ def training_alarms(model: Path, training: TrainingConfig) -> list[Alarm]:
         return []
     message = (
         f"the judge has not learnt its labels: after {report.get('steps')} steps on {report.get('examples')} comparisons its "
-        f"verdicts' loss on them is {loss:.2f} nats, and a guess between two has {math.log(2):.2f}; train it for more "
+        f"verdict loss on them is {loss:.2f} nats, and a guess between two labels has {math.log(2):.2f}; train it for more "
         "steps, or at another learning rate"
     )
     return [Alarm("labels not learnt", message, round(loss, 4), MOST_LOSS)]

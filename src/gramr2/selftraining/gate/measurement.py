@@ -1,4 +1,4 @@
-"""How a judge does on gold: judged once, written down, and read back by a resumed run without loading the model."""
+"""A judge's results on gold: measured once, recorded, and read back by a resumed run without loading the model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("gramr2")
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A judge's labels on gold, in the order of the gold set, and the metrics made of them."""
+    """A judge's labels on gold, in the order of the gold set, and the metrics computed from them."""
 
     labels: tuple[Label | None, ...]
     metrics: GoldReport
@@ -53,7 +53,7 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
 
 
 def _by_reading(gold: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> dict[str, float]:
-    """The share of gold that each reading by itself has right; what it abstains on is wrong."""
+    """The accuracy on gold of each reading by itself; abstentions count as wrong."""
     asked = {reading for decision in decisions for reading in decision.readings}
     pairs = list(zip(gold, decisions, strict=True))
     return {
@@ -64,7 +64,7 @@ def _by_reading(gold: Sequence[LabeledComparison], decisions: Sequence[Decision]
 
 
 def recorded(run: RunFolder, number: int) -> Measurement:
-    """The measurement of a finished round. One that trained nothing has none of its own: it repeats the last judge's."""
+    """The measurement of a finished round; a round that trained nothing repeats the metrics of the last judge."""
     folder = run.round(number)
     record = RoundRecord.read(folder / "metrics.json")
     file = folder / "gold.jsonl"
@@ -89,6 +89,6 @@ def _faithfulness(
         progress(1, 1)
     if not probes:
         context.observer.note(
-            "guards.faithfulness changes rationales, and gold has fewer than two: judge.verdict: both has them written"
+            "guards.faithfulness needs two rationales, and gold has fewer: set judge.verdict: both to have them written"
         )
     return probes

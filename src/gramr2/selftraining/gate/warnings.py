@@ -1,4 +1,4 @@
-"""What a finished run should not be believed about: warnings from its final judge, its baselines and the size of its gold."""
+"""Warnings about the results of a finished run, from its final judge, its baselines and the size of its gold."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gramr2.selftraining.run.context import RunContext
 from gramr2.text import p_value, percent
 
 EFFECT = 0.05
-"""a difference in accuracy that gold should be able to show"""
+"""a difference in accuracy that gold should be large enough to detect"""
 POWER = 7.84
-"""(1.96 + 0.84)²: a two-sided test at 5 % that finds a true difference four times in five needs POWER · d / EFFECT² comparisons,
-d being the share on which exactly one of the two is right (Connor 1987, simplified)"""
+"""(1.96 + 0.84)²: a two-sided test at the 5 % level with 80 % power needs POWER · d / EFFECT² comparisons, where d is the share
+on which exactly one of the two judges is right (Connor 1987, simplified)"""
 MOST_FLIPS = 0.5
 
 
 def conclusion(
     context: RunContext, model: Path, baselines: Mapping[str, Measured], gold: Measurement
 ) -> tuple[dict[str, PairedTest], list[str]]:
-    """What joins the last record of a run: the final judge, in ``model``, against each baseline, and the warnings."""
+    """What is added to the last record of a run: the final judge, in ``model``, against each baseline, and the warnings."""
     items, seed = context.data.gold, context.config.seed
     tests = {name: paired_test(items, each.labels, gold.labels, seed) for name, each in baselines.items()}
     first = recorded(context.folder, 0).labels
@@ -47,27 +47,27 @@ def warnings_of(
     Args:
         tests: each baseline (before) against the final judge (after) on gold.
         n: gold comparisons.
-        flips: share of gold on which the final judge's two orders disagree; None where it saw one.
-        alpha: level of the test.
-        since_seed: the seed judge against the final one, where they are two.
+        flips: share of gold on which the final judge's two orders disagree; None if it saw only one.
+        alpha: significance level of the test.
+        since_seed: the seed judge against the final one, if they differ.
     """
     found = []
     if tests:
         best = min(tests, key=lambda name: tests[name].difference)
-        # The more alike two judges are, the fewer comparisons tell them apart: gold is measured by the easier of the two tasks.
+        # The more often two judges agree, the fewer comparisons a test needs: gold is held to the easier of the two tests.
         rivals = {f"the baseline {best}": tests[best]} | ({"the seed judge": since_seed} if since_seed else {})
         nearest = min(rivals, key=lambda name: needed(rivals[name], n))
         found += [each for each in (_not_better(best, tests[best], alpha), _small(nearest, rivals[nearest], n)) if each]
     if flips is not None and flips > MOST_FLIPS:
         found.append(
-            f"The final judge says something else on {percent(flips)} of gold when the responses change places: give it more "
+            f"The final judge changes its verdict on {percent(flips)} of gold when the responses are swapped: give it more "
             "labels, both orders (training.orders: both) or a larger backbone before you rely on its verdicts."
         )
     return found
 
 
 def needed(test: PairedTest, n: int) -> int:
-    """Gold comparisons that a paired test needs to show a difference of five points between these two."""
+    """Number of gold comparisons that a paired test needs to detect a difference of five points between these two."""
     return math.ceil(POWER * (test.only_before + test.only_after) / n / EFFECT**2 - 1e-9)
 
 
@@ -92,6 +92,6 @@ def _small(name: str, test: PairedTest, n: int) -> str | None:
         return None
     share = percent((test.only_before + test.only_after) / n)
     return (
-        f"Gold is too small to show a difference of five points: the final judge and {name} differ in being right on {share} of "
-        f"it, so a paired test needs about {wanted} comparisons and has {n}: add gold, or take such differences for noise."
+        f"Gold is too small to detect a difference of five points: exactly one of the final judge and {name} is right on {share} "
+        f"of it, so a paired test needs about {wanted} comparisons and has {n}: add gold, or treat such differences as noise."
     )

@@ -1,1 +1,1 @@
-"""Where rationales come from, and how good they are."""
+"""Sources of rationales, and measures of their quality."""

@@ -1,4 +1,4 @@
-"""Rationales for a labelled seed that has none, from the model's own votes: those that reach the label are learnt (STaR)."""
+"""Rationales for seed comparisons without one, from the model's own votes: those that reach the label are learnt (STaR)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gramr2.selftraining.run.context import RunContext
 
 
 def with_own_rationales(context: RunContext) -> list[LabeledComparison]:
-    """The seed, with the pretrained model's own rationales where there are none; also written to ``rounds/0/seed.jsonl``.
+    """The seed, with missing rationales filled in by the pretrained model; also written to ``rounds/0/seed.jsonl``.
 
     A comparison on which no vote reaches the label stays without one. A rationale is learnt in the order it was written for.
     """
@@ -31,14 +31,15 @@ def with_own_rationales(context: RunContext) -> list[LabeledComparison]:
     found = 0
     for index, decision in zip(bare, decisions, strict=True):
         item = seed[index]
-        example = joint(
+        written = joint(
             Candidate(item.comparison, replace(decision, label=item.label), None), context.template.principles
-        ).example
-        if example is not None and example.rationale:
-            seed[index], found = example, found + 1
+        )
+        if written.rationale:
+            shown = item.swap() if written.swapped else item
+            seed[index], found = replace(shown, rationale=written.rationale), found + 1
     if found < len(bare):
         context.observer.note(
-            f"on {len(bare) - found} of {len(bare)} seed comparisons without a rationale no vote reached the label; they stay "
+            f"for {len(bare) - found} of {len(bare)} seed comparisons without a rationale, no vote reached the label; they stay "
             "label-only"
         )
     write_jsonl(context.folder.round(0) / "seed.jsonl", map(labeled_row, seed))

@@ -1,4 +1,4 @@
-"""Rationales from the preference-proving model: k proofs for a label, of which the best scored is kept (GRAM-R², §3)."""
+"""Rationales from the preference-proving model: k proofs per label, of which the best-scoring is kept (GRAM-R², §3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gramr2.selftraining.warmup import start_of
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The best of the eligible proofs: as a rationale, its score, and of how many it is the best."""
+    """The best eligible proof: as a rationale, with its score and the number of eligible proofs."""
 
     rationale: str
     score: float
@@ -51,8 +51,8 @@ class Prover:
     def prove(self, items: Sequence[tuple[Comparison, Label]]) -> list[Proof | None]:
         """The best proof for each label; None where none of the k proofs is eligible.
 
-        A proof is eligible when it ended by itself, has ``min_tokens`` tokens or more, and comes to its label, or of a model
-        that was not trained on proofs to none.
+        A proof is eligible if it ended by itself, has at least ``min_tokens`` tokens, and concludes its label. A model that was
+        not trained on proofs may also leave out the conclusion.
         """
         if not items:
             return []
@@ -107,7 +107,7 @@ class Prover:
 
 
 def with_rationales(context: RunContext, prover: Prover) -> list[LabeledComparison]:
-    """The seed, with proofs as the rationales of those that have none; also written to ``rounds/0/seed.jsonl``."""
+    """The seed, with missing rationales filled in by proofs; also written to ``rounds/0/seed.jsonl``."""
     seed = list(context.data.seed)
     bare = [i for i, item in enumerate(seed) if item.rationale is None]
     if not bare:

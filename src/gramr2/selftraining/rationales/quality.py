@@ -1,4 +1,4 @@
-"""What can be seen of a rationale without a model: length, repetition, structure, quotations, principles, conclusion."""
+"""Measures of a rationale that need no model: length, repetition, structure, quotations, principles, conclusion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEM = 5
 
 
 class Conclusion(StrEnum):
-    """What a rationale's last “Conclusion:” line says of its label; a sentence with another verdict before it contradicts too."""
+    """Whether a rationale's last “Conclusion:” line states its label; another verdict anywhere in the text contradicts too."""
 
     AGREES = "agrees"
     CONTRADICTS = "contradicts"
@@ -44,7 +44,7 @@ class Quality:
 
     @property
     def score(self) -> float:
-        """The mean of its parts, in [0, 1]: chooses among rationales that back the same label."""
+        """The mean of its parts, in [0, 1]; used to choose among rationales for the same label."""
         parts = [
             float(self.names_both),
             float(self.conclusion is Conclusion.AGREES),
@@ -70,7 +70,7 @@ def assess(example: LabeledComparison, principles: Sequence[str] = ()) -> Qualit
 
 
 def repetition(words: Sequence[str], size: int = 4) -> float:
-    """Share of word 4-grams that have occurred before in the text; 0 for texts shorter than one."""
+    """Share of word 4-grams that occurred earlier in the text; 0 for texts too short to have one."""
     grams = [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
@@ -78,18 +78,18 @@ def repetition(words: Sequence[str], size: int = 4) -> float:
 def quoted_share(text: str, sources: Sequence[str]) -> float:
     """Share of the quotations in a text that occur in one of the sources; 1 when nothing is quoted.
 
-    Case, white space and the punctuation at a quotation's ends are ignored; quotations of one or two characters are not
-    evidence of anything and do not count.
+    Case, white space and punctuation at the ends of a quotation are ignored. Quotations of one or two characters are no
+    evidence and do not count.
     """
     found = occurring(quotations(text), sources)
     return sum(found) / len(found) if found else 1.0
 
 
 def addressed_share(text: str, principles: Sequence[str]) -> float:
-    """Share of the principles that a text takes up; 1 when there are none.
+    """Share of the principles that a text addresses; 1 when there are none.
 
-    By rule: the text names “principle 2”, or uses at least half of the principle's content words (their first five
-    letters). It sees whether a principle is spoken of, not whether it is applied well.
+    A principle is addressed if the text names it (“principle 2”), or has at least half of its content words (compared by
+    their first five letters). This tells whether a principle is mentioned, not whether it is applied well.
     """
     stems = {word[:STEM] for word in _WORD.findall(text.casefold())}
 
@@ -108,6 +108,6 @@ def _conclusion(text: str, label: Label) -> Conclusion:
     if not found:
         return Conclusion.MISSING
     others = [sentence.removeprefix("Conclusion: ") for each, sentence in CONCLUSIONS.items() if each is not label]
-    # A small judge states one verdict in its comparison and another in its conclusion.
+    # A small judge may state one verdict in its comparison and another in its conclusion.
     agrees = found[-1].strip() == CONCLUSIONS[label] and not any(sentence in text for sentence in others)
     return Conclusion.AGREES if agrees else Conclusion.CONTRADICTS

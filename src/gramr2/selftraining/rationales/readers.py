@@ -1,4 +1,4 @@
-"""Questions to a model whose answers are numbers: how likely a text is, and which label a rationale leads to."""
+"""Measures taken with a model: how likely a text is, and which label a rationale leads to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK = 16
 
 @dataclass(frozen=True, slots=True)
 class ModelReaders:
-    """``Readers`` of the filters, answered by a judge."""
+    """The filters' ``Readers``, implemented with a judge."""
 
     context: RunContext
     model: Path
@@ -51,7 +51,7 @@ class ModelReaders:
 
 
 def scored(backend: Backend, requests: Sequence[ScoreRequest], progress: Progress) -> list[Score]:
-    """``Backend.score``, with progress."""
+    """``Backend.score`` in chunks, with progress."""
     scores: list[Score] = []
     for at in range(0, len(requests), CHUNK):
         scores += backend.score(requests[at : at + CHUNK])

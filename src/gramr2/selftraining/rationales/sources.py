@@ -1,8 +1,8 @@
-"""From a decision to what it would teach: the label, with a rationale from the configured source.
+"""From a decision to a training example: the label, with a rationale from the configured source.
 
-In the stack it stands where the first filter looks at rationales, so that none is written for what is dropped
-before. A label that was read directly has no rationale yet: votes are cast for it here, and one that reaches the
-label gives its rationale.
+This step of the stack comes right before the first filter that needs more than decisions, so that no rationales are
+written for comparisons dropped earlier. A label that was read directly has no rationale yet: votes are cast for it here,
+and one that reaches the label supplies the rationale.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gramr2.selftraining.rationales.quality import assess
 def joint(candidate: Candidate, principles: Sequence[str]) -> Candidate:
     """The judge's own rationale: of the votes that state the decision's label, the one that scores best as a rationale.
 
-    Equal scores go to the vote that is surer of the label, then to the stored order and the first sample.
+    Among equal scores, the vote with the higher P(label) wins, then the stored order and the first sample.
     """
     label = candidate.decision.label
     if label is None:
@@ -41,20 +41,20 @@ def joint(candidate: Candidate, principles: Sequence[str]) -> Candidate:
 
 
 def written_by(vote: Judgment, comparison: Comparison) -> LabeledComparison:
-    """What one vote says, in the order it was shown.
+    """One vote as a labelled comparison, in the order it was shown.
 
     Raises:
         ValueError: the vote states no label.
     """
     label = vote.outcome.label
     if label is None:
-        raise ValueError(f"{comparison.id}: a failed vote teaches nothing")
+        raise ValueError(f"{comparison.id}: a failed vote has no label to learn")
     shown = label if vote.order is Order.AB else label.swap()
     return LabeledComparison(comparison.shown(vote.order), shown, vote.rationale)
 
 
 def label_only(candidate: Candidate) -> Candidate:
-    """The label without a reason (the ablation)."""
+    """The label without a rationale (the ablation)."""
     label = candidate.decision.label
     return candidate if label is None else replace(candidate, example=LabeledComparison(candidate.comparison, label))
 
@@ -63,7 +63,7 @@ def label_only(candidate: Candidate) -> Candidate:
 class Joint:
     """The judge's own rationales as a step of the stack.
 
-    ``vote`` casts reasoned votes, for decisions that have none. A label that no single vote states is dropped,
+    ``vote`` casts reasoned votes for decisions that have none. A label that no single vote states is dropped,
     unless it was read directly: then it is learnt without a rationale.
     """
 
@@ -83,7 +83,7 @@ class Joint:
         return found
 
     def _with_votes(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates, with reasoned votes beside direct ones."""
+        """The candidates, with reasoned votes added to direct ones."""
         silent = [c for c in candidates if all(v.reading is Reading.DIRECT for v in c.decision.judgments)]
         cast = self.vote([c.comparison for c in silent]) if self.vote and silent else ()
         votes = {decision.id: decision.judgments for decision in cast}

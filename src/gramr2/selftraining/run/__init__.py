@@ -1,1 +1,1 @@
-"""A run: its folder, data, models and whom it tells."""
+"""A run: its folder, data, models and observer."""

@@ -1,4 +1,4 @@
-"""What every stage of a run works with."""
+"""The objects that every stage of a run shares."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from gramr2.selftraining.run.observer import Observer
 
 
 def sampling_of(settings: SamplingConfig) -> Sampling:
-    """How a judge samples when a config says so."""
+    """A judge's sampling settings from a config section."""
     return Sampling(**(settings.model_dump() | {"orders": Orders(settings.orders)}))
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run: its config, folder, data, models, and whom to tell."""
+    """One run: its config, folder, data, models, and the observer."""
 
     config: RunConfig
     folder: RunFolder
@@ -40,7 +40,8 @@ class RunContext:
     data: RunData
     journal: Journal
     hidden_states: Path | None = None
-    """file of the warmed-up backbone's, for the second view; None keeps them in the run's folder until it ends"""
+    """cache file of the warmed-up backbone's hidden states, for the second view; None keeps them in the run's folder until it
+    ends"""
 
     def open(self, folder: Path, model: ModelConfig | None = None) -> Backend:
         """A model of the run, its answers journaled.
@@ -60,12 +61,12 @@ class RunContext:
         template: JudgeTemplate | None = None,
         readings: ReadingWeights | None = None,
     ) -> list[Decision]:
-        """Decisions of a model on comparisons, journaled; the verdicts are read as the model's own file says unless
-        told otherwise."""
+        """A model's decisions on comparisons, journaled; without ``readings``, verdicts are read with the weights saved
+        with the model."""
         asked = sampling_of(sampling)
         with self.observer.task(title) as progress:
             shown = replace(template or self.template, readings=readings or load_template(model).readings)
             judge = Judge(self.open(model), shown, asked)
-            # Votes of a judge without rationales would be draws from one distribution, which is known.
+            # Without rationales, votes would be samples from a distribution that can be read directly.
             judge = judge.direct if shown.mode is JudgeMode.LABEL else judge
             return judge.judge(comparisons, seed=self.config.seed, progress=progress)

@@ -1,4 +1,4 @@
-"""The run's three data sets, loaded, measured against the token budget, and checked for leaks."""
+"""The run's data sets, loaded, checked for leaks, and held to the token budget."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Item = TypeVar("Item", Comparison, LabeledComparison)
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """What a run works on; ``summary`` goes to ``data.json``.
+    """The data of a run; ``summary`` goes to ``data.json``.
 
-    ``held_out`` are seed comparisons that calibrate and are not trained on; ``proving`` and ``final`` are what the proving
-    model and the last fine-tuning learn from.
+    ``held_out`` are seed comparisons used for calibration and not trained on; ``proving`` and ``final`` are the training
+    data of the proving model and of the last fine-tuning.
     """
 
     seed: tuple[LabeledComparison, ...]
@@ -44,7 +44,7 @@ def load_data(config: RunConfig) -> RunData:
     """Load all sources of a config and refuse leaks from gold into training.
 
     Raises:
-        DataError: a bad row (with ``on_bad_row: fail``), an id that stands in two sources, a gold comparison that is
+        DataError: a bad row (with ``on_bad_row: fail``), an id that occurs in two sources, a gold comparison that is
             also trained on, or no rationales where a stage needs some.
     """
     policy = OnBadRow(config.data.on_bad_row)
@@ -93,12 +93,12 @@ def load_data(config: RunConfig) -> RunData:
 def _hold_out(
     seed: tuple[LabeledComparison, ...], config: RunConfig
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
-    """The seed to train on, and the part that calibrates: none where nothing is calibrated or too few would be."""
+    """The seed to train on, and the part held out for calibration: empty if it is not needed or would be too small."""
     wanted = round(len(seed) * config.data.held_out_share)
     used = config.calibrates or config.data.hold_out == "always"
     if not used or wanted < MIN_ITEMS:
         return seed, ()
-    # By prompt, as early stopping does: a judge is surer of a prompt that it was trained on.
+    # Split by prompt, as early stopping does: a judge is more confident on a prompt that it was trained on.
     out = {item.comparison.id for item in whole_prompts(seed, wanted, derive_seed(config.seed, "held out"))}
     if len(out) < MIN_ITEMS:
         return seed, ()
@@ -111,39 +111,49 @@ def _hold_out(
 def _with_rationales(
     named: tuple[LabeledComparison, ...], annotated: tuple[LabeledComparison, ...], place: str
 ) -> tuple[LabeledComparison, ...]:
-    """What a stage learns rationales from: the data named for it, else the annotated seed."""
+    """The data a stage learns rationales from: its own if configured, else the annotated seed."""
     items = tuple(item for item in named if item.rationale is not None) if named else annotated
     if not items:
         where = f"{place}.data" if named else "the seed"
         remedy = f"name annotated comparisons in {place}.data" + (
             ", or set rationale.proving.train: false to prompt the backbone as it is" if "proving" in place else ""
         )
-        raise DataError(f"{place} learns from rationales, and {where} has none: {remedy}")
+        raise DataError(f"{place} learns from rationales, but {where} has none: {remedy}")
     return items
 
 
 def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: TokenCounter) -> RunData:
-    """Hold every comparison against the token budget; over-long ones are refused, or dropped and counted.
+    """Check every comparison against the token budget; over-long ones are refused, or dropped and counted.
 
     Raises:
         PromptTooLongError: some do not fit and the config says refuse.
-        DataError: none of a part that is needed fits.
+        DataError: no comparison of the seed, or of gold, fits.
     """
     pool_room, gold_room = config.judge.pool.max_new_tokens, config.judge.gold.max_new_tokens
     proving = config.rationale.source == "proving"
     prompt: PromptTemplate = template
     if proving:
-        # A proof's prompt is the longer one of the two, and the pool is shown in both.
+        # The pool is shown in both prompts, so the longer one counts.
         proof: PromptTemplate = ProvingTemplate(template.principles)
         prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
         pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
-    written = pool_room if config.rationale.own_for_seed else 0
-    rooms = {"seed": written, "held_out": pool_room, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
+    judged = config.judge.pool.max_new_tokens
+    rooms = {"seed": 0, "held_out": judged, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
+    # Rationales are written for seed comparisons that have none.
+    bare_room = (
+        pool_room if config.rationale.own_for_seed or (proving and config.rationale.proving.rationales_for_seed) else 0
+    )
     out: dict[str, set[str]] = {}
     for part, room in rooms.items():
         form = template if part in ("gold", "held_out") else prompt
         items = [_with_answer(item, template, trained=part in _LEARNT) for item in getattr(data, part)]
         found = overlong(counter, form, items, new_tokens=room, max_prompt_tokens=config.data.max_prompt_tokens)
+        if part == "seed" and bare_room:
+            known = {each.id for each in found}
+            bare = [(item.comparison, "") for item in data.seed if item.rationale is None and _id(item) not in known]
+            found += overlong(
+                counter, form, bare, new_tokens=bare_room, max_prompt_tokens=config.data.max_prompt_tokens
+            )
         if config.data.on_overlong == "refuse":
             refuse(found, len(items), _PLACES.get(part, f"data.{part}"))
         out[part] = {each.id for each in found}
@@ -166,7 +176,7 @@ def _id(item: Comparison | LabeledComparison) -> str:
 def _with_answer(
     item: Comparison | LabeledComparison, template: JudgeTemplate, trained: bool
 ) -> tuple[Comparison, str]:
-    """A comparison, and the answer it is trained on, if it is."""
+    """A comparison, and the answer it is trained on; empty if it is not."""
     if isinstance(item, Comparison):
         return item, ""
     return item.comparison, "".join(template.answer(item.label, item.rationale)) if trained else ""
@@ -180,7 +190,7 @@ def _unique(ids: Sequence[str], part: str) -> None:
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise DataError(
-            f"data.{part}: the id {twice[0]!r} stands in two sources: ids address judgments and must be unique"
+            f"data.{part}: the id {twice[0]!r} occurs in two sources: ids identify judgments and must be unique"
         )
 
 

@@ -1,4 +1,4 @@
-"""What the loop needs of the outside: models to ask and a trainer. Tests bring their own."""
+"""Interfaces the loop depends on: models and a trainer. Tests supply their own."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class Engine(Protocol):
         ...
 
     def counter(self) -> TokenCounter:
-        """Counts tokens of the run's model without loading weights."""
+        """A token counter for the run's model; it loads no weights."""
         ...
 
     def open(self, folder: Path, model: ModelConfig) -> Backend:
-        """A backend for a model folder, with a model's settings. The previous one is released."""
+        """A backend for a model folder, with these settings. The previous backend is released."""
         ...
 
     def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> Any:
-        """Fine-tune the model in ``start`` into the folder ``into``, which appears when it is complete."""
+        """Fine-tune the model in ``start`` and save it to the folder ``into``, which appears when it is complete."""
         ...
 
     def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
-        """Train the model in ``start`` on unlabelled text into the folder ``into``, which appears when it is complete."""
+        """Train the model in ``start`` on unlabelled text and save it to ``into``, which appears when it is complete."""
         ...
 
 
@@ -76,7 +76,7 @@ class LocalEngine:
         return TokenizerCounter(self.backbone(model), model.chat_template_options, model.trust_remote_code)
 
     def open(self, folder: Path, model: ModelConfig) -> Backend:
-        """Load a model, unless it is the one that is loaded."""
+        """Load a model, unless it is already loaded."""
         if self._opened is None or self._opened[0] != folder:
             from gramr2.backends.transformers import TransformersBackend
 
@@ -94,7 +94,7 @@ class LocalEngine:
     def train(
         self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress
     ) -> TrainingReport:
-        """Free the loaded model, then train, on all items but those that stop it early."""
+        """Free the loaded model, then train on all items except those held out for early stopping."""
         from gramr2.randomness import derive_seed
         from gramr2.training.examples import held_out_of, training_examples
         from gramr2.training.sft import fine_tune

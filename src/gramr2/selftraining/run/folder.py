@@ -1,4 +1,4 @@
-"""A run is a folder: what is in it, how a stage becomes final, and who may write to it."""
+"""The run folder: its contents, how a stage becomes final, and who may write to it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from gramr2.errors import ConfigError, RunError
 from gramr2.files import link_tree, write_json, write_text
 
 DATA = "data"
-"""folder of a run for comparisons that were given in memory"""
+"""subfolder of a run for comparisons that were passed in memory"""
 PLAN = "plan.json"
-"""what an adaptation, or another folder that is not a run, was started with"""
+"""settings that an adaptation, or another folder that is not a run, was started with"""
 
 
 class RunFolder:
     """Paths and atomic steps of one run.
 
-    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/answers.jsonl`` what models were asked and said ·
+    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/answers.jsonl`` requests to models and their answers ·
     ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
-    labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line a round, the last one with
-    what holds of the run · ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` ·
+    labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line per round, the last one also
+    about the whole run · ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` ·
     ``judge/`` the final model.
     """
 
@@ -38,12 +38,12 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """What models were asked and said."""
+        """Requests to models and their answers."""
         return self.path / "journal" / "answers.jsonl"
 
     @property
     def old_journals(self) -> list[Path]:
-        """Journals of an older version, whose keys are others."""
+        """Journals of an older version, whose keys differ."""
         names = ("judgments", "proofs", "measures")
         return [file for name in names if (file := self.journal.with_name(f"{name}.jsonl")).exists()]
 
@@ -64,7 +64,7 @@ class RunFolder:
 
     @property
     def hidden_states(self) -> Path:
-        """What they have seen of the pool, until the run ends."""
+        """The cache of hidden states for these views, kept until the run ends."""
         return self.views / "hidden_states.sqlite"
 
     @property
@@ -78,10 +78,10 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the kernel lets go when the process ends, however it ends.
+        """Lock the run for this process; the kernel releases the lock when the process ends, however it ends.
 
         Raises:
-            RunError: another process holds it, or the folder cannot be written.
+            RunError: another process has locked it, or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -98,9 +98,9 @@ class RunFolder:
             yield
 
     def adopt(self, config: RunConfig) -> None:
-        """Write the resolved config, or make sure that it is the one the folder was started with.
+        """Write the resolved config, or check that it is the one the folder was started with.
 
-        A key that the version which wrote the folder did not have counts as its default.
+        A key that is missing because an older version wrote the folder counts as its default.
 
         Raises:
             RunError: the folder belongs to a different config, or is not a run folder; the differing keys are named.
@@ -113,7 +113,7 @@ class RunFolder:
             except ConfigError as error:
                 raise RunError(
                     f"{self.path} was started by another version of gramr2, or its run.yaml was edited ({error}): "
-                    "end it with that version, or give a new folder with --out"
+                    "finish it with that version, or give a new folder with --out"
                 ) from error
             changes = list(_differences(found, wanted))
             if changes:
@@ -122,16 +122,16 @@ class RunFolder:
                     "undo the change or give a new folder with --out"
                 )
             return
-        # A run that died before its first file was complete has left no more than these two.
+        # A run that died before its first file was complete leaves at most these two.
         strangers = [each.name for each in self.path.iterdir() if each.name not in (".lock", "run.yaml.tmp")]
         if strangers:
             raise RunError(
-                f"{self.path} is not empty and not a run (it holds {strangers[0]!r}): give a new folder with --out"
+                f"{self.path} is not empty and not a run (it contains {strangers[0]!r}): give a new folder with --out"
             )
         write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
 
     def _resolved(self, config: RunConfig) -> Any:
-        """All keys, without the folder's own name, neither as ``out`` nor in the paths of its data: it may be renamed."""
+        """All keys, but without the folder's own path in ``out`` and in its data paths: the folder may be renamed."""
         content = yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
         for part in ("seed", "pool", "gold"):
             for source in content["data"][part]:
@@ -141,7 +141,7 @@ class RunFolder:
         return content
 
     def publish_judge(self, model: Path) -> None:
-        """Make a round's model the final judge, by hard links where the disk can."""
+        """Make a round's model the final judge, with hard links if the file system supports them."""
         scratch = self.path / "judge.tmp"
         shutil.rmtree(scratch, ignore_errors=True)
         link_tree(model, scratch)
@@ -150,7 +150,7 @@ class RunFolder:
 
 
 def config_of(folder: Path) -> RunConfig:
-    """The config of a run, its own data where they are now.
+    """The config of a run, with its own data where the folder is now.
 
     Raises:
         ConfigError: this version cannot read its run.yaml.
@@ -169,21 +169,21 @@ def config_of(folder: Path) -> RunConfig:
 
 
 def _own(folder: Path, path: str) -> str:
-    """A path in a run's own folder for data, as ``RunFolder.adopt`` writes it; anybody may call a folder of theirs so."""
+    """The present path of a data file; only files in the run's own data folder move (a user's may have the same name)."""
     own = folder.absolute() / path
     return str(own) if Path(path).parent == Path(DATA) and own.is_file() else path
 
 
 def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
-    """Write ``plan.json``, what decides the results in a folder, or make sure that it is what the folder was started with.
+    """Write ``plan.json``, the settings that decide a folder's results, or check that the folder was started with it.
 
     Args:
         path: the folder, locked.
-        plan: values that JSON can say.
+        plan: JSON-serialisable values.
         what: what the folder is, such as “an adaptation”.
 
     Raises:
-        RunError: it was started with another plan, the differing keys are named; or it is something else.
+        RunError: it was started with another plan (the differing keys are named), or it is something else.
     """
     file, plan = path / PLAN, json.loads(json.dumps(plan))
     if file.exists():
@@ -196,15 +196,17 @@ def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
         return
     strangers = [entry.name for entry in path.iterdir() if entry.name not in (".lock", f"{PLAN}.tmp")]
     if strangers:
-        raise RunError(f"{path} is not empty and not {what} (it holds {strangers[0]!r}): give a new folder with --out")
+        raise RunError(
+            f"{path} is not empty and not {what} (it contains {strangers[0]!r}): give a new folder with --out"
+        )
     write_json(file, plan)
 
 
 def record_of(path: Path) -> Path | None:
-    """The run or adaptation that a folder is, or whose ``judge`` it is; None where it is neither."""
+    """The folder of the run or adaptation that a path is, or is the ``judge`` of; None if it is neither."""
     folders = [path] if path.name != "judge" else [path, path.absolute().parent]
     for folder in folders:
-        # Anybody may call a file run.yaml; a run has a journal beside it, and an adaptation its plan.
+        # Any file may be called run.yaml; a run has a journal next to it, and an adaptation its plan.
         run = (folder / "run.yaml").is_file() and (folder / "journal").is_dir()
         if run or ((folder / "adaptation.json").is_file() and (folder / PLAN).is_file()):
             return folder

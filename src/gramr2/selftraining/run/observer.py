@@ -1,4 +1,4 @@
-"""How a long run tells where it is, without printing: the command line draws bars, tests and libraries stay silent."""
+"""How a long run reports progress without printing: the command line draws bars, tests and libraries stay silent."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ class Observer(Protocol):
     """Receives stages and their progress."""
 
     def task(self, title: str) -> AbstractContextManager[Progress]:
-        """A stage begins; call the value with (done, total) while it lasts."""
+        """Begin a stage; call the yielded function with (done, total) while it lasts."""
         ...
 
     def note(self, text: str) -> None:
-        """Something the user should know, once."""
+        """Tell the user something, once."""
         ...
 
 
 class Silent:
-    """Says nothing."""
+    """An observer that discards everything."""
 
     @contextmanager
     def task(self, title: str) -> Iterator[Progress]:
-        """Progress goes nowhere."""
+        """Discard the progress."""
         yield lambda done, total: None
 
     def note(self, text: str) -> None:
-        """Dropped."""
+        """Discard the note."""

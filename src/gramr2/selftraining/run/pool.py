@@ -1,4 +1,4 @@
-"""Which comparisons a round judges: the whole pool, or a fresh slice of it, drawn at random or easy ones first."""
+"""Which comparisons a round judges: the whole pool, or a fresh slice of it, drawn at random or easiest first."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gramr2.selftraining.run.context import RunContext
 
 
 def slice_of(context: RunContext, number: int, model: Path) -> list[Comparison]:
-    """The comparisons of round ``number``, in the pool's order; written to ``rounds/N/slice.json`` once they are drawn.
+    """The comparisons of round ``number``, in the pool's order; drawn once and written to ``rounds/N/slice.json``.
 
-    ``easy_first`` asks the judge in ``model`` for a verdict without a rationale, greedily and in both orders: that costs a
-    prefill each and no generated text.
+    ``easy_first`` asks the judge in ``model`` for a verdict without a rationale, greedily and in both orders: each order
+    costs a prefill and no generated text.
     """
     pool, curriculum = context.data.pool, context.config.curriculum
     if curriculum.per_round is None:
@@ -35,11 +35,11 @@ def slice_of(context: RunContext, number: int, model: Path) -> list[Comparison]:
 
 
 def _draw(context: RunContext, number: int, model: Path, left: list[Comparison]) -> list[str]:
-    """Ids in the order in which they are taken."""
+    """Ids in the order in which they are drawn."""
     ease = {c.id: 0.0 for c in left}
     if context.config.curriculum.order == "easy_first" and left:
         template = replace(context.template, mode=JudgeMode.LABEL)
-        title = f"round {number} · see which of {len(left)} comparisons are easy"
+        title = f"round {number} · find the easy ones of {len(left)} comparisons"
         for decision in context.judge(title, model, left, EvaluationSampling(), template):
             ease[decision.id] = decision.confidence or 0.0
     return sorted(ease, key=lambda name: (-ease[name], fraction(context.config.seed, "pool", name), name))

@@ -1,7 +1,7 @@
-"""What a run writes down, typed: the JSON of its rounds, and the rows of its comparisons.
+"""Typed records of a run: the JSON of its rounds, and the rows of its comparisons.
 
-A record is read leniently: a key that an older version did not write has its default, one that is not known here is passed over.
-What cannot be read so is refused with what to do.
+Records are read leniently: a key that an older version did not write gets its default, and an unknown key is ignored. Any
+other mismatch is an error that says what to do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from gramr2.evaluation.faithfulness import Probe
 from gramr2.evaluation.metrics import Accuracy, PairedTest
 
 VERSION = 1
-"""of the records; a record of a higher one is not read"""
+"""version of the records; records with a higher version are refused"""
 
 
 class GateResult(StrEnum):
-    """What became of a round's judge."""
+    """The gate's verdict on a round's judge."""
 
     ACCEPTED = "accepted"
     ROLLED_BACK = "rolled back"
@@ -47,7 +47,7 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     def row(self) -> dict[str, Any]:
-        """As JSON has it: what was set, in the order of the fields."""
+        """The record as a JSON object: the values that were set, in the order of the fields."""
         return self.model_dump(mode="json", exclude_unset=True)
 
     @classmethod
@@ -68,16 +68,16 @@ class Record(BaseModel):
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "it"
             raise RunError(
-                f"{where}: this version of gramr2 cannot read it ({place}: {first['msg']}): go on with the version that wrote "
+                f"{where}: this version of gramr2 cannot read it ({place}: {first['msg']}): continue with the version that wrote "
                 "it, or give a new folder with --out"
             ) from error
         if (version := getattr(found, "version", VERSION)) > VERSION:
-            raise RunError(f"{where}: a newer gramr2 wrote it (records of version {version}): upgrade gramr2")
+            raise RunError(f"{where}: a newer gramr2 wrote it (record version {version}): upgrade gramr2")
         return found
 
 
 class GoldReport(Record):
-    """How a judge did on gold: ``Accuracy``, and the share that each reading by itself has right."""
+    """A judge's results on gold: ``Accuracy``, and the accuracy of each reading by itself."""
 
     n: int
     accuracy: float | None
@@ -97,13 +97,13 @@ class GoldReport(Record):
 
     @classmethod
     def from_accuracy(cls, accuracy: Accuracy, readings: Mapping[str, float] | None = None) -> GoldReport:
-        """What was measured."""
+        """The report of these results."""
         values = {key: getattr(accuracy, key) for key in cls.model_fields if key != "readings"}
         return cls(**values | ({} if readings is None else {"readings": dict(readings)}))
 
 
 class PoolCounts(Record):
-    """What became of the pool: ``dropped`` by filter, in the order of the stack."""
+    """What happened to the pool: ``dropped`` counts by filter, in the order of the stack."""
 
     judged: int = 0
     kept: int = 0
@@ -111,7 +111,7 @@ class PoolCounts(Record):
 
 
 class RationaleCounts(Record):
-    """The rationales of what was kept."""
+    """The rationales of the kept comparisons."""
 
     source: str
     kept: int
@@ -125,13 +125,13 @@ class LabellingRecord(Record):
     labels: dict[str, int]
     """pool decisions by label"""
     thresholds: dict[str, float]
-    """those in force, by “filter.field”"""
+    """thresholds in force, by “filter.field”"""
     calibration: Calibration | None
     rationales: RationaleCounts
 
 
 class ReadingsRecord(Record):
-    """``rounds/N/readings.json``: where the judge's verdict is read, and why."""
+    """``rounds/N/readings.json``: which readings the judge's verdict comes from, and why."""
 
     weights: dict[str, float]
     why: str
@@ -147,9 +147,9 @@ class RoundRecord(Record):
     stage: Literal["seed", "round", "final"]
     gold: GoldReport
     verdict: GateResult | None = None
-    """what the gate said; None of the seed judge"""
+    """the gate's verdict; None for the seed judge"""
     change: PairedTest | None = None
-    """against the judge in force"""
+    """against the judge before the round"""
     since_seed: PairedTest | None = None
     """against the seed judge"""
     pool: PoolCounts
@@ -158,19 +158,19 @@ class RoundRecord(Record):
     calibration: Calibration | None = None
     rationales: RationaleCounts | None = None
     trained_on: int | None = None
-    """comparisons, seed and kept together"""
+    """number of comparisons, seed and kept together"""
     alarms: list[Alarm] = []
     faithfulness: dict[str, Probe] | None = None
     verdict_read: ReadingsRecord | None = None
     version: int = VERSION
     against_baselines: dict[str, PairedTest] | None = None
-    """of the last round alone: each baseline against the final judge"""
+    """only in the last round: each baseline against the final judge"""
     warnings: list[str] | None = None
-    """of the last round alone: what a reader of the results must know first"""
+    """only in the last round: what a reader of the results must know first"""
 
 
 class ComparisonRow(TypedDict, total=False):
-    """A comparison with what a judge decided about it: ``comparison_row`` and ``decision_row`` of ``gramr2.judging.records``."""
+    """A comparison with a judge's decision on it: ``comparison_row`` and ``decision_row`` of ``gramr2.judging.records``."""
 
     id: str
     prompt: str | list[dict[str, str]]
@@ -191,13 +191,13 @@ class ComparisonRow(TypedDict, total=False):
 
 
 class GoldRow(ComparisonRow, total=False):
-    """A line of ``gold.jsonl``; ``truth`` is what people say."""
+    """A line of ``gold.jsonl``; ``truth`` is the human label."""
 
     truth: str
 
 
 class KeptRow(ComparisonRow, total=False):
-    """A line of ``kept.jsonl``: the training example, whose responses are ``swapped`` against the stored order or not."""
+    """A line of ``kept.jsonl``: the training example; ``swapped`` says that its responses reverse the stored order."""
 
     target: list[float]
     swapped: bool
@@ -205,7 +205,7 @@ class KeptRow(ComparisonRow, total=False):
 
 
 class DroppedRow(ComparisonRow, total=False):
-    """A line of ``dropped.jsonl``: the filter, its reason, what it measured and what it wanted."""
+    """A line of ``dropped.jsonl``: the filter, its reason, the value it measured and its threshold."""
 
     filter: str
     reason: str

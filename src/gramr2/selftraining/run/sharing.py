@@ -1,4 +1,4 @@
-"""Runs that begin alike share their warm-up and their seed judge: an ablation's configurations mostly differ after round 0."""
+"""Runs with the same start share their warm-up and seed judge: an ablation's configurations mostly differ after round 0."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gramr2.selftraining.run.context import RunContext
 class SeedJudges:
     """A folder of finished warm-ups and rounds 0, each under a digest of everything that decides it.
 
-    Processes may use one folder at once: a round appears in it whole, and the first one stays.
+    Several processes may use the folder at once: entries appear atomically, and the first one stays.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class SeedJudges:
         config = context.config
         if config.warmup is None:
             raise ValueError("the run has no warm-up")
-        # How verdicts and rationales are learnt does not touch text.
+        # The settings for verdicts and rationales do not affect training on text.
         training = config.warmup.applied_to(config.training)
         decisive = {
             "seed": config.seed if config.warmup.seed is None else config.warmup.seed,
@@ -68,30 +68,30 @@ class SeedJudges:
         return self.path / f"warmup-{digest_of(decisive)}"
 
     def hidden_states(self, context: RunContext) -> Path:
-        """Where the second views of the runs that share this run's warm-up keep its hidden states."""
+        """Where runs that share this run's warm-up cache its hidden states, for their second views."""
         return self.warmup_address(context).with_suffix(".sqlite")
 
     @contextmanager
     def alone(self, address: Path) -> Iterator[None]:
-        """Hold an address; other processes wait, for what is made there costs more than the waiting."""
+        """Lock an address; other processes wait, because doing the work twice costs more than waiting."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / f".{address.name}.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
     def take(self, address: Path, folder: Path) -> None:
-        """Make a run's round 0, or its warm-up, the one that is there, if one is."""
+        """Use a shared round 0, or warm-up, as the run's own, if there is one."""
         if address.exists() and not folder.exists():
             _link(address, folder)
 
     def give(self, address: Path, folder: Path) -> None:
-        """Leave a finished round 0, or warm-up, for other runs."""
+        """Share a finished round 0, or warm-up, with other runs."""
         if not address.exists():
             _link(folder, address)
 
 
 def _link(source: Path, target: Path) -> None:
-    """A linked tree that appears at once; of two made at the same time the first stays."""
+    """Link a tree atomically; of two made at the same time, the first stays."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".sharing-", dir=target.parent))
     try:

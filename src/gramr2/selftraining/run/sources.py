@@ -1,4 +1,4 @@
-"""Reading what a source of a run file names, before its ``limit`` draws from it."""
+"""Reading the data that a source of a run file names, before its ``limit`` is applied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_labeled(source: SourceConfig, on_bad_row: OnBadRow) -> tuple[tuple[Labe
     """The labelled comparisons of a source's part.
 
     Raises:
-        DataError: a bad row (with ``OnBadRow.FAIL``), or nothing is in the part.
+        DataError: a bad row (with ``OnBadRow.FAIL``), or the part is empty.
     """
     items, report = load_labeled(source.path, split=source.split, on_bad_row=on_bad_row)
     return _part(items, source, lambda item: item.comparison), report
@@ -36,6 +36,6 @@ def _part(items: Sequence[Item], source: SourceConfig, comparison_of: Callable[[
     found = tuple(item for item in items if in_part(comparison_of(item), low, high))
     if not found:
         raise DataError(
-            f"{source.path}: none of its {len(items)} comparisons is in the part [{low:g}, {high:g}]: make it larger"
+            f"{source.path}: none of its {len(items)} comparisons is in the part [{low:g}, {high:g}]: make the part larger"
         )
     return found

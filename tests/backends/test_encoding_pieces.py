@@ -1,0 +1,87 @@
+"""What an encoder is asked for besides whole prompts: pieces of an answer, lengths, and options of the template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from transformers import AutoTokenizer
+
+from gramr2.backends.base import VerdictReading
+from gramr2.backends.encoding import Encoder
+from gramr2.comparison import Message
+
+TURNS = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Yes?"), Message("user", "é"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model: Path) -> Any:
+    return AutoTokenizer.from_pretrained(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer: Any) -> Encoder:
+    return Encoder(tokenizer)
+
+
+class Marking:
+    """A tokenizer of single characters that puts a space marker before any text, as SentencePiece does."""
+
+    chat_template = eos_token_id = bos_token_id = None
+    all_special_ids: ClassVar[list[int]] = []
+
+    def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
+        return {"input_ids": [ord("▁"), *map(ord, text)]}
+
+    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+        return [*map(chr, ids)]
+
+
+def test_a_piece_of_an_answer_gets_no_space_marker() -> None:
+    encoder = Encoder(Marking())  # type: ignore[arg-type]
+    assert encoder.fragment(">ab") == [*map(ord, ">ab")]
+    assert encoder.fragment("") == []
+    assert encoder.label_ids(VerdictReading()) == {"A": ord("A"), "B": ord("B"), "tie": ord("t")}
+    # The prompt's own pieces are encoded as the tokenizer does.
+    ids = encoder.prompt((Message("user", "x"),), "ab")
+    assert "".join(map(chr, ids)).endswith("▁x▁\n\nab")
+
+
+def test_every_piece_is_encoded_by_itself_after_the_prompt(encoder: Encoder) -> None:
+    bare = encoder.prompt(TURNS)
+    assert encoder.prompt(TURNS, "<think>", "", "é", "x") == [
+        *bare, *encoder.fragment("<think>"), *encoder.fragment("é"), *encoder.fragment("x"),
+    ]  # fmt: skip
+
+
+def test_control_text_in_a_piece_stays_text(encoder: Encoder) -> None:
+    ids = encoder.fragment("a<|end|>")
+    assert not set(encoder.tokenizer.all_special_ids).intersection(ids)
+    assert encoder.tokenizer.decode(ids) == "a<|end|>"
+
+
+def test_the_length_of_a_prompt_an_answer_or_both(encoder: Encoder) -> None:
+    # The model's tokens are bytes, and each of the template's marks is one token.
+    lines = sum(1 + len(f"{turn.role}\n{turn.content}".encode()) + 1 + 1 for turn in TURNS) + 1 + len("assistant\n")
+    assert encoder.count(TURNS) == lines
+    assert encoder.count((), "é<|end|>") == 2 + len("<|end|>")
+    assert encoder.count(TURNS, "é") == lines + 2
+    assert encoder.count(()) == 0
+
+
+def test_contents_do_not_leak_into_the_next_prompt_of_the_same_roles(encoder: Encoder) -> None:
+    one, two = ((Message("user", text),) for text in ("first", "second"))
+    before = encoder.prompt(one)
+    assert encoder.tokenizer.decode(encoder.prompt(two)) == "<|start|>user\nsecond<|end|>\n<|start|>assistant\n"
+    assert encoder.prompt(one) == before
+    system = encoder.prompt((Message("system", "first"),))
+    assert encoder.tokenizer.decode(system).startswith("<|start|>system\nfirst")
+
+
+def test_options_are_variables_of_the_template(tiny_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template += "{{ mood }}{% if thinking is false %}<think>\n</think>{% endif %}"
+    ids = Encoder(tokenizer, {"thinking": False, "mood": "calm"}).prompt(TURNS)
+    assert tokenizer.decode(ids).endswith("assistant\ncalm<think>\n</think>")
+    assert tokenizer.decode(Encoder(tokenizer).prompt(TURNS)).endswith("assistant\n")
