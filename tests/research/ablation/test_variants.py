@@ -116,16 +116,16 @@ def test_what_makes_no_difference_is_left_out_with_its_reason() -> None:
     variants = {each.name: each for each in variants_for(plain)}
     assert prepare(plain, variants["single-round"], 1) == "the run itself has a single round"
     assert prepare(plain, variants["no-curriculum"], 1) == "the run has no curriculum"
-    assert "as starter:unlabeled has none" in str(prepare(plain, variants["oracle"], 1))
+    assert "the first: starter:unlabeled" in str(prepare(plain, variants["oracle"], 1))
     mixed = parse_config({"model": "lab-tiny", "data": data | {"pool": ["starter:unlabeled", "lab:unlabeled"]}})
     found = prepare(mixed, variants["oracle"], 1)
     assert isinstance(found, Prepared) and [s.path for s in found.config.data.seed] == ["lab:labeled", "lab:unlabeled"]
     same = parse_config(plain.model_dump(mode="json") | {"init": "previous", "filters": []})
     for name in ("init-previous", "no-filter", "without-second-view"):
-        assert prepare(same, variants[name], 1) == "it is the run itself"
+        assert prepare(same, variants[name], 1) == "it is the same as the run itself"
     untaught = parse_config(plain.model_dump(mode="json") | {"training": {"verdict": {"weight": 0}}})
-    assert prepare(untaught, variants["without-verdict-loss"], 1) == "it is the run itself"
-    assert "no loss of its own" in str(prepare(untaught, variants["without-rationale-loss"], 1))
+    assert prepare(untaught, variants["without-verdict-loss"], 1) == "it is the same as the run itself"
+    assert "no verdict loss" in str(prepare(untaught, variants["without-rationale-loss"], 1))
     labels = parse_config({"model": "lab-tiny", "data": data, "rounds": 1, "judge": {"mode": "label"}})
     assert prepare(labels, variants["without-rationale-loss"], 1) == "the run itself has no rationales"
 
@@ -148,3 +148,16 @@ def test_only_a_run_with_a_warm_up_is_varied_without_it() -> None:
     assert isinstance(full, Prepared)
     assert full.config.warmup is not None
     assert made.config == full.config.model_copy(update={"warmup": None})
+
+
+def test_the_oracle_of_a_pool_that_holds_the_seed_learns_each_comparison_once() -> None:
+    data = {
+        "seed": {"path": "starter:labeled", "part": [0, 0.5], "limit": 20},
+        "pool": ["starter:unlabeled", {"path": "starter:labeled", "part": [0, 0.5]}],
+        "gold": "starter:gold",
+    }
+    base = parse_config({"model": "none", "data": data})
+    found = prepare(base, next(each for each in variants_for(base) if each.name == "oracle"), 1)
+    assert isinstance(found, Prepared)
+    learnt = load_data(found.config).seed
+    assert len({item.comparison.id for item in learnt}) == len(learnt) > 200

@@ -1,6 +1,6 @@
 """What an ablation compares: the full method, each of its parts changed or left out, and the baselines, on the same data.
 
-A variant is a name, a sentence, and a change of the resolved run file. Adding one is one entry here.
+A variant is a name, a sentence, and a change to the resolved run file. To add one, add an entry here.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class Kind(StrEnum):
     """How a variant gets its judge."""
 
     RUN = "run"
-    """a run of the loop, perhaps of no rounds"""
+    """a run of the loop, possibly with no rounds"""
     PROMPTED = "prompted"
-    """the untrained model, asked as it is, with ``shots`` examples in the prompt"""
+    """the untrained model, prompted with ``shots`` examples"""
     BASELINE = "baseline"
-    """a cheap preference model fitted on the seed: ``baseline`` or else the variant's name says which"""
+    """a cheap preference model fitted on the seed, named by ``baseline`` or else by the variant's name"""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One configuration. ``change`` edits the resolved config in place and returns why it cannot be made, or None."""
+    """One configuration. ``change`` edits the resolved config in place and returns why that is impossible, or None."""
 
     name: str
     meaning: str
@@ -58,7 +58,7 @@ class Prepared:
 
 
 def variants_for(base: RunConfig) -> list[Variant]:
-    """All variants that make a difference to this run: one for each filter of its stack, and the fixed ones."""
+    """All variants of this run: the fixed ones, and one for each filter of its stack."""
     dropped = [
         Variant(f"without-{each.kind}", f"the {each.kind} filter left out", _without(each.kind))
         for each in base.filters
@@ -66,7 +66,7 @@ def variants_for(base: RunConfig) -> list[Variant]:
     warm = [
         Variant(
             "without-warm-up",
-            "trainings and the second view begin from the pretrained model as it is",
+            "training and the second view start from the pretrained model as it is",
             _without_warm_up,
         )
     ]
@@ -79,13 +79,13 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant("no-curriculum", "the loosest thresholds from the start, pool in random order", _no_curriculum),
         Variant("proving", "rationales from a preference-proving model in place of the judge's own", _proving),
         Variant("one-order", "the pool judged in its stored order only, with twice the votes", _one_order),
-        Variant("without-second-view", "pseudo-labels of the judge alone", _without_second_view),
+        Variant("without-second-view", "pseudo-labels from the judge alone", _without_second_view),
         Variant("without-rationale-loss", "rationales written, but only the verdict learnt", _without_rationale_loss),
         Variant("without-verdict-loss", "the verdict learnt as one token of the answer", _without_verdict_loss),
         Variant("init-previous", "each round continues the last judge instead of the pretrained model", _init_previous),
         *(warm if base.warmup else []),
         *dropped,
-        Variant("label-only-seed", "generative judge of labels alone, trained on the seed", _label_only_seed),
+        Variant("label-only-seed", "generative label-only judge, trained on the seed", _label_only_seed),
         *(Variant(name, f"the baseline {name}, fitted on the seed", _seed_only, Kind.BASELINE) for name in BASELINES),
         Variant("zero-shot", "the pretrained model as it is", _seed_only, kind=Kind.PROMPTED),
         Variant("few-shot", f"the pretrained model with {SHOTS} seed examples shown", _seed_only, Kind.PROMPTED, SHOTS),
@@ -101,17 +101,17 @@ def prepare(base: RunConfig, variant: Variant, seed: int) -> Prepared | str:
     """The variant's config for one seed, or why there is none for this run.
 
     Raises:
-        ConfigError: the change leads to an impossible config, which is a fault of this file.
+        ConfigError: the change leads to an impossible config, which is a bug in this file.
     """
     raw = copy.deepcopy(base.model_dump(mode="json"))
     raw["seed"], raw["out"] = seed, None
     if base.calibrates:
-        # What one variant calibrates on, no variant may train on, or they learn from seeds of different sizes.
+        # No variant may train on what another calibrates on, or their seeds would differ in size.
         raw["data"]["hold_out"] = "always"
     before = copy.deepcopy(raw)
     reason = variant.change(raw)
     if reason is None and raw == before and variant.kind is Kind.RUN and variant.name != FULL:
-        reason = "it is the run itself"
+        reason = "it is the same as the run itself"
     return reason or Prepared(variant, seed, parse_config(raw, f"{variant.name} (seed {seed})"))
 
 
@@ -155,7 +155,7 @@ def _no_curriculum(raw: Raw) -> str | None:
                 changed = True
                 constant = value["schedule"] != "quantile"
                 last = value["values"][-1] if "values" in value else value["end"]
-                # The loosest quantile is a quantile still: it follows the scores of each round.
+                # The loosest quantile remains a quantile: it follows the scores of each round.
                 each[key] = last if constant else value | {"start": last}
     return None if changed else "the run has no curriculum"
 
@@ -186,7 +186,7 @@ def _without_rationale_loss(raw: Raw) -> str | None:
     if raw["judge"]["mode"] == "label":
         return "the run itself has no rationales"
     if not raw["training"]["verdict"]["weight"]:
-        return "the run's verdict has no loss of its own, so nothing would be learnt of a rationale"
+        return "the run has no verdict loss, so nothing would be learnt from a rationale"
     raw["training"]["rationale_weight"] = 0.0
     return None
 
@@ -218,7 +218,10 @@ def _oracle(raw: Raw) -> str | None:
             load_labeled(source["path"], split=source["split"], limit=1)
             labelled.append(source)
     if not labelled:
-        return f"no source of the pool has labels to learn, as {raw['data']['pool'][0]['path']} has none"
-    raw["data"]["seed"] += labelled
+        return f"no source of the pool has labels to learn (the first: {raw['data']['pool'][0]['path']})"
+    # Where the seed was drawn from such a source, the source has its labels too, and an id stands in one source only.
+    whole = [{**each, "limit": None} for each in labelled]
+    seed = [each for each in raw["data"]["seed"] if {**each, "limit": None} not in whole]
+    raw["data"]["seed"] = [*seed, *labelled]
     raw["data"]["held_out_share"] = 0.0
     return None
