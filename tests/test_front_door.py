@@ -90,7 +90,9 @@ def test_a_baseline_is_a_judge_that_cannot_grade() -> None:
     assert judge.compare("p", "a", "bb").judgments == ()
     assert judge.rank("p", ["a", "bbb", "cc"]).best == 1
     assert judge.score("p", "aa", references=["a"]).score == 1.0
-    with pytest.raises(ConfigError, match=f"{LONGER} compares and cannot grade a response by itself: give references"):
+    with pytest.raises(
+        ConfigError, match=f"{LONGER} only compares and cannot grade a single response: give references"
+    ):
         judge.score("p", "aa")
 
 
@@ -105,15 +107,15 @@ def test_a_server_is_a_judge() -> None:
         ("scripted:longer", {"verdict": "up"}, "verdict 'up' is not known"),
         ("scripted:longer", {"vote": 3}, "load_judge has no option vote: it takes votes, orders"),
         ("scripted:longer", {"votes": 3, "temperature": 0}, "3 votes at temperature 0 would be identical"),
-        ("scripted:longer", {"mode": "label", "verdict": "both"}, "verdict both reads a rationale"),
-        ("longer", {"votes": 3}, "votes means nothing to the baseline longer"),
-        ("http://127.0.0.1:9", {"verdict": "direct"}, "verdict means nothing to the judge that is served at http"),
+        ("scripted:longer", {"mode": "label", "verdict": "both"}, "verdict both needs a rationale"),
+        ("longer", {"votes": 3}, "votes does not apply to the baseline longer"),
+        ("http://127.0.0.1:9", {"verdict": "direct"}, "verdict does not apply to the judge that is served at http"),
         ("bag-of-words", {}, "bag-of-words learns from a run's seed"),
-        ("scripted:longer", {"dtype": "bfloat16"}, "dtype means nothing to scripted:longer, which is not loaded here"),
-        ("scripted:longer", {"token": "t"}, "token means nothing to scripted:longer"),
+        ("scripted:longer", {"dtype": "bfloat16"}, "dtype does not apply to scripted:longer, which is not loaded here"),
+        ("scripted:longer", {"token": "t"}, "token does not apply to scripted:longer"),
         ("scripted:longer", {"votes": 0}, "votes 0 is too few"),
         ("scripted:longer", {"max_new_tokens": -3}, "max_new_tokens -3 is too few"),
-        ("scripted:longer", {"temperature": -1.0}, "temperature -1.0 is no temperature"),
+        ("scripted:longer", {"temperature": -1.0}, "temperature -1.0 is not valid"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(name: str, options: dict[str, object], sentence: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gramr2.text import duration, number, p_value, percent, warm_up_line
+from gramr2.text import duration, p_value, percent, three_digits, warm_up_line
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_share_is_in_percent_with_one_digit(value: float | None, text: str) ->
     ],
 )
 def test_only_a_float_is_rounded(value: object, text: str) -> None:
-    assert number(value) == text
+    assert three_digits(value) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
     judge.rank("Name a prime.", ["4", "7", "9"]).best
     judge.score("What is 2 + 2?", "4", references=["5"]).score
 
-What is named here is loaded when it is first used, and torch only with a model.
+Everything here is imported on first use, and torch only with a model.
 """
 
 from __future__ import annotations

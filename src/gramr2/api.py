@@ -46,16 +46,16 @@ def self_train(
     """Train a judge on labelled comparisons, then round by round on unlabelled ones; the same call resumes a run.
 
     Args:
-        config: a run file, or its content; what it does not say has its default. None: all defaults.
+        config: a run file, or its content; missing settings have their defaults. None: all defaults.
         out: the run folder.
         labeled: the seed, in place of ``data.seed``.
         pool: unlabelled comparisons, in place of ``data.pool``.
         gold: labelled comparisons to measure every judge on, in place of ``data.gold``.
         model: the pretrained model, in place of ``model.name``.
-        engine: models and training; this process by default.
-        observer: told of stages and progress.
+        engine: opens and trains models; by default in this process.
+        observer: informed of stages and progress.
 
-    Comparisons in memory are written into ``OUT/data``, so that the run folder stands for itself and may be renamed.
+    Comparisons in memory are written into ``OUT/data``, so that the run folder is self-contained and may be renamed.
 
     Raises:
         ConfigError: the config cannot work, or there is no seed or no gold.

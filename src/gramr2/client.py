@@ -1,4 +1,4 @@
-"""A typed client of the reward server. It tries again where that makes sense, and no longer than it was told."""
+"""A typed client of the reward server. It retries where that makes sense, up to a given number of times."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TOKEN = "GRAMR2_TOKEN"
 AGAIN = frozenset({429, 503})
 """statuses after which the same request may succeed"""
 TOO_MUCH = frozenset({413, 504})
-"""statuses of what is too long for the judge, or not judged in time; half of it may succeed"""
+"""statuses of a request that is too large for the judge, or was not judged in time; half of it may succeed"""
 TOGETHER = 32
-"""comparisons of one request: what a server judges together"""
+"""comparisons per request: as many as a server judges together"""
 LONGEST_PAUSE = 60.0
-"""seconds; a server that wants more is asked again sooner"""
+"""seconds; a server that asks for more is retried sooner"""
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -48,11 +48,11 @@ class Client:
     """Talks to ``gramr2 serve``; a ``PreferenceModel``.
 
     Args:
-        url: of the server, such as http://127.0.0.1:8000.
-        token: what it asks for.
-        timeout: seconds for one answer.
-        retries: times that a request is sent again after 429, 503 or no connection.
-        transport: another way to the server, for tests.
+        url: the server's address, such as http://127.0.0.1:8000.
+        token: the server's bearer token.
+        timeout: seconds to wait for one answer.
+        retries: how often a request is sent again after 429, 503 or a failed connection.
+        transport: a replacement for the HTTP transport, for tests.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Client:
 
     @property
     def id(self) -> str:
-        """The served judge's, with that of its prompt. Raises as ``judge`` does."""
+        """The id of the served judge, with that of its prompt. Raises as ``judge`` does."""
         found = _read("/v1/judge", self._send("GET", "/v1/judge"), JudgeId)
         return f"{found.model}/{found.template}"
 
     def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
-        """See ``PreferenceModel``; in requests of up to 32, and of half as many where the server does not get through them in
-        time or finds them too large. Votes stay on the server. Raises as ``judge`` does."""
+        """See ``PreferenceModel``; sends requests of up to 32 comparisons, and halves those that the server cannot judge in
+        time or finds too large. Votes stay on the server. Raises as ``judge`` does."""
         return [decision_from(body) for body in self.bodies(comparisons, seed)]
 
     def bodies(self, comparisons: Sequence[Comparison], seed: int = 0) -> Iterator[DecisionBody]:
@@ -93,7 +93,7 @@ class Client:
                 parts[:0] = [part[:half], part[half:]]
 
     def judge(self, comparisons: Sequence[Comparison], *, seed: int = 0) -> JudgeResponse:
-        """The server's own answer, decisions in the order asked.
+        """The server's own answer, with decisions in the order given.
 
         Raises:
             ServerError: the server refuses, or cannot be reached.
@@ -107,7 +107,7 @@ class Client:
         return self._ask("/v1/rank", body, RankResponse)
 
     def score(self, items: Sequence[SingleResponse], *, by: str = "reference", seed: int = 0) -> ScoreResponse:
-        """Scores in the order asked. Raises as ``judge`` does."""
+        """Scores in the order given. Raises as ``judge`` does."""
         rows = [
             {"id": each.id, "prompt": _turns(each), "response": each.response, "references": each.references}
             for each in items
@@ -122,7 +122,7 @@ class Client:
             return False
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def __enter__(self) -> Client:
@@ -135,7 +135,7 @@ class Client:
         return _read(path, self._send("POST", path, body), kind)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        # Asking again is safe: the same request has the same answer.
+        # Retrying is safe: the same request has the same answer.
         again = Retrying(
             stop=stop_after_attempt(self._retries + 1),
             wait=_pause,
@@ -160,7 +160,7 @@ class Client:
 
 
 class _PassingError(ServerError):
-    """A refusal after which the same request may succeed, ``after`` so many seconds if the server says so."""
+    """A refusal after which the same request may succeed; ``after`` is the number of seconds that the server says to wait."""
 
     def __init__(self, message: str, status: int | None = None, after: float = 0.0) -> None:
         super().__init__(message, status)
@@ -168,7 +168,7 @@ class _PassingError(ServerError):
 
 
 def _pause(state: RetryCallState) -> float:
-    """Seconds to wait: longer each time, with jitter, and at least as long as the server asks within ``LONGEST_PAUSE``."""
+    """Seconds to wait: longer each time, with jitter, and at least as long as the server asks, up to ``LONGEST_PAUSE``."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.after if isinstance(error, _PassingError) else 0.0
     own = min(30.0, 0.5 * 2.0 ** (state.attempt_number - 1)) * random.uniform(0.5, 1.5)
@@ -176,7 +176,7 @@ def _pause(state: RetryCallState) -> float:
 
 
 class JournaledClient:
-    """A client's decisions in a journal as they come, by judge, comparison and seed. One that was not made is asked again."""
+    """Keeps a client's decisions in a journal as they arrive, by judge, comparison and seed; abstentions are asked for again."""
 
     def __init__(self, client: Client, journal: Journal) -> None:
         self.client, self.journal = client, journal
@@ -222,11 +222,13 @@ def _read(path: str, response: httpx.Response, kind: type[Body]) -> Body:
     try:
         return kind.model_validate_json(response.content)
     except ValidationError as error:
-        raise ServerError(f"{path}: this is not an answer of a gramr2 server: {error}", response.status_code) from error
+        raise ServerError(
+            f"{path}: this is not an answer from a gramr2 server: {error}", response.status_code
+        ) from error
 
 
 def _hopeless(response: httpx.Response) -> bool:
-    """A gramr2 server whose model cannot be loaded says that asking again is of no use."""
+    """Whether the server says that retrying is of no use, as it does if its model cannot be loaded."""
     try:
         return response.json().get("retry") is False
     except (ValueError, AttributeError):
@@ -234,7 +236,7 @@ def _hopeless(response: httpx.Response) -> bool:
 
 
 def _seconds(response: httpx.Response) -> float:
-    """What ``Retry-After`` says in seconds; 0 where it says nothing, or a date, as proxies do."""
+    """The seconds that ``Retry-After`` gives; 0 if there is none, or it is a date, as proxies send."""
     try:
         return float(response.headers.get("retry-after", 0))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is judged: a prompt with two responses, and the label a person or a judge gave it; or with many, to be ranked.
+"""What is judged: a prompt with two responses and the label that a person or a judge gave, or with many to be ranked.
 
 No torch in here, nothing mutable, and the one operation that matters: ``swap()``.
 """
@@ -49,14 +49,14 @@ class Message:
 
 
 Prompt = str | Sequence[Message | Mapping[str, object]]
-"""a text, or chat messages; mappings are those of the chat APIs, ``{"role": "user", "content": "…"}``"""
+"""a text, or chat messages; mappings are as in chat APIs, ``{"role": "user", "content": "…"}``"""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A prompt and two responses to it.
 
-    ``id`` addresses the comparison in journals and seeds and is unique in its file; ``group`` is shared by comparisons
+    ``id`` identifies the comparison in journals and seeds and is unique in its file; ``group`` is shared by comparisons
     with a common prompt or source, whose results are therefore not independent.
     """
 
@@ -78,7 +78,7 @@ class Comparison:
             id: default: a digest of the texts, so that the same comparison has the same votes.
 
         Raises:
-            DataError: a message is not one of a system, a user or an assistant with a text.
+            DataError: a message is not a text with the role system, user or assistant.
         """
         turns = as_messages(prompt)
         return cls(_digest(turns, a, b) if id is None else id, turns, (a, b))
@@ -101,9 +101,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class LabeledComparison:
-    """A comparison with its label and, where somebody wrote one, the rationale for it.
+    """A comparison with its label and, if there is one, the rationale for it.
 
-    ``target`` is how sure the label is, as P(A), P(B), P(tie), where a judge gave it and may learn it as such.
+    ``target`` is how certain the label is, as P(A), P(B), P(tie), if a judge gave it; a judge may be trained on it.
     """
 
     comparison: Comparison
@@ -135,7 +135,7 @@ class ResponseSet:
 
     @classmethod
     def of(cls, prompt: Prompt, responses: Sequence[str]) -> ResponseSet:
-        """A set whose id is a digest of the texts. Raises as ``Comparison.of`` does, too."""
+        """A set whose id is a digest of the texts. Also raises as ``Comparison.of`` does."""
         turns = as_messages(prompt)
         return cls(_digest(turns, *responses), turns, tuple(responses))
 
@@ -146,7 +146,7 @@ class ResponseSet:
 
 @dataclass(frozen=True, slots=True)
 class SingleResponse:
-    """A prompt and one response to it that is to be scored, with the references to score it against where there are some."""
+    """A prompt and one response to it that is to be scored, with the references to score it against, if any."""
 
     id: str
     prompt: tuple[Message, ...]
@@ -168,7 +168,7 @@ _BARE = re.compile(r"(?<![\w'-])(?:B|A(?= (?:is|was|has|does|gives|and B|or B|wi
 
 
 def swap_mentions(text: str) -> str:
-    """Rewrite “Response A” as “Response B” and back, for every noun the field uses; an involution.
+    """Rewrite “Response A” as “Response B” and back, for every noun in common use; an involution.
 
     Only explicit references are touched: a lone “A” is far more often an article than a response.
     """
@@ -189,7 +189,7 @@ def swap_mentions(text: str) -> str:
 
 
 def has_bare_mentions(text: str) -> bool:
-    """Whether a text seems to speak of a response as a lone “A” or “B”, which ``swap_mentions`` cannot see."""
+    """Whether a text seems to refer to a response by a lone “A” or “B”, which ``swap_mentions`` cannot see."""
     return _BARE.search(_MENTION.sub("", _PAIR.sub("", text))) is not None
 
 
@@ -197,7 +197,7 @@ def as_messages(prompt: Prompt) -> tuple[Message, ...]:
     """A prompt as chat turns: a plain string is one user turn.
 
     Raises:
-        DataError: a message is not one of a system, a user or an assistant with a text.
+        DataError: a message is not a text with the role system, user or assistant.
     """
     if isinstance(prompt, str):
         return (Message("user", prompt),)
@@ -210,7 +210,7 @@ def _message(turn: Mapping[str, object]) -> Message:
     strange = [key for key, value in turn.items() if key not in ("role", "content") and value]
     if role is None or not isinstance(content, str) or strange:
         raise DataError(
-            f"a prompt's message must have a role (system, user or assistant) and content, a text, and nothing else: {turn!r}"
+            f"a prompt's message must have a role (system, user or assistant), a text as content, and nothing else: {turn!r}"
         )
     return Message(role, content)
 

@@ -10,7 +10,7 @@
     └── MissingDependencyError (ImportError)        an optional package is not installed
 
 Each is also the standard-library error a caller would expect, so ``except ValueError`` works. A message is one
-sentence that names the thing and what to change; the command line prints it bare and exits with ``exit_code``.
+sentence that says what is wrong and what to change; the command line prints only that and exits with ``exit_code``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ModelError(GramrError, RuntimeError):
 
 
 class ModelNotFoundError(ModelError, FileNotFoundError):
-    """No model answers to the given name, folder, file or hub id."""
+    """There is no model of the given name, folder, file or hub id."""
 
 
 class RunError(GramrError, RuntimeError):
@@ -57,16 +57,16 @@ class RunError(GramrError, RuntimeError):
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of what an error says, or its kind where it says nothing."""
+    """The first line of an error's message, or its type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the file in an ``OSError`` that does not: a write to a full disk fails without saying where.
+    """Add the file name to an ``OSError`` that has none: a write to a full disk fails without saying where.
 
     Raises:
-        OSError: as it was, with ``filename``.
+        OSError: the same error, with ``filename``.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Files and folders that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gramr2.errors import writing
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Copy a tree by hard links, or byte for byte where the disk has none."""
+    """Copy a tree by hard links, or byte for byte if the file system does not support them."""
     if target.exists():
-        raise FileExistsError(errno.EEXIST, "is there already", str(target))
+        raise FileExistsError(errno.EEXIST, "already exists", str(target))
     try:
         shutil.copytree(source, target, copy_function=_link)
     except (OSError, shutil.Error):
@@ -26,12 +26,12 @@ def link_tree(source: Path, target: Path) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    # The hub's cache is made of symbolic links, and a link to one of those leads nowhere from another folder.
+    # The hub's cache consists of relative symbolic links, and a hard link to one of those is broken in another folder.
     os.link(os.path.realpath(source), target)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file so that it is either the old one or the new one."""
+    """Write a small file atomically: it is either the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".tmp")
     with writing(path):
@@ -45,7 +45,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write all rows or nothing: a temporary file takes the name when it is complete and on disk."""
+    """Write all rows or nothing: a temporary file is renamed when it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".tmp")
     with writing(path), scratch.open("w", encoding="utf-8") as file:
@@ -56,7 +56,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def digest_of(rows: Any) -> str:
-    """24 hex digits over rows, or anything that JSON can say: the same for the same content."""
+    """24 hex digits over rows, or any value that JSON can represent: the same for the same content."""
     text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 

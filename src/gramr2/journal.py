@@ -1,4 +1,4 @@
-"""What was asked and answered, on disk: append-only, one JSON line each, addressed by a content hash."""
+"""Answers to requests, kept on disk: append-only, one JSON line each, addressed by a content hash."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gramr2.errors import RunError, writing
 
 
 def address(*parts: Any) -> str:
-    """The key of an answer: a hash of everything that decides it, as JSON."""
+    """The key of an answer: a hash of everything that determines it, as JSON."""
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 class Journal:
     """Records in a file, by key; the last one of a key counts. Use as a context manager.
 
-    Reading skips a line that was cut off by a crash; ``damaged`` counts such lines. With ``alone`` no other process may have
-    it open so. Without a path it is kept in memory.
+    Reading skips a line that was cut off by a crash; ``damaged`` counts such lines. With ``alone``, no other process may have
+    the file open with ``alone``. Without a path, records are kept in memory.
 
     Raises:
-        RunError: one has.
+        RunError: another process has it open with ``alone``.
     """
 
     def __init__(self, path: Path | None = None, *, alone: bool = False) -> None:
@@ -41,7 +41,7 @@ class Journal:
             except BlockingIOError as error:
                 self._file.close()
                 raise RunError(
-                    f"{path}: another process is at the same work; wait for it, or write elsewhere"
+                    f"{path}: another process is doing the same work; wait for it, or write elsewhere"
                 ) from error
         if not self._load(path):
             self._file.write("\n")
@@ -54,7 +54,7 @@ class Journal:
             if self._file:
                 self._file.close()
         except OSError:
-            # Closing tries once more to write what a full disk refused; the first error is the one to tell.
+            # Closing tries once more to write what a full disk refused; the first error is the one to report.
             if kind is None:
                 raise
 

@@ -10,7 +10,7 @@ from gramr2.comparison import Label, Order
 
 
 class Outcome(StrEnum):
-    """What one sampled completion amounts to: a verdict, or the way in which it failed to be one."""
+    """The outcome of one sampled completion: a verdict, or the way in which it failed to give one."""
 
     A = "A"
     B = "B"
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
     @property
     def label(self) -> Label | None:
-        """The label, or None where the completion failed. A failure is never a score."""
+        """The label, or None if the completion failed. A failure is never a score."""
         return Label(self.value) if self in _VERDICTS else None
 
     @classmethod
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
         return cls(label.value)
 
     def swap(self) -> Outcome:
-        """The outcome after the responses have changed places; failures stay what they are."""
+        """The outcome after the responses have changed places; failures stay the same."""
         label = self.label
         return self if label is None else Outcome.of(label.swap())
 
@@ -44,7 +44,7 @@ class FinishReason(StrEnum):
     STOP = "stop"
     """the model ended its turn, or reached the end of the verdict"""
     CLOSED = "closed"
-    """the rationale used up its budget and was closed for it; the verdict was still read"""
+    """the rationale used up its budget and was closed by the backend; the verdict was still read"""
     LENGTH = "length"
     """the token budget ran out before a verdict"""
     ERROR = "error"
@@ -62,8 +62,9 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadingWeights:
-    """What each reading counts: the decision's log P(label) is Σ weight · log P(label | reading), normalised. 0 does
-    not ask for it. Without ``ties`` a tie is no verdict, and its probability goes to A and B in proportion."""
+    """The weight of each reading: the decision's log P(label) is Σ weight · log P(label | reading), normalised. A reading
+    with weight 0 is not asked for. Without ``ties``, a tie is not a verdict, and A and B share its probability in
+    proportion."""
 
     direct: float = 0.0
     reasoned: float = 1.0
@@ -71,7 +72,7 @@ class ReadingWeights:
 
     @property
     def asked(self) -> tuple[Reading, ...]:
-        """The readings that count."""
+        """The readings with a weight above 0."""
         return tuple(each for each in Reading if self[each] > 0)
 
     def __getitem__(self, reading: Reading) -> float:
@@ -91,7 +92,7 @@ class LabelProbabilities:
 
     @classmethod
     def certain(cls, label: Label) -> LabelProbabilities:
-        """All mass on one label: what is known of a verdict that came without probabilities."""
+        """All mass on one label, for a verdict that came without probabilities."""
         return cls(*(1.0 if label is each else 0.0 for each in Label))
 
     def __getitem__(self, label: Label) -> float:
@@ -102,7 +103,7 @@ class LabelProbabilities:
         return LabelProbabilities(self.b, self.a, self.tie)
 
     def without_tie(self) -> LabelProbabilities:
-        """The same belief where one response must be better."""
+        """The same belief given that one response must be better."""
         decided = self.a + self.b
         return (
             LabelProbabilities(self.a / decided, self.b / decided, 0.0)
@@ -119,10 +120,10 @@ class LabelProbabilities:
 class Judgment:
     """One sampled completion of a judge.
 
-    ``outcome`` and ``probabilities`` speak of the comparison as it is stored, whatever ``order`` it was shown in.
+    ``outcome`` and ``probabilities`` refer to the comparison as it is stored, whatever ``order`` it was shown in.
     ``rationale`` is left as it was written, so in order BA its “Response A” is the comparison's second response.
     ``probabilities`` is P(label | rationale), or P(label) of a direct reading, read from the logits at the verdict;
-    None where the backend has none.
+    None if the backend returns none.
     """
 
     order: Order
@@ -145,8 +146,8 @@ class Decision:
     ``label``, ``probabilities`` and ``confidence`` (the label's averaged probability) are None when the judge abstains.
     ``agreement`` is the share of valid votes that state the label; ``order_flip`` whether the two orders, each decided on
     its own, name different labels; ``coverage`` the share of votes that were verdicts at all. ``readings`` is what
-    each reading says by itself, both orders combined. ``told`` is the rationale of a decision that came without its votes, as a
-    server's does, and the order that it speaks of.
+    each reading says by itself, both orders combined. ``told`` is the rationale of a decision that came without its votes, as
+    from a server, and the order that it refers to.
     """
 
     id: str
@@ -162,9 +163,9 @@ class Decision:
 
     @property
     def rationale(self) -> str | None:
-        """The rationale of the vote that backs the label with the highest probability, order AB preferred on a draw.
+        """The rationale of the vote that backs the label with the highest probability, with order AB preferred on a draw.
 
-        It is as written: where ``rationale_order`` is BA, it speaks of the swapped comparison.
+        It is as written: if ``rationale_order`` is BA, it refers to the swapped comparison.
         """
         if self.told is not None:
             return self.told[0]

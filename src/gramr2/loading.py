@@ -1,4 +1,4 @@
-"""From a model's name to a judge: the one place that knows every spelling. No torch until a model is loaded."""
+"""From a model's name to a judge: the one place that knows every form of a name. No torch until a model is loaded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, ReadingWeights
 from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
-from gramr2.rewards.tournaments import scheme as named
+from gramr2.rewards.tournaments import tournament
 
 
 class Dtype(StrEnum):
-    """Numbers of a model's weights; auto is fp32 on a CPU, and bf16 on a GPU that has it."""
+    """Number format of a model's weights; auto is fp32 on a CPU, and bf16 on a GPU that supports it."""
 
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -41,12 +41,12 @@ class Verdict(StrEnum):
 
     @property
     def weights(self) -> ReadingWeights:
-        """What each reading counts."""
+        """The weight of each reading."""
         return {Verdict.DIRECT: DIRECT, Verdict.REASONED: REASONED, Verdict.BOTH: BOTH}[self]
 
 
 def require(value: str, allowed: tuple[str, ...], name: str) -> None:
-    """Refuse the value of an option or a flag.
+    """Check the value of an option or a flag.
 
     Raises:
         ConfigError: it is not one of the allowed ones.
@@ -57,16 +57,16 @@ def require(value: str, allowed: tuple[str, ...], name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """How a model is asked; the command line's flags of the same names.
+    """How a model is asked; the command line has flags of the same names.
 
     Args:
         votes: samples in each order.
-        orders: ``both``, or ``first`` for the stored one only.
+        orders: ``both``, or ``first`` for only the stored one.
         temperature: default: 0 for one vote, 0.75 for several.
         max_new_tokens: budget of a rationale.
-        close: read the verdict of a rationale that used its budget up; else the vote counts as truncated.
+        close: read the verdict of a rationale that used up its budget; otherwise the vote counts as truncated.
         mode: ``reason`` or ``label``; default: what the model was trained for.
-        verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and of other models both.
+        verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         trust_remote_code: run Python code that comes with the model.
@@ -96,16 +96,16 @@ class JudgeOptions:
             name = "votes" if self.votes < 1 else "max_new_tokens"
             raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
         if self.temperature is not None and not 0 <= self.temperature < math.inf:
-            raise ConfigError(f"temperature {self.temperature} is no temperature: take 0 or more")
+            raise ConfigError(f"temperature {self.temperature} is not valid: take 0 or more")
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of those that have another value than the default."""
+        """Names of the options that differ from their defaults."""
         return tuple(each.name for each in fields(self) if getattr(self, each.name) != each.default)
 
     @property
     def sampling(self) -> Sampling:
-        """The votes."""
+        """The options as a ``Sampling``."""
         return Sampling(
             votes=self.votes,
             orders=Orders(self.orders),
@@ -118,7 +118,7 @@ class JudgeOptions:
 class LoadedJudge:
     """What ``load_judge`` returns: compares, ranks and scores. It is a ``PreferenceModel`` itself.
 
-    ``model`` is what it was made of: a ``Judge``, a ``Client`` or a baseline.
+    ``model`` is what it wraps: a ``Judge``, a ``Client`` or a baseline.
     """
 
     def __init__(self, model: PreferenceModel) -> None:
@@ -138,12 +138,12 @@ class LoadedJudge:
     def compare(self, *given: Any, seed: int = 0, **named: Any) -> Decision | list[Decision]:
         """Which response is better.
 
-        ``compare(prompt, a, b)`` is one decision; ``compare(comparisons)`` is a list of them, in the order asked, and
-        faster than one by one. A prompt is a text or chat messages. ``seed`` is of the votes.
+        ``compare(prompt, a, b)`` returns one decision; ``compare(comparisons)`` returns a list of them, in the order given,
+        and is faster than one by one. A prompt is a text or chat messages. ``seed`` is for the votes.
 
         Raises:
             PromptTooLongError: a comparison does not fit the model.
-            DataError: a message of the prompt is not one of a system, a user or an assistant with a text.
+            DataError: a message of the prompt is not a text with the role system, user or assistant.
         """
         if named.keys() == {"comparisons"} and not given:
             return self.model.compare(named["comparisons"], seed)
@@ -167,19 +167,19 @@ class LoadedJudge:
             responses: what is ranked.
             scheme: which pairs are compared (``gramr2 rank --help``).
             budget: comparisons to spend, for a scheme that takes a number.
-            seed: of the votes.
+            seed: for the votes.
 
         Raises:
             DataError: fewer than 2 or more than 64 responses.
             ConfigError: there is no such scheme.
         """
-        return rank(self.model, [ResponseSet.of(prompt, responses)], named(scheme, budget), seed=seed)[0]
+        return rank(self.model, [ResponseSet.of(prompt, responses)], tournament(scheme, budget), seed=seed)[0]
 
     def score(self, prompt: Prompt, response: str, *, references: Sequence[str] = (), seed: int = 0) -> Scored:
         """The chance from 0 to 1 that a response beats its references; without any, a grade from 1 to 10 with a rationale.
 
         Raises:
-            ConfigError: there is no reference, and the model cannot grade: it only compares.
+            ConfigError: there is no reference, and the model only compares and cannot grade.
         """
         item = SingleResponse.of(prompt, response, references)
         if references:
@@ -190,7 +190,7 @@ class LoadedJudge:
 
         if isinstance(self.model, Client):
             return Scored(**self.model.score([item], by="rationale", seed=seed).scores[0].model_dump())
-        raise ConfigError(f"{self.id} compares and cannot grade a response by itself: give references")
+        raise ConfigError(f"{self.id} only compares and cannot grade a single response: give references")
 
 
 def load_judge(name: str | Path, *, token: str | None = None, **options: Any) -> LoadedJudge:
@@ -200,15 +200,15 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
         name: a run or an adaptation, a model folder, a folder with a LoRA adapter, a hub id, a ``.gguf`` file, a named model
             (``gramr2 models list``), ``openai:NAME@URL``, ``scripted:longer``, the ``http(s)://`` address of a ``gramr2 serve``,
             or a baseline: ``longer``, ``bag-of-words:RUN``, ``frozen-features:RUN``, ``bradley-terry:RUN``.
-        token: of a server; default: ``$GRAMR2_TOKEN``.
+        token: bearer token of a server; default: ``$GRAMR2_TOKEN``.
         options: see ``JudgeOptions``.
 
-    A judge that gramr2 trained brings the prompt that it was trained with, and how its verdict is read.
+    A judge that gramr2 trained uses the prompt that it was trained with, and its verdict is read as in training.
 
     Raises:
-        ConfigError: an option is not known, or means nothing to this kind of model.
+        ConfigError: an option is not known, or does not apply to this kind of model.
         ModelError: there is no such model, or it cannot be loaded.
-        RunError: a baseline's run is not one.
+        RunError: the run of a baseline is not a run folder.
     """
     unknown = sorted(options.keys() - {each.name for each in fields(JudgeOptions)})
     if unknown:
@@ -216,7 +216,7 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
             f"load_judge has no option {unknown[0]}: it takes {', '.join(each.name for each in fields(JudgeOptions))}"
         )
     if token is not None and not is_server(str(name)):
-        raise ConfigError(f"token means nothing to {name}: it is for the http(s):// address of a server")
+        raise ConfigError(f"token does not apply to {name}: it is for the http(s):// address of a server")
     asked = JudgeOptions(**options)
     return LoadedJudge(preference_model(str(name), asked, token=token))
 
@@ -248,14 +248,14 @@ def is_server(name: str) -> bool:
 
 
 def generative_judge(name: str, options: JudgeOptions) -> Judge:
-    """The judge of a generative model, of which alone rationales can be asked.
+    """The judge of a generative model, the only kind that can be asked for rationales here.
 
     Raises:
-        ConfigError: the name is that of a baseline or a server, or a rationale is to be read of a judge that writes none.
+        ConfigError: the name is that of a baseline or a server, or ``verdict`` needs a rationale and the judge writes none.
         ModelError: there is no such model, or it cannot be loaded.
     """
     if is_baseline(name) or is_server(name):
-        raise ConfigError(f"{name} gives decisions alone: give a model that writes here")
+        raise ConfigError(f"{name} gives only decisions: a generative model is needed here")
     prefix, _, rest = name.partition(":")
     if prefix in ("scripted", "openai"):
         _needs_none(options, f"{name}, which is not loaded here", ("dtype", "device", "trust_remote_code"))
@@ -275,7 +275,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     folder = adapter or resolve(base)
     template, verdict = load_template(folder, options.mode), options.verdict
     if verdict is None and template.mode is JudgeMode.REASON and not (folder / PROMPT_FILE).is_file():
-        # An untrained model may not come to the end of a rationale.
+        # An untrained model may not reach the end of a rationale.
         verdict = "both"
     template = _read(template, verdict)
     backend = TransformersBackend(
@@ -289,16 +289,16 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
 
 
 def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
-    """The template with another reading, where one is asked for; a judge that was trained to be read both ways keeps
-    its weights.
+    """The template with another reading, if one is asked for; a judge that was trained to be read both ways keeps its
+    weights.
 
     Raises:
-        ConfigError: a rationale is to be read of a judge that writes none.
+        ConfigError: ``verdict`` needs a rationale, and the judge writes none.
     """
     if verdict is None:
         return template
     if template.mode is JudgeMode.LABEL and verdict != "direct":
-        raise ConfigError(f"verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out")
+        raise ConfigError(f"verdict {verdict} needs a rationale, and this judge writes none (mode label): leave it out")
     weights = Verdict(verdict).weights
     if weights.asked == template.readings.asked:
         return template
@@ -308,4 +308,4 @@ def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:
 def _needs_none(options: JudgeOptions, what: str, names: Collection[str] | None = None) -> None:
     given = [each for each in options.given if names is None or each in names]
     if given:
-        raise ConfigError(f"{given[0]} means nothing to {what}: leave it out")
+        raise ConfigError(f"{given[0]} does not apply to {what}: leave it out")

@@ -1,4 +1,4 @@
-"""Randomness with an address: every order, sample and split follows from a seed and the name of what it is for."""
+"""Addressed randomness: every order, sample and split is derived from a seed and the name of what it is for."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def fraction(seed: int, *parts: str | int) -> float:
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:
-    """A 63-bit seed that belongs to this address."""
+    """A 63-bit seed for this address."""
     return _digest(seed, parts) >> 1

@@ -1,7 +1,7 @@
-"""Strategies by name: a filter, a tournament, a benchmark … is a file in the folder of its kind, and is found there.
+"""Strategies by name: a filter, a tournament, a probe … is a file in the folder of its kind, and is found there.
 
-The lower layers know a kind by its folder's name alone, so that a run file can name a filter although filters look at more than
-run files do. A package of yours adds to a kind by an entry point of the group ``gramr2.KIND`` that names a module of it.
+The lower layers know a kind only by the name of its folder, so that a run file can name a filter although filters import more
+than run files do. Your own package adds to a kind with an entry point of the group ``gramr2.KIND`` that names its module.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FOLDERS = {
     "probes": "gramr2.evaluation.probes",
     "tournaments": "gramr2.rewards.tournaments",
 }
-"""where the built-in ones of each kind are"""
+"""the packages with the built-in ones of each kind"""
 
 
 @cache
 def modules(kind: str) -> tuple[ModuleType, ...]:
-    """Every module that may define one of a kind, the built-in ones first, by name."""
+    """Every module that may define one of a kind: the built-in ones first, each part sorted by name."""
     folder = importlib.import_module(FOLDERS[kind])
     names = [f"{folder.__name__}.{each.name}" for each in pkgutil.iter_modules(folder.__path__)]
     others = sorted(entry_points(group=f"gramr2.{kind}"), key=lambda each: each.name)
@@ -40,7 +40,7 @@ def modules(kind: str) -> tuple[ModuleType, ...]:
 
 @cache
 def plugins(kind: str) -> Mapping[str, EntryPoint]:
-    """What packages, ours among them, have registered under a name of their own for a kind: ``sources`` or ``auditors``."""
+    """The entry points that packages, gramr2 included, have registered for a kind, by name: ``sources`` or ``auditors``."""
     return {each.name: each for each in entry_points(group=f"gramr2.{kind}")}
 
 
@@ -58,7 +58,7 @@ def subclasses(kind: str, base: type[Any]) -> list[type[Any]]:
 
 
 def instances(kind: str, base: type[T]) -> list[T]:
-    """The objects of a kind: those of class ``base`` that one of its modules has under a name in capitals."""
+    """The objects of a kind: the constants of class ``base`` (names in capitals) in its modules."""
     return [
         value
         for module in modules(kind)
@@ -73,11 +73,11 @@ def baseline_names() -> list[str]:
 
 
 def filter_configs() -> list[Any]:
-    """The filters that a run file can name; those that look at decisions alone come first."""
+    """The filters that a run file can name; those that only look at decisions come first."""
     base = importlib.import_module(f"{FOLDERS['filters']}.base").FilterConfig
     return sorted(subclasses("filters", base), key=lambda each: str(each.stage))
 
 
 def tagged_union(members: list[type[Any]]) -> Any:
-    """The pydantic type of a value that is one of them, told apart by ``kind``."""
+    """The pydantic type of a value that is one of the members, distinguished by ``kind``."""
     return Annotated[Union[tuple(members)], Field(discriminator="kind")]  # noqa: UP007

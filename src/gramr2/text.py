@@ -1,4 +1,4 @@
-"""Numbers as people read them, in tables and reports alike."""
+"""Numbers formatted for readers, in tables and reports."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{round(100 * value, 1) + 0.0:.1f} %"
 
 
-def number(value: Any) -> str:
+def three_digits(value: Any) -> str:
     """Three significant digits of a float, anything else as it is, or a dash for what was not measured."""
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def p_value(value: float) -> str:
-    """“p = 0.041”, or “p < 0.001”: a p-value is never nothing."""
+    """“p = 0.041”, or “p < 0.001”: a p-value is never zero."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
@@ -34,7 +34,7 @@ def warm_up_line(report: Mapping[str, Any]) -> str:
     left_out = f", {report['left_out']} left out as too long" if report["left_out"] else ""
     cost = f"Warm-up on {report['examples']} texts, {report['tokens']} tokens{left_out}, {duration(report['seconds'])}"
     if report["before"] is None:
-        return f"{cost}; no text was held out, so what it changed is not known."
+        return f"{cost}; no text was held out, so its effect is not known."
     return (
         f"{cost}; loss per token of the responses in {report['held_out']} held-out texts "
         f"{report['before']:.3f} → {report['after']:.3f}."

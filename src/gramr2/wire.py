@@ -1,4 +1,4 @@
-"""What the server is asked and what it answers. Text and chat messages in, never token ids."""
+"""Requests to the server and its answers. Requests have text and chat messages, never token ids."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gramr2.data.turns import BadRowError, read_references, read_text
 MOST_ITEMS = 256
 """comparisons or responses in one request"""
 MOST_COMPARISONS = 2048
-"""that a request may ask for; 64 responses to rank, each with each, are 2016"""
+"""comparisons that a request may need in all; ranking 64 responses, each against each, takes 2016"""
 
 
 def _encodable(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError("half of a surrogate pair is no text") from error
+        raise ValueError("half of a surrogate pair is not text") from error
     return text
 
 
 Text = Annotated[str, AfterValidator(_encodable)]
-"""JSON can escape what UTF-8 cannot write; neither a tokenizer nor the answer could"""
+"""JSON can escape characters that UTF-8 cannot encode, and neither a tokenizer nor the answer could handle them"""
 
 
 class _Body(BaseModel):
@@ -48,9 +48,9 @@ def turns(prompt: Prompt) -> tuple[Message, ...]:
 
 class _Request(_Body):
     seed: int = 0
-    """of the votes: the same request with the same seed has the same answer"""
+    """for the votes: the same request with the same seed has the same answer"""
     deadline: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """seconds from now after which no answer is wanted; the server has a longest"""
+    """seconds from now after which the answer is not needed; the server has a maximum"""
 
 
 class Pair(_Body):
@@ -78,7 +78,7 @@ class RankRequest(_Request):
 
 
 class Item(_Body):
-    """A prompt, a response, and a reference, or several, to score it against."""
+    """A prompt, a response, and one or more references to score it against."""
 
     id: Text | None = None
     prompt: Prompt
@@ -96,7 +96,7 @@ class Item(_Body):
 
     @property
     def bank(self) -> tuple[str, ...]:
-        """What it is scored against."""
+        """The references that it is scored against."""
         return read_references(self.reference, self.references, read_text)
 
 
@@ -109,18 +109,18 @@ class ScoreRequest(_Request):
 
 
 class RewardRequest(BaseModel):
-    """OpenRLHF's request to a remote reward model; keys that it adds are ignored."""
+    """OpenRLHF's request to a remote reward model; other keys are ignored."""
 
     query: list[Text] = Field(min_length=1, max_length=MOST_ITEMS)
     """prompt and completion as one text"""
     prompts: list[Text]
     labels: list[Any] | None = None
-    """of the row: a reference, a list of them, or an object with ``reference`` or ``references`` and perhaps
+    """the labels of the rows: a reference, a list of them, or an object with ``reference`` or ``references`` and optionally
     ``prompt``"""
 
 
 class JudgeId(BaseModel):
-    """Who judged: name and digest of the model, and digest of the prompt it was asked with."""
+    """Who judged: name and digest of the model, and digest of the prompt that it was given."""
 
     model: str
     template: str
@@ -176,7 +176,7 @@ class ScoreResponse(BaseModel):
 
 
 class RewardResponse(BaseModel):
-    """A reward for each query; null where there is none, with the reason in its place."""
+    """A reward for each query; null if there is none, with the reason at the same position."""
 
     judge: JudgeId
     rewards: list[float | None]

@@ -122,7 +122,7 @@ def test_the_same_command_goes_on_and_another_task_is_refused(task: Task, tmp_pa
         adapt(task, tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").touch()
-    with pytest.raises(RunError, match=r"not an adaptation \(it holds 'thesis.tex'\)"):
+    with pytest.raises(RunError, match=r"not an adaptation \(it contains 'thesis.tex'\)"):
         adapt(task, tmp_path / "mine")
 
 
@@ -167,7 +167,7 @@ def test_a_test_that_the_judge_has_learnt_is_noticed(task: Task, tmp_path: Path)
     observer = Notes()
     used = Adapting()
     Adaptation(replace(task, model=str(judge)), tmp_path / "out", engine_for=lambda _: used, observer=observer).run()
-    assert any("may have been learnt by" in note and "is flattered" in note for note in observer.notes)
+    assert any("may already have been learnt by" in note and "inflates its accuracy" in note for note in observer.notes)
 
 
 def test_comparisons_that_are_too_long_are_named_before_anything_is_trained(task: Task, tmp_path: Path) -> None:
@@ -207,9 +207,7 @@ def test_a_replay_that_meets_the_data_is_refused_before_anything_is_judged(task:
     old.write_text(old.read_text().replace('"id": "old', '"id": "'))
     same_ids = replace(task, replay=str(old))
     engine = Adapting()
-    with pytest.raises(
-        DataError, match=r"--replay .*old.jsonl: the id '0' is also in .*: give the rows ids of their own"
-    ):
+    with pytest.raises(DataError, match=r"--replay .*old.jsonl: the id '0' is also in .*: give the rows unique ids"):
         adapt(same_ids, tmp_path / "out", engine)
     rows = [json.loads(line) | {"id": f"copy-{i}"} for i, line in enumerate(Path(task.data).read_text().splitlines())]
     copies = tmp_path / "copies.jsonl"
@@ -217,7 +215,7 @@ def test_a_replay_that_meets_the_data_is_refused_before_anything_is_judged(task:
     copies.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(DataError, match=r"60 comparisons of --replay .*copies.jsonl are also in"):
         adapt(replace(task, test=test, replay=str(copies)), tmp_path / "out", engine)
-    with pytest.raises(DataError, match=r"the part of .*task.jsonl that measures are also in --replay"):
+    with pytest.raises(DataError, match=r"the held-out part of .*task.jsonl are also in --replay"):
         adapt(replace(task, replay=str(copies)), tmp_path / "out", engine)
     assert not engine.requests
 
@@ -294,7 +292,7 @@ def test_where_rationales_come_from(
 
 def test_rationales_that_cannot_be_had_are_a_sentence(task: Task) -> None:
     items = [LabeledComparison(make("1"), Label.A)]
-    with pytest.raises(ConfigError, match=r"no row has a rationale: take --rationales own, proofs, none"):
+    with pytest.raises(ConfigError, match=r"no row has a rationale: use --rationales with one of own, proofs, none"):
         run_config(replace(task, rationales=Rationales.DATA), JudgeTemplate(), None, items)
     with pytest.raises(ConfigError, match="judges without rationales: leave --rationales own out"):
         run_config(replace(task, rationales=Rationales.OWN), JudgeTemplate(JudgeMode.LABEL), None, items)
@@ -371,7 +369,7 @@ def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
 
     assert "write it like 16,64,256" in fails("--curve", "a,b")
     assert "--few-shot trains nothing" in fails("--few-shot", "2", "--curve", "8")
-    assert "--replay have nothing to do" in fails("--few-shot", "2", "--replay", "x.jsonl")
+    assert "--replay have no effect" in fails("--few-shot", "2", "--replay", "x.jsonl")
     assert "name the comparisons to replay" in fails("--replay-limit", "8")
     for flag, value in (("--on-regression", "panic"), ("--rationales", "best")):
         found = CliRunner().invoke(app, ["adapt", "-m", "lab-tiny", "-d", "lab:labeled", "-o", "x", flag, value])

@@ -46,7 +46,7 @@ def test_the_run_file_knows_the_registry() -> None:
     assert list(BASELINES) == ["longer", "bag-of-words", "frozen-features", "bradley-terry"], "the cheapest first"
     run = {"model": "none", "data": {"seed": "starter:labeled", "gold": "starter:gold"}, "rounds": 0}
     assert parse_config(run | {"baselines": list(BASELINES)}).baselines == list(BASELINES)
-    with pytest.raises(ConfigError, match="there is no baseline 'crystal ball': take from longer, bag-of-words"):
+    with pytest.raises(ConfigError, match="there is no baseline 'crystal ball': take one of longer, bag-of-words"):
         parse_config(run | {"baselines": ["crystal ball"]})
     with pytest.raises(ConfigError, match="no baseline 'crystal ball'"):
         fit("crystal ball", [], model="none")

@@ -56,16 +56,16 @@ def test_judge_writes_decisions_without_votes(cli, run: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("command", "words", "sentence"),
     [
-        ("judge", ("--votes", "2"), "--votes means nothing to the baseline longer"),
-        ("judge", ("--mode", "label"), "--mode means nothing"),
-        ("judge", ("--orders", "first"), "--orders means nothing"),
-        ("judge", ("--on-overlong", "drop"), "--on-overlong means nothing"),
-        ("judge", ("--verdict", "direct"), "--verdict means nothing"),
-        ("eval", ("--verdict", "both"), "--verdict means nothing"),
-        ("eval", ("--probe",), "--probe means nothing"),
-        ("eval", ("--temperature", "0.5"), "--temperature means nothing"),
-        ("eval", ("--max-new-tokens", "7"), "--max-new-tokens means nothing"),
-        ("eval", ("--close",), "--close means nothing"),
+        ("judge", ("--votes", "2"), "--votes does not apply to the baseline longer"),
+        ("judge", ("--mode", "label"), "--mode does not apply"),
+        ("judge", ("--orders", "first"), "--orders does not apply"),
+        ("judge", ("--on-overlong", "drop"), "--on-overlong does not apply"),
+        ("judge", ("--verdict", "direct"), "--verdict does not apply"),
+        ("eval", ("--verdict", "both"), "--verdict does not apply"),
+        ("eval", ("--probe",), "--probe does not apply"),
+        ("eval", ("--temperature", "0.5"), "--temperature does not apply"),
+        ("eval", ("--max-new-tokens", "7"), "--max-new-tokens does not apply"),
+        ("eval", ("--close",), "--close does not apply"),
     ],
 )
 def test_flags_of_a_judge_are_refused_by_name(
@@ -89,6 +89,9 @@ def test_it_ranks_and_scores_and_nothing_that_takes_words(cli, tmp_path: Path) -
     assert json.loads(out.read_text())["score"] == 1.0
     for words in (("score", "-d", str(file), "-o", str(out), "--by", "rationale"), ("serve", "--port", "0")):
         code, _, err = cli(*words, "-m", "longer")
-        assert (code, "longer is a baseline, which gramr2 judge, rank, eval and score" in err) == (2, True)
+        assert (code, "longer is a baseline, which works only with gramr2 judge, rank, eval and score" in err) == (
+            2,
+            True,
+        )
     code, _, err = cli("eval", "-m", "frozen-features", "-b", "starter:gold")
     assert (code, "give --model frozen-features:RUN" in err) == (2, True)

@@ -165,7 +165,7 @@ def test_help_has_a_short_flag(cli) -> None:
         (("judge", "-m", "nothing", "-d", "starter:gold", "-o", "x"), "there is no model 'nothing'"),
         (("judge", "-m", "scripted:longer", "-d", "nope.jsonl", "-o", "x"), "no such file"),
         (("eval", "-m", "scripted:longer", "-b", "starter:unlabeled"), "has no label"),
-        (("eval", "-m", "openai:x@y", "-b", "starter:gold"), "names no model and server"),
+        (("eval", "-m", "openai:x@y", "-b", "starter:gold"), "does not name a model and a server"),
         (("models", "pull", "gpt"), "no named model 'gpt'"),
     ],
 )
@@ -259,5 +259,5 @@ def test_train_report_and_inspect(cli, tmp_path: Path) -> None:
     assert "rationale: it is too short" in text
     code, _, err = cli("inspect", run_folder, "--dropped-by", "taste")
     assert code == 2
-    assert "something was dropped by rationale" in err
+    assert "comparisons were dropped by rationale" in err
     assert cli("report", str(tmp_path))[0] == 1

@@ -66,12 +66,14 @@ def test_the_same_command_goes_on_from_there(
     assert code == 0
     code, _, err, before = run(4, "stopped")
     assert (code, before) == (130, 4)
-    assert "the same command goes on from here" in err
+    assert "the same command resumes from here" in err
     assert not (there / "stopped").exists()
     code, again, err, after = run(-1, "stopped")
     assert code == 0
     assert after == whole - 4
-    assert "4 answers are there from before" in (err if command != "eval" else "4 answers are there from before")
+    assert "4 answers are reused from an earlier call" in (
+        err if command != "eval" else "4 answers are reused from an earlier call"
+    )
     if command == "eval":
         assert again == text
     else:
@@ -82,7 +84,7 @@ def test_the_same_command_goes_on_from_there(
 def test_two_at_the_same_work_do_not_mix(there: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
     with Journal(there / "o.journal", alone=True):
         code, _, err = cli("judge", "-m", "scripted:longer", *COMMANDS["judge"], "-o", "o")
-    assert (code, "another process is at the same work" in err) == (1, True)
+    assert (code, "another process is doing the same work" in err) == (1, True)
     assert cli("judge", "-m", "scripted:longer", *COMMANDS["judge"], "-o", "o")[0] == 0
 
 
@@ -98,6 +100,6 @@ def test_a_place_that_cannot_be_written_keeps_nothing_and_judges(
 
 def test_a_policys_flags_are_not_refused_for_a_baseline(there: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
     words = ("score", "-m", "longer", "-d", "single.jsonl", "-o", "o")
-    assert "--max-new-tokens means nothing" in cli(*words, "--max-new-tokens", "9")[2]
+    assert "--max-new-tokens does not apply" in cli(*words, "--max-new-tokens", "9")[2]
     assert cli(*words, "--max-new-tokens", "9", "--policy", "tiny-random")[0] == 0
-    assert "--votes means nothing" in cli(*words, "--votes", "2", "--policy", "tiny-random")[2]
+    assert "--votes does not apply" in cli(*words, "--votes", "2", "--policy", "tiny-random")[2]

@@ -81,7 +81,7 @@ def test_a_bank_of_references_comes_from_a_file(cli, data: Path, tmp_path: Path)
     assert (code, "--by rationale grades each response by itself" in error) == (2, True)
     bank.write_text(json.dumps(rows[1]) + "\n")
     code, _, error = cli(*command)
-    assert (code, "bank.jsonl: it has a response to none of the prompts" in error) == (2, True)
+    assert (code, "bank.jsonl: it has no response to any of the prompts" in error) == (2, True)
 
 
 @pytest.mark.slow
@@ -105,5 +105,7 @@ def test_scores_are_put_on_the_scale_of_pairwise_verdicts(cli, tmp_path: Path) -
     assert scale["n"] == 30 and scale["agreement"] == 1.0
     found = [json.loads(line) for line in out.read_text().splitlines()]
     assert all(row["strength"] == pytest.approx(scale["slope"] * row["score"], abs=1e-3) for row in found)
-    assert "calibrated on 30 pairs: the higher score is the pairwise verdict on 100.0 %" in cli(*command, "30")[1]
-    assert "not calibrated: that takes 16 pairs" in cli(*command, "3")[1]
+    assert (
+        "calibrated on 30 pairs: the higher score agrees with the pairwise verdict on 100.0 %" in cli(*command, "30")[1]
+    )
+    assert "not calibrated: this needs 16 pairs" in cli(*command, "3")[1]

@@ -114,7 +114,7 @@ def test_a_judge_of_labels_has_no_rationale_to_read(cli, verdict: str, there: Pa
     words = ("judge", "-m", "scripted:longer", *COMMANDS["judge"], "--mode", "label", "--limit", "2", "--verdict")
     code, _, err = cli(*words, verdict)
     assert code == 2
-    assert f"verdict {verdict} reads a rationale, and this judge writes none (mode label): leave it out" in err
+    assert f"verdict {verdict} needs a rationale, and this judge writes none (mode label): leave it out" in err
     assert cli(*words, "direct")[0] == 0
 
 
@@ -130,7 +130,7 @@ def test_a_grade_is_no_comparison(cli, there: Path) -> None:
 def test_there_are_no_rationales_to_probe_in_direct_verdicts(cli) -> None:
     words = ("eval", "-m", "scripted:longer", "-b", "starter:gold", "--limit", "4", "--probe", "--verdict")
     code, _, err = cli(*words, "direct")
-    assert (code, "take --verdict reasoned" in err) == (2, True)
+    assert (code, "use --verdict reasoned" in err) == (2, True)
     assert cli(*words, "reasoned")[0] == 0
 
 
@@ -148,17 +148,17 @@ CUT, MUTE, LOST = Outcome.TRUNCATED, Outcome.UNPARSEABLE, Outcome.ERROR
     [
         (
             [undecided(CUT), undecided(CUT)],
-            "2 votes truncated; raise --max-new-tokens, read the verdict of what was cut with --close, or take --verdict direct",
+            "2 votes truncated; raise --max-new-tokens, read the verdict of truncated votes with --close, or use --verdict direct",
         ),
         (
             [undecided(MUTE, MUTE)],
-            "2 votes unparseable; no verdict was written: take a judge that was trained, or --verdict direct",
+            "2 votes unparseable; no verdict was written: use a trained judge, or --verdict direct",
         ),
         ([undecided(LOST, LOST, error="the server is gone")], "2 votes error; the server is gone"),
         ([undecided(LOST, LOST)], "2 votes error; the model failed"),
         (
             [undecided(CUT, MUTE, MUTE, MUTE), undecided(CUT)],
-            "3 votes unparseable, 2 votes truncated; no verdict was written: take a judge that was trained, or --verdict direct",
+            "3 votes unparseable, 2 votes truncated; no verdict was written: use a trained judge, or --verdict direct",
         ),
     ],
 )
@@ -180,9 +180,9 @@ def test_judge_says_why_and_what_it_recommends_helps(cli, there: Path, monkeypat
     words = ("judge", "-m", "scripted:rambles", *COMMANDS["judge"], "--limit", "4")
     code, text, _ = cli(*words)
     assert code == 0
-    assert "why not: 8 votes truncated; raise --max-new-tokens" in text
+    assert "undecided: 8 votes truncated; raise --max-new-tokens" in text
     assert "0 of 4 decided" in text
     text = cli(*words, "--verdict", "direct")[1]
     assert "4 of 4 decided" in text
-    assert "why not" not in text
-    assert "why not" not in cli(*words, "--quiet")[1] + cli(*words, "--json")[1]
+    assert "undecided" not in text
+    assert "undecided" not in cli(*words, "--quiet")[1] + cli(*words, "--json")[1]

@@ -46,12 +46,12 @@ def test_defaults_are_written_out_and_read_back() -> None:
         ("training.epochs", 0, "training.epochs: input should be greater than 0, got 0"),
         ("training.method", "magic", "training.method: input should be 'full' or 'lora', got 'magic'"),
         ("training", {"batch_size": 8, "micro_batch_size": 3}, "batch_size 8 is not a multiple of micro_batch_size 3"),
-        ("judge.pool", {"votes": 4, "temperature": 0}, "would be copies"),
+        ("judge.pool", {"votes": 4, "temperature": 0}, "would be identical"),
         ("judge.pool", {"guided": False, "close_on_budget": True}, "close_on_budget needs guided"),
         ("rationale", "proof", "rationale.source: input should be 'joint', 'proving' or 'none'"),
         ("rationale", "none", "set judge.mode: label as well"),
-        ("rationale", {"proving": {"proofs": 2, "temperature": 0}}, "2 proofs at temperature 0 would be copies"),
-        ("rationale", {"source": "proving", "own_for_seed": 2}, "own_for_seed goes with source: joint"),
+        ("rationale", {"proving": {"proofs": 2, "temperature": 0}}, "2 proofs at temperature 0 would be identical"),
+        ("rationale", {"source": "proving", "own_for_seed": 2}, "own_for_seed works only with source: joint"),
         ("rationale", {"proving": {"prof": 2}}, "rationale.proving.prof: unknown key, did you mean proofs?"),
         ("curriculum", {"order": "easy_first"}, "set per_round"),
         ("final", {"epoch": 1}, "final.epoch: unknown key; known here: data, training"),
@@ -66,7 +66,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
         ("data.pool", [], "name unlabelled data or set rounds: 0"),
         ("data.seed", {"path": "a.jsonl", "part": [0.8, 0.2]}, "the smaller one first, like [0, 0.8]; got [0.8, 0.2]"),
         ("data.gold", [], "data.gold: list should have at least 1 item"),
-        ("filters", [{"kind": "confidence"}, {"kind": "confidence"}], "each kind may stand once"),
+        ("filters", [{"kind": "confidence"}, {"kind": "confidence"}], "each kind may be listed only once"),
         ("filters", [{"kind": "taste"}], "filters.0: input tag 'taste' found"),
         ("filters", [{"kind": "rationale", "min_words": 9, "max_words": 3}], "min_words 9 is above max_words 3"),
     ],
@@ -152,7 +152,7 @@ def test_a_model_may_be_given_as_its_name_wherever_one_stands() -> None:
         ({"judge": {"mode": "label", "verdict": "reasoned"}}, "remove verdict: reasoned"),
         (
             {"second_view": "bag-of-words", "filters": [{"kind": "second_view", "view": "frozen-features"}]},
-            "two models",
+            "different models",
         ),
     ],
 )
@@ -172,8 +172,8 @@ def test_filters_may_have_their_former_names(caplog: pytest.LogCaptureFixture) -
     config = parse_config(GOOD | {"filters": old})
     assert config.filters == parse_config(GOOD | {"filters": [{**old[0], "kind": "readback"}, {"kind": "pmi"}]}).filters
     assert caplog.messages == [
-        "filters: the filter support is called readback now",
-        "filters: the filter specific is called pmi now",
+        "filters: the filter support is now called readback",
+        "filters: the filter specific is now called pmi",
     ]
     assert old[0]["kind"] == "support", "what the caller holds is left as it is"
 
@@ -181,4 +181,4 @@ def test_filters_may_have_their_former_names(caplog: pytest.LogCaptureFixture) -
 def test_stop_certainty_may_have_its_former_name(caplog: pytest.LogCaptureFixture) -> None:
     config = parse_config(GOOD | {"judge": {"pool": {"settled": 0.95}, "gold": {"settled": None}}})
     assert (config.judge.pool.stop_certainty, config.judge.gold.stop_certainty) == (0.95, None)
-    assert caplog.messages == ["judge: settled is called stop_certainty now"]
+    assert caplog.messages == ["judge: settled is now called stop_certainty"]

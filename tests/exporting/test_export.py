@@ -98,7 +98,7 @@ def test_decisions_that_change_are_refused_and_shifts_are_told() -> None:
     moved = decision(Outcome.A, Outcome.A, p=0.6, rationale="Thus.")
     assert _compare([same], [moved], "keep") == Check(1, pytest.approx(0.1), 0.0)
     for other in (decision(Outcome.B, Outcome.B), decision(Outcome.A, Outcome.TRUNCATED)):
-        with pytest.raises(RunError, match=r"decides 1 of 2 comparisons otherwise \(the first, 'c': A and A before"):
+        with pytest.raises(RunError, match=r"decides 1 of 2 comparisons differently \(the first, 'c': A and A before"):
             _compare([same, same], [same, other], "keep")
     with pytest.raises(RunError, match="keep the precision with --dtype keep"):
         _compare([same], [decision(Outcome.B, Outcome.B)], "float16")
@@ -123,7 +123,7 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelError, match="does not say which model the adapter belongs to"):
         find(str(tmp_path))
-    with pytest.raises(ConfigError, match="there is none"):
+    with pytest.raises(ConfigError, match="there are none"):
         export(Source(tmp_path, None, None, None), tmp_path / "out", [])
 
 
@@ -198,7 +198,7 @@ def test_the_hub_gets_the_folder_and_its_refusal_loses_nothing(tmp_path: Path, m
     assert {"README.md", "config.json", "gramr2_judge.json", "model.safetensors", "tokenizer.json"} <= set(sent[1])
 
     public = [*common[:-2], "me/public", "--private", "-o", str(tmp_path / "three")]
-    assert "is there already and public, so nothing was uploaded" in str(run(*public).exception)
+    assert "already exists and is public, so nothing was uploaded" in str(run(*public).exception)
     assert len(sent) == 3
 
     def offline(self: Hub, **options: Any) -> None:
@@ -207,7 +207,7 @@ def test_the_hub_gets_the_folder_and_its_refusal_loses_nothing(tmp_path: Path, m
     monkeypatch.setattr(Hub, "upload_folder", offline)
     failed = run(*common, "-o", str(tmp_path / "two"))
     assert isinstance(failed.exception, RunError)
-    assert "is complete, but the hub did not take it as me/judge (no route to the hub)" in str(failed.exception)
+    assert "is complete, but uploading it to me/judge failed (no route to the hub)" in str(failed.exception)
     assert (tmp_path / "two/README.md").exists()
 
 

@@ -111,7 +111,7 @@ def test_budget_names_the_first_that_does_not_fit() -> None:
 
 
 def test_impossible_sampling_and_unknown_scripts() -> None:
-    with pytest.raises(ConfigError, match="copies"):
+    with pytest.raises(ConfigError, match="would be identical"):
         Sampling(votes=2, temperature=0)
     with pytest.raises(ModelNotFoundError, match="always-a, longer, random"):
         scripted("best")

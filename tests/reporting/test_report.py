@@ -253,8 +253,8 @@ def test_inspect_prints_what_was_dropped_and_why(run: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"number": 7}, "has labelled the pool in 1, 2"),
-        ({"number": 1, "dropped_by": "taste"}, "something was dropped by confidence"),
+        ({"number": 7}, "has labelled the pool in rounds 1, 2"),
+        ({"number": 1, "dropped_by": "taste"}, "comparisons were dropped by confidence"),
         ({"name": "nobody"}, "no such comparison as 'nobody'"),
         ({"kept": True, "dropped_by": "confidence"}, "exclude each other"),
     ],

@@ -17,7 +17,7 @@ from gramr2.judging.template import extract
 from gramr2.judgment import FinishReason
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.ranking import comparisons_of, rank
-from gramr2.rewards.tournaments import TOURNAMENTS, Knockout, RoundRobin, scheme
+from gramr2.rewards.tournaments import TOURNAMENTS, Knockout, RoundRobin, tournament
 
 ONCE = Sampling(votes=1, temperature=0)
 
@@ -35,7 +35,10 @@ def test_a_consistent_judge_finds_the_best(name: str, how: Aggregation) -> None:
         pytest.skip("a win rate does not know whom one has beaten")
     sets = [responses(n, f"s{n}", seed=n) for n in (2, 5, 9)]
     found = rank(
-        Judge(scripted("longer"), sampling=ONCE), sets, scheme(name, 20 if name == "budget" else None), aggregation=how
+        Judge(scripted("longer"), sampling=ONCE),
+        sets,
+        tournament(name, 20 if name == "budget" else None),
+        aggregation=how,
     )
     for each, ranking in zip(sets, found, strict=True):
         lengths = [len(text) for text in each.responses]
@@ -98,13 +101,18 @@ def test_a_ranking_does_not_depend_on_its_company() -> None:
     judge = Judge(scripted("random"), sampling=Sampling(votes=2))
     sets = [responses(6, f"s{i}") for i in range(3)]
     for name in TOURNAMENTS:
-        chosen = scheme(name, 9 if name == "budget" else None)
+        chosen = tournament(name, 9 if name == "budget" else None)
         assert rank(judge, sets, chosen, seed=3)[2] == rank(judge, sets[2:], chosen, seed=3)[0]
 
 
 def test_progress_ends_at_the_whole_and_never_goes_back() -> None:
     told: list[tuple[int, int]] = []
-    rank(Judge(scripted("longer"), sampling=ONCE), [responses(5)], scheme("swiss"), progress=lambda *x: told.append(x))
+    rank(
+        Judge(scripted("longer"), sampling=ONCE),
+        [responses(5)],
+        tournament("swiss"),
+        progress=lambda *x: told.append(x),
+    )
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1] == 6
 

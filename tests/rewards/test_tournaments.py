@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gramr2.errors import ConfigError
-from gramr2.rewards.tournaments import TOURNAMENTS, Budget, Knockout, Pair, Swiss, Tournament, scheme
+from gramr2.rewards.tournaments import TOURNAMENTS, Budget, Knockout, Pair, Swiss, Tournament, tournament
 
-ALL = [scheme(name, 24 if name == "budget" else None) for name in TOURNAMENTS]
+ALL = [tournament(name, 24 if name == "budget" else None) for name in TOURNAMENTS]
 
 
 def played(chosen: Tournament, n: int, results, seed: int = 1) -> list[Pair]:
@@ -46,8 +46,8 @@ def test_a_scheme_keeps_its_word_whatever_the_results(
 @pytest.mark.parametrize("n", [2, 3, 7, 16, 64])
 @pytest.mark.parametrize("name", ["knockout", "champion"])
 def test_the_best_response_meets_all_that_could_beat_it_or_their_conquerors(name: str, n: int) -> None:
-    last = played(scheme(name), n, higher_wins)[-1]
-    won = [pair[higher_wins(pair) < 0.5] for pair in played(scheme(name), n, higher_wins)]
+    last = played(tournament(name), n, higher_wins)[-1]
+    won = [pair[higher_wins(pair) < 0.5] for pair in played(tournament(name), n, higher_wins)]
     assert n - 1 in last or name == "champion"
     assert won[-1] == n - 1
 
@@ -83,8 +83,8 @@ def test_a_budget_stays_within_all_pairs_and_is_at_least_one() -> None:
 
 def test_names_and_budgets_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="budget, champion, knockout, round-robin, swiss"):
-        scheme("league")
+        tournament("league")
     with pytest.raises(ConfigError, match="give --budget N"):
-        scheme("budget")
+        tournament("budget")
     with pytest.raises(ConfigError, match="leave --budget out"):
-        scheme("swiss", 9)
+        tournament("swiss", 9)

@@ -125,7 +125,7 @@ def test_the_report_and_a_note_say_what_it_cost_and_changed(tmp_path: Path) -> N
     assert line in render(read_run(tmp_path / "r"))
     bare = {"examples": 3, "tokens": 30, "left_out": 2, "seconds": 200, "held_out": 0, "before": None, "after": None}
     assert warm_up_line(bare) == (
-        "Warm-up on 3 texts, 30 tokens, 2 left out as too long, 3 min; no text was held out, so what it changed is not known."
+        "Warm-up on 3 texts, 30 tokens, 2 left out as too long, 3 min; no text was held out, so its effect is not known."
     )
 
 

@@ -20,4 +20,4 @@ def test_the_docs_are_up_to_date_and_a_stale_table_is_named(tmp_path: Path, monk
     doc_tables.main(["--check"])
     text = file.read_text()
     assert text.startswith("text\n") and text.endswith("\nrest\n")
-    assert "| `history` | decisions | labels that the judge of the last round gave too" in text
+    assert "| `history` | decisions | labels that the previous round's judge gave too" in text

@@ -90,7 +90,7 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopp
     with caplog.at_level(logging.INFO, "gramr2"):
         report, steps = train(tiny_model, tmp_path / "m", **settings)
     # The callback speaks before the checkpoint of its step is written.
-    assert f"goes on after step {stop - 1}, from a checkpoint" in caplog.text
+    assert f"resumes after step {stop - 1}, from a checkpoint" in caplog.text
     assert steps == all_steps[stop - 1 :]
     assert_same_files(tmp_path / "m", tmp_path / "whole")
     assert (report.steps, report.loss, report.parts) == (
@@ -178,7 +178,7 @@ def test_a_damaged_checkpoint_is_removed_and_the_next_start_begins_anew(
     kept = latest(tmp_path / "m.tmp")
     assert kept is not None
     (kept / name).write_bytes((kept / name).read_bytes()[:100])
-    with pytest.raises(RunError, match="is damaged and removed .*the same command begins this training anew"):
+    with pytest.raises(RunError, match="is damaged and removed .*the same command starts the training over"):
         train(tiny_model, tmp_path / "m")
     assert train(tiny_model, tmp_path / "m")[1][0] == 1
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
         monkeypatch.setattr(torch, "save", full)
     with caplog.at_level(logging.WARNING, "gramr2"):
         report = train(tiny_model, tmp_path / "m")[0]
-    assert "training goes on without a checkpoint" in caplog.text
+    assert "training continues without a checkpoint" in caplog.text
     assert report.loss == whole.loss
     assert_same_files(tmp_path / "m", tmp_path / "whole")
 

@@ -144,4 +144,4 @@ def test_too_few_to_stop_a_training_are_all_trained_on(caplog: pytest.LogCapture
     assert len(held_out) == 10
     assert sorted(i.comparison.id for i in (*rest, *held_out)) == sorted(i.comparison.id for i in items)
     assert held_out_of(items, EarlyStopConfig(share=0.1), 0) == (items, ())
-    assert "no early stop: 4 of 40 comparisons would be held out, and it takes 8" in caplog.text
+    assert "no early stop: 4 of 40 comparisons would be held out, and 8 are needed" in caplog.text

@@ -1,7 +1,7 @@
-"""Adapting a judge to a task: train on its labelled comparisons, measure before and after, and guard what was there.
+"""Adapting a judge to a task: train on its labelled comparisons, measure before and after, and guard against regressions.
 
-``OUT/runs/all`` and ``OUT/runs/N`` are run folders of the loop's first stage, so that a stopped adaptation goes on; ``judge/``
-is the adapted judge, ``adaptation.json`` what was measured.
+``OUT/runs/all`` and ``OUT/runs/N`` are run folders of the loop's first stage, so an interrupted adaptation resumes; ``judge/``
+is the adapted judge, ``adaptation.json`` has the measurements.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ RESULT = "adaptation.json"
 
 
 class Adaptation:
-    """One adaptation in one folder; the same task goes on where it was stopped.
+    """One adaptation in one folder; the same task resumes where it was interrupted.
 
     Args:
         task: what to do.
         out: the folder.
-        engine_for: models and training for a run's config; this process by default.
-        observer: told of stages and progress.
+        engine_for: makes the engine for a run's config; by default one in this process.
+        observer: receives stages, progress and notes.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Adaptation:
 
         Raises:
             ConfigError: the task cannot be done with this judge and data.
-            DataError: data cannot be used, or a set that measures is also learnt from.
+            DataError: data cannot be used, or a set to measure on is also learnt from.
             RunError: the folder belongs to another task, or the guard refused the adapted judge.
         """
         task = self.task
@@ -79,7 +79,7 @@ class Adaptation:
         test = load_labeled(task.test)[0] if task.test else held_out
         general = load_labeled(task.general)[0] if task.general else ()
         replay = load_labeled(task.replay)[0] if task.replay else ()
-        measuring = {"--test" if task.test else f"the part of {task.data} that measures": test, "--general": general}
+        measuring = {"--test" if task.test else f"the held-out part of {task.data}": test, "--general": general}
         for name, measured in measuring.items():
             for source, part in ((task.data, learnt), (f"--replay {task.replay}", replay)):
                 refuse_leaks(measured, part, of=name, where=source)
@@ -107,7 +107,7 @@ class Adaptation:
                     of_task, of_replay = drawn(task, learnt, replay, size)
                     point = self._point(len(of_task), after, before, test)
                     points.append(point | ({"replayed": len(of_replay)} if replay else {}))
-                # Trained on labels alone, a reasoning judge has become one that gives the verdict at once.
+                # Trained on labels alone, a reasoning judge becomes a label-only judge.
                 mode, readings = JudgeMode(config.judge.mode), load_template(model).readings
                 adapted = JudgeTemplate(mode, template.principles, readings=readings)
             result: dict[str, Any] = {
@@ -124,11 +124,11 @@ class Adaptation:
             if refused:
                 shutil.rmtree(self.folder.judge, ignore_errors=True)
                 change = result["general"]["change"]
-                learn = f"learn {'more' if task.replay else 'some'} old comparisons along with --replay"
+                learn = f"also train on {'more' if task.replay else 'some'} old comparisons with --replay"
                 remedy = "show other examples" if task.shots else f"it is in {model}; {learn}, or train less"
                 raise RunError(
                     f"the adapted judge is significantly worse on {task.general} ({100 * change['difference']:+.1f} points, "
-                    f"McNemar {p_value(change['p_value'])}) and is not published: {remedy}, or take it as it is with "
+                    f"McNemar {p_value(change['p_value'])}) and is not published: {remedy}, or publish it as it is with "
                     "--on-regression warn"
                 )
             if task.shots:
@@ -138,7 +138,7 @@ class Adaptation:
         return result
 
     def _start(self) -> Path:
-        """The judge's own folder, which knows how it is asked."""
+        """The judge's own folder, which also has its prompt."""
         if self.task.model.startswith(("scripted:", "openai:")):
             raise ConfigError(
                 f"{self.task.model} has no weights here to adapt: give a model folder, a hub id or a named model"
@@ -146,7 +146,7 @@ class Adaptation:
         return resolve(self.task.model)
 
     def _warn_of_known(self, test: Sequence[LabeledComparison]) -> None:
-        """Say so where the judge was trained on what measures it: its accuracy before is flattered then."""
+        """Warn if the judge was trained on test comparisons, as that inflates its accuracy before the adaptation."""
         record = record_of(Path(self.task.model).expanduser())
         files = [*record.glob("rounds/*/kept.jsonl"), *record.glob("rounds/0/seed.jsonl")] if record else []
         known = [item.comparison for file in files if file.stat().st_size for item in load_labeled(str(file))[0]]
@@ -157,24 +157,24 @@ class Adaptation:
                     known += [item.comparison for item in read_labeled(source, OnBadRow.SKIP)[0]]
                 except DataError:
                     self.observer.note(
-                        f"{source.path} is not there any more, so whether {self.task.model} knows the test is not known"
+                        f"{source.path} no longer exists, so it is not known whether {self.task.model} has learnt from the test"
                     )
         found = overlap(known, [item.comparison for item in test])
         if found:
             self.observer.note(
-                f"{len(found)} of the {len(test)} comparisons that measure may have been learnt by {self.task.model} already "
-                f"(the first: {found[0][1]!r}): its accuracy before is flattered; name others with --test"
+                f"{len(found)} of the {len(test)} test comparisons may already have been learnt by {self.task.model} "
+                f"(the first: {found[0][1]!r}), which inflates its accuracy before the adaptation; name others with --test"
             )
 
     def _adopt(self, model: str, data: Sequence[Sequence[LabeledComparison]]) -> None:
         digest = digest_of([[labeled_row(item) for item in part] for part in data])
-        # Whether a fallen judge is published may be decided once it has fallen.
+        # on_regression may change between calls: whether to publish a worse judge can be decided once it is known.
         settings = asdict(self.task) | {"training": self.task.training.model_dump(mode="json"), "on_regression": None}
         plan = {"weights": model, "data_digest": digest} | settings
         adopt_plan(self.folder.path, plan, "an adaptation")
 
     def _train(self, engine: Engine, config: RunConfig, size: int | None) -> tuple[Path, Measurement]:
-        """Train on ``size`` comparisons and measure: a run of no rounds."""
+        """Train on ``size`` comparisons and measure, with a run of no rounds."""
         path = self.folder.path / "runs" / ("all" if size is None else str(size))
         training = SelfTraining(config, path, engine=engine, observer=self.observer)
         training.run()
@@ -189,7 +189,7 @@ class Adaptation:
         items: Sequence[LabeledComparison],
         name: str,
     ) -> Measurement:
-        """Judge items as the runs judge their gold, once."""
+        """Judge items once, in the way that runs judge their gold."""
         file = self.folder.path / f"{name}.jsonl"
         comparisons = [item.comparison for item in items]
         if not file.exists():
@@ -240,12 +240,12 @@ class Adaptation:
 
 
 def _refuse_twice(task: Task, items: Sequence[LabeledComparison], replay: Sequence[LabeledComparison]) -> None:
-    """Nothing may be learnt from the data and the replay both: it may have two labels."""
+    """Refuse comparisons that are in both the data and the replay: they might have two labels."""
     shared = {item.comparison.id for item in items} & {item.comparison.id for item in replay}
     if shared:
         raise DataError(
-            f"--replay {task.replay}: the id {min(shared)!r} is also in {task.data}: give the rows ids of their own, or, where "
-            "they have none, one of the files another name"
+            f"--replay {task.replay}: the id {min(shared)!r} is also in {task.data}: give the rows unique ids, or, if they have "
+            "no ids, rename one of the files"
         )
     copies = overlap([item.comparison for item in items], [item.comparison for item in replay])
     if copies:
@@ -258,7 +258,7 @@ def _refuse_twice(task: Task, items: Sequence[LabeledComparison], replay: Sequen
 def _refuse_long(
     engine: Engine, config: RunConfig, template: JudgeTemplate, parts: dict[str, Sequence[LabeledComparison]]
 ) -> None:
-    """Better said now than after the first training.
+    """Fail early on over-long comparisons, before the first training.
 
     Raises:
         PromptTooLongError: a comparison leaves no room for its answer.

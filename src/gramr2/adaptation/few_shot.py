@@ -1,4 +1,4 @@
-"""Examples for a judge's prompt: adapting without training."""
+"""Few-shot examples for a judge's prompt: adapting without training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gramr2.randomness import fraction
 
 
 def choose_shots(items: Sequence[LabeledComparison], count: int, seed: int) -> tuple[LabeledComparison, ...]:
-    """``count`` examples, labels in turn, so that the last words of the prompt are not one label's."""
+    """``count`` examples with alternating labels, so that the end of the prompt does not favour one label."""
     drawn = sorted(items, key=lambda item: (fraction(seed, "shots", item.comparison.id), item.comparison.id))
     groups = [[item for item in drawn if item.label is label] for label in Label]
     longest = max(map(len, groups), default=0)
@@ -25,7 +25,7 @@ def choose_shots(items: Sequence[LabeledComparison], count: int, seed: int) -> t
 
 
 def with_shots(template: JudgeTemplate, items: Sequence[LabeledComparison], count: int, seed: int) -> JudgeTemplate:
-    """The template with examples; of a reasoning judge, only such as have a rationale.
+    """The template with examples; for a reasoning judge, only examples with a rationale.
 
     Raises:
         ConfigError: there are fewer than ``count``.
@@ -33,13 +33,13 @@ def with_shots(template: JudgeTemplate, items: Sequence[LabeledComparison], coun
     reasons = template.mode is JudgeMode.REASON
     usable = [item for item in items if item.rationale is not None] if reasons else list(items)
     if len(usable) < count:
-        what = "comparisons with a rationale, which examples of a reasoning judge need" if reasons else "comparisons"
+        what = "comparisons with a rationale (which a reasoning judge needs)" if reasons else "comparisons"
         raise ConfigError(f"--few-shot {count}: there are {len(usable)} {what} to show")
     return replace(template, shots=choose_shots(usable, count, seed))
 
 
 def save_few_shot(model: Path, template: JudgeTemplate, into: Path) -> None:
-    """A judge folder with the model's own weights and this prompt; it appears when it is complete."""
+    """Write a judge folder with the model's own weights and this prompt; it appears when it is complete."""
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(model, scratch, copy_function=_copy)
@@ -50,7 +50,7 @@ def save_few_shot(model: Path, template: JudgeTemplate, into: Path) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """A copy, but of weights a hard link where the disk can: nobody edits those in place, and they may be large."""
+    """Copy a file, or hard-link it if it has weights and the file system allows: they are large and never edited in place."""
     if source.endswith(".safetensors"):
         try:
             os.link(os.path.realpath(source), target)

@@ -1,4 +1,4 @@
-"""What an adaptation is asked to do, and the runs that do it: the loop's first stage alone, once for each size of the curve."""
+"""The task of an adaptation, and the runs that do it: the loop's first stage alone, once for each size of the curve."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import ReadingWeights
 
 MIN_HELD_OUT = 8
-"""fewer comparisons measure nothing"""
+"""fewer comparisons are too few to measure on"""
 OWN_VOTES = 4
 
 
@@ -28,7 +28,7 @@ class Rationales(StrEnum):
     OWN = "own"
     """the rows' own, else the judge's, where one of its votes reaches the label"""
     PROOFS = "proofs"
-    """the rows' own, else proofs of the label by a proving model, trained on the rows that have one"""
+    """the rows' own, else proofs of the label by a proving model, trained on the rows that have a rationale"""
     NONE = "none"
     """labels alone"""
 
@@ -48,13 +48,13 @@ def _lora() -> TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A judge, the labelled comparisons of a task, and how one is adapted to the other.
+    """A judge, the labelled comparisons of a task, and how to adapt the judge to it.
 
-    ``test`` measures; without it, ``held_out`` of the data does, prompt by prompt, and is not trained on. ``general`` guards
-    what the judge could do before. ``sizes`` are the points of a learning curve besides all of the data. ``shots`` examples
-    in the prompt take the place of training. ``replay`` are labelled comparisons of what the judge could do before, learnt
-    along with those of the task: ``replay_limit`` of them, or as many as there are of the task. ``rationales`` None is decided
-    by the data: the rows' own where all have one, else ``own``.
+    ``test`` is measured on; without it, a share ``held_out`` of the data, in whole prompts, is measured on and not trained on.
+    ``general`` guards what the judge could do before. ``sizes`` are the points of a learning curve in addition to all of the
+    data. ``shots`` examples in the prompt replace training. ``replay`` are labelled comparisons of what the judge could do
+    before, learnt along with those of the task: ``replay_limit`` of them, or as many as there are of the task. If
+    ``rationales`` is None, the data decide: the rows' own if all have one, else ``own``.
     """
 
     model: str
@@ -74,24 +74,24 @@ class Task:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what would be ignored.
+        """Refuse settings that would be ignored.
 
         Raises:
-            ConfigError: two settings of which one makes the other meaningless.
+            ConfigError: one setting makes another meaningless.
         """
         if self.shots and (self.sizes or self.rationales or self.replay):
             raise ConfigError(
-                "--few-shot trains nothing, so --curve, --rationales and --replay have nothing to do: leave them out"
+                "--few-shot trains nothing, so --curve, --rationales and --replay have no effect: leave them out"
             )
         if self.replay_limit and not self.replay:
             raise ConfigError("--replay-limit without --replay: name the comparisons to replay")
 
 
 def parts(task: Task, items: Sequence[LabeledComparison]) -> tuple[list[LabeledComparison], list[LabeledComparison]]:
-    """What of the data is learnt from, and what measures (nothing with a test set).
+    """The part of the data to learn from, and the part to measure on (empty if there is a test set).
 
     Raises:
-        ConfigError: too few comparisons would be held out, or a size is larger than what there is to learn from.
+        ConfigError: too few comparisons would be held out, or a size is larger than the part to learn from.
     """
     if task.test is None:
         held_out = [item for item in items if in_part(item.comparison, 1 - task.held_out, 1)]
@@ -122,7 +122,7 @@ def run_config(
 ) -> RunConfig:
     """The run that trains on ``size`` comparisons of the data, or all: no rounds, the judge itself as the pretrained model.
 
-    ``learnt`` and ``replayed`` are what the data and the replay have to draw from.
+    ``learnt`` and ``replayed`` are the comparisons of the data and of the replay to draw from.
     """
     data: dict[str, Any] = {"path": task.data, "limit": size}
     gold: dict[str, Any] = {"path": task.test or task.data}
@@ -142,7 +142,7 @@ def run_config(
         "judge": {
             "mode": mode,
             "verdict": "auto" if mode == JudgeMode.LABEL else _verdict(template.readings),
-            # A judge that may call ties is measured with them after the training too.
+            # A judge that may call ties may still do so after the training.
             "ties": template.readings.ties or "auto",
             "principles": list(template.principles),
             "pool": sampling,
@@ -158,14 +158,14 @@ def run_config(
 
 
 def _verdict(readings: ReadingWeights) -> str:
-    """The judge's own way of reading, so that it is measured before and after in the same one."""
+    """The judge's own way of reading verdicts, so that it is measured in the same way before and after."""
     return "both" if len(readings.asked) > 1 else readings.asked[0].value
 
 
 def drawn(
     task: Task, learnt: Sequence[LabeledComparison], replayed: Sequence[LabeledComparison], size: int | None
 ) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
-    """What a run of ``size`` learns, of the task and of the replay: the subsets that its config's limits draw."""
+    """The comparisons of the task and of the replay that a run of ``size`` learns: the subsets its config's limits draw."""
     of_task = learnt if size is None else subset(learnt, size, task.seed, key=_id)
     return of_task, subset(replayed, _most_replayed(task, learnt, size), task.seed, key=_id)
 
@@ -201,7 +201,7 @@ def _rationale(
             f"{task.model} judges without rationales: leave --rationales {chosen} out, or adapt another judge"
         )
     if chosen is Rationales.DATA and not with_one:
-        raise ConfigError(f"{task.data}: no row has a rationale: take --rationales {', '.join(_OTHERS)}")
+        raise ConfigError(f"{task.data}: no row has a rationale: use --rationales with one of {', '.join(_OTHERS)}")
     if chosen is Rationales.PROOFS:
         teachers = any(item.rationale is not None for part in drawn(task, learnt, replayed, size) for item in part)
         return {"source": "proving", "proving": {"train": teachers, "max_new_tokens": task.max_new_tokens}}

@@ -1,7 +1,7 @@
 """The one seam between gramr2 and models.
 
-Everything above this file is written against ``Backend`` and tested on the scripted one; a new engine (vLLM, an
-OpenAI-compatible server) is a new class with these two methods.
+Everything above this file is written against ``Backend`` and tested with the scripted one; a new engine (vLLM, an
+OpenAI-compatible server) is a new class that implements it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gramr2.judgment import FinishReason
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How completions are sampled. ``temperature`` 0 is greedy; ``max_new_tokens`` bounds what the model writes itself."""
+    """How completions are sampled. ``temperature`` 0 is greedy; ``max_new_tokens`` limits what the model itself writes."""
 
     temperature: float = 0.75
     top_p: float = 1.0
@@ -25,11 +25,11 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class VerdictReading:
-    """Where in a completion the label stands, and whether the backend leads the model there.
+    """Where in a completion the label is, and whether the backend guides the model to it.
 
-    The label follows ``anchor`` directly. Guided, the backend writes ``bridge`` (which ends in ``anchor``) as soon as the
-    model has closed its rationale with ``close``, and samples among ``labels`` alone: no format can go wrong and no token
-    is spent on it. With ``close_on_budget`` a rationale that has used its budget, or stopped early, is closed likewise.
+    The label directly follows ``anchor``. If guided, the backend writes ``bridge`` (which ends in ``anchor``) as soon as
+    the model has closed its rationale with ``close``, and samples among ``labels`` only: the format cannot go wrong and
+    costs no tokens. With ``close_on_budget``, a rationale that has used up its budget or stopped early is closed as well.
     """
 
     labels: tuple[str, ...] = ("A", "B", "tie")
@@ -43,9 +43,9 @@ class VerdictReading:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One prompt and as many samples as there are ``seeds``.
+    """One prompt, and one sample for each of the ``seeds``.
 
-    ``prefill`` is the start of the answer, given to the model, and ``written`` what else of it is given: pieces whose ends
+    ``prefill`` is the start of the answer, which the model is given. ``written`` holds further given pieces, whose ends
     are token boundaries, as in training.
     """
 
@@ -59,16 +59,16 @@ class GenerationRequest:
 
     @property
     def given(self) -> str:
-        """All of the answer that is given to the model."""
+        """The whole part of the answer that the model is given."""
         return self.prefill + "".join(self.written)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One sample. ``text`` includes what the request gave of the answer and anything the backend wrote on the model's behalf.
+    """One sample. ``text`` includes the given part of the answer and anything the backend wrote on the model's behalf.
 
-    ``label_logprobs`` are natural-log probabilities at temperature 1, normalised over the request's labels, at the place
-    of the verdict; None when no verdict was reached or the engine gives none.
+    ``label_logprobs`` are natural-log probabilities at temperature 1, normalised over the request's labels, at the
+    position of the verdict; None if no verdict was reached or the engine returns none.
     """
 
     text: str
@@ -100,11 +100,11 @@ class Backend(Protocol):
 
     @property
     def id(self) -> str:
-        """Names the exact weights: the same id must mean the same outputs for the same request."""
+        """Identifies the exact weights: the same id must mean the same outputs for the same request."""
         ...
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """Tokens of a prompt (with the chat template around it) followed by an answer."""
+        """Number of tokens of a prompt (with the chat template around it) followed by an answer."""
         ...
 
     @property
@@ -114,11 +114,10 @@ class Backend(Protocol):
 
     @property
     def chunk(self) -> int | None:
-        """How many requests to give it at a time, always the same ones together; None where an answer does not depend on what
-        it is computed with.
+        """How many requests to send at a time, always the same ones together; None if an answer does not depend on its batch.
 
-        The tokens of an answer never do, but in a model of this process the last digits of a probability follow the shapes of
-        the matrices. A resumed run ends with the same bytes because ``JournaledBackend`` asks a chunk again whole.
+        The tokens of an answer never do, but for a model in this process the last digits of a probability depend on the
+        shapes of the matrices. ``JournaledBackend`` repeats whole chunks, so that a resumed run ends with the same bytes.
         """
         ...
 
@@ -127,5 +126,5 @@ class Backend(Protocol):
         ...
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """Log-probability of each text given its messages, in the order asked."""
+        """Log-probability of each text given its messages, in the order of the requests."""
         ...

@@ -35,7 +35,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write behind what is there; returns views of everything up to and including it."""
+        """Append the new states; returns views of everything up to and including them."""
         if self.buffers is None:
             self.lazy_initialization(key_states, value_states)
         assert self.buffers is not None
@@ -47,7 +47,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
-        """Tokens held."""
+        """Number of tokens held."""
         return self.length
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
@@ -62,13 +62,13 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def can_grow(config: Any) -> bool:
-    """Whether every layer of the model keeps plain full attention, the only kind ``GrowingLayer`` stands in for."""
+    """Whether every layer of the model uses plain full attention, the only kind that ``GrowingLayer`` supports."""
     layers = DynamicCache(config=config).layers
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
 def new_cache(config: Any, capacity: int) -> Cache:
-    """An empty cache for one batch: in place where the architecture allows it, the library's own elsewhere."""
+    """An empty cache for one batch: an in-place one where the architecture allows it, otherwise the library's own."""
     if not can_grow(config):
         return DynamicCache(config=config)
     count = len(DynamicCache(config=config).layers)
@@ -76,7 +76,7 @@ def new_cache(config: Any, capacity: int) -> Cache:
 
 
 def seeded_with(config: Any, capacity: int, prefix: Cache, rows: int) -> Cache:
-    """A cache whose every row starts with the one row of ``prefix``."""
+    """A cache in which every row starts with the single row of ``prefix``."""
     cache = new_cache(config, capacity)
     for layer, source in zip(cache.layers, prefix.layers, strict=True):
         layer.update(source.keys.expand(rows, -1, -1, -1), source.values.expand(rows, -1, -1, -1))

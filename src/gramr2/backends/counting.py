@@ -23,5 +23,5 @@ class TokenizerCounter:
         self.context_length = int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", 1 << 20))
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """Tokens of the rendered prompt, if there is one, and of the answer."""
+        """Number of tokens of the rendered prompt, if there is one, and the answer."""
         return self.encoder.count(messages, answer)

@@ -1,8 +1,8 @@
-"""From chat messages to token ids, such that text stays text.
+"""From chat messages to token ids, without turning any text into control tokens.
 
 Rendering a chat template and tokenising the result would turn a literal ``<|im_end|>`` inside a response into the
 control token of that name, and a response could end the prompt and speak as the judge. Here the template is rendered
-around placeholders, and every content is tokenised on its own with special tokens switched off.
+around placeholders, and the content of each message is tokenised separately, with special tokens switched off.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HOLE = "\ue000{}\ue001"
 
 
 class Tokenizer(Protocol):
-    """What is used of a transformers tokenizer."""
+    """The part of a transformers tokenizer that is used here."""
 
     chat_template: str | None
     eos_token_id: int | None
@@ -38,7 +38,7 @@ class Encoder:
 
     Args:
         tokenizer: a transformers tokenizer, with or without a chat template.
-        template_options: extra variables for the chat template (``enable_thinking: false``, say).
+        template_options: extra variables for the chat template, such as ``enable_thinking: false``.
     """
 
     def __init__(self, tokenizer: Tokenizer, template_options: dict[str, Any] | None = None) -> None:
@@ -51,7 +51,7 @@ class Encoder:
         self._guard = self._ids(">") if first.startswith("▁") else []
 
     def prompt(self, messages: tuple[Message, ...], *pieces: str) -> list[int]:
-        """Ids of the whole prompt up to where the answer starts, and of the pieces that are given of the answer."""
+        """Ids of the whole prompt up to where the answer starts, followed by the given pieces of the answer."""
         frame = self._frame(tuple(turn.role for turn in messages))
         ids = list(frame[0])
         for turn, after in zip(messages, frame[1:], strict=True):
@@ -60,11 +60,11 @@ class Encoder:
         return ids + [i for piece in pieces for i in self.fragment(piece)]
 
     def count(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """Tokens of a rendered prompt, if there is one, and of an answer."""
+        """Number of tokens of a rendered prompt, if there is one, and an answer."""
         return (len(self.prompt(messages)) if messages else 0) + len(self.fragment(answer))
 
     def fragment(self, text: str) -> list[int]:
-        """Ids of a piece of an answer, encoded by itself: the pieces' boundaries are token boundaries everywhere."""
+        """Ids of a piece of an answer, encoded separately, so that a boundary of pieces is always a token boundary."""
         if not text:
             return []
         if self._guard:
@@ -72,11 +72,11 @@ class Encoder:
         return self._ids(text, literal=True)
 
     def label_ids(self, reading: VerdictReading) -> dict[str, int]:
-        """The first token of every label where a verdict stands.
+        """The first token of each label at the position of a verdict.
 
         Raises:
-            ModelError: two labels begin with the same token, or the tokenizer glues labels to the tag before them, so
-                that their probabilities cannot be told apart.
+            ModelError: two labels begin with the same token, or the tokenizer merges labels with the tag before them, so
+                that their probabilities cannot be read.
         """
         anchor = self.fragment(reading.anchor)
         firsts: dict[str, int] = {}
@@ -84,15 +84,15 @@ class Encoder:
             ids = self.fragment(f"{reading.anchor}{label}{reading.end}")
             if ids[: len(anchor)] != anchor or len(ids) <= len(anchor):
                 raise ModelError(
-                    f"this model's tokenizer glues the label {label!r} to the tag {reading.anchor!r} before it, so label "
-                    "probabilities cannot be read there: use another model"
+                    f"this model's tokenizer merges the label {label!r} with the tag {reading.anchor!r} before it, so label "
+                    "probabilities cannot be read: use another model"
                 )
             firsts[label] = ids[len(anchor)]
         if len(set(firsts.values())) < len(firsts):
             names = self.tokenizer.convert_ids_to_tokens(list(firsts.values()))
             raise ModelError(
-                f"this model's tokenizer begins the labels {', '.join(reading.labels)} with the tokens {names}, which do "
-                "not tell them apart, so label probabilities cannot be read: use another model"
+                f"this model's tokenizer begins the labels {', '.join(reading.labels)} with the tokens {names}, which are "
+                "not distinct, so label probabilities cannot be read: use another model"
             )
         return firsts
 
@@ -118,10 +118,10 @@ class Encoder:
             before, found, text = text.partition(hole)
             if not found:
                 raise ModelError(
-                    "this model's chat template drops or reorders messages: give a model whose template keeps them"
+                    "this model's chat template drops or reorders messages: use a model whose template keeps them"
                 )
             pieces.append(before)
-        # Some templates open the thinking themselves; the judge's answer does so too, and one opening is enough.
+        # Some templates end in an opening <think>; the judge's answer begins with one too, so the template's is dropped.
         return [*pieces, _OPENED.sub("", text)]
 
     def _content(self, text: str) -> list[int]:
@@ -129,7 +129,7 @@ class Encoder:
         control = set(self.tokenizer.all_special_ids)
         if not control.intersection(ids):
             return ids
-        # A tokenizer that ignores ``split_special_tokens``: halve each special token's text so that it cannot match.
+        # The tokenizer ignores ``split_special_tokens``: split the text of each special token so that it cannot match.
         ids = []
         rest = text
         for token in sorted((self.tokenizer.decode([special]) for special in control), key=len, reverse=True):
@@ -139,7 +139,7 @@ class Encoder:
         return ids
 
     def _ids(self, text: str, literal: bool = False) -> list[int]:
-        # transformers sets a switch of the tokenizer and then encodes: a server's threads would use each other's switch.
+        # transformers sets a flag on the tokenizer before encoding: without a lock, threads would use each other's flag.
         with self._lock:
             ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
         return ids

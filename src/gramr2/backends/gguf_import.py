@@ -22,7 +22,7 @@ def convert(gguf: Path, into: Path) -> None:
     """Write ``gguf`` as a transformers model folder with its tokenizer and chat template, in fp32.
 
     Raises:
-        ModelError: it is not a GGUF file, is cut off, or has an architecture that transformers does not read.
+        ModelError: it is not a GGUF file, is truncated, or has an architecture that transformers cannot read.
     """
     with gguf.open("rb") as file:
         start = file.read(8)
@@ -30,7 +30,7 @@ def convert(gguf: Path, into: Path) -> None:
         raise ModelError(f"{gguf} is not a GGUF file (it does not begin with the letters GGUF)")
     version = int.from_bytes(start[4:], "little")
     if version not in VERSIONS:
-        raise ModelError(f"{gguf} cannot be read: it says GGUF version {version}, and only 2 and 3 are read")
+        raise ModelError(f"{gguf} cannot be read: it is GGUF version {version}, and only 2 and 3 are supported")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -39,7 +39,7 @@ def convert(gguf: Path, into: Path) -> None:
             tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
             model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
             config = model.config
-            # transformers refuses to save a model that says it is quantised; its weights no longer are.
+            # transformers refuses to save a model whose config says it is quantised; these weights no longer are.
             if hasattr(config, "quantization_config"):
                 del config.quantization_config
             plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -54,7 +54,7 @@ def convert(gguf: Path, into: Path) -> None:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """The bar of the GGUF reader is plain tqdm, which the switch of transformers does not reach."""
+    """Hide progress bars; the GGUF reader's is plain tqdm, which transformers' own switch does not turn off."""
     from transformers.utils import logging as transformers_logging
 
     reader: Any = None

@@ -47,24 +47,24 @@ def choose_device(name: str) -> torch.device:
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
 
-    On a CPU the probe never decides: bf16 keeps three digits of a logit, batching would then change votes, and a noisy
-    probe would let a resumed run continue in another precision. It is measured and reported instead.
+    On a CPU the probe never decides: bf16 keeps three digits of a logit, so that batching would change votes, and a noisy
+    probe would let a resumed run continue in another precision. The speed-up is only measured and logged.
     """
     if name != "auto":
         return DTYPES[name]
     if device.type == "cuda":
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        log.info("dtype: %s (the GPU computes in it)", str(dtype).removeprefix("torch."))
+        log.info("dtype: %s (supported by the GPU)", str(dtype).removeprefix("torch."))
         return dtype
     if device.type == "cpu":
         ratio = bf16_speedup()
-        advice = "set model.dtype: bfloat16 to use it, votes may then depend on the batch" if ratio > 1.3 else "no gain"
+        advice = "set model.dtype: bfloat16 to use it; votes may then depend on the batch" if ratio > 1.3 else "no gain"
         log.info("dtype: float32 (results do not depend on the batch; bf16 measured at %.2gx here: %s)", ratio, advice)
     return torch.float32
 
 
 def bf16_speedup(size: int = 512, repeats: int = 6) -> float:
-    """Time of a fp32 matrix product over that of a bf16 one on this CPU (best of ``repeats``)."""
+    """Time of an fp32 matrix product divided by that of a bf16 one on this CPU (best of ``repeats``)."""
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         a, b = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
@@ -80,18 +80,18 @@ def bf16_speedup(size: int = 512, repeats: int = 6) -> float:
 def keep_freed_memory() -> None:
     """Let glibc keep freed memory instead of returning it to the kernel after every operation.
 
-    A logit matrix is over 100 MB, and each temporary of that size has its pages mapped and zeroed anew. ``release_freed_memory``
-    gives the memory back when a stage is over, or when the machine runs out of it.
+    A logit matrix is over 100 MB, and the pages of each temporary of that size would be mapped and zeroed again.
+    ``release_freed_memory`` returns the memory when a stage is over or the machine runs low.
     """
     mallopt = _glibc("mallopt")
     if mallopt is not None:
-        # The constants of malloc.h: never trim the heap, grow it by 256 MiB, never map a block of its own.
+        # The constants of malloc.h: never trim the heap, grow it by 256 MiB, never use mmap for a single block.
         for option, value in ((-1, -1), (-2, 1 << 28), (-4, 0)):
             mallopt(option, value)
 
 
 def processor() -> str:
-    """Name of the machine's processor and, where torch sees one, of its GPU, for the figures measured on it."""
+    """Name of the machine's processor and, if torch sees one, its GPU, to go with figures measured on it."""
     name = platform.processor() or platform.machine()
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError):
@@ -102,13 +102,13 @@ def processor() -> str:
 
 
 def versions() -> str:
-    """What figures were measured with: our version and those of the libraries, Python, and the processor."""
+    """What figures were measured with: the versions of gramr2, its libraries and Python, and the processor."""
     packages = ", ".join(f"{name} {_version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
     return f"{packages}, Python {platform.python_version()}, {processor()}"
 
 
 def _version(package: str) -> str:
-    """A checkout on the path has no version, and a figure measured with it is a figure all the same."""
+    """The installed version of a package; a checkout on the path has none, and that is not an error."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -116,7 +116,7 @@ def _version(package: str) -> str:
 
 
 def release_freed_memory() -> None:
-    """Return what ``keep_freed_memory`` held back: a training leaves gigabytes that judging does not need."""
+    """Return what ``keep_freed_memory`` holds: a training run leaves gigabytes that judging does not need."""
     gc.collect()
     trim = _glibc("malloc_trim")
     if trim is not None:

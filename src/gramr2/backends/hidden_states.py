@@ -1,6 +1,6 @@
-"""What a pretrained model makes of a response: hidden states at three depths, each averaged over the response and at its end.
+"""Features of a response: a pretrained model's hidden states at three depths, averaged over the response and at its end.
 
-They are kept in one SQLite file per model under gramr2's cache, so that no run or ablation cell computes a text twice.
+They are kept in one SQLite file per model in gramr2's cache, so that no run or ablation cell computes a text twice.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from gramr2.errors import ModelError, PromptTooLongError
 
 Text = tuple[tuple[Message, ...], str]
 TOKENS = 16384
-"""of one forward pass on a GPU. On a CPU a pass has one text: as fast there, and no digit depends on the neighbours"""
+"""per forward pass on a GPU; on a CPU a pass has one text, which is as fast and makes no digit depend on the batch"""
 WRITTEN = 32
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A text as ids, of which those from ``start`` on are the response and its end-of-turn token."""
+    """A text as ids; from ``start`` on they are the response and its end-of-turn token."""
 
     ids: list[int]
     start: int
@@ -47,8 +47,8 @@ class HiddenStates:
     Args:
         folder: the backbone.
         model: its settings.
-        open_model: gives the ``TransformersBackend`` of it; called when a text is not in the cache.
-        cache: the SQLite file; the default is the backbone's own in gramr2's cache, for all runs.
+        open_model: returns its ``TransformersBackend``; called only if a text is not in the cache.
+        cache: the SQLite file; the default is the backbone's file in gramr2's cache, which all runs share.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HiddenStates:
         self._file = cache or cache_dir() / "features" / f"{self.fingerprint}.sqlite"
 
     def of(self, texts: Sequence[Text]) -> np.ndarray:
-        """Features of the texts, in the order asked.
+        """Features of the texts, in the order given.
 
         Raises:
             PromptTooLongError: a text exceeds the model's context.
@@ -80,8 +80,8 @@ class HiddenStates:
                 return np.stack([np.frombuffer(_stored(cache, row.key) or b"", dtype="<f4") for row in rows])
         except sqlite3.DatabaseError as error:
             raise ModelError(
-                f"the cache of hidden states {self._file} cannot be used ({error}): remove it, or give a folder that can be "
-                "written and has room (GRAMR2_CACHE; --out for what a run keeps itself)"
+                f"the cache of hidden states {self._file} cannot be used ({error}): remove it, or choose a writable folder "
+                "with enough space (GRAMR2_CACHE, or --out for the cache of a run)"
             ) from error
 
     def _row(self, prompt: tuple[Message, ...], response: str) -> _Row:
@@ -91,9 +91,9 @@ class HiddenStates:
         if len(ids) > self._counter.context_length:
             raise PromptTooLongError(
                 f"a prompt with its response has {len(ids)} tokens, more than the context of {self._counter.context_length} of "
-                "the model whose hidden states are asked for: leave the comparison out"
+                "the model that computes the hidden states: leave the comparison out"
             )
-        # An empty response of a tokenizer without an end: the last token of the prompt stands for it.
+        # An empty response, and the tokenizer has no end token: use the last token of the prompt.
         start = min(len(asked), len(ids) - 1)
         content = json.dumps([self._kind, start, ids]).encode()
         return _Row(ids, start, hashlib.blake2b(content, digest_size=16).hexdigest())
@@ -111,7 +111,7 @@ class HiddenStates:
         backend = self._open()
         tokens = 0 if backend.device.type == "cpu" else TOKENS
         fresh: list[tuple[str, bytes]] = []
-        # Batches are those of all texts, whatever is known: a resumed run computes what it would have.
+        # Batches are formed from all texts, cached or not, so that a resumed run computes the same batches.
         for batch in _batches(sorted(rows.values(), key=lambda row: (-len(row.ids), row.key)), tokens):
             if missing.isdisjoint(row.key for row in batch):
                 continue
@@ -129,13 +129,13 @@ def _stored(cache: sqlite3.Connection, key: str) -> bytes | None:
 
 
 def _write(cache: sqlite3.Connection, rows: Sequence[tuple[str, bytes]]) -> None:
-    # What another process has written meanwhile stays: everybody reads the same digits.
+    # What another process has written in the meantime is kept, so that every process reads the same digits.
     with cache:
         cache.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", rows)
 
 
 def _batches(rows: Sequence[_Row], tokens: int) -> Iterator[list[_Row]]:
-    """Rows of falling length, as many as fit into so many padded tokens, at least one."""
+    """Batches of rows, which come longest first: as many as fit into ``tokens`` padded tokens, at least one."""
     batch: list[_Row] = []
     for row in rows:
         if batch and len(batch[0].ids) * (len(batch) + 1) > tokens:
@@ -148,7 +148,7 @@ def _batches(rows: Sequence[_Row], tokens: int) -> Iterator[list[_Row]]:
 
 @torch.inference_mode()
 def _states(backend: Any, batch: Sequence[_Row], layers: Sequence[int]) -> list[np.ndarray]:
-    """One pass. Padding stands on the right, where a causal model does not see it."""
+    """One forward pass. Padding is on the right, where a causal model does not see it."""
     width = len(batch[0].ids)
     ids = torch.zeros((len(batch), width), dtype=torch.long)
     mask = torch.zeros_like(ids)

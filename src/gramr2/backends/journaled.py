@@ -1,4 +1,4 @@
-"""A backend that keeps what it was answered, so that no answer is paid for twice."""
+"""A backend that keeps its answers in a journal, so that no answer is computed or paid for twice."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gramr2.judgment import FinishReason
 
 
 class JournaledBackend:
-    """Looks into a journal before it asks a backend, and writes every answer as it comes.
+    """Looks in a journal before it asks a backend, and writes every answer as it arrives.
 
     A completion's key is a hash of the backend's id, the request and the seed; a score's, of the id and the request. A failed
-    completion is not kept: it is asked for again. Of a chunk of which an answer is missing all are computed again (see
-    ``Backend.chunk``), and those that were known stay as they are.
+    completion is not kept, so it is requested again. If one answer of a chunk is missing, the whole chunk is computed again
+    (see ``Backend.chunk``), and the answers that were already in the journal stay as they are.
     """
 
     def __init__(self, backend: Backend, journal: Journal) -> None:
@@ -44,7 +44,7 @@ class JournaledBackend:
         return self.backend.count_tokens(messages, answer)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
-        """See ``Backend.generate``; of a chunk, what is in the journal comes first."""
+        """See ``Backend.generate``; within a chunk, what is in the journal comes first."""
         keys = [self._keys(request) for request in requests]
         for part in self._parts(len(requests)):
             known = {i: found for i in part if len(found := self._known(keys[i])) == len(keys[i])}
@@ -80,22 +80,22 @@ class JournaledBackend:
         return found
 
     def _keep(self, request: GenerationRequest, completions: Sequence[Completion]) -> None:
-        """Write what is new. Of two answers to one question the first stays, as it does for a run that goes on."""
+        """Write the new answers; the first answer to a request stays, as it does in a resumed run."""
         for key, completion in zip(self._keys(request), completions, strict=True):
             if completion.finish_reason is not FinishReason.ERROR and self._read(key) is None:
                 self.journal.write(key, asdict(completion))
 
     def _missing(self, request: GenerationRequest) -> GenerationRequest:
-        """The request for those of its samples that are not known."""
+        """The request for only those of its samples that are not in the journal."""
         pairs = zip(request.seeds, self._keys(request), strict=True)
         return replace(request, seeds=tuple(seed for seed, key in pairs if self._read(key) is None))
 
     def _known(self, keys: Sequence[str]) -> list[Completion]:
-        """Those of the completions that are in the journal."""
+        """The completions that are in the journal."""
         return [found for key in keys if (found := self._read(key)) is not None]
 
     def _parts(self, count: int) -> Iterator[list[int]]:
-        """The indices of what is asked together."""
+        """The indices of the requests that are sent together."""
         size = self.chunk or count
         for start in range(0, count, max(1, size)):
             yield list(range(start, min(start + size, count)))

@@ -1,4 +1,4 @@
-"""What goes wrong when a model is loaded, in one sentence that names its folder."""
+"""Errors of loading a model, reported in one sentence that names its folder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gramr2.errors import ModelError, reason_of
 
 @contextmanager
 def loading(what: str, folder: Path | str) -> Iterator[None]:
-    """Turn what libraries raise over a model's files, or a full GPU, into a ``ModelError``.
+    """Turn library errors about a model's files, or a full GPU, into a ``ModelError``.
 
     Args:
         what: what is loaded, such as “the model”.
         folder: where it is.
 
     Raises:
-        ModelError: the body failed; one that it raised itself stays as it is.
+        ModelError: the body failed; a ``ModelError`` of the body itself passes through unchanged.
     """
     try:
         yield
@@ -32,9 +32,9 @@ def loading(what: str, folder: Path | str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    # transformers sends the reader to a report in the log.
+    # The message of transformers only points to a report in the log.
     if "ignore_mismatched_sizes" in text:
-        return "its weights do not have the shapes that its config.json says"
+        return "its weights do not have the shapes that its config.json states"
     first = reason_of(error)
     second = text.strip().removeprefix(first).strip().partition("\n")[0]
     return f"{first} {second}" if first.endswith(":") else first

@@ -1,4 +1,4 @@
-"""How much memory a process can have, without torch."""
+"""How much memory is available to a process, without torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int:
-    """Bytes that new processes can have: what the kernel says is available, else half of what the machine has; within a container
-    no more than its limit leaves."""
+    """Bytes available to new processes: what the kernel reports, else half of the machine's memory; in a container, no more
+    than its limit leaves."""
     lines = MEMINFO.read_text(encoding="utf-8").splitlines() if MEMINFO.exists() else []
     found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
     free = int(found) * 1024 if found else _physical() // 2
@@ -28,7 +28,7 @@ def _physical() -> int:
 
 
 def _cgroup(name: str) -> int | None:
-    """A number of bytes of cgroup v2; None without one, or where it is “max”."""
+    """A number of bytes from cgroup v2; None if there is none, or it is “max”."""
     try:
         return int((CGROUP / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
 """A judge behind an OpenAI-compatible chat API: vLLM, llama.cpp, SGLang, or a provider.
 
-Such an API cannot be given the beginning of an answer, so nothing is guided: the model is asked for the form and the parser reads
-what comes. Where the server tells log-probabilities, the label's are read at the verdict's token; where it does not, a vote is
-simply sure of what it says. What the server refuses for one request is that judgment's error, not a verdict.
+Such an API does not accept the beginning of an answer, so nothing is guided: the prompt asks for the format, and the parser reads
+what comes back. If the server returns log-probabilities, those of the labels are read at the verdict's token; if not, a vote is
+certain of its label. A request that the server refuses is an error of that judgment, not a verdict.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ PREFIX = "openai:"
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 ROOM_FOR_VERDICT = 16
-"""tokens beside the rationale's budget, for tags that other backends write themselves"""
+"""tokens on top of the rationale's budget, for tags that other backends write themselves"""
 TOP = 20
-"""alternatives to ask for at each token: the most that these APIs give"""
+"""alternatives requested at each token: the most that these APIs return"""
 CHARACTERS_PER_TOKEN = 4
 SEEDS = 1 << 31
 
@@ -40,19 +40,19 @@ class OpenAIBackend:
 
     Args:
         model: ``NAME`` at OpenAI, or ``NAME@URL`` at another server, such as ``my-model@http://127.0.0.1:8000/v1``. The key is
-            taken from ``OPENAI_API_KEY``; a server of one's own may need none.
-        workers: requests at a time.
-        retries: times that a request is sent again after 429, 5xx or no connection.
-        timeout: seconds for one answer.
-        client: another way to the server, for tests.
+            taken from ``OPENAI_API_KEY``; a server of your own may need none.
+        workers: concurrent requests.
+        retries: how often a request is sent again after 429, 5xx or a failed connection.
+        timeout: seconds to wait for one answer.
+        client: a replacement for the OpenAI client, for tests.
 
     Raises:
-        ConfigError: the name or the URL is missing, or OpenAI itself is asked without a key.
+        ConfigError: the name or the URL is missing, or there is no key for OpenAI itself.
         MissingDependencyError: the package ``openai`` is not installed.
     """
 
     context_length = 1 << 30
-    """not known; the server refuses what is too long, and cuts nothing"""
+    """not known; the server refuses a prompt that is too long, and never truncates it"""
     chunk = None
 
     def __init__(
@@ -62,7 +62,7 @@ class OpenAIBackend:
         url = url if at else OPENAI
         if not self.name or urlparse(url).scheme not in ("http", "https") or not urlparse(url).netloc:
             raise ConfigError(
-                f"{PREFIX}{model} names no model and server: write it like openai:NAME@http://127.0.0.1:8000/v1"
+                f"{PREFIX}{model} does not name a model and a server: write it like openai:NAME@http://127.0.0.1:8000/v1"
             )
         if client is None:
             client = _client(url, retries, timeout)
@@ -75,24 +75,22 @@ class OpenAIBackend:
 
     @property
     def id(self) -> str:
-        """Name and server; which weights stand behind them only the server knows."""
+        """Name and server; only the server knows which weights are behind them."""
         return f"{PREFIX}{self.name}@{self._place}"
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """An estimate by the number of characters: the tokenizer is the server's."""
+        """An estimate from the number of characters: only the server has the tokenizer."""
         return (sum(len(turn.content) for turn in messages) + len(answer)) // CHARACTERS_PER_TOKEN
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
-        """See ``Backend.generate``; several requests at a time, each sample a call of its own.
+        """See ``Backend.generate``; requests run concurrently, with one call per sample.
 
         Raises:
-            ModelError: the server does not know the model or the key, cannot be reached, or the request needs what a chat API
-                cannot do.
+            ModelError: the server does not know the model or the key, cannot be reached, or the request needs something that
+                a chat API cannot do.
         """
         if any(request.written for request in requests):
-            raise ModelError(
-                f"{self.id}: a chat API cannot be given a part of the answer, which this measurement needs"
-            )
+            raise ModelError(f"{self.id}: a chat API does not accept a partial answer, which this measurement needs")
         left = [len(request.seeds) for request in requests]
         found: list[list[Completion | None]] = [[None] * count for count in left]
         with ThreadPoolExecutor(self._workers) as pool:
@@ -109,7 +107,7 @@ class OpenAIBackend:
                     if not left[index]:
                         yield index, [each for each in found[index] if each is not None]
             finally:
-                # After an error, or when nobody listens any more, nothing further is paid for.
+                # After an error, or when the caller has stopped iterating, send no further requests.
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
@@ -119,7 +117,7 @@ class OpenAIBackend:
             ModelError: always.
         """
         raise ModelError(
-            f"{self.id}: a chat API does not tell the probability of a given text; take a local model for this"
+            f"{self.id}: a chat API does not return the probability of a given text; use a local model for this"
         )
 
     def _sample(self, request: GenerationRequest, seed: int) -> Completion:
@@ -130,13 +128,13 @@ class OpenAIBackend:
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise ModelError(f"{self.id}: the key is not accepted ({_said(error)}): set {KEY}") from error
         except openai.NotFoundError as error:
-            raise ModelNotFoundError(f"{self.id}: the server does not know it ({_said(error)})") from error
+            raise ModelNotFoundError(f"{self.id}: the server does not know this model ({_said(error)})") from error
         except openai.APIStatusError as error:
             return Completion("", FinishReason.ERROR, error=f"{error.status_code}: {_said(error)}")
         except openai.APIConnectionError as error:
             raise ModelError(f"{self.id}: the server cannot be reached ({error.__cause__ or error})") from error
         if not answer.choices:
-            return Completion("", FinishReason.ERROR, error="the server sent no choice")
+            return Completion("", FinishReason.ERROR, error="the server returned no choices")
         choice, usage = answer.choices[0], answer.usage
         if choice.finish_reason == "content_filter":
             return Completion("", FinishReason.ERROR, error="the server's content filter stopped the answer")
@@ -153,7 +151,7 @@ class OpenAIBackend:
         import openai
 
         decoding = request.decoding
-        # OpenAI has renamed this; servers of one's own know the older name for certain.
+        # OpenAI has renamed this parameter; every other server knows the older name.
         budget = "max_completion_tokens" if self._own else "max_tokens"
         options: dict[str, Any] = {
             "model": self.name,
@@ -173,7 +171,7 @@ class OpenAIBackend:
                 raise
             with self._lock:
                 if self._logprobs:
-                    log.warning("%s tells no log-probabilities, so votes are counted and not weighed", self.id)
+                    log.warning("%s returns no log-probabilities, so votes are counted, not weighted", self.id)
                 self._logprobs = False
             return self._client.chat.completions.create(**options)
 
@@ -185,19 +183,19 @@ def _client(url: str, retries: int, timeout: float) -> Any:
 
     key = os.environ.get(KEY)
     if not key and url == OPENAI:
-        raise ConfigError(f"OpenAI wants a key: set {KEY}, or name a server of your own, openai:NAME@URL")
+        raise ConfigError(f"OpenAI needs a key: set {KEY}, or name a server of your own, openai:NAME@URL")
     return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=retries, timeout=timeout)
 
 
 def _text(message: Any, prefill: str) -> str:
-    """What the model wrote, in the form of a completion that was given its beginning."""
+    """What the model wrote, in the form of a completion with a prefill."""
     content = message.content or ""
-    # Servers that take a model's thinking out of the answer hand it over beside it.
+    # Servers that remove a model's thinking from the answer return it in a field of its own.
     thinking = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
     if isinstance(thinking, str) and "</think>" not in content:
         content = f"<think>\n{thinking.strip()}\n</think>\n{content}"
     if prefill == "<answer>" and "<answer>" not in content:
-        # Asked for the verdict alone, a model may leave the tags out.
+        # A model that is asked only for the verdict may leave the tags out.
         rest = content.rpartition("</think>")[2].strip()
         return f"<answer>{rest}</answer>"
     return content
@@ -206,7 +204,7 @@ def _text(message: Any, prefill: str) -> str:
 def _label_logprobs(told: Any, reading: VerdictReading) -> dict[str, float] | None:
     """Log-probabilities of the labels at the token after the last anchor, normalised over the labels.
 
-    A label that is not among the server's alternatives is at most as likely as the least of them, and is taken to be so.
+    A label that is not among the server's alternatives gets the probability of the least likely one, which is an upper bound.
     """
     tokens = list(getattr(told, "content", None) or ())
     text, place = "", None

@@ -13,11 +13,11 @@ def aligned_at_the_end(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Ids (n, w), positions (n, w) and attention mask (n, shared + w) of ``rows``, each of at least one token.
 
-    ``shared`` tokens before every row stand in a cache. Without them a row's first token is in the first column, and the padding
-    between it and the others: left of it, a padded query would see no key at all, for which attention kernels may return NaN
-    gradients. Full attention with rotary positions does not notice the gap; but the column before what is right of it is a padded
-    one, whose logits predict nothing. Sliding windows and convolutions go by columns: for them the first token stays with its
-    row (``apart=False``).
+    ``shared`` tokens before every row are in a cache. Without a cache, a row's first token is in the first column and the padding
+    comes after it: in front of it, a padded query would see no key at all, and attention kernels may return NaN gradients for
+    that. Full attention with rotary positions is not affected by the gap, but the column before the second token is a padded
+    one, whose logits predict nothing. Sliding windows and convolutions depend on columns: for them the first token stays next
+    to the second (``apart=False``).
     """
     width = max(map(len, rows))
     ids = torch.zeros((len(rows), width), dtype=torch.long)

@@ -1,4 +1,4 @@
-"""What a machine is good at, measured once and kept, so that a resumed run does what it did before."""
+"""A speed measurement of the machine, made once and kept, so that a resumed run does what it did before."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gramr2.backends.registry import cache_dir
 log = logging.getLogger("gramr2")
 
 FASTER = 1.5
-"""bf16 products must be this much faster: casting weights and sums costs some of it"""
+"""bf16 products must be this much faster: casting weights and sums costs part of the gain"""
 
 
 def prefers_bf16() -> bool:
     """Whether this CPU multiplies matrices clearly faster in bf16.
 
-    The first answer on a machine is kept in gramr2's cache, if that can be written.
+    The first result on a machine is kept in gramr2's cache, if that is writable.
     """
     file = cache_dir() / "bf16.json"
     machine = f"{processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
@@ -34,13 +34,13 @@ def prefers_bf16() -> bool:
             scratch.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
             scratch.replace(file)
         except OSError:
-            log.debug("the probe cannot be kept in %s", file)
+            log.debug("the result of the probe cannot be written to %s", file)
     log.info("bf16 products measured at %.2gx the speed of fp32 (%s)", known[machine], file)
     return known[machine] > FASTER
 
 
 def _known(file: Path) -> dict[str, float]:
-    """Machines and their speedups; none where the file holds something else."""
+    """Machines and their speedups; empty if the file holds something else."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

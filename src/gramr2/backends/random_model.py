@@ -1,6 +1,6 @@
 """A language model that knows nothing: two layers, random weights, bytes as tokens.
 
-It is what ``examples/tiny.yaml``, tests and crash checks run on: every code path of a real model in seconds, and no
+``examples/tiny.yaml``, tests and crash checks run on it: every code path of a real model in seconds, without a
 download. Its judgments are noise.
 """
 
@@ -18,7 +18,7 @@ _CHAT = (
 
 
 def build(into: Path, *, context: int = 4096, layers: int = 2) -> None:
-    """Write the model, always the same one, as a transformers folder."""
+    """Write the model, always with the same weights, as a transformers folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast

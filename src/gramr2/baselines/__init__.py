@@ -1,6 +1,6 @@
-"""Cheap preference models that a trained judge has to beat: one file each, in which ``KIND`` says how it comes into being.
+"""Cheap preference models that a trained judge has to beat: one module each, whose ``KIND`` says how it is fitted and loaded.
 
-Torch and scikit-learn are imported when one is fitted that needs them.
+Torch and scikit-learn are imported only when a baseline that needs them is fitted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def fit(
     """Fit a baseline on labelled comparisons; ties among them set when it answers tie.
 
     Args:
-        model: the backbone, or a whole setting, whose seed then counts.
+        model: the backbone, or a whole setting, whose seed is then used.
 
     Raises:
         ConfigError: there is no such baseline.
@@ -47,14 +47,14 @@ def fit(
 
 
 def load(folder: Path, setting: Setting | None = None) -> Baseline:
-    """A baseline that was saved; with a setting its backbone is reached through that.
+    """A saved baseline; a setting says how to open its backbone.
 
     Raises:
-        ModelError: there is none, it cannot be read, or its backbone is another one now.
+        ModelError: there is none, it cannot be read, or its backbone has changed.
     """
     values, _ = read(folder)
     if values.get("name") not in BASELINES:
-        raise ModelError(f"{folder} holds a baseline {values.get('name')!r}, and known are {', '.join(BASELINES)}")
+        raise ModelError(f"{folder} has a baseline {values.get('name')!r}, and known ones are {', '.join(BASELINES)}")
     try:
         return BASELINES[values["name"]].load(folder, setting)
     except KeyError as error:

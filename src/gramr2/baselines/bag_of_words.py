@@ -1,4 +1,4 @@
-"""Bradley-Terry on words and on what a text looks like from afar: what can be learnt without understanding anything."""
+"""Bradley-Terry on words and surface features: what can be learnt without understanding anything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gramr2.judgment import Decision
 NAME = "bag-of-words"
 MOST_WORDS = 20_000
 SURFACE = ("characters", "words", "sentences", "digits", "punctuation", "lines", "list marks", "word length", "overlap")
-"""what a text looks like: counts as log(1 + n), the mean word's length, and the share of words that the prompt has too"""
+"""surface features: counts as log(1 + n), the mean word length, and the share of words that the prompt has too"""
 _WORD = re.compile(r"\w+")
 _LIST = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 
@@ -97,7 +97,7 @@ def differences(comparisons: Sequence[Comparison], places: dict[str, int], idf: 
         weights = _tfidf(first, places, idf)
         for place, value in _tfidf(second, places, idf).items():
             weights[place] = weights.get(place, 0.0) - value
-        # Sorted, so that exchanged responses give the negative to the last digit.
+        # Sorted, so that exchanged responses give exactly the negative.
         for place, value in sorted(weights.items()):
             indices.append(place)
             data.append(value)

@@ -1,4 +1,4 @@
-"""What every baseline is, and what it may use."""
+"""The interface of a baseline, and what it may use."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Setting:
     Args:
         model: the backbone's settings.
         folder: the backbone, resolved; None resolves ``model`` when it is needed.
-        seed: of the folds, and of a training.
+        seed: for the folds, and for training.
         training: how the Bradley-Terry model is trained.
-        open: gives the loaded backbone, for who has it already; None loads it when it is needed.
-        cache: file for its hidden states; None is the backbone's own in gramr2's cache, which nothing ever removes.
+        open: returns the loaded backbone, for callers that already have it; None loads it when it is needed.
+        cache: file for its hidden states; None is the backbone's file in gramr2's cache, which nothing ever removes.
     """
 
     model: ModelConfig
@@ -47,10 +47,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a baseline comes into being: ``fit`` on labelled comparisons, or ``load`` from the folder that it was saved in.
+    """How a baseline is made: ``fit`` on labelled comparisons, or ``load`` from the folder that it was saved in.
 
-    ``needs_backbone`` where it looks at the pretrained model, ``trains`` where it changes its weights, ``needs_seed`` unless it
-    knows without labels.
+    ``needs_backbone`` if it uses the pretrained model, ``trains`` if it changes that model's weights, ``needs_seed`` unless it
+    works without labels.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The scalar reward model of ``gramr2.training.bradley_terry`` as a baseline: the one that costs a training."""
+"""The scalar reward model of ``gramr2.training.bradley_terry`` as a baseline: the only one that costs a training run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BradleyTerry:
         return self.reward.compare(comparisons, seed)
 
     def save(self, folder: Path) -> None:
-        """See ``Baseline``; the weights and the tokenizer stand beside, as transformers saves them."""
+        """See ``Baseline``; the weights and the tokenizer are beside it, as transformers saves them."""
         self.reward.save(folder)
         write(folder, {"name": NAME, "ties": asdict(self.reward.ties), "model": self.model.model_dump(mode="json")})
 

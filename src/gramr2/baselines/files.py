@@ -1,4 +1,4 @@
-"""A baseline on disk: ``baseline.json``, what is not a tensor, and ``baseline.safetensors``, what is. No pickle."""
+"""A baseline on disk: ``baseline.safetensors`` for tensors, ``baseline.json`` for everything else. No pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bradley-Terry on the backbone's own hidden states: what the pretrained model knows of a response before any training."""
+"""Bradley-Terry on the backbone's hidden states: what the pretrained model knows about a response before any training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHUNK = 1024
 
 
 class FrozenFeatures:
-    """Weights on hidden states that are standardised by the seed's."""
+    """Weights on hidden states, standardised by those of the seed."""
 
     def __init__(self, states: HiddenStates, model: ModelConfig, scale: np.ndarray, fitted: Fitted) -> None:
         self.states, self.model, self.scale, self.fitted = states, model, scale, fitted
@@ -45,7 +45,7 @@ class FrozenFeatures:
         found: list[float] = []
         for start in range(0, len(comparisons), CHUNK):
             differences = _differences(_features(self.states, comparisons[start : start + CHUNK]), self.scale)
-            # Row by row: the last digits of a matrix product follow the number of rows.
+            # Row by row: the last digits of a matrix product depend on the number of rows.
             found += (differences * self.fitted.weights).sum(axis=1).tolist()
         return found
 
@@ -74,7 +74,7 @@ def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> FrozenFeature
     states = _states(setting)
     features = _features(states, [item.comparison for item in labeled])
     spread = features.std(axis=0)
-    # A difference of standardised features is about as long as the root of their number: see ``STRENGTHS``.
+    # The length of a difference of standardised features is about the root of their number: see ``STRENGTHS``.
     scale = np.where(spread > 0, spread, 1.0) * np.sqrt(features.shape[1])
     return FrozenFeatures(
         states, setting.model, scale, fit_logistic(_differences(features, scale), labeled, setting.seed)
@@ -82,10 +82,10 @@ def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> FrozenFeature
 
 
 def load(folder: Path, setting: Setting | None) -> FrozenFeatures:
-    """See ``gramr2.baselines.load``; the backbone is the one of the time unless a setting says otherwise.
+    """See ``gramr2.baselines.load``; the backbone is the one it was fitted on unless a setting says otherwise.
 
     Raises:
-        ModelError: the backbone is another one now.
+        ModelError: the backbone has changed.
     """
     values, tensors = read(folder)
     setting = setting or Setting(ModelConfig(**values["model"]))
@@ -94,7 +94,7 @@ def load(folder: Path, setting: Setting | None) -> FrozenFeatures:
     if states.fingerprint.rpartition("@")[2] != values["fingerprint"].rpartition("@")[2]:
         raise ModelError(
             f"{folder} was fitted on the hidden states of {values['fingerprint']}, and {setting.model.name} is "
-            f"{states.fingerprint} now: bring that model back, or remove the folder and fit it again"
+            f"{states.fingerprint} now: restore that model, or remove the folder and fit it again"
         )
     fitted = Fitted(tensors["weights"], values["strength"], Ties(values["tie_margin"], values["tie_probability"]))
     return FrozenFeatures(states, setting.model, tensors["scale"], fitted)
@@ -122,7 +122,7 @@ def _states(setting: Setting) -> HiddenStates:
 
 
 def _features(states: HiddenStates, comparisons: Sequence[Comparison]) -> np.ndarray:
-    """Of both responses of each comparison in turn, shape (2 · comparisons, features)."""
+    """Features of both responses of each comparison in turn, shape (2 · comparisons, features)."""
     texts = [(c.prompt, response) for c in comparisons for response in c.responses]
     return states.of(texts).astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""Bradley-Terry on differences of features: P(A) = σ(w · (f(A) − f(B))), L2, its strength chosen by cross-validation.
+"""Bradley-Terry on differences of features: P(A) = σ(w · (f(A) − f(B))), with an L2 penalty chosen by cross-validation.
 
 There is no intercept, so exchanging the responses changes the sign of the log-odds and nothing else.
 """
@@ -17,13 +17,13 @@ from gramr2.judging.preference import Ties, ties_of
 from gramr2.randomness import fraction
 
 STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-6, 7))
-"""of the weights' prior variance, for differences of about unit length: 0.001 hardly moves from one half, 1000 hardly shrinks"""
+"""prior variances of the weights, for differences of about unit length: 0.001 hardly moves from one half, 1000 hardly shrinks"""
 USUAL = 1.0
-"""where there is too little to choose by"""
+"""if there is too little data to choose by"""
 FOLDS = 5
 MIN_DECIDED = 10
 MOST = 3000
-"""comparisons that are fitted at most, drawn by the seed: more change little, and their features would fill the memory"""
+"""comparisons to fit at most, drawn by the seed: more of them change little, and their features would fill the memory"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Fitted:
 
 
 def fit_logistic(rows: Any, labeled: Sequence[LabeledComparison], seed: int) -> Fitted:
-    """Fit on the decided comparisons; ties only set the margin, with which as many held-out comparisons of the seed tie.
+    """Fit on the comparisons that are not ties; ties only set the margin, so that as many comparisons tie when held out.
 
     Args:
         rows: f(A) − f(B) of each comparison, shape (comparisons, features), an array or a scipy sparse matrix.
@@ -61,16 +61,16 @@ def fit_logistic(rows: Any, labeled: Sequence[LabeledComparison], seed: int) -> 
     weights = weights if basis is None else won.T @ (basis @ weights)
     margins = np.asarray(rows @ weights)
     for fold in folds:
-        # What was fitted stands further apart than what was not, and the tie labels were not.
+        # Fitted comparisons have larger margins than others, and ties were not fitted: the ties need held-out margins.
         held_out = reduced[fold] @ _weights(np.delete(reduced, fold, axis=0), strength)
         margins[np.array(decided)[fold]] = signs[fold] * held_out
     return Fitted(weights, strength, ties_of(margins.tolist(), labeled))
 
 
 def _rotated(won: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """The same inner products in as many columns as there are rows: the L2 solution lies in their span, exactly.
+    """The rows, with the same inner products, in as many columns as rows: exact, since the L2 solution lies in their span.
 
-    Returns (rows in the new basis, what turns their weights into coefficients of ``won``'s rows), or the rows as they are.
+    Returns (rows in the new basis, the matrix from their weights to coefficients of ``won``'s rows), or (``won``, None).
     """
     count, features = won.shape
     if count >= features:
@@ -84,7 +84,7 @@ def _rotated(won: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _folds(items: Sequence[LabeledComparison], seed: int) -> list[np.ndarray]:
-    """Indices of each fold, a group whole; none where there is too little to choose by."""
+    """Indices of each fold, with groups kept whole; no fold if there is too little data to choose by."""
     groups: dict[str, list[int]] = {}
     for i, item in enumerate(items):
         groups.setdefault(item.comparison.group or f"\x00{item.comparison.id}", []).append(i)
@@ -98,7 +98,7 @@ def _folds(items: Sequence[LabeledComparison], seed: int) -> list[np.ndarray]:
 
 
 def _chosen(won: np.ndarray, folds: Sequence[np.ndarray]) -> float:
-    """The strength with the least held-out loss; of equal ones the smallest."""
+    """The strength with the lowest held-out loss; the smallest of equal ones."""
     if not folds:
         return USUAL
     losses: dict[float, float] = dict.fromkeys(STRENGTHS, 0.0)
@@ -114,7 +114,7 @@ def _chosen(won: np.ndarray, folds: Sequence[np.ndarray]) -> float:
 def _weights(won: np.ndarray, strength: float) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
 
-    # Both signs of every row: two classes whatever the labels are, and the loss is counted twice.
+    # Both signs of every row: there are two classes whatever the labels are, and the loss is counted twice.
     rows, truth = np.vstack([won, -won]), np.repeat([1, 0], len(won))
     model = LogisticRegression(C=strength / 2, fit_intercept=False, max_iter=2000, tol=1e-6)
     weights: np.ndarray = model.fit(rows, truth).coef_[0]

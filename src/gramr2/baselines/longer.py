@@ -20,7 +20,7 @@ class Longer:
     id = NAME
 
     def margins(self, comparisons: Sequence[Comparison]) -> list[float]:
-        """±50: the length says which, not how surely."""
+        """±50: the length says which response, not with what certainty."""
         found = []
         for comparison in comparisons:
             first, second = map(len, comparison.responses)

@@ -1,4 +1,4 @@
-"""``gramr2 ablate``: the method against its own parts and against baselines, over several seeds."""
+"""``gramr2 ablate``: the full method against ablated versions of it and against baselines, over several seeds."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from gramr2.errors import ConfigError, RunError
 
 
 def ablate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the ablation; the same command goes on in it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the ablation; the same command resumes it.")],
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 1 to N.")] = 5,
-    domain: Annotated[str, typer.Option("--domain", help="lab, or the run file that is varied.")] = "lab",
+    domain: Annotated[str, typer.Option("--domain", help="lab, or the run file to vary.")] = "lab",
     test: Annotated[
-        str | None, typer.Option("--test", help="Labelled comparisons that no run sees; default for the lab: lab:test.")
+        str | None, typer.Option("--test", help="Labelled comparisons that no run sees; default in the lab: lab:test.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Test comparisons, the same for all cells.")
+        int | None, typer.Option("--limit", min=1, help="Number of test comparisons, the same for all cells.")
     ] = None,
     only: Annotated[
         str | None,
         typer.Option(
             "--only",
-            help="Configurations to run, with commas between; name:N runs the first N seeds of one that costs much.",
+            help="Configurations to run, separated by commas; name:N runs only the first N seeds of an expensive one.",
         ),
     ] = None,
-    reference: Annotated[str, typer.Option("--reference", help="Configuration that the differences are to.")] = "full",
+    reference: Annotated[str, typer.Option("--reference", help="Configuration to compare the others with.")] = "full",
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Cells at once; default: what cores and memory allow.")
+        int | None, typer.Option("--jobs", min=1, help="Cells to run at once; default: what cores and memory allow.")
     ] = None,
     keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep the weights of finished cells.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the full method with its parts left out and with baselines; writes CSV, Markdown and HTML."""
+    """Compare the full method with ablated versions of it and with baselines; writes CSV, Markdown and HTML."""
     set_up_logging(quiet or as_json)
     from gramr2.research.ablation.marks import MARKS
     from gramr2.research.ablation.runner import AblationOutcome, AblationPlan, default_jobs, run_plan
@@ -53,9 +53,7 @@ def ablate(
     base = _base(domain)
     test = test or ("lab:test" if domain == "lab" else None)
     if test is None:
-        raise ConfigError(
-            "--test is needed with a run file: name labelled comparisons that stand in none of its sources"
-        )
+        raise ConfigError("--test is needed with a run file: name labelled comparisons that are in none of its sources")
     refuse_seen(base, test)
     variants = variants_for(base)
     fewer: dict[str, int] = {}
@@ -66,12 +64,12 @@ def ablate(
             raise ConfigError(f"--only {unknown[0]!r} is not known: take some of {', '.join(v.name for v in variants)}")
         variants = [each for each in variants if each.name in wanted]
     names = [each.name for each in variants]
-    # Without the full method there is nothing to compare to, unless something is named.
+    # Without the full method there is nothing to compare with, unless a reference is named.
     if reference not in names and reference != FULL:
         raise ConfigError(f"--reference {reference!r} is not among the configurations: take one of {', '.join(names)}")
     _refuse_overlong(base, test, limit)
     plan = AblationPlan(base, variants, range(1, seeds + 1), test, limit, keep_models, fewer)
-    # A terminated ablation takes its cells with it, as an interrupted one does.
+    # A terminated ablation ends its cells too, as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     command = _command(domain=domain, seeds=seeds, test=test, limit=limit, only=only)
@@ -81,9 +79,9 @@ def ablate(
         notes = [f"{name}: left out, {reason}." for name, reason in outcome.skipped.items()]
         notes += [f"{name}: no result, {reason}" for name, reason in outcome.failures.items()]
         if base.warmup and base.warmup.seed is not None and seeds > 1:
-            notes.append("All seeds begin from one warm-up: the intervals say nothing about other warm-ups.")
+            notes.append("All seeds start from one warm-up, so the intervals do not cover other warm-ups.")
         if outcome.unfinished:
-            notes.append(f"{outcome.unfinished} cells are not finished: the same command goes on.")
+            notes.append(f"{outcome.unfinished} cells are not finished: the same command resumes them.")
         summaries = summarise(outcome.results, reference)
         title = f"Ablation on {domain}"
         told = account(title, summaries, variants, outcome.results, notes, command, reference)
@@ -115,7 +113,7 @@ def ablate(
 
 
 def _wanted(only: str) -> tuple[list[str], dict[str, int]]:
-    """Names, and how many seeds those have that say so."""
+    """The names, and the number of seeds of those that state one."""
     names, fewer = [], {}
     for each in only.split(","):
         name, colon, seeds = each.strip().partition(":")
@@ -128,7 +126,7 @@ def _wanted(only: str) -> tuple[list[str], dict[str, int]]:
 
 
 def _command(**options: object) -> str:
-    """What to type for the same figures; where they are written and how many cells run at once do not change them."""
+    """The command that gives the same figures; the output folder and the number of cells at once do not change them."""
     given = [f"--{name} {value}" for name, value in options.items() if value is not None]
     return " ".join(["gramr2 ablate --out DIR", *given])
 
@@ -142,10 +140,10 @@ def _base(domain: str) -> RunConfig:
 
 
 def refuse_seen(base: RunConfig, test: str) -> None:
-    """A test set that a run sees measures nothing.
+    """Refuse a test set that a run sees, because it would measure nothing.
 
     Raises:
-        DataError: some of its comparisons stand in a source of the run.
+        DataError: some of its comparisons are in a source of the run.
     """
     from gramr2.data import OnBadRow, load_labeled, refuse_leaks
     from gramr2.selftraining.run.sources import read_unlabeled
@@ -160,7 +158,7 @@ def refuse_seen(base: RunConfig, test: str) -> None:
 
 
 def _refuse_overlong(base: RunConfig, test: str, limit: int | None) -> None:
-    """Better said now than after the first cell has trained."""
+    """Fail early on over-long comparisons, before the first cell is trained."""
     from gramr2.judging.budget import overlong, refuse
     from gramr2.research.ablation.cell import template_of, test_set
     from gramr2.selftraining.run.engine import LocalEngine

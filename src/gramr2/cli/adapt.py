@@ -22,7 +22,7 @@ def adapt(
         str, typer.Option("--model", "-m", help="The judge: run or model folder, hub id, .gguf or named model.")
     ],
     data: Annotated[str, typer.Option("--data", "-d", help="Labelled comparisons of the task, 8 to 1,000 or so.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder; the same command goes on in it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder; the same command resumes in it.")],
     test: Annotated[
         str | None, typer.Option("--test", help="Labelled comparisons to measure on; default: a part of --data.")
     ] = None,
@@ -30,12 +30,13 @@ def adapt(
         str | None, typer.Option("--general", help="Labelled comparisons on which the judge must not get worse.")
     ] = None,
     on_regression: Annotated[
-        OnRegression, typer.Option("--on-regression", help="What a significantly worse judge on --general does.")
+        OnRegression,
+        typer.Option("--on-regression", help="What to do if the judge is significantly worse on --general."),
     ] = OnRegression.REFUSE,
     replay: Annotated[
         str | None,
         typer.Option(
-            "--replay", help="Labelled comparisons of what it could do before, to learn along with the task's."
+            "--replay", help="Labelled comparisons of what it could do before, to train on along with the task's."
         ),
     ] = None,
     replay_limit: Annotated[
@@ -44,17 +45,18 @@ def adapt(
     ] = None,
     rationales: Annotated[
         Rationales | None,
-        typer.Option("--rationales", help="Default: the rows' own, where missing the judge's."),
+        typer.Option("--rationales", help="Default: the rows' own, or the judge's where missing."),
     ] = None,
     few_shot: Annotated[int, typer.Option("--few-shot", min=0, help="Show N examples in the prompt; no training.")] = 0,
     curve: Annotated[
-        str | None, typer.Option("--curve", help="Also train on so many comparisons, like 16,64,256.")
+        str | None, typer.Option("--curve", help="Also train on these numbers of comparisons, like 16,64,256.")
     ] = None,
     held_out: Annotated[
-        float, typer.Option("--held-out", min=0.01, max=0.9, help="Share of --data to measure on, without --test.")
+        float,
+        typer.Option("--held-out", min=0.01, max=0.9, help="Share of --data to measure on if there is no --test."),
     ] = 0.2,
-    epochs: Annotated[float, typer.Option("--epochs", min=0.01, help="Passes over the data, at most.")] = 10,
-    min_steps: Annotated[int, typer.Option("--min-steps", min=0, help="More passes if these are fewer steps.")] = 0,
+    epochs: Annotated[float, typer.Option("--epochs", min=0.01, help="Maximum number of passes over the data.")] = 10,
+    min_steps: Annotated[int, typer.Option("--min-steps", min=0, help="Minimum number of steps; adds passes.")] = 0,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=1e-12, help="Peak learning rate.")] = 2e-4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Examples per step.")] = 8,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Rank of the LoRA update.")] = 16,
@@ -63,11 +65,11 @@ def adapt(
     ] = 2,
     max_new_tokens: Tokens = 256,
     close: Close = False,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all random draws.")] = 0,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Adapt a judge to a task from a few labelled comparisons; measures before and after, and guards what it could do."""
+    """Adapt a judge to a task from a few labelled comparisons; measures before and after, and guards against regressions."""
     set_up_logging(quiet or as_json)
     from gramr2.adaptation.adapt import Adaptation
     from gramr2.adaptation.task import Task
@@ -105,7 +107,7 @@ def adapt(
         say(json.dumps(result | {"judge": str(out / "judge")}))
         return
     show(_table(result))
-    say("Accuracy is over decided comparisons; a change counts what is not decided as wrong.")
+    say("Accuracy is over decided comparisons; a change counts undecided ones as wrong.")
     say(_on_general(result))
     say("\n".join([f"judge  {out / 'judge'}", f"figures {out / 'adaptation.json'}", *map(str, files)]))
 
@@ -161,18 +163,18 @@ def _table(result: dict[str, Any]) -> Table:
 def _on_general(result: dict[str, Any]) -> str:
     found = result["general"]
     if found is None:
-        return "Whether the judge got worse elsewhere was not measured: name a general set with --general."
+        return "It was not measured whether the judge got worse elsewhere: name a general set with --general."
     change = found["change"]
     return (
         f"{found['set']}: {percent(found['before']['accuracy'])} before, {percent(found['after']['accuracy'])} after "
         f"({100 * change['difference']:+.1f} points, 95 % interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f}, "
         f"McNemar {p_value(change['p_value'])}, n = {found['after']['n']})"
-        + (": significantly worse, published all the same." if found["fell"] else ".")
+        + (": significantly worse, but published." if found["fell"] else ".")
     )
 
 
 def _write_curve(out: Path, points: list[dict[str, Any]]) -> list[Path]:
-    """The learning curve as a table and a figure, where there is one."""
+    """The learning curve as a table and a figure, if there is one."""
     if len(points) < 3:
         return []
     from gramr2.reporting.plots import accuracy

@@ -1,4 +1,4 @@
-"""``gramr2 check``: is this run file valid, and what would it do? Without torch."""
+"""``gramr2 check``: is this run file valid, and what would it do? Does not import torch."""
 
 from __future__ import annotations
 

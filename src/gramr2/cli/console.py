@@ -1,4 +1,4 @@
-"""What the commands share: consoles, logging, progress bars, and the options every command has."""
+"""Shared by the commands: consoles, logging, progress bars, and the options every command has."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ stderr = Console(stderr=True)
 
 
 def say(text: str, *, to: Console = stdout, style: str | None = None) -> None:
-    """Print a text as it is: no markup, no colours of its own, and no line breaks of ours outside a terminal.
+    """Print a text as it is: no markup, no highlighting, and no line wrapping outside a terminal.
 
-    What a program reads must not depend on how wide somebody's window is.
+    Output that a program reads must not depend on the width of somebody's window.
     """
     to.print(text, style=style, markup=False, highlight=False, soft_wrap=not to.is_terminal)
 
 
 def show(table: Table) -> None:
-    """Print a table; outside a terminal at its own width, whatever that is."""
+    """Print a table; outside a terminal at its natural width."""
     stdout.print(table, width=None if stdout.is_terminal else 1000)
 
 
@@ -37,11 +37,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def set_up_logging(quiet: bool) -> None:
-    """Our notes go to stderr; the libraries' chatter does not."""
+    """Send our log to stderr, and silence the libraries' messages."""
     import os
     import warnings
 
-    # Deprecations between the libraries are for their maintainers, not for who trains a judge.
+    # Deprecation warnings between libraries are for their maintainers, not for somebody who trains a judge.
     warnings.filterwarnings("ignore", category=FutureWarning)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -60,7 +60,7 @@ def set_up_logging(quiet: bool) -> None:
 
 
 class Bars:
-    """An ``Observer`` that draws a bar per stage on stderr; on something that is not a terminal, a line per stage."""
+    """An ``Observer`` that draws a bar per stage on stderr; outside a terminal it prints a line per stage."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet

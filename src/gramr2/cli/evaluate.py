@@ -33,10 +33,10 @@ def evaluate(
     model: Model,
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Labelled comparisons: a file, or starter:gold.")],
     how: JudgeOptions,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="N comparisons, drawn by --seed.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use N comparisons, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
     probes: Annotated[
-        bool, typer.Option("--probe", help="Also ask how far the verdict follows the rationale when that is changed.")
+        bool, typer.Option("--probe", help="Also measure how far the verdict follows a changed rationale.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -44,7 +44,7 @@ def evaluate(
     """Measure a judge on labelled comparisons."""
     set_up_logging(quiet or as_json)
     from gramr2.data import load_labeled, subset
-    from gramr2.evaluation.metrics import evaluate as measure
+    from gramr2.evaluation import metrics
     from gramr2.evaluation.metrics import length_baseline
     from gramr2.judging.budget import overlong, refuse
 
@@ -68,7 +68,7 @@ def evaluate(
             decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
         if isinstance(judge, Judge) and probes:
             found = _probed(judge, items, decisions, quiet or as_json)
-    result = measure(items, decisions, seed)
+    result = metrics.evaluate(items, decisions, seed)
     checked = _checked(items, decisions) if probes else None
     if as_json:
         values = asdict(result)
@@ -113,13 +113,13 @@ def _probed(
         progress(1, 1)
     if not found:
         raise ConfigError(
-            "--probe changes rationales, and this judge wrote fewer than two: take --verdict reasoned, or a judge that reasons"
+            "--probe needs two rationales, and this judge wrote fewer: use --verdict reasoned, or a judge that reasons"
         )
     return found
 
 
 def _checked(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> Audit | None:
-    """The rationales held against the truth, where a program knows it."""
+    """The rationales checked against the truth, where a program knows it."""
     from gramr2.evaluation.audit import audit
     from gramr2.judging.records import comparison_row, decision_row
 

@@ -1,4 +1,4 @@
-"""``gramr2 export``: a judge as a folder of its own, checked, described, and perhaps on the hub."""
+"""``gramr2 export``: a judge as a self-contained folder, checked, documented, and optionally on the hub."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def export(
     push: Annotated[
         str | None, typer.Option("--push-to-hub", metavar="OWNER/NAME", help="Also upload it to this hub repository.")
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="A repository made for it is private.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="If the repository is new, make it private.")] = False,
     max_new_tokens: Tokens = 256,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Merge, save, load again, and refuse if a decision differs; writes a model card."""
+    """Export a judge: merge, save, load again, and refuse if a decision differs; writes a model card."""
     set_up_logging(quiet or as_json)
     from gramr2.exporting.export import DTYPES, publish
     from gramr2.exporting.export import export as save
@@ -82,10 +82,10 @@ def _comparisons(source: Source, check: str | None, limit: int) -> tuple[Compari
 
 
 def _push(folder: Path, repository: str, private: bool) -> str:
-    """Upload a folder; it stays where it is if that fails.
+    """Upload a folder; if that fails, the local folder stays as it is.
 
     Raises:
-        RunError: the hub did not take it.
+        RunError: the hub did not accept it.
     """
     from huggingface_hub import HfApi, errors
 
@@ -94,11 +94,11 @@ def _push(folder: Path, repository: str, private: bool) -> str:
         api = HfApi()
         api.create_repo(repository, private=private, exist_ok=True)
         if private and not api.repo_info(repository).private:
-            raise RunError(f"{repository} is there already and public, so nothing was uploaded; {folder} is complete")
+            raise RunError(f"{repository} already exists and is public, so nothing was uploaded; {folder} is complete")
         done = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Add the judge")
     except (client_error, errors.LocalTokenNotFoundError, errors.HFValidationError, OSError) as error:
         raise RunError(
-            f"{folder} is complete, but the hub did not take it as {repository} ({reason_of(error)}): log in with  hf auth "
-            f"login  and upload it with  hf upload {repository} {folder}"
+            f"{folder} is complete, but uploading it to {repository} failed ({reason_of(error)}): log in with  hf auth login  "
+            f"and upload it with  hf upload {repository} {folder}"
         ) from error
     return str(done.commit_url)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gramr2.cli.console import Json, say, show
 from gramr2.errors import ConfigError
-from gramr2.text import number as shown
+from gramr2.text import three_digits
 
 if TYPE_CHECKING:
     from gramr2.reporting.examples import Example
@@ -38,13 +38,15 @@ def inspect(
         raise ConfigError(f"{run}: no round has labelled the pool yet, so there is nothing to inspect")
     number = max(rounds) if number is None else number
     if number not in rounds:
-        raise ConfigError(f"--round {number}: this run has labelled the pool in {_listed(rounds)}")
+        raise ConfigError(f"--round {number}: this run has labelled the pool in rounds {_listed(rounds)}")
     if kept and dropped_by:
         raise ConfigError("--kept and --dropped-by exclude each other: give one of them")
     round_ = rounds[number]
     known = round_.filters(view.stack)
     if dropped_by is not None and dropped_by not in known:
-        raise ConfigError(f"--dropped-by {dropped_by!r}: in round {number} something was dropped by {_listed(known)}")
+        raise ConfigError(
+            f"--dropped-by {dropped_by!r}: in round {number} comparisons were dropped by {_listed(known)}"
+        )
     rows = [(row, True) for row in round_.kept if dropped_by is None]
     rows += [(row, False) for row in round_.dropped if not kept and dropped_by in (None, row["filter"])]
     rows = [(row, stays) for row, stays in rows if name in (None, row["id"])]
@@ -80,16 +82,17 @@ def _show(each: Example) -> None:
         say(text)
     flip = {None: "orders not both decided", True: "orders disagree", False: "orders agree"}[each.order_flip]
     say(
-        f"label {each.label or 'none'} · confidence {shown(each.confidence)} · agreement {shown(each.agreement)} · {flip}"
+        f"label {each.label or 'none'} · confidence {three_digits(each.confidence)} · "
+        f"agreement {three_digits(each.agreement)} · {flip}"
     )
     if each.measures:
-        say(" · ".join(f"{key} {shown(value)}" for key, value in each.measures.items()))
+        say(" · ".join(f"{key} {three_digits(value)}" for key, value in each.measures.items()))
     for vote in each.votes:
         beliefs = vote["probabilities"]
         numbers = " ".join(f"{key} {value:.2f}" for key, value in beliefs.items()) if beliefs else "no probabilities"
         say(f"  {vote['order']}  {vote['outcome']:<12} {numbers}")
     if each.rationale:
-        order = " (written for the exchanged order: its Response A is B here)" if each.rationale_swapped else ""
+        order = " (written for the swapped order: its Response A is B here)" if each.rationale_swapped else ""
         say(f"[Rationale]{order}", style="bold")
         say(each.rationale)
 

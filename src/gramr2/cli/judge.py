@@ -1,4 +1,4 @@
-"""``gramr2 judge``: comparisons in, decisions out, one JSON object a line."""
+"""``gramr2 judge``: comparisons in, decisions out, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from gramr2.text import percent
 
 
 def failures(decisions: Sequence[Decision]) -> str:
-    """How votes failed where a judge abstained, in one sentence that says what to change."""
+    """How votes failed on comparisons without a decision, in one sentence that says what to change."""
     votes = [vote for decision in decisions if decision.label is None for vote in decision.judgments]
     counts = Counter(vote.outcome for vote in votes if vote.outcome.label is None)
     told = ", ".join(
         f"{count} {'vote' if count == 1 else 'votes'} {outcome.value}" for outcome, count in counts.most_common()
     )
     remedies = {
-        Outcome.TRUNCATED: "raise --max-new-tokens, read the verdict of what was cut with --close, or take --verdict direct",
-        Outcome.UNPARSEABLE: "no verdict was written: take a judge that was trained, or --verdict direct",
+        Outcome.TRUNCATED: "raise --max-new-tokens, read the verdict of truncated votes with --close, or use --verdict direct",
+        Outcome.UNPARSEABLE: "no verdict was written: use a trained judge, or --verdict direct",
         Outcome.ERROR: next((vote.error for vote in votes if vote.error), None) or "the model failed",
     }
     return f"{told}; {remedies[counts.most_common(1)[0][0]]}" if counts else "an order gave no verdict"
 
 
 class OnOverlong(StrEnum):
-    """What a comparison that does not fit the model does: end the command, or be left out and counted."""
+    """What to do with a comparison that does not fit the model: stop, or drop and count it."""
 
     REFUSE = "refuse"
     DROP = "drop"
@@ -91,7 +91,7 @@ def judge(
         say(json.dumps(summary))
     elif not quiet:
         if len(decided) < len(decisions):
-            say(f"why not: {failures(decisions)}")
+            say(f"undecided: {failures(decisions)}")
         say(
             f"{len(decided)} of {len(decisions)} decided, order flips {percent(summary['order_flip_rate'])}"  # type: ignore[arg-type]
             f"{f', {len(names)} over-long dropped' if names else ''}"

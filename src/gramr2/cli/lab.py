@@ -26,11 +26,11 @@ app = typer.Typer(
 @app.command("train")
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("runs/lab"),
-    seed: Annotated[int | None, typer.Option("--seed", help="Another seed than that of the run file.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed to use instead of the run file's.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train the lab's judge: a seed judge, three rounds of self-training, a report. Minutes on two cores."""
+    """Train the lab's judge: a seed judge, three rounds of self-training, a report. Takes minutes on two cores."""
     from gramr2.research.lab.run import run_file
 
     config = load_config(run_file())
@@ -39,7 +39,7 @@ def train(
 
 @app.command("config")
 def show_config() -> None:
-    """Print the lab's run file, to start one of your own from."""
+    """Print the lab's run file, as a starting point for your own."""
     from gramr2.research.lab.run import run_file
 
     say(run_file().read_text(encoding="utf-8").rstrip())
@@ -111,11 +111,11 @@ def audit(
 @app.command("pretrain")
 def pretrain(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the model.")],
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Other than the shipped model's.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Other than the shipped model's.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the shipped model's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Default: the shipped model's.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make the tiny model that ships with gramr2 once more, from nothing."""
+    """Train the tiny model that ships with gramr2 again, from scratch."""
     set_up_logging(quiet)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty: give a new folder with --out")
@@ -135,17 +135,17 @@ def pretrain(
 @app.command("rlhf")
 def rlhf(
     judge: Annotated[str, typer.Option("--judge", "-j", help="A judge of the lab: the run of gramr2 lab train.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder; the same command goes on in it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder; the same command resumes in it.")],
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 1 to N.")] = 3,
     steps: Annotated[int, typer.Option("--steps", min=2, help="Optimiser steps of the policy.")] = 100,
     test: Annotated[int, typer.Option("--test", min=1, help="Test prompts that measure the policy.")] = 400,
     only: Annotated[
-        str | None, typer.Option("--only", help="judge, bradley-terry, verifier, with commas between.")
+        str | None, typer.Option("--only", help="judge, bradley-terry, verifier, separated by commas.")
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a careless policy with GRPO on the rewards of a judge, a Bradley-Terry model and the verifier; is one hacked?"""
+    """Train a careless policy with GRPO on rewards from a judge, a Bradley-Terry model and the verifier; is one hacked?"""
     set_up_logging(quiet or as_json)
     from gramr2.backends.hardware import versions
     from gramr2.loading import require

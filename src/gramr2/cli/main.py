@@ -1,4 +1,4 @@
-"""The console script ``gramr2``: one page of glue per command, and one place where errors become sentences."""
+"""The console script ``gramr2``: registers the commands, and turns errors into one-sentence messages."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ app.add_typer(models.app, name="models")
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     """Shared by all commands."""
     if version:
-        from importlib.metadata import version as installed
+        import importlib.metadata
 
-        typer.echo(f"gramr2 {installed('gramr2')}")
+        typer.echo(f"gramr2 {importlib.metadata.version('gramr2')}")
         raise typer.Exit
 
 
@@ -64,16 +64,16 @@ INTERRUPTED = 130
 
 
 def run() -> None:
-    """Entry point. A deliberate error is one sentence and its own exit code; anything else is a bug and shows itself."""
+    """Entry point. An expected error prints one sentence and has its own exit code; any other is a bug and is not caught."""
     try:
         app()
     except GramrError as error:
         say(f"gramr2: {error}", to=stderr, style="red")
         sys.exit(error.exit_code)
     except SystemExit as ended:
-        # typer makes this of Ctrl-C, and says nothing.
+        # typer turns Ctrl-C into this, without a message.
         if ended.code == INTERRUPTED:
-            say("gramr2: interrupted; the same command goes on from here", to=stderr)
+            say("gramr2: interrupted; the same command resumes from here", to=stderr)
         raise
     except OSError as error:
         if error.errno is None:

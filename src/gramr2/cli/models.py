@@ -1,4 +1,4 @@
-"""``gramr2 models``: the small models that need no hub."""
+"""``gramr2 models``: the named small models, which need no hub."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, r
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """Show the models that can be named without a hub, and whether they are here."""
+    """Show the named models, which need no hub, and whether they are available here."""
     from gramr2.backends.registry import named
 
     models = named()

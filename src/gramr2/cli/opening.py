@@ -1,4 +1,4 @@
-"""The flags by which every command asks a judge, and what the commands make of them."""
+"""The flags shared by the commands that ask a judge, and how the commands open a model with them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Model = Annotated[
         "--model",
         "-m",
         help="Run or model folder, LoRA adapter, hub id, .gguf, named or scripted model, openai:NAME@URL, a server's address; "
-        "longer, or a baseline NAME:RUN.",
+        "or a baseline: longer, or NAME:RUN.",
     ),
 ]
 Writer = Annotated[
@@ -39,16 +39,16 @@ Writer = Annotated[
         help="Run or model folder, LoRA adapter, hub id, .gguf, named or scripted model, openai:NAME@URL.",
     ),
 ]
-Tokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Budget of a rationale.")]
+Tokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Token budget of a rationale.")]
 Close = Annotated[
     bool,
     typer.Option(
-        "--close/--no-close", help="Read the verdict of a rationale that used its budget up, or count it truncated."
+        "--close/--no-close", help="Read the verdict of a rationale that used up its budget, or count it as truncated."
     ),
 ]
 FLAGS: dict[str, Any] = {
     "votes": Annotated[
-        int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature says more.")
+        int, typer.Option("--votes", min=1, help="Samples in each order; 1 is greedy unless --temperature is set.")
     ],
     "orders": Annotated[Orders, typer.Option("--orders", help="first: the stored order only.")],
     "temperature": Annotated[
@@ -61,7 +61,7 @@ FLAGS: dict[str, Any] = {
         Verdict | None,
         typer.Option(
             "--verdict",
-            help="direct: at the prompt's end. Default: as the judge was trained, both for other models.",
+            help="direct: at the prompt's end. Default: as the judge was trained; for other models, both.",
         ),
     ],
     "dtype": Annotated[Dtype, typer.Option("--dtype", help="auto: fp32 on a CPU, bf16 on a GPU.")],
@@ -73,7 +73,7 @@ FLAGS: dict[str, Any] = {
 
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of ``JudgeOptions`` in place of its parameter ``how``, which receives them as one object."""
+    """Give a command the flags of ``JudgeOptions`` instead of its parameter ``how``, which receives them as one object."""
     signature = inspect.signature(command, eval_str=True)
     own = [each for name, each in signature.parameters.items() if name != "how"]
     defaults = JudgeOptions()
@@ -93,21 +93,22 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _default(name: str, defaults: JudgeOptions) -> Any:
-    """The default of a flag; typer wants that of a choice as the choice itself."""
+    """The default of a flag; for a choice, typer wants the enum member itself."""
     value = getattr(defaults, name)
     return {"orders": Orders, "dtype": Dtype}[name](value) if name in ("orders", "dtype") else value
 
 
 def open_judge(model: str, how: JudgeOptions) -> Judge:
-    """A judge that writes, for commands that need its prompt, its tokens or its text.
+    """A generative judge, for commands that need its prompt, its tokens or its text.
 
     Raises:
-        ConfigError: the model is one that only decides.
+        ConfigError: the model is a baseline, which only decides.
         ModelError: there is no such model.
     """
     if is_baseline(model):
         raise ConfigError(
-            f"{model} is a baseline, which gramr2 judge, rank, eval and score --by reference take: give a model that judges here"
+            f"{model} is a baseline, which works only with gramr2 judge, rank, eval and score --by reference: give a generative "
+            "judge"
         )
     return generative_judge(model, how)
 
@@ -115,18 +116,18 @@ def open_judge(model: str, how: JudgeOptions) -> Judge:
 def open_model(
     model: str, how: JudgeOptions, also: Collection[str] = (), *, shared: Collection[str] = ()
 ) -> PreferenceModel:
-    """Whatever prefers, by its name.
+    """Open anything that states a preference, by its name.
 
     Args:
         model: what the user typed.
         how: the flags.
-        also: other flags that only a judge of this process has a use for, where the user gave them.
-        shared: options that are another model's too, which a baseline or a server passes over.
+        also: further flags that the user gave and only a judge in this process can use.
+        shared: options that also apply to another model, and that a baseline or a server therefore ignores.
 
     Raises:
         ConfigError: a flag is given that means nothing to this kind of model.
         ModelError: there is no such model.
-        RunError: a baseline's run is not one.
+        RunError: the folder given with a baseline is not a run.
     """
     kind = "baseline" if is_baseline(model) else "server" if is_server(model) else None
     if kind:
@@ -134,37 +135,37 @@ def open_model(
         how = replace(how, **{name: getattr(defaults, name) for name in shared})
     given = [*(f"--{name.replace('_', '-')}" for name in how.given), *also]
     if kind and given:
-        raise ConfigError(f"{given[0]} means nothing to the {kind} {model}: leave it out")
+        raise ConfigError(f"{given[0]} does not apply to the {kind} {model}: leave it out")
     return preference_model(model, how)
 
 
 def journal_of(out: Path) -> Path:
-    """Where the answers of a command that writes ``out`` are kept until it has ended."""
+    """Where the answers of a command that writes ``out`` are kept until it is finished."""
     return out.with_name(f"{out.name}.journal")
 
 
 @contextmanager
 def answers(place: Path, bars: Bars) -> Iterator[Journal]:
-    """A journal for what models answer, removed when the body has ended without an error; in memory where it cannot be written.
+    """A journal of model answers, removed if the body ends without an error; kept in memory if it cannot be written.
 
     Raises:
-        RunError: another process has it.
+        RunError: another process is using it.
     """
     try:
         journal = Journal(place, alone=True)
     except OSError as error:
-        bars.note(f"{place}: answers are not kept: {error.strerror}")
+        bars.note(f"{place}: answers cannot be saved: {error.strerror}")
         yield Journal()
         return
     with journal:
         if len(journal):
-            bars.note(f"{len(journal)} answers are there from before, in {place}")
+            bars.note(f"{len(journal)} answers are reused from an earlier call, in {place}")
         yield journal
     place.unlink(missing_ok=True)
 
 
 def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:
-    """The model, its answers kept as they come. A baseline costs nothing, so nothing of it is kept."""
+    """The model, with its answers journaled as they come. A baseline costs nothing, so its answers are not journaled."""
     if isinstance(model, Judge):
         return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
     return JournaledClient(model, journal) if isinstance(model, Client) else model

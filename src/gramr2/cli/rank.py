@@ -1,4 +1,4 @@
-"""``gramr2 rank``: prompts with many responses in, the responses in order out; the first is best-of-n."""
+"""``gramr2 rank``: prompts with many responses in, ranked responses out; the first is best-of-n."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from gramr2.data import OnBadRow
 from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions
 from gramr2.rewards.aggregation import Aggregation
-from gramr2.rewards.tournaments import TOURNAMENTS
-from gramr2.rewards.tournaments import scheme as named
+from gramr2.rewards.tournaments import TOURNAMENTS, tournament
 from gramr2.text import duration, percent
 
 
@@ -34,7 +33,7 @@ def rank(
         ),
     ] = "round-robin",
     budget: Annotated[
-        int | None, typer.Option("--budget", min=1, help="Comparisons per prompt, the most informative next.")
+        int | None, typer.Option("--budget", min=1, help="Comparisons per prompt, the most informative first.")
     ] = None,
     aggregation: Annotated[
         Aggregation, typer.Option("--aggregation", help="How results become scores.")
@@ -46,20 +45,20 @@ def rank(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rank the first N prompts only.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of the lots.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of random draws.")] = 0,
     on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Rank the responses to each prompt and write their order with scores and intervals."""
     set_up_logging(quiet or as_json)
-    chosen = named(scheme, budget)
+    chosen = tournament(scheme, budget)
     from gramr2.data import load_sets
     from gramr2.files import write_jsonl
     from gramr2.judging.budget import overlong, refuse
+    from gramr2.rewards import ranking
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
-    from gramr2.rewards.ranking import rank as ranked
 
     sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row)
     judge = open_model(model, how)
@@ -72,11 +71,11 @@ def rank(
         kept, fresh = journaled(judge, journal), not len(journal)
         note = f"{wanted} comparisons of {len(sets)} prompts ({chosen.name})"
         if isinstance(judge, Judge) and fresh:
-            # Measured on answers from before, the pace would be that of reading a file.
+            # With answers from an earlier call, this would measure how fast a file is read.
             note += f", about {duration(seconds_per_comparison(kept, sets, seed) * wanted)}"
         bars.note(note)
         with bars.task(f"rank {len(sets)} prompts") as progress:
-            rankings = ranked(kept, sets, chosen, aggregation=aggregation, seed=seed, progress=progress)
+            rankings = ranking.rank(kept, sets, chosen, aggregation=aggregation, seed=seed, progress=progress)
         write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
     preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
     preferred = [row for row in preferences if row is not None]

@@ -41,25 +41,28 @@ class Way(StrEnum):
 def score(
     model: Model,
     data: Annotated[
-        str, typer.Option("--data", "-d", help="Rows with prompt and response, or responses; perhaps a reference.")
+        str, typer.Option("--data", "-d", help="Rows with prompt and response, or responses; optionally a reference.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     how: JudgeOptions,
     by: Annotated[
         Way,
-        typer.Option("--by", help="reference: chance to beat a reference; rationale: a grade from 1 to 10, reasoned."),
+        typer.Option(
+            "--by", help="reference: chance to beat a reference; rationale: a grade from 1 to 10 with reasons."
+        ),
     ] = Way.REFERENCE,
     references: Annotated[
         str | None,
         typer.Option("--references", help="Bank of references: rows with prompt and response, or responses."),
     ] = None,
     policy: Annotated[
-        str | None, typer.Option("--policy", help="Model whose greedy answers are the references of rows without one.")
+        str | None,
+        typer.Option("--policy", help="Model whose greedy answers serve as references for rows without one."),
     ] = None,
     calibrate: Annotated[
         int,
         typer.Option(
-            "--calibrate", min=0, help="Also compare N pairs, and write scores in log-odds of winning such pairs."
+            "--calibrate", min=0, help="Also compare N pairs, and write each score as log-odds of winning such pairs."
         ),
     ] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score the first N only.")] = None,
@@ -86,7 +89,7 @@ def score(
         banks = references_from(bank, items, references)
         skipped += of_bank.skipped
     from_file = len(banks)
-    # What is the policy's is not refused for a judge that has no use for it.
+    # Options that the policy needs are not refused for a judge that cannot use them.
     of_policy = ("max_new_tokens", "dtype", "device", "trust_remote_code") if policy is not None else ()
     judge = open_judge(model, how) if by is Way.RATIONALE else open_model(model, how, shared=of_policy)
     bars = Bars(quiet or as_json)
@@ -129,7 +132,7 @@ def score(
 def _scale(
     judge: PreferenceModel, items: Sequence[SingleResponse], scored: Sequence[Scored], count: int, seed: int, bars: Bars
 ) -> PairCalibration | None:
-    """The scores held against the judge's own verdicts on pairs of them."""
+    """Calibrate the scores on the judge's own verdicts on pairs of responses."""
     from gramr2.rewards.calibration import calibrate, comparison_of, draw_pairs
 
     pairs = draw_pairs(items, count, seed)
@@ -140,11 +143,11 @@ def _scale(
 
 def _told(scale: PairCalibration | None) -> str:
     if scale is None:
-        return "not calibrated: that takes 16 pairs of responses to the same prompts with scores and verdicts"
+        return "not calibrated: this needs 16 pairs of responses to the same prompts with scores and verdicts"
     agreement = f"{percent(scale.agreement)} (95 % interval {interval(scale.low, scale.high)})"
     return (
-        f"calibrated on {scale.n} pairs: the higher score is the pairwise verdict on {agreement} of {scale.compared} that both "
-        f"decide; strength = {scale.slope:.3g} × score"
+        f"calibrated on {scale.n} pairs: the higher score agrees with the pairwise verdict on {agreement} of {scale.compared} "
+        f"that both decide; strength = {scale.slope:.3g} × score"
     )
 
 

@@ -27,19 +27,21 @@ def serve(
         str | None, typer.Option("--token", envvar="GRAMR2_TOKEN", help="Bearer token that requests must carry.")
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen on a public address without a token all the same.")
+        bool, typer.Option("--insecure", help="Listen on a public address even without a token.")
     ] = False,
-    queue: Annotated[int, typer.Option("--queue", min=1, help="Comparisons that may wait.")] = 512,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Comparisons judged together.")] = 32,
-    requests: Annotated[int, typer.Option("--requests", min=1, help="Requests at a time.")] = 128,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Maximum number of waiting comparisons.")] = 512,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Maximum number of comparisons judged together.")] = 32,
+    requests: Annotated[int, typer.Option("--requests", min=1, help="Maximum number of concurrent requests.")] = 128,
     deadline: Annotated[
-        float, typer.Option("--deadline", min=0.001, help="Longest time for a request, seconds.")
+        float, typer.Option("--deadline", min=0.001, help="Time limit of a request, in seconds.")
     ] = 120,
-    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest body of a request.")] = 4 << 20,
+    max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest body of a request, in bytes.")] = 4
+    << 20,
     end_token: Annotated[
         list[str] | None,
         typer.Option(
-            "--end-token", help="Text that ends OpenRLHF's completions, such as '<|im_end|>', taken off; repeatable."
+            "--end-token",
+            help="Text to strip from the end of OpenRLHF's completions, such as '<|im_end|>'; repeatable.",
         ),
     ] = None,
 ) -> None:
@@ -50,7 +52,7 @@ def serve(
             raise MissingDependencyError(package, "serve", "gramr2 serve")
     if token is None and not insecure and not _local(host):
         raise ConfigError(
-            f"--host {host} can be reached by others and there is no token: set GRAMR2_TOKEN or --token, or give --insecure"
+            f"--host {host} is reachable by others, and there is no token: set GRAMR2_TOKEN or --token, or give --insecure"
         )
     if token == "":
         raise ConfigError("the token is empty: set GRAMR2_TOKEN or --token to a secret, or leave both out")

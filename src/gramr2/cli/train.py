@@ -33,7 +33,7 @@ def train(
 
 
 def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) -> None:
-    """Run or resume, write the report, and print what came out."""
+    """Run or resume, write the report, and print the results."""
     set_up_logging(quiet or as_json)
     from gramr2.reporting.report import write_report
     from gramr2.reporting.run import read_run
@@ -63,7 +63,7 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
 
 
 def table(records: Sequence[RoundRecord]) -> Table:
-    """One line a round: how the judge did on gold, and what it kept of the pool."""
+    """One row per round: the judge's results on gold, and how much of the pool was kept."""
     title = f"Accuracy on {records[0].gold.n} gold comparisons, 95 % intervals"
     grid = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("round", "accuracy", "interval", "flips", "coverage", "kept", "verdict"):
@@ -83,9 +83,9 @@ def table(records: Sequence[RoundRecord]) -> Table:
 
 
 def baseline_table(baselines: dict[str, Any], against: Mapping[str, PairedTest]) -> Table:
-    """One line a baseline: how it did on gold, and how many points the final judge is above it."""
+    """One row per baseline: its results on gold, and how many points the final judge is above it."""
     grid = Table(
-        title="What it has to beat, and by how many points the final judge does",
+        title="Baselines, and by how many points the final judge beats them",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,

@@ -1,4 +1,4 @@
-"""The run file: models of its sections, and reading it. No torch in here."""
+"""The run file: its sections, and reading it. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RunConfig", "dump_config", "load_config", "parse_config"]
 
 
 def __getattr__(name: str) -> Any:
-    # On demand, because a run names strategies, and their files begin with the sections in this folder.
+    # Imported on demand: a run names strategies, whose modules in turn import the sections in this folder.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"gramr2.config.{'run' if name == 'RunConfig' else 'load'}"), name)

@@ -17,10 +17,10 @@ class SourceConfig(Section):
     split: str = "train"
     """split of a hub or saved dataset"""
     part: tuple[float, float] | None = None
-    """only comparisons whose prompt falls into this stretch of 0 to 1, by a hash of its text: parts that do not overlap share no
-    prompt, so that [0, 0.8] and [0.8, 1] of one file are a seed and a gold set"""
+    """only comparisons whose prompt, by a hash of its text, falls into this interval of 0 to 1; parts that do not overlap share
+    no prompt, so [0, 0.8] and [0.8, 1] of one file can be a seed and a gold set"""
     limit: int | None = Field(default=None, gt=0)
-    """take this many comparisons of those, drawn by the run's seed"""
+    """use only this many of the comparisons, drawn with the run's seed"""
 
     @field_validator("part")
     @classmethod
@@ -36,7 +36,7 @@ class SourceConfig(Section):
 
 
 def as_lists(value: Any, *keys: str) -> Any:
-    """A raw section with a single source under any of the keys turned into a list of one."""
+    """A raw section in which a single source under any of the keys is wrapped in a list."""
     if not isinstance(value, dict):
         return value
     return {k: [v] if k in keys and isinstance(v, str | dict) else v for k, v in value.items()}
@@ -52,17 +52,17 @@ class DataConfig(Section):
     gold: list[SourceConfig] = Field(min_length=1)
     """labelled comparisons to measure every judge on; never trained on"""
     held_out_share: float = Field(default=0.15, ge=0, lt=1)
-    """share of the seed that is not trained on but calibrates the judge's confidence; fewer than 16 comparisons say too
-    little for that and are not held out"""
+    """share of the seed that is not trained on but used to calibrate the judge's confidence; fewer than 16 comparisons are too
+    few for that and are not held out"""
     hold_out: Literal["calibrated", "always"] = "calibrated"
     """hold that part out only if a confidence filter calibrates, or always, so that runs with and without one learn from the
     same comparisons"""
     on_bad_row: Literal["fail", "skip"] = "fail"
-    """what a row that is not a comparison does: stop the run, or be counted and left out"""
+    """what to do with a row that is not a comparison: stop the run, or skip and count it"""
     max_prompt_tokens: int | None = Field(default=None, gt=0)
     """budget of a rendered prompt; the default is what the model's context leaves"""
     on_overlong: Literal["refuse", "drop"] = "refuse"
-    """what a comparison over the budget does; text is never cut"""
+    """what to do with a comparison over the budget; text is never cut"""
 
     @model_validator(mode="before")
     @classmethod

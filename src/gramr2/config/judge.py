@@ -16,7 +16,7 @@ class SamplingConfig(Section):
     """How comparisons are judged."""
 
     votes: int = Field(default=4, ge=1)
-    """samples in each order (the paper votes over 16 at test time; 4 in each of two orders is its cheap start)"""
+    """samples in each order (the paper uses 16 votes at test time; 4 in each of two orders is a cheap start)"""
     orders: Literal["both", "first"] = "both"
     """judge both orders, or only the stored one"""
     temperature: float = Field(default=0.75, ge=0)
@@ -26,10 +26,10 @@ class SamplingConfig(Section):
     max_new_tokens: int = Field(default=256, gt=0)
     """budget of the rationale"""
     guided: bool = True
-    """write the verdict's tags for the model and sample among the labels only"""
+    """fill in the verdict's tags for the model and sample among the labels only"""
     stop_certainty: float | None = Field(default=None, gt=0.5, lt=1)
     """stop voting on a comparison once its majority is this certain (0.95 in adaptive consistency, Aggarwal et al. 2023);
-    the default always samples all votes"""
+    by default all votes are sampled"""
     close_on_budget: bool = False
     """close a rationale that used up its budget and read the verdict; otherwise the vote counts as truncated"""
 
@@ -38,7 +38,7 @@ class SamplingConfig(Section):
     def _former_names(cls, value: Any) -> Any:
         if isinstance(value, dict) and "settled" in value and "stop_certainty" not in value:
             if value["settled"] is not None:
-                log.warning("judge: settled is called stop_certainty now")
+                log.warning("judge: settled is now called stop_certainty")
             value = {"stop_certainty" if key == "settled" else key: each for key, each in value.items()}
         return value
 
@@ -52,7 +52,7 @@ class SamplingConfig(Section):
 
 
 class EvaluationSampling(SamplingConfig):
-    """How the gold set is judged: one greedy judgment in each order unless told otherwise."""
+    """How the gold set is judged: by default with one greedy judgment in each order."""
 
     votes: int = Field(default=1, ge=1)
     """samples in each order"""
@@ -67,14 +67,14 @@ class JudgeConfig(Section):
     """a rationale and then the verdict, or the verdict alone (the label-only baseline)"""
     verdict: Literal["direct", "reasoned", "both", "auto"] = "auto"
     """where the verdict is read: direct, at the end of a prompt that asks for no rationale (a prefill in each order, nothing
-    sampled) · reasoned, after the rationale · both, in log-odds, with weights fitted on held-out seed comparisons ·
-    auto, what the seed judge's held-out comparisons favour, or where there are fewer than 16, the reading whose two
-    orders agree better on the pool"""
+    sampled) · reasoned, after the rationale · both, combined in log-odds with weights fitted on held-out seed comparisons ·
+    auto, whichever does best for the seed judge on held-out seed comparisons, or, with fewer than 16 of them, the reading
+    whose two orders agree better on the pool"""
     ties: Literal["auto"] | bool = "auto"
-    """whether “tie” is a possible verdict; auto: if a labelled seed comparison is one. A small judge that has seen
-    none may go on saying it (docs/experiments.md)"""
+    """whether “tie” is a possible verdict; auto: if any labelled seed comparison is a tie. A small judge that has seen
+    no ties may still predict them (docs/experiments.md)"""
     principles: list[str] = Field(default_factory=list)
-    """criteria, a sentence each, that go into the prompt"""
+    """criteria that go into the prompt, one sentence each"""
     pool: SamplingConfig = Field(default_factory=SamplingConfig)
     """sampling on unlabelled comparisons"""
     gold: EvaluationSampling = Field(default_factory=EvaluationSampling)

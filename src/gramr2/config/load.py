@@ -41,7 +41,7 @@ def load_config(path: Path) -> RunConfig:
         place = f" in line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}: not valid YAML{place}: {getattr(error, 'problem', error)}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: a run file is a mapping with the keys model and data, this one is {_kind(raw)}")
+        raise ConfigError(f"{path}: a run file is a mapping with the keys model and data, but this one is {_kind(raw)}")
     config = parse_config(raw, str(path))
     return _with_base(config, path.parent, str(path))
 
@@ -60,7 +60,7 @@ def dump_config(config: RunConfig) -> str:
 
 
 def _with_base(section: S, base: Path, where: str) -> S:
-    """Make relative paths of sources and models absolute, wherever they stand, and refuse files that are not there."""
+    """Make relative paths of sources and models absolute, wherever they occur, and refuse files that do not exist."""
     if isinstance(section, SourceConfig):
         return section.model_copy(update={"path": _absolute(section.path, base, f"{where}: data file", _DATA_FILES)})
     if isinstance(section, ModelConfig):
@@ -104,7 +104,7 @@ def _suggest(location: tuple[int | str, ...]) -> str:
     for part in location[:-1]:
         tagged = [m for m in known if part in _tags(m)]
         fields = [m.model_fields[str(part)].annotation for m in known if str(part) in m.model_fields]
-        # An index into a list, or the tag of a union, leads to no field: it narrows what is known, if anything.
+        # A list index or the tag of a union is not a field: at most, it narrows down the candidates.
         known = tagged or [m for annotation in fields for m in _models_in(annotation)] or known
     names = list(dict.fromkeys(name for model in known for name in model.model_fields))
     close = difflib.get_close_matches(str(location[-1]), names, n=1)
@@ -118,7 +118,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    """The values of the field that tells a union's members apart."""
+    """The values of a union's discriminator field."""
     return tuple(
         tag
         for key in ("kind", "schedule")

@@ -1,4 +1,4 @@
-"""The method's own switches: who writes the rationales, what is judged when, and what protects the judge from itself."""
+"""Settings of the method itself: who writes the rationales, what is judged when, and what protects the judge from itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gramr2.config.training import ModelConfig, TrainingConfig
 
 
 class Overrides(Section):
-    """What a later fine-tuning does differently from ``training``; what is not named stays."""
+    """What a later fine-tuning does differently from ``training``; settings left out stay the same."""
 
     epochs: float | None = Field(default=None, gt=0)
     """passes over the data"""
@@ -22,7 +22,7 @@ class Overrides(Section):
     def applied_to(self, training: TrainingConfig) -> TrainingConfig:
         """The settings with these changes."""
         named = self.model_dump(exclude_none=True)
-        # Passes that are named are meant.
+        # An explicit number of epochs overrides min_steps.
         return training.model_copy(update=named | ({"min_steps": 0} if "epochs" in named else {}))
 
 
@@ -32,19 +32,19 @@ class ProvingConfig(Section):
     model: ModelConfig | None = None
     """its backbone; the default is the run's"""
     data: list[SourceConfig] = Field(default_factory=list)
-    """comparisons with label and rationale to train it on; the default is those of the seed that have a rationale"""
+    """comparisons with label and rationale to train it on; the default is the seed comparisons that have a rationale"""
     train: bool = True
-    """fine-tune it first; false prompts the backbone as it is, for models that need no teaching"""
+    """fine-tune it first; false prompts the backbone as it is, for models that need no training"""
     training: Overrides = Field(default_factory=Overrides)
     """changes to ``training`` for this model"""
     proofs: int = Field(default=4, ge=1)
-    """proofs sampled for each comparison, of which the best scored is kept"""
+    """proofs sampled for each comparison, of which the best-scoring is kept"""
     temperature: float = Field(default=0.75, ge=0)
     """sampling temperature; 0 is greedy and allows one proof"""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """nucleus sampling"""
     max_new_tokens: int = Field(default=256, gt=0)
-    """budget of a proof; one that fills it is not used"""
+    """budget of a proof; a proof that uses it up is discarded"""
     min_tokens: int = Field(default=16, ge=1)
     """shorter proofs are not eligible: the score's denominator vanishes for them"""
     rationales_for_seed: bool = True
@@ -63,16 +63,16 @@ class ProvingConfig(Section):
 
 
 class RationaleConfig(Section):
-    """Where the rationales that are learnt come from. A plain string in YAML is the ``source``."""
+    """Where training rationales come from. A plain string in YAML is the ``source``."""
 
     source: Literal["joint", "proving", "none"] = "joint"
-    """joint: the judge's own, the best vote's · proving: a second model proves the label · none: labels only (the ablation)"""
+    """joint: the judge's own, from its best vote · proving: a second model proves the label · none: labels only (the ablation)"""
     unconditional_prompt: str = Field(default="Compare two responses.", min_length=1)
-    """prompt of the term log π(z) in the proof score and in the pmi filter; the paper does not state it"""
+    """prompt for the term log π(z) in the proof score and in the pmi filter; the paper does not state it"""
     own_for_seed: int = Field(default=0, ge=0)
     """for seed comparisons without a rationale, the pretrained model casts this many votes in each order, and the
     best rationale that reaches the known label is learnt (rejection sampling, as in STaR, arXiv 2203.14465); for
-    models that judge already"""
+    models that can already judge"""
     proving: ProvingConfig = Field(default_factory=ProvingConfig)
     """settings for source: proving"""
 
@@ -85,23 +85,23 @@ class RationaleConfig(Section):
     def _one_author(self) -> RationaleConfig:
         if self.own_for_seed and self.source != "joint":
             raise ValueError(
-                f"own_for_seed goes with source: joint; {self.source} has its own way, so remove one of the two"
+                f"own_for_seed works only with source: joint, not with {self.source}: remove one of the two"
             )
         return self
 
 
 class SecondViewConfig(Section):
-    """A cheap model of other features, fitted on the seed, whose word counts in the pseudo-labels. A plain string is
-    its ``name``."""
+    """A cheap model on other features, fitted on the seed, that contributes to the pseudo-labels. A plain string is its
+    ``name``."""
 
     name: Literal["frozen-features", "bag-of-words"] = "frozen-features"
     """frozen-features: Bradley-Terry on the backbone's hidden states · bag-of-words: on words and surface features"""
     weight: float = Field(default=1.0, ge=0)
-    """what its margin counts beside the judge's, both in units of their spread over the slice; 0 leaves it to the
-    second_view filter"""
+    """weight of its margin; the judge's is 1, both in units of their spread over the slice. With 0 only the second_view filter
+    uses it"""
     judge_cap: float | None = Field(default=1.0, gt=0)
-    """the most that the judge's margin counts, in units of its spread; null for all of it. A judge of a few labels is
-    surest where it follows a shortcut, such as “No” before “Yes” (docs/experiments.md)"""
+    """limit on the judge's margin, in units of its spread; null for no limit. A judge trained on few labels is most confident
+    where it follows a shortcut, such as “No” before “Yes” (docs/experiments.md)"""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,12 +110,12 @@ class SecondViewConfig(Section):
 
 
 class CurriculumConfig(Section):
-    """Which part of the pool a round judges. How strict a round is stands with each filter's threshold."""
+    """Which part of the pool a round judges. How strict a round is depends on each filter's threshold."""
 
     per_round: int | None = Field(default=None, gt=0)
-    """comparisons a round takes, none of them twice; the default judges the whole pool in every round"""
+    """comparisons per round, none used twice; by default every round judges the whole pool"""
     order: Literal["random", "easy_first"] = "random"
-    """random, or those first of which the last judge is surest without a rationale (costs a prefill per order and
+    """random, or first those on which the current judge is most confident without a rationale (costs a prefill per order and
     comparison)"""
 
     @model_validator(mode="after")
@@ -131,17 +131,17 @@ class AlarmsConfig(Section):
     max_label_share: float = Field(default=0.9, gt=0, le=1)
     """largest share of one label among the pool's decisions"""
     max_flip_growth: float = Field(default=0.1, ge=0)
-    """largest rise of the order-flip rate on gold, against the judge before"""
+    """largest rise of the order-flip rate on gold, relative to the judge before"""
     max_length_drift: float = Field(default=1.5, gt=1)
-    """largest factor by which the mean rationale may grow or shrink against the seed's, or the first round's"""
+    """largest factor by which rationales may grow or shrink on average, relative to the seed's or the first round's"""
     min_passed: float = Field(default=0.02, ge=0, le=1)
-    """a filter that lets less than this share pass is alarming"""
+    """smallest share that a single filter may pass"""
     max_passed: float = Field(default=0.98, ge=0, le=1)
-    """filters that together let more than this share pass are alarming"""
+    """largest share that all filters together may pass"""
 
 
 class GuardsConfig(Section):
-    """The gold gate: a round whose judge is significantly worse than the one in force, or than the seed judge, is
+    """The gold gate: a round whose judge is significantly worse than the current one, or than the seed judge, is
     rolled back."""
 
     test: Literal["mcnemar", "bootstrap"] = "mcnemar"
@@ -149,21 +149,21 @@ class GuardsConfig(Section):
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """two-sided significance level of the McNemar test; the bootstrap uses a 95 % interval"""
     on_worse: Literal["stop", "tighten", "accept"] = "stop"
-    """roll back and stop · roll back and go on with stricter thresholds · keep the worse judge (the ablation)"""
+    """roll back and stop · roll back and continue with stricter thresholds · keep the worse judge (the ablation)"""
     tighten_by: float = Field(default=0.5, gt=0, le=1)
     """how far each roll-back moves a threshold between 0 and 1 towards its strict end"""
     faithfulness: int = Field(default=0, ge=0)
-    """gold comparisons on which each judge's use of its rationale is probed (verdict with the rationale removed, exchanged,
-    cut, corrupted, or contradicted); 0 does not probe"""
+    """number of gold comparisons on which each judge's use of its rationale is probed (verdict with the rationale removed,
+    exchanged, cut, corrupted, or contradicted); 0 turns this off"""
     alarms: AlarmsConfig = Field(default_factory=AlarmsConfig)
     """limits of the alarms"""
 
 
 class FinalConfig(Section):
-    """The paper's last stage: fine-tune the last judge on people's rationales."""
+    """The paper's last stage: fine-tune the last judge on human rationales."""
 
     data: list[SourceConfig] = Field(default_factory=list)
-    """labelled comparisons with rationales; the default is those of the seed that came with one"""
+    """labelled comparisons with rationales; the default is the seed comparisons that came with one"""
     training: Overrides = Field(default_factory=Overrides)
     """changes to ``training`` for this stage"""
 

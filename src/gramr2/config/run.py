@@ -1,7 +1,7 @@
 """A run, as one YAML file. Importable and checkable without torch.
 
-A text below a field says what it does and, for a default, why it has that value; where the paper prints none (learning
-rate, votes, thresholds), the source of the substitute is named.
+The text below a field says what it does and why its default has that value. Where the paper gives no value (learning rate,
+votes, thresholds), the text names the source of the substitute.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ else:
 log = logging.getLogger("gramr2")
 
 DEFAULT_FILTERS = ("confidence", "consistency", "rationale", "duplicates", "balance")
-"""those that cost no further model call"""
+"""filters that need no further model calls"""
 _KINDS = {each.model_fields["kind"].default: each for each in FILTERS}
 _FORMER = {each.formerly: kind for kind, each in _KINDS.items() if each.formerly}
 
@@ -49,7 +49,7 @@ class RunConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     """fine-tuning"""
     warmup: WarmupConfig | None = None
-    """next-token training on the pool's texts before all else; none unless named"""
+    """next-token training on the pool's texts before any other training; off by default"""
     rounds: int = Field(default=1, ge=0)
     """self-training rounds; 0 trains on the seed alone"""
     init: Literal["backbone", "previous"] = "backbone"
@@ -57,20 +57,20 @@ class RunConfig(Section):
     rationale: RationaleConfig = Field(default_factory=RationaleConfig)
     """who writes the rationales"""
     second_view: SecondViewConfig | None = None
-    """a cheap model fitted on the seed that helps to label the pool; none unless named"""
+    """a cheap model fitted on the seed that helps to label the pool; off by default"""
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     """which part of the pool a round judges"""
     filters: tuple[AnyFilter, ...] = Field(
         default_factory=lambda: tuple(_KINDS[kind](kind=kind) for kind in DEFAULT_FILTERS)
     )
-    """applied in this order; the first that objects drops the comparison"""
+    """applied in this order; the first to reject a comparison drops it"""
     guards: GuardsConfig = Field(default_factory=GuardsConfig)
     """the gold gate and the alarms"""
     baselines: list[str] = Field(default=["longer", "bag-of-words", "frozen-features"])
-    """cheap models fitted on the whole labelled seed, which the final judge is held against on gold; bradley-terry, a scalar
-    reward model on the same backbone, costs a training"""
+    """cheap models fitted on the whole labelled seed, with which the final judge is compared on gold; bradley-terry, a scalar
+    reward model on the same backbone, needs a training of its own"""
     final: FinalConfig | None = None
-    """a last fine-tuning on people's rationales; none unless named"""
+    """a last fine-tuning on human rationales; off by default"""
     out: str | None = None
     """run folder; the default is runs/<name of the YAML file>"""
 
@@ -87,7 +87,7 @@ class RunConfig(Section):
         value = dict(value)
         judge = value.get("judge")
         if isinstance(judge, dict) and judge.get("mode") == "label":
-            # A judge that writes none has none to learn; the stack and the source follow unless they are named.
+            # A label-only judge has no rationales to learn, so source and filters default to what works without any.
             value.setdefault("rationale", "none")
             kept = [kind for kind in DEFAULT_FILTERS if not _KINDS[kind].needs_rationale]
             value.setdefault("filters", [{"kind": kind} for kind in kept])
@@ -100,7 +100,7 @@ class RunConfig(Section):
     def _known(cls, value: list[str]) -> list[str]:
         known = registry.baseline_names()
         if unknown := [name for name in value if name not in known]:
-            raise ValueError(f"there is no baseline {unknown[0]!r}: take from {', '.join(known)}")
+            raise ValueError(f"there is no baseline {unknown[0]!r}: take one of {', '.join(known)}")
         return value
 
     @model_validator(mode="after")
@@ -111,9 +111,9 @@ class RunConfig(Section):
             raise ValueError("warmup learns from data.pool: name unlabelled data there or remove warmup")
         kinds = [f.kind for f in self.filters]
         if len(set(kinds)) < len(kinds):
-            raise ValueError(f"filters: each kind may stand once, got {', '.join(kinds)}")
+            raise ValueError(f"filters: each kind may be listed only once, got {', '.join(kinds)}")
         if len(set(self.baselines)) < len(self.baselines):
-            raise ValueError(f"baselines: each may stand once, got {', '.join(self.baselines)}")
+            raise ValueError(f"baselines: each may be listed only once, got {', '.join(self.baselines)}")
         if wrong := would_be_copies(
             self.rationale.own_for_seed, self.judge.pool.temperature, "rationale.own_for_seed", "judge.pool.temperature"
         ):
@@ -121,8 +121,8 @@ class RunConfig(Section):
         views = [view for f in self.filters if (view := f.view_named)]
         if self.second_view and views and views[0] != self.second_view.name:
             raise ValueError(
-                f"second_view: {self.second_view.name} and the second_view filter's view: {views[0]} are two models: leave the "
-                "filter's view out"
+                f"second_view: {self.second_view.name} and the second_view filter's view: {views[0]} are different models: "
+                "remove the filter's view"
             )
         if (
             self.judge.mode == "reason"
@@ -130,12 +130,12 @@ class RunConfig(Section):
             and not self.training.verdict.weight
         ):
             raise ValueError(
-                f"judge.verdict: {self.judge.verdict} reads what training.verdict.weight: 0 does not teach: raise the "
-                "weight, or read reasoned"
+                f"judge.verdict: {self.judge.verdict} needs the direct reading, which training.verdict.weight: 0 does not "
+                "train: raise the weight, or set judge.verdict: reasoned"
             )
         if self.judge.mode == "label" and self.judge.verdict in ("reasoned", "both"):
             raise ValueError(
-                f"judge.mode: label writes no rationale to read a verdict after, so remove verdict: {self.judge.verdict}"
+                f"judge.mode: label writes no rationale to read a verdict after: remove verdict: {self.judge.verdict}"
             )
         if self.judge.mode == "label":
             vain = [f.kind for f in self.filters if f.needs_rationale]
@@ -152,9 +152,9 @@ class RunConfig(Section):
 
 
 def _by_its_name(entry: Any) -> Any:
-    """A filter's entry under the filter's present name."""
+    """A filter's entry under the filter's current name."""
     now = _FORMER.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
     if now is None:
         return entry
-    log.warning("filters: the filter %s is called %s now", entry["kind"], now)
+    log.warning("filters: the filter %s is now called %s", entry["kind"], now)
     return entry | {"kind": now}

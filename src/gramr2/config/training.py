@@ -33,7 +33,7 @@ class ModelConfig(Section):
 
 
 SMALL_MODEL = 1_000_000_000
-"""parameters below which the default learning rates are those that were measured on a model of 135M"""
+"""number of parameters below which the default learning rates are those that were measured on a model of 135M"""
 
 
 class LoraConfig(Section):
@@ -48,37 +48,37 @@ class LoraConfig(Section):
 
 
 class EarlyStopConfig(Section):
-    """Stop when a held-out part is learnt no better, and keep the weights of the best epoch."""
+    """Stop when the loss on a held-out part no longer falls, and keep the weights of the best epoch."""
 
     share: float = Field(default=0.15, gt=0, lt=1)
-    """share of the training comparisons, prompt by prompt, that is held out and not trained on"""
+    """share of the training comparisons, in whole prompts, that is held out and not trained on"""
     patience: int = Field(default=2, ge=1)
     """epochs without a lower held-out loss after which training stops"""
     min_comparisons: int = Field(default=8, ge=1)
-    """with fewer held out, their loss says too little: then all are trained on for all ``epochs``"""
+    """with fewer held out, their loss is too noisy: then all comparisons are trained on for all ``epochs``"""
 
 
 class VerdictConfig(Section):
-    """The verdict's own objective, beside the language-model loss on the answer.
+    """The verdict's own loss, in addition to the language-model loss on the answer.
 
     In the answer the verdict is one token among fifty, and after a rationale it copies a conclusion, so that its
-    probabilities are 0 or 1. Here the label's distribution is trained for itself, in both orders of a comparison at
-    once, and also *direct*, at the end of a prompt that asks for no rationale.
+    probabilities are 0 or 1. This loss trains the label's distribution itself, in both orders of a comparison at once, and
+    also *direct*, at the end of a prompt that asks for no rationale.
     """
 
     weight: float = Field(default=1.0, ge=0)
-    """of this loss beside the answer's, which counts 1; 0 trains the verdict as any other token, and no direct form
-    beside a rationale"""
+    """weight of this loss; the answer's is 1. With 0 the verdict is trained like any other token, and comparisons with a
+    rationale are not trained in the direct form as well"""
     symmetric: bool = True
-    """one loss on the two orders together (A and B of the second exchanged, averaged in log space), which cannot be
-    lowered by following the position, plus half of each order's own; false: each order's own alone"""
+    """one loss on the two orders together (A and B swapped in the second, averaged in log space), which a position bias
+    cannot lower, plus half of each order's own loss; false: each order's own loss alone"""
     format: float = Field(default=0.1, ge=0)
-    """weight of the language-model loss on a direct answer: its label has the loss above, so that this one teaches
-    the tags around it; at 1 the tags, wrong at first, drown the label's gradient"""
+    """weight of the language-model loss on a direct answer. The label is trained by the loss above, so this one teaches the
+    tags around it; at 1 the tags, wrong at first, drown the label's gradient"""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """share of the target spread evenly over the three labels"""
     soft: bool = False
-    """train pseudo-labels towards their calibrated probabilities in place of the label alone"""
+    """train pseudo-labels towards their calibrated probabilities instead of the label alone"""
 
 
 class TrainingConfig(Section):
@@ -91,35 +91,35 @@ class TrainingConfig(Section):
     epochs: float = Field(default=3, gt=0)
     """passes over the data (3 in the same group's follow-up, MSRL)"""
     min_steps: int = Field(default=128, ge=0)
-    """optimiser steps below which more passes are made: SmolLM2-135M does not learn 128 labels in three classes
-    in 64 steps (docs/experiments.md)"""
+    """minimum number of optimiser steps; passes are added to reach it: SmolLM2-135M does not learn 128 labels in three
+    classes in 64 steps (docs/experiments.md)"""
     learning_rate: float | None = Field(default=None, gt=0)
-    """peak; the default is 5e-5 for all weights and 5e-4 for LoRA of a model under a billion parameters, above that
-    1e-5 (MSRL) and 2e-4"""
+    """peak learning rate; for a model under a billion parameters the default is 5e-5 for all weights and 5e-4 for LoRA,
+    above that 1e-5 (MSRL) and 2e-4"""
     batch_size: int = Field(default=4, gt=0)
-    """comparisons per optimiser step, each with all of its orders and forms; small, because a few labels make few
-    steps (docs/experiments.md)"""
+    """comparisons per optimiser step, each with all of its orders and forms; small, because few labels give few steps
+    (docs/experiments.md)"""
     micro_batch_size: int | None = Field(default=None, gt=0)
-    """comparisons per forward pass; the default is batch_size, or a process's share of it where several train together,
-    and on a CPU fewer where they would not fit its free memory (logged)"""
+    """comparisons per forward pass; the default is batch_size, or each process's share of it if several train together,
+    and fewer on a CPU if they would not fit its free memory (logged)"""
     verdict: VerdictConfig = Field(default_factory=VerdictConfig)
     """the verdict's own loss"""
     rationale_weight: float = Field(default=1.0, ge=0)
-    """of the language-model loss on answers with a rationale; 0 trains the verdict alone"""
+    """weight of the language-model loss on answers with a rationale; 0 trains the verdict alone"""
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
-    """share of the steps with rising learning rate (0.05 in MSRL)"""
+    """share of the steps in which the learning rate rises (0.05 in MSRL)"""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW weight decay"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the matrix products, the weights stay in fp32; auto is bf16 on a GPU that has it, and on a CPU where a
-    probe, made once for each machine, finds it faster, the model is large enough to gain, and a step has the
-    same loss in both (logged)"""
+    """precision of the matrix products; the weights stay in fp32. auto is bf16 on a GPU that supports it, and on a CPU if a
+    probe, run once per machine, finds it faster, the model is large enough to gain, and a step has the same loss in
+    both (logged)"""
     orders: Literal["both", "hashed"] = "both"
-    """write each rationale in both orders, or in one drawn by hash (half the cost); direct verdicts always have both"""
+    """train on each rationale in both orders, or in one chosen by hash (half the cost); direct verdicts always use both"""
     early_stop: EarlyStopConfig | None = None
-    """none unless named: then ``epochs`` is the most there can be"""
+    """off by default; if set, ``epochs`` is the maximum"""
     report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
-    """trackers of the trainer; TensorBoard's files go to ``rounds/N/tracking``"""
+    """experiment trackers; TensorBoard's files go to ``rounds/N/tracking``"""
 
     def rate_for(self, parameters: int) -> float:
         """The peak learning rate for a model of this many parameters."""
@@ -129,14 +129,14 @@ class TrainingConfig(Section):
         return (5e-4 if small else 2e-4) if self.method == "lora" else (5e-5 if small else 1e-5)
 
     def epochs_for(self, examples: int) -> float:
-        """Passes over this many comparisons: ``epochs``, or as many as ``min_steps`` asks for."""
+        """Passes over this many comparisons: ``epochs``, or more if ``min_steps`` needs them."""
         return max(self.epochs, self.min_steps / math.ceil(examples / self.batch_size))
 
     @model_validator(mode="after")
     def _learns(self) -> TrainingConfig:
         if not self.rationale_weight and not self.verdict.weight:
             raise ValueError(
-                "rationale_weight: 0 and verdict.weight: 0 leave nothing to learn of a rationale: raise one of the two"
+                "rationale_weight: 0 and verdict.weight: 0 leave nothing to learn from a rationale: raise one of the two"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""Comparisons in: formats, bad rows, parts, overlap. No torch in here."""
+"""Loading comparisons: formats, bad rows, parts, overlap. No torch in here."""
 
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets

@@ -1,4 +1,4 @@
-"""As many A as B: which comparisons to exchange so that neither answer is taught more often."""
+"""Balance of A and B: in which comparisons to exchange the responses so that neither answer is taught more often."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from gramr2.randomness import fraction
 
 
 def is_fixed(item: LabeledComparison) -> bool:
-    """Whether an item must stay in its order: its rationale speaks of a bare “A” or “B”, which no rule can exchange."""
+    """Whether an item must stay in its order: its rationale refers to a bare “A” or “B”, which no rule can exchange."""
     return item.rationale is not None and has_bare_mentions(item.rationale)
 
 
 def balancing_swaps(items: Sequence[LabeledComparison], seed: int) -> list[bool]:
     """For each item whether to exchange its responses, so that A and B are level, or differ by one if their number is odd.
 
-    Which items then state A is drawn from (seed, id), whatever they stated before; ties stay. Fixed items stay too, and may
-    leave a surplus that nothing can level.
+    Which items end up with A is drawn from (seed, id), whatever their label was; ties stay. Fixed items stay too, and may
+    leave an imbalance that cannot be removed.
     """
     free = [i for i, item in enumerate(items) if item.label is not Label.TIE and not is_fixed(item)]
     fixed = [item.label for item in items if item.label is not Label.TIE and is_fixed(item)]

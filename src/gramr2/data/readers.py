@@ -1,4 +1,4 @@
-"""Raw rows of a source with their places: files, saved and hub data sets, the starter set, and what packages register."""
+"""Raw rows of a source with their places: files, saved and hub data sets, the starter set, and sources of other packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".parquet")
 HUB = "hub:"
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 
-# (place, default id, raw row); a row that cannot even be read is its own DataError.
+# (place, default id, raw row); in place of a row that cannot be read there is a DataError.
 RawRow = tuple[str, str, object]
 
 
@@ -28,7 +28,7 @@ def read_rows(source: str, split: str, base: Path | None = None) -> Iterator[Raw
     """(place, default id, raw row) of every row; a relative path starts at ``base`` (default: the working folder).
 
     Raises:
-        DataError: the source as a whole cannot be read; a single bad line is yielded as its error instead.
+        DataError: the source as a whole cannot be read; for a single bad line the error is yielded instead.
     """
     if source.startswith("starter:"):
         yield from _starter(source)
@@ -43,7 +43,7 @@ def read_rows(source: str, split: str, base: Path | None = None) -> Iterator[Raw
     elif path.is_dir():
         yield from _numbered(_saved(path, split), path.resolve().name)
     elif not source.endswith(SUFFIXES):
-        raise DataError(f"{source}: the ending is not one of {', '.join(SUFFIXES)}")
+        raise DataError(f"{source}: the file extension is not one of {', '.join(SUFFIXES)}")
     elif not path.is_file():
         raise DataError(f"{path}: no such file")
     elif path.suffix == ".parquet":
@@ -64,7 +64,7 @@ def _starter(source: str) -> Iterator[RawRow]:
 
 
 def _registered(prefix: str, source: str) -> Iterator[RawRow]:
-    """Rows of a source that a package has registered (entry point ``gramr2.sources``): a function of the source's name."""
+    """Rows of a source that a package has registered (entry point ``gramr2.sources``) as a function of the source's name."""
     rows: Callable[[str], Iterable[object]] = registry.plugins("sources")[prefix].load()
     for number, row in enumerate(rows(source)):
         yield f"{source}:{number + 1}", f"{source}:{number}", row

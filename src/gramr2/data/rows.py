@@ -1,4 +1,4 @@
-"""One raw row into comparisons, in the conventions of the ecosystem, recognised by their columns."""
+"""Read a raw row as comparisons; its format is recognised by its columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramr2.errors import DataError
 
 @cache
 def formats() -> tuple[Format, ...]:
-    """Every format, in the order in which they are asked."""
+    """Every format, in the order in which they are tried."""
     return tuple(sorted(registry.instances("formats", Format), key=lambda each: each.place))
 
 

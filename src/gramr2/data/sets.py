@@ -24,7 +24,7 @@ def load_sets(
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
 ) -> tuple[tuple[ResponseSet, ...], LoadReport]:
-    """Rows with ``prompt`` and ``responses`` (2 to 64 texts or messages) and perhaps an ``id``; see ``gramr2.data.load``.
+    """Rows with ``prompt`` and ``responses`` (2 to 64 texts or messages) and optionally ``id``; see ``gramr2.data.load``.
 
     Raises:
         DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
@@ -40,8 +40,8 @@ def load_responses(
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
 ) -> tuple[tuple[SingleResponse, ...], LoadReport]:
-    """Rows with ``prompt``, ``response`` and perhaps ``reference`` (a text) or ``references`` (a list) and ``id``; a row of
-    ``responses`` is one item for each.
+    """Rows with ``prompt``, ``response`` and optionally ``reference`` (a text) or ``references`` (a list) and ``id``; a row
+    with ``responses`` gives one item for each.
 
     Raises:
         DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
@@ -75,7 +75,7 @@ def _load(
                 raise DataError(f"{where}: {error}") from None
             twice = next((item.id for item in fresh if item.id in items), None)
             if twice is not None:
-                raise DataError(f"{where}: the id {twice!r} stands here a second time")
+                raise DataError(f"{where}: the id {twice!r} occurs a second time")
         except DataError as error:
             if on_bad_row is OnBadRow.FAIL:
                 raise
@@ -84,7 +84,7 @@ def _load(
             items |= {item.id: item for item in fresh}
     if not items:
         reason = f"; the first reason: {skipped[0]}" if skipped else ""
-        raise DataError(f"{source}: not one usable row of {rows}{reason}")
+        raise DataError(f"{source}: no usable row among {rows}{reason}")
     kept = tuple(items.values())[:limit]
     return kept, LoadReport(source, rows, len(kept), tuple(skipped))
 

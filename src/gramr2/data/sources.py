@@ -1,4 +1,4 @@
-"""Opening a source: its rows as comparisons, and a report of the rows that are none."""
+"""Opening a source: its rows as comparisons, and a report of the rows that could not be read as such."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramr2.errors import DataError
 
 
 class OnBadRow(StrEnum):
-    """What a row that is not a comparison does: end the loading, or be counted with its reason."""
+    """What to do with a row that is not a comparison: stop with an error, or skip it and record the reason."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -21,7 +21,7 @@ class OnBadRow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """How a source went in; ``skipped`` holds a “file:line: reason” for each row left out."""
+    """How a source was loaded; ``skipped`` has a “file:line: reason” for each row left out."""
 
     source: str
     rows: int
@@ -31,7 +31,7 @@ class LoadReport:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The comparisons of a source, labelled where the source has a label, and how they went in."""
+    """The comparisons of a source, labelled where the source has a label, and how they were loaded."""
 
     comparisons: tuple[LabeledComparison | Comparison, ...]
     report: LoadReport
@@ -49,11 +49,11 @@ def load(
 
     Args:
         source: a .jsonl, .json, .jsonl.gz or .parquet file, a folder saved by ``datasets``, a hub id (``owner/name`` or
-            ``owner/name@config``, with ``hub:`` in front never a path), or ``starter:labeled``, ``starter:unlabeled``,
-            ``starter:gold``, or of the lab ``lab:labeled``, ``lab:unlabeled``, ``lab:gold``, ``lab:test``.
+            ``owner/name@config``; after ``hub:`` it is never taken for a path), ``starter:labeled``, ``starter:unlabeled``
+            or ``starter:gold``, or from the laboratory ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` or ``lab:test``.
         split: split of a saved or hub data set.
-        limit: the first so many comparisons of good rows.
-        on_bad_row: see ``OnBadRow``; an id that was there before makes a bad row.
+        limit: only the first ``limit`` comparisons of good rows.
+        on_bad_row: see ``OnBadRow``; a row whose id occurred before is bad.
         base: folder that relative paths start at; default: the working folder.
 
     Raises:
@@ -83,7 +83,7 @@ def load_unlabeled(
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
 ) -> tuple[tuple[Comparison, ...], LoadReport]:
-    """Comparisons of a source; a label is fine and ignored. Arguments and errors: see ``load``."""
+    """Comparisons of a source; labels are ignored. Arguments and errors: see ``load``."""
     loaded = _load(source, split, limit, on_bad_row, base, labeled=False)
     return tuple(_bare(item) for item in loaded.comparisons), loaded.report
 
@@ -111,7 +111,7 @@ def _load(
             seen.update(_bare(item).id for item in fresh)
     if not items:
         reason = f"; the first reason: {skipped[0]}" if skipped else ""
-        raise DataError(f"{source}: not one usable comparison in {rows} rows{reason}")
+        raise DataError(f"{source}: no usable comparison in {rows} rows{reason}")
     items = items[:limit]
     return Loaded(tuple(items), LoadReport(source, rows, len(items), tuple(skipped)))
 
@@ -125,7 +125,7 @@ def _admit(fresh: list[LabeledComparison | Comparison], where: str, seen: set[st
         if labeled and not isinstance(item, LabeledComparison):
             raise DataError(f"{where}: has no label, and labelled comparisons are needed here")
         if _bare(item).id in seen:
-            raise DataError(f"{where}: the id {_bare(item).id!r} stands here a second time")
+            raise DataError(f"{where}: the id {_bare(item).id!r} occurs a second time")
 
 
 def _object(row: object, where: str) -> dict[str, object]:

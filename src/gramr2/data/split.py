@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attrgetter("id")) -> tuple[T, ...]:
-    """``n`` of the items (all if there are fewer), the same whatever order they come in, returned in the order given."""
+    """``n`` of the items (all if there are fewer), the same ones whatever their order, returned in the order given."""
     chosen = sorted(range(len(items)), key=lambda i: (fraction(seed, "subset", key(items[i])), key(items[i])))
     return tuple(items[i] for i in sorted(chosen[: max(n, 0)]))
 
 
 def whole_prompts(items: Sequence[LabeledComparison], n: int, seed: int) -> tuple[LabeledComparison, ...]:
-    """Up to ``n`` of the items, of each prompt all or none, returned in the order given: ``subset`` where no prompt is shared."""
+    """Up to ``n`` of the items, all or none of each prompt, returned in the order given; ``subset`` if no prompt is shared."""
     prompts = [_fold(item.comparison.prompt_text) for item in items]
     sizes = Counter(prompts)
     chosen: set[str] = set()
@@ -38,15 +38,15 @@ def whole_prompts(items: Sequence[LabeledComparison], n: int, seed: int) -> tupl
 
 
 def in_part(comparison: Comparison, low: float, high: float) -> bool:
-    """Whether the comparison's prompt is in this stretch of [0, 1): comparisons with one prompt (case and white space folded) are
-    always in the same, whatever file or order they come in."""
+    """Whether the comparison's prompt hashes to [``low``, ``high``) within [0, 1): comparisons with the same prompt (case and
+    white space folded) are always in the same part, whatever their file or order."""
     return low <= fraction(0, "part", _fold(comparison.prompt_text)) < high
 
 
 def split_by_prompt(
     items: Sequence[LabeledComparison], share: float, seed: int
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
-    """The items in two parts without a prompt in common, the second of about ``share`` of them, whatever order they come in."""
+    """The items in two parts without a common prompt, the second with about ``share`` of them, whatever their order."""
     prompts = [_fold(item.comparison.prompt_text) for item in items]
     sizes = Counter(prompts)
     second: set[str] = set()
@@ -65,7 +65,7 @@ def split_by_prompt(
 def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str, str]]:
     """Pairs of ids (one of a, one of b) with the same prompt and the same two responses, in either order.
 
-    Case and white space are folded: it finds copies, not paraphrases.
+    Case and white space are ignored: it finds copies, not paraphrases.
     """
     known: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
     for each in a:
@@ -80,13 +80,13 @@ def refuse_leaks(
     of: str,
     where: str,
 ) -> None:
-    """Nothing that is learnt from may also measure; copies are those that ``overlap`` finds.
+    """Refuse comparisons that are both learnt from and measured on; copies are those that ``overlap`` finds.
 
     Args:
-        measured: what measures.
-        learnt: what is learnt from.
-        of: what the first is called.
-        where: what the second is called.
+        measured: comparisons to measure on.
+        learnt: comparisons to learn from.
+        of: what the message calls the first.
+        where: what the message calls the second.
 
     Raises:
         DataError: some comparisons are in both.
@@ -94,8 +94,8 @@ def refuse_leaks(
     leaks = overlap(map(_bare, learnt), map(_bare, measured))
     if leaks:
         raise DataError(
-            f"{len(leaks)} comparisons of {of} are also in {where} (the first: {leaks[0][1]!r}): take them out of one of the "
-            "two, or their accuracy means nothing"
+            f"{len(leaks)} comparisons of {of} are also in {where} (the first: {leaks[0][1]!r}): remove them from one of the "
+            "two, or the accuracy on them means nothing"
         )
 
 

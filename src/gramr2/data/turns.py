@@ -16,7 +16,7 @@ class BadRowError(Exception):
 
 
 def implicit_prompt(chosen: object, rejected: object) -> tuple[tuple[Message, ...], str, str]:
-    """Prompt and answers out of two conversations with a common beginning."""
+    """Prompt and answers from two conversations with a common beginning."""
     if isinstance(chosen, str) and isinstance(rejected, str):
         return _split_text(read_text(chosen, "chosen"), read_text(rejected, "rejected"))
     if isinstance(chosen, str) or isinstance(rejected, str):
@@ -76,14 +76,14 @@ def read_answer(value: object, name: str, prompt: tuple[Message, ...]) -> str:
 
 
 def read_references(one: object, several: object, read: Callable[[object, str], str]) -> tuple[str, ...]:
-    """What a response is scored against: a reference, or a list of up to 64, in which a text that stands there twice counts once.
+    """What a response is scored against: a reference, or a list of up to 64, in which a repeated text counts once.
 
-    Null and an empty list are none. ``read`` makes a text of a value and its name.
+    Null and an empty list mean none. ``read`` turns a value and its name into a text.
     """
     if several is not None and (not isinstance(several, Sequence) or isinstance(several, str | bytes)):
         raise BadRowError(f"references must be a list of texts, not {shown(several)}")
     if one is not None and several:
-        raise BadRowError("it has both reference and references: one of the two says what to score against")
+        raise BadRowError("it has both reference and references: give only one of the two")
     if several and len(several) > MOST_RESPONSES:
         raise BadRowError(f"there are {len(several)} references, and at most {MOST_RESPONSES} can be used")
     texts = (read(value, f"references[{i}]") for i, value in enumerate(several or ()))
@@ -92,14 +92,14 @@ def read_references(one: object, several: object, read: Callable[[object, str], 
 
 def _messages(value: object, name: str) -> tuple[Message, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        raise BadRowError(f"{name} must be a text or a filled list of messages, not {type(value).__name__}")
+        raise BadRowError(f"{name} must be a text or a non-empty list of messages, not {type(value).__name__}")
     turns: list[Message] = []
     for i, turn in enumerate(value):
         if not isinstance(turn, Mapping):
             raise BadRowError(f"{name}[{i}] must be a message with role and content")
         role = turn.get("role")
         if not isinstance(role, str) or role not in _ROLES:
-            raise BadRowError(f"{name}[{i}] has the role {shown(role)}, known are system, user and assistant")
+            raise BadRowError(f"{name}[{i}] has the role {shown(role)}, which must be system, user or assistant")
         turns.append(Message(_ROLES[role], read_text(turn.get("content"), f"{name}[{i}].content")))
     return tuple(turns)
 
@@ -110,7 +110,7 @@ def _joined(turns: tuple[Message, ...], name: str) -> str:
     for turn in turns:
         if turn.role != "assistant":
             raise BadRowError(
-                f"{name} has a turn of the role {turn.role!r} in the answer, which must be assistant turns"
+                f"{name} has a turn with the role {turn.role!r} in the answer, which must be assistant turns"
             )
     return "\n\n".join(turn.content for turn in turns)
 
@@ -124,7 +124,7 @@ def read_text(value: object, name: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadRowError(f"{name} holds half of a surrogate pair, which is not text") from None
+        raise BadRowError(f"{name} contains half of a surrogate pair, which is not text") from None
     return value
 
 

@@ -1,7 +1,7 @@
-"""Pseudo-labels and rationales held against the truth, where a program knows it.
+"""Pseudo-labels and rationales compared with the truth, where a program knows it.
 
-Who knows the truth of some comparisons registers an auditor, a function like ``audit``, by an entry point of the group
-``gramr2.auditors``; the laboratory is one.
+A package that knows the truth of some comparisons registers an auditor, a function like ``audit``, by an entry point of
+the group ``gramr2.auditors``; the laboratory has one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Counts over ``n`` labelled rows that have a label.
+    """Counts over ``n`` rows that have a label.
 
-    ``true_labels`` have the label that the program computes. Of the ``reasoned`` ones, which have a rationale, ``derived``
-    work the problem out without a wrong step and ``sound`` contain no mistake at all; ``right`` have a true label, of which
-    ``lucky`` have it although a step of their derivation is wrong.
+    ``true_labels`` have the label that the program computes. Of the ``reasoned`` rows, which have a rationale, ``derived``
+    solve the problem without a wrong step and ``sound`` contain no mistake at all; ``right`` have a true label, and
+    ``lucky`` of these have it although a step of their derivation is wrong.
     """
 
     n: int
@@ -44,12 +44,12 @@ class Audit:
 
 
 Auditor = Callable[[Iterable[Row]], Audit | None]
-"""None where a row is not one that it knows"""
+"""returns None if it does not know one of the rows"""
 
 
 def audit(rows: Iterable[Row]) -> Audit | None:
-    """Check rows of ``kept.jsonl``, ``dropped.jsonl`` or ``gold.jsonl``; None where nobody knows the truth of all, or none is
-    there. A row without a label (the judge abstained) is left out."""
+    """Check rows of ``kept.jsonl``, ``dropped.jsonl`` or ``gold.jsonl``; None if no auditor knows the truth of all of them, or
+    there are none. A row without a label (the judge abstained) is left out."""
     given = list(rows)
     for each in registry.plugins("auditors").values():
         auditor: Auditor = each.load()
@@ -60,7 +60,7 @@ def audit(rows: Iterable[Row]) -> Audit | None:
 
 
 def by_fate(kept: Sequence[Row], dropped: Sequence[Row], filters: Sequence[str]) -> dict[str, Audit]:
-    """The audit of what was judged, of what was kept, and of what each filter dropped; empty where nobody knows the truth."""
+    """The audit of what was judged, of what was kept, and of what each filter dropped; empty if no auditor knows the truth."""
     groups: dict[str, Sequence[Row]] = {"judged": [*kept, *dropped], "kept": kept}
     groups |= {f"dropped by {name}": [row for row in dropped if row["filter"] == name] for name in filters}
     audits = {name: audit(rows) for name, rows in groups.items()}

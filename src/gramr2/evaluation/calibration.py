@@ -37,7 +37,7 @@ def scaled(probabilities: LabelProbabilities, temperature: float, ties: bool = T
     top = max(logits)
     weights = [math.exp(value - top) for value in logits]
     found = LabelProbabilities(*(weight / sum(weights) for weight in weights))
-    # The floor would give a tie some probability where a tie is no verdict.
+    # The floor would give a tie some probability where a tie is not a verdict.
     return found if ties else found.without_tie()
 
 

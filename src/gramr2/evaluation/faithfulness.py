@@ -1,7 +1,7 @@
-"""Does a judge use its rationale? Its verdict is asked again after the rationale was changed in one of several ways.
+"""Does a judge use its rationale? It is asked for its verdict again after the rationale was changed in one of several ways.
 
-If the reasoning carries the verdict, these change it; a judge whose verdict never moves has made up its mind without it (the
-open question of GRAM-R²).
+If the verdict depends on the reasoning, it changes too; a judge whose verdict never changes decides without the reasoning
+(the open question of GRAM-R²).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Probe:
     """What one intervention did to ``n`` verdicts: the share that changed, and the share that is right afterwards.
 
     ``low`` and ``high`` are the 95 % Wilson interval of ``changed``; ``accuracy`` has its own, and is None without truths.
-    ``followed`` is the share whose verdict is what the changed rationale concludes, where that is another label than before
-    (exchanged, contradicted): 1 for a judge that reads its verdict off its rationale.
+    ``followed`` is the share of verdicts that agree with the conclusion of the changed rationale, where that is another label
+    than before (exchanged, contradicted): 1 for a judge that reads its verdict off its rationale.
     """
 
     changed: float
@@ -48,8 +48,8 @@ def probe(
 ) -> dict[str, Probe]:
     """Probe a judge on comparisons that it has judged; those without a rationale are left out.
 
-    The verdict on the untouched rationale is asked in the same way, so that a change is due to the intervention alone. What
-    each intervention does is in ``gramr2.evaluation.probes``.
+    The verdict on the untouched rationale is read in the same way, so that a change is due to the intervention alone. The
+    interventions are in ``gramr2.evaluation.probes``.
 
     Args:
         truths: the true labels of the items, as stored; with them every probe has an accuracy.
@@ -94,7 +94,7 @@ def _summary(moved: Sequence[bool], right: Sequence[bool], followed: Sequence[bo
 
 
 def _share(hits: Sequence[bool]) -> tuple[float | None, float | None, float | None]:
-    """The share of hits with its 95 % Wilson interval; nothing of nothing."""
+    """The share of hits with its 95 % Wilson interval; None without any item."""
     if not hits:
         return None, None, None
     bounds = wilson(sum(hits), len(hits))

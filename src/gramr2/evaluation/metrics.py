@@ -1,7 +1,7 @@
 """Accuracy of decisions with its interval, and the paired comparison of two judges on the same items.
 
-Accuracy is over the items the judge decided; what it abstained on is counted as coverage, never as right or wrong.
-``accuracy_strict`` counts abstentions as wrong, for who wants one number.
+Accuracy is over the items that the judge decided; abstentions lower the coverage and never count as right or wrong.
+``accuracy_strict`` counts abstentions as wrong, for readers who want one number.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Accuracy:
     by_category: dict[str, dict[str, float | int | None]]
 
     def headline(self) -> dict[str, Any]:
-        """The keys other tools rely on, in their order."""
+        """The keys that other tools rely on, in their order."""
         keys = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
         return {key: getattr(self, key) for key in keys}
 
 
 def wilson(successes: int, n: int) -> Interval:
     """Wilson's score interval for a share of independent items, 95 %."""
-    from scipy.stats import binomtest  # half a second, which commands that measure nothing should not wait
+    from scipy.stats import binomtest  # takes half a second, which commands that measure nothing should not wait for
 
     bounds = binomtest(successes, n).proportion_ci(0.95, method="wilson")
     return Interval(float(bounds.low), float(bounds.high), "wilson")
@@ -65,9 +65,9 @@ def wilson(successes: int, n: int) -> Interval:
 def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], seed: int = 0) -> Interval:
     """95 % interval of a mean of 0/1 values.
 
-    Items of one group rise and fall together, so where at least ten groups exist and some hold several items, whole
-    groups are resampled (2,000 times, seeded). With fewer groups a bootstrap over them is too narrow to trust and
-    Wilson's interval is given, which ignores the grouping.
+    Items of one group are not independent, so if there are at least ten groups and some have several items, whole groups
+    are resampled (2,000 times, seeded). With fewer groups a bootstrap over them is too narrow to trust, and Wilson's
+    interval is used, which ignores the grouping.
     """
     members: dict[str, list[bool]] = defaultdict(list)
     for index, (value, group) in enumerate(zip(correct, groups, strict=True)):
@@ -89,7 +89,7 @@ def bootstrap(units: Sequence[tuple[float, int]], seed: int = 0) -> tuple[float,
 
 
 def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], seed: int = 0) -> Accuracy:
-    """Measure decisions against labels; both in the same order of items."""
+    """Measure decisions against labels; items and decisions are in the same order."""
     pairs = list(zip(items, decisions, strict=True))
     decided = [(item, decision) for item, decision in pairs if decision.label is not None]
     correct = [decision.label is item.label for item, decision in decided]
@@ -142,7 +142,7 @@ def _by_category(
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """Exact McNemar test: of the items exactly one judge got right, how many each did, and the two-sided p-value.
+    """Exact McNemar test: how many items only the first or only the second judge got right, and the two-sided p-value.
 
     An abstention is not right. ``difference`` is the change in strict accuracy, ``low`` and ``high`` its 95 % bootstrap
     interval over items or groups.
@@ -176,7 +176,7 @@ def paired_test(
 
 
 def length_baseline(items: Sequence[LabeledComparison]) -> float:
-    """Accuracy of always preferring the longer response, over all items; equal lengths answer tie."""
+    """Accuracy of always preferring the longer response, over all items; equal lengths count as a tie."""
     hits = 0
     for item in items:
         first, second = map(len, item.comparison.responses)

@@ -1,7 +1,7 @@
-"""What can be said of a judge's rationales on people's text, where no program knows which reasons are right.
+"""What can be measured of a judge's rationales on people's text, where no program knows which reasons are right.
 
-Does a rationale come to an end, does it state the verdict that was read after it, does it speak of what is there. Whether
-it leads to its label without stating it is ``gramr2.evaluation.readers``' question.
+Does a rationale come to an end, does it state the verdict that was read after it, does it refer to what is there?
+``gramr2.evaluation.readers`` asks whether it leads to its label without stating it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from gramr2.judgment import Decision, FinishReason, Outcome, Reading
 
 @dataclass(frozen=True, slots=True)
 class Reasoned:
-    """A reasoned vote with its comparison in the order that was shown; ``verdict`` and ``truth`` speak of that order too.
+    """A reasoned vote with its comparison in the order that was shown; ``verdict`` and ``truth`` refer to that order too.
 
-    ``verdict`` is None where none was read. ``ended`` is whether the judge closed its rationale or its turn by itself
-    before the budget. ``group`` is shared by votes on one prompt.
+    ``verdict`` is None if none was read. ``ended`` is whether the judge itself closed its rationale or its turn within the
+    budget. ``group`` is shared by votes on one prompt.
     """
 
     comparison: Comparison
@@ -36,7 +36,7 @@ class Reasoned:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of ``n``, None of nothing, with a 95 % interval: over prompts where some have several votes, else Wilson's."""
+    """A share of ``n``, None if ``n`` is 0, with a 95 % interval: over prompts if some have several votes, else Wilson's."""
 
     share: float | None
     low: float | None
@@ -48,13 +48,13 @@ class Share:
 def reasoned_votes(
     items: Sequence[LabeledComparison], decisions: Sequence[Decision], max_new_tokens: int
 ) -> list[Reasoned]:
-    """The reasoned votes of decisions, each in the order it was cast in; both in the same order of items.
+    """The reasoned votes of decisions, each in the order in which it was cast; items and decisions are in the same order.
 
-    A vote that failed by error is left out: it tells of the machine, not of the judge.
+    A vote that failed with an error is left out: it says something about the machine, not about the judge.
 
     Args:
-        max_new_tokens: the rationale's budget. A rationale that was closed for the judge is cut if all its tokens reach
-        it; the tags written for it count among them, so that one closed a few tokens before its budget is counted as cut.
+        max_new_tokens: the rationale's budget. A rationale that was closed for the judge counts as cut if its tokens reach
+            the budget; they include the tags written for it, so that one closed a few tokens earlier counts as cut too.
     """
     found: list[Reasoned] = []
     for item, decision in zip(items, decisions, strict=True):
@@ -84,7 +84,7 @@ def measure(votes: Sequence[Reasoned]) -> dict[str, Share]:
     ``written`` has a rationale at all · ``ended`` not cut by the budget · ``decided`` a verdict was read · of those
     ``right``, ``states`` (the conclusion or the closing sentence says that verdict, and nothing says another) and
     ``contradicts`` (something does) · ``quotes`` a quotation that occurs in a response · ``copies`` four words in a row
-    that do · ``grounded`` either · ``grounded_elsewhere`` the same of another prompt's responses, what chance gives ·
+    that do · ``grounded`` either · ``grounded_elsewhere`` the same for another prompt's responses, as chance gives it ·
     ``invented`` of quotations, those that occur neither in the prompt nor in a response.
     """
     decided = [(vote, vote.verdict) for vote in votes if vote.verdict is not None]
@@ -113,14 +113,14 @@ def measure(votes: Sequence[Reasoned]) -> dict[str, Share]:
 
 
 def states(rationale: str, verdict: Label) -> bool:
-    """Whether a rationale comes to this verdict and states no other."""
+    """Whether a rationale concludes with this verdict and states no other."""
     return concluded(rationale) is verdict and not contradicts(rationale, verdict)
 
 
 def share(hits: Sequence[bool], groups: Sequence[str]) -> Share:
-    """The share of hits; what is of one group rises and falls together (see ``accuracy_interval``).
+    """The share of hits; items of one group are not independent (see ``accuracy_interval``).
 
-    Of hits alone, or misses, a bootstrap knows no doubt: their interval is Wilson's with as many items as groups.
+    If all are hits, or all misses, a bootstrap interval has no width: it is Wilson's with as many items as groups.
     """
     if not hits:
         return Share(None, None, None, 0, "none")
@@ -141,7 +141,7 @@ def _invented(votes: Sequence[Reasoned]) -> Iterator[tuple[str, bool]]:
 
 
 def _strangers(votes: Sequence[Reasoned]) -> list[Comparison | None]:
-    """For each vote the comparison of the next one on another prompt; None where there is no other prompt."""
+    """For each vote the comparison of the next vote on another prompt; None if there is no other prompt."""
     ring = [*votes, *votes]
     return [
         next((o.comparison for o in ring[i + 1 : i + len(votes)] if o.group != vote.group), None)

@@ -1,7 +1,7 @@
-"""Can the label be read back from a rationale that does not state it? Readers that the judge's training never touched.
+"""Can the label be read back from a rationale that does not state it, by a reader that the judge's training never touched?
 
-One learns words from other prompts' rationales, the other is a frozen model that sees the prompt and the rationale. What
-they read back is in the text for somebody to find; what they do not may still be there for a better reader.
+One reader learns words from other prompts' rationales, the other is a frozen model that sees the prompt and the rationale.
+What they read back is in the text; what they do not read back may still be there for a better reader.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from gramr2.judging.voting import weighted
 
 FOLDS = 5
 STRENGTH = 10.0
-"""of the weights' prior variance, for texts of unit length; fixed, so that nothing is chosen on what is measured"""
+"""prior variance of the weights, for texts of unit length; fixed, so that nothing is tuned on what is measured"""
 _TOKEN = re.compile(rf"\b{NOUN}s?[ _]([ABab])\b|\w+")
 
 Target = Callable[[Reasoned], Label | None]
 Reader = Callable[[Sequence[Reasoned], Sequence[Label]], list[Label | None]]
-"""Reads a label off every rationale; given the labels too, of which a reader may learn those of other prompts."""
+"""Reads a label from every rationale; it gets the labels too, and may learn from those of other prompts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """How often a reader names the label, and how often the label that is most frequent would; their difference with its
-    95 % interval, over prompts where there are ten. ``unread`` counts what the reader names no label for: never right."""
+    """How often a reader names the right label, and how often the most frequent label is right; their difference with its
+    95 % interval, over prompts if there are ten. ``unread`` counts rationales for which the reader names none: never right."""
 
     accuracy: Share
     majority: float
@@ -44,12 +44,12 @@ class ReadBack:
 
 
 def verdict(vote: Reasoned) -> Label | None:
-    """What the judge said after the rationale: reading it back asks whether the rationale leads there."""
+    """The judge's verdict after the rationale: reading it back shows whether the rationale leads there."""
     return vote.verdict
 
 
 def truth(vote: Reasoned) -> Label | None:
-    """What people said: reading it back asks whether the rationale knows better than chance."""
+    """People's label: reading it back shows whether the rationale is better than chance."""
     return vote.truth
 
 
@@ -57,7 +57,7 @@ TARGETS: dict[str, Target] = {"verdict": verdict, "truth": truth}
 
 
 def read_back(votes: Sequence[Reasoned], reader: Reader, target: Target) -> ReadBack | None:
-    """What a reader makes of the rationales of votes that have the target; None where there are none."""
+    """How well a reader reads the target from the rationales of the votes that have it; None if there are none."""
     asked = [(vote, label) for vote in votes if (label := target(vote)) is not None]
     if not asked:
         return None
@@ -71,9 +71,9 @@ def read_back(votes: Sequence[Reasoned], reader: Reader, target: Target) -> Read
 
 
 def words(votes: Sequence[Reasoned], labels: Sequence[Label]) -> list[Label | None]:
-    """Logistic regression on the words of a rationale, learnt from other prompts' (five folds of whole prompts).
+    """Logistic regression on the words of a rationale, learnt from those of other prompts (five folds of whole prompts).
 
-    Words and pairs of them count with the response that was named last before them. It sees neither prompt nor responses.
+    Words and word pairs are marked with the response last named before them. It sees neither the prompt nor the responses.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -102,8 +102,8 @@ def words(votes: Sequence[Reasoned], labels: Sequence[Label]) -> list[Label | No
 def frozen(backend: Backend, template: JudgeTemplate) -> Reader:
     """A model as the reader: it sees the prompt and the rationale, not the responses, and gives its verdict.
 
-    It is asked twice, the second time with A and B exchanged in the rationale, and both answers count the same, so that a
-    leaning to one letter cancels. It chooses among labels that occur; where A and B are level it reads nothing.
+    It is asked twice, the second time with A and B exchanged in the rationale, and both answers have the same weight, so
+    that a bias towards one letter cancels out. It chooses among the labels that occur; if the best are level, it names none.
     """
 
     def read(votes: Sequence[Reasoned], labels: Sequence[Label]) -> list[Label | None]:
@@ -129,7 +129,7 @@ def frozen(backend: Backend, template: JudgeTemplate) -> Reader:
 
 
 def features(text: str) -> list[str]:
-    """The words of a rationale, each also with the response named last before it, alone and after its predecessor."""
+    """The words of a rationale, each also marked with the response last named before it, alone and with the previous word."""
     found: list[str] = []
     side, before = "", ""
     for match in _TOKEN.finditer(text):

@@ -16,15 +16,14 @@ from gramr2.judgment import Decision, LabelProbabilities, Reading, ReadingWeight
 
 _FLOOR = 1e-6
 _MOST = 4.0
-"""largest weight of a reading: a handful of comparisons can ask for any certainty"""
+"""largest weight of a reading: a fit on a handful of comparisons may become arbitrarily certain"""
 _RIDGE = 0.02
 """pull of both weights towards ½, per comparison in nats: without it separable comparisons have no best weight"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Weights, and what they give on the comparisons they were fitted on: mean negative log-likelihood in nats, and
-    accuracy."""
+    """Weights, and their mean negative log-likelihood in nats and accuracy on the comparisons that they were fitted on."""
 
     weights: ReadingWeights
     loss: float
@@ -41,8 +40,8 @@ def fit_weights(
     """Weights of the readings in ``use`` (others 0) by maximum likelihood, in [0, 4], with a weak pull towards ½.
 
     Args:
-        readings: what each reading says of a comparison, both orders combined; one that abstained is absent.
-        labels: what people said.
+        readings: what each reading says about a comparison, both orders combined; one that abstained is absent.
+        labels: people's labels.
         ties: whether a tie is a possible verdict.
     """
     pairs = list(zip(readings, labels, strict=True))
@@ -65,18 +64,18 @@ def fit_weights(
 
 
 def combined(readings: Readings, weights: ReadingWeights) -> LabelProbabilities:
-    """What the readings say together; without any that counts, nothing: as much for each possible label."""
+    """What the readings say together; if none of them counts, a uniform distribution over the possible labels."""
     found = [(probabilities, weights[reading]) for reading, probabilities in readings.items() if weights[reading] > 0]
     together = weighted(found) if found else LabelProbabilities(1 / 3, 1 / 3, 1 / 3)
     return together if weights.ties else together.without_tie()
 
 
 def order_agreement(decisions: Sequence[Decision], reading: Reading, ties: bool = True) -> float | None:
-    """Cohen's κ of the labels that the two orders give, each by itself: agreement beyond what their label shares
-    make by chance.
+    """Cohen's κ of the labels of the two orders, each decided separately: agreement beyond what their label shares give by
+    chance.
 
-    A judge that follows the position has a negative κ, one that always says tie has none beyond chance (0). A
-    comparison on which an order abstains agrees with nothing. None where nothing was read.
+    A judge that follows the position has a negative κ; one that always says tie has no agreement beyond chance (0). A
+    comparison on which an order abstains counts as a disagreement. None if nothing was read.
     """
     pairs: list[tuple[Label | None, Label | None]] = []
     for decision in decisions:

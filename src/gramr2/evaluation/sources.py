@@ -1,4 +1,4 @@
-"""One judge over many sources of comparisons, beside what it has to beat: rows per source, and what they say together."""
+"""One judge on many sources of comparisons, next to what it has to beat: a row per source, and all sources together."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """Of the comparisons: another draw has another one."""
+        """A digest of the comparisons: a different draw has a different one."""
         return digest_of([labeled_row(item) for item in self.items])
 
 
 def source_of(name: str, items: Sequence[LabeledComparison], *, seen: bool, too_long: frozenset[str]) -> Source:
     """A source without the comparisons whose ids are ``too_long``.
 
-    Comparisons with one prompt are a group, and no two sources share one, so that intervals over several sources resample
-    prompts.
+    Comparisons with the same prompt are a group, and no two sources share a group, so that intervals over several sources
+    resample prompts.
     """
     kept = tuple(_grouped(item, name) for item in items if item.comparison.id not in too_long)
     return Source(name, kept, seen, len(items) - len(kept))
 
 
 def measured(source: Source, judge: str, decisions: Sequence[Decision]) -> dict[str, Any]:
-    """How a judge did on a source, as JSON; ``labels`` are in the order of the source's items, None where it abstained."""
+    """How a judge did on a source, as JSON; ``labels`` are in the order of the source's items, None if it abstained."""
     found = evaluate(source.items, decisions)
     return {
         "source": source.name,
@@ -61,11 +61,11 @@ def measured(source: Source, judge: str, decisions: Sequence[Decision]) -> dict[
 
 
 def together(sources: Sequence[Source], rows: Sequence[Row]) -> dict[str, Any]:
-    """One judge over several sources: every comparison counts alike, so that a large source counts more.
+    """One judge over several sources: every comparison counts the same, so that a large source counts more.
 
     Args:
         sources: with at least one comparison.
-        rows: the judge's, one for each of the sources, in their order.
+        rows: the judge's rows, one for each source, in the same order.
     """
     items, labels = _items(sources), _labels(rows)
     pairs = [(item, label) for item, label in zip(items, labels, strict=True) if label is not None]
@@ -85,8 +85,8 @@ def together(sources: Sequence[Source], rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def difference(sources: Sequence[Source], before: Sequence[Row], after: Sequence[Row]) -> PairedTest:
-    """What ``after`` gets right more often than ``before`` on the same comparisons, prompts resampled; arguments: see
-    ``together``."""
+    """How much more often ``after`` is right than ``before`` on the same comparisons, with prompts resampled; for the
+    arguments see ``together``."""
     return paired_test(_items(sources), _labels(before), _labels(after))
 
 

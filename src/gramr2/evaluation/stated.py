@@ -1,7 +1,7 @@
-"""Which response a rationale says is better, by rule, and the rationale without saying so.
+"""Find by rule which response a rationale says is better, and remove such statements.
 
 “Response A is better than Response B”, “B is worse”, “I prefer Answer A”, “A wins”, “both are equally good”. That a response
-is “clearer” or “more complete” is a reason and stays.
+is “clearer” or “more complete” is a reason and is kept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TAG = re.compile(r"<answer>.*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A verdict at ``start`` to ``end`` of a text; ``final`` where its sentence ends with it."""
+    """A verdict stated from ``start`` to ``end`` of a text; ``final`` if its sentence ends with it."""
 
     label: Label
     start: int
@@ -45,7 +45,7 @@ class Statement:
 
 
 def statements(text: str) -> list[Statement]:
-    """The verdicts that a text states, in their order."""
+    """The verdicts that a text states, in order of appearance."""
     found: list[Statement] = []
     for pattern, good in _SAYS:
         for match in pattern.finditer(text):
@@ -56,10 +56,10 @@ def statements(text: str) -> list[Statement]:
 
 
 def concluded(rationale: str) -> Label | None:
-    """The verdict of the conclusion line, where there is one, else of the closing sentence; None if it states none.
+    """The verdict of the conclusion line if there is one, else of the closing sentence; None if it states none.
 
-    A closing sentence by which a response is “more …” or “less …” is taken to choose by that, and a conclusion line that
-    names one response and no other to choose it.
+    A closing sentence that calls a response “more …” or “less …” counts as a choice, and a conclusion line that names only
+    one response counts as a choice of it.
     """
     line = _CONCLUSION.search(rationale)
     closing = line[0] if line else _sentences(rationale)[-1]
@@ -74,20 +74,20 @@ def concluded(rationale: str) -> Label | None:
 
 
 def contradicts(rationale: str, verdict: Label) -> bool:
-    """Whether the conclusion, or a sentence that ends with a verdict, states another one."""
+    """Whether the conclusion, or a sentence that ends with a verdict, states a different one."""
     last = concluded(rationale)
     return last not in (None, verdict) or any(s.final and s.label is not verdict for s in statements(rationale))
 
 
 def unsaid(rationale: str) -> str:
-    """The rationale without its conclusion, and with “…” for whatever else states a verdict; the responses stay named."""
+    """The rationale without its conclusion, and with “…” in place of other statements of a verdict; responses stay named."""
     text = _TAG.sub("", rationale)
     body = _CONCLUSION.sub("", text)
     if body == text:
         last = _sentences(text)[-1]
         if statements(last) or _CLOSING.match(last):
             body = text.rstrip().removesuffix(last)
-    # Statements may overlap, and what is left of two may read as a third: the gap keeps it apart.
+    # Statements may overlap, and what is left of two may read as a third: the “…” keeps it apart.
     while found := statements(body):
         body = f"{body[: found[-1].start]}…{body[found[-1].end :]}"
     return body.strip()

@@ -1,4 +1,4 @@
-"""The model card: what the judge is, how it is asked, what it learnt from, and how it did, with intervals."""
+"""The model card: the judge, its prompt, its training data, and its results with intervals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def card(source: Source, template: JudgeTemplate, check: Check, dtype: str, name
         "pipeline_tag": "text-generation",
         "tags": ["reward-model", "llm-as-a-judge", "gramr2"],
     }
-    # Only what the hub can follow: a folder of this machine is nothing to it, and may look like OWNER/NAME.
+    # Only what the hub can resolve: a folder of this machine means nothing there, but may look like OWNER/NAME.
     of_hub = source.base is not None and _from_hub(source.base)
     if of_hub:
         metadata["base_model"] = source.base
@@ -59,7 +59,7 @@ def _adaptation(record: Path | None) -> dict[str, Any] | None:
 
 
 def _run(record: Path | None) -> dict[str, Any] | None:
-    """What a run's own files say of its data and its judges."""
+    """What a run's own files say about its data and its judges."""
     if record is None or not (record / "run.yaml").is_file():
         return None
     view = read_run(record)
@@ -78,7 +78,7 @@ def _run(record: Path | None) -> dict[str, Any] | None:
 
 
 def _from_hub(name: str) -> bool:
-    """Whether a model of this name has been taken from the hub: the hub's cache has it."""
+    """Whether a model of this name was downloaded from the hub, going by the hub's cache."""
     from huggingface_hub import constants
 
     owner, slash, rest = name.partition("/")
@@ -86,7 +86,7 @@ def _from_hub(name: str) -> bool:
 
 
 def _plain(path: str) -> str:
-    """A source without the folders of this machine: named data sets and hub ids stay, of a file the name."""
+    """A source without the folders of this machine: named data sets and hub ids stay, a file is reduced to its name."""
     named = path.startswith(("lab:", "starter:", "hub:"))
     hub = path.count("/") == 1 and not path.startswith((".", "/", "~")) and not Path(path).suffix
     return path if named or hub else Path(path).name

@@ -1,4 +1,4 @@
-"""A judge as a folder that stands alone: merged, saved, loaded again, and published only if it decides as before."""
+"""A judge as a self-contained folder: merged, saved, loaded again, and published only if it decides as before."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SIZE_OF_A_FILE = "5GB"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the saved judge was held against: ``comparisons`` judged greedily in both orders before and after.
+    """How the saved judge compares with the original: ``comparisons`` were judged greedily in both orders before and after.
 
-    ``largest_shift`` is the largest change of a label's averaged probability, ``rationales`` the share of comparisons whose
-    rationale is the same to the letter.
+    ``largest_shift`` is the largest change of a label's averaged probability, ``rationales`` the share of comparisons with an
+    identical rationale.
     """
 
     comparisons: int
@@ -48,21 +48,23 @@ def export(
     max_new_tokens: int = 256,
     observer: Observer | None = None,
 ) -> tuple[Path, JudgeTemplate, Check]:
-    """Merge, save, reload, and compare decisions. Returns a complete folder beside ``out``, still to be described and renamed
-    (``publish``), the prompt that was saved with it, and what the check saw. ``dtype`` “keep” is as stored, of an adapter fp32.
+    """Merge, save, reload, and compare decisions.
+
+    Returns a complete folder next to ``out``, still to be documented and renamed (``publish``), the prompt saved with it, and
+    the result of the check. ``dtype`` “keep” keeps the stored precision; a merged adapter is stored in fp32.
 
     Raises:
         ConfigError: ``out`` is in the way, or nothing was given to check on.
-        RunError: the saved judge decides otherwise; nothing is left behind.
+        RunError: the saved judge decides differently; nothing is left behind.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is not empty: give a new folder with --out")
     if not comparisons:
-        raise ConfigError("an export is checked on comparisons, and there is none")
+        raise ConfigError("an export is checked on comparisons, and there are none")
     observer = observer or Silent()
     template = source.template
     sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=max_new_tokens)
-    with observer.task(f"judge {len(comparisons)} comparisons as it is") as progress:
+    with observer.task(f"judge {len(comparisons)} comparisons with the original") as progress:
         original = TransformersBackend(source.weights, adapter=source.adapter)
         before = Judge(original, template, sampling).judge(comparisons, progress=progress)
     out = out.absolute()
@@ -72,7 +74,7 @@ def export(
         scratch.chmod(0o755)
         _save(source, scratch, dtype)
         save_template(template, scratch)
-        with observer.task(f"judge {len(comparisons)} comparisons as saved") as progress:
+        with observer.task(f"judge {len(comparisons)} comparisons with the saved judge") as progress:
             after = Judge(TransformersBackend(scratch), load_template(scratch), sampling).judge(
                 comparisons, progress=progress
             )
@@ -84,7 +86,7 @@ def export(
 
 
 def publish(scratch: Path, out: Path) -> None:
-    """Give the described folder its name."""
+    """Give the documented folder its name."""
     out = out.absolute()
     if out.exists():
         out.rmdir()
@@ -95,7 +97,7 @@ def _save(source: Source, into: Path, dtype: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     kept: Any = "auto" if dtype == "keep" else getattr(torch, dtype)
-    # Adapters are merged in fp32: in 16 bits the small update would be rounded away in part.
+    # Adapters are merged in fp32: in 16 bits, part of the small update would be rounded away.
     with loading("the model", source.weights):
         model = AutoModelForCausalLM.from_pretrained(
             source.weights, dtype=torch.float32 if source.adapter else kept, use_safetensors=True
@@ -110,7 +112,7 @@ def _save(source: Source, into: Path, dtype: str) -> None:
 
 
 def _compare(before: Sequence[Decision], after: Sequence[Decision], dtype: str) -> Check:
-    """Hold the decisions against each other.
+    """Compare the decisions before and after.
 
     Raises:
         RunError: a decision differs, or a single judgment's outcome does.
@@ -123,7 +125,7 @@ def _compare(before: Sequence[Decision], after: Sequence[Decision], dtype: str) 
     if changed:
         old, new = changed[0]
         raise RunError(
-            f"the saved judge decides {len(changed)} of {len(before)} comparisons otherwise (the first, {old.id!r}: "
+            f"the saved judge decides {len(changed)} of {len(before)} comparisons differently (the first, {old.id!r}: "
             f"{_said(old)} before, {_said(new)} after), so nothing is exported"
             + (": keep the precision with --dtype keep" if dtype != "keep" else "; it is not the model that was judged")
         )

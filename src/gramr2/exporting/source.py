@@ -1,4 +1,4 @@
-"""What is exported: a judge's weights, or adapters and the model they belong to, and the run that made them."""
+"""What to export: a judge's weights, or an adapter and the model it belongs to, and the run that made them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ADAPTER_FILE = "adapter_config.json"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``weights`` is a model folder; ``adapter``, where there is one, a LoRA adapter on it; ``record`` the folder of the run or
-    adaptation behind it; ``base`` what the weights are called elsewhere."""
+    """``weights`` is a model folder; ``adapter``, if there is one, a LoRA adapter for it; ``record`` the folder of the run or
+    adaptation that made it; ``base`` the name of the model it was made from."""
 
     weights: Path
     adapter: Path | None
@@ -36,10 +36,10 @@ class Source:
 
 
 def find(model: str) -> Source:
-    """Where a judge's parts are.
+    """Find a judge's parts.
 
     Raises:
-        ModelError: the name is none of a model with weights here, or an adapter does not say what it belongs to.
+        ModelError: the name is not that of a model with weights here, or an adapter does not say what it belongs to.
     """
     if model.startswith(("scripted:", "openai:")):
         raise ModelError(f"{model} has no weights here to export: give a run, a model folder or an adapter folder")
@@ -59,7 +59,7 @@ def find(model: str) -> Source:
 
 
 def model_of(record: Path) -> str:
-    """What a run or adaptation started from, as its own file names it."""
+    """The model that a run or adaptation started from, as named in its own file."""
     adaptation, run = record / "adaptation.json", record / "run.yaml"
     if adaptation.is_file():
         return str(json.loads(adaptation.read_text(encoding="utf-8"))["model"])

@@ -1,4 +1,4 @@
-"""Token budgets, checked before anything is judged or trained: nothing is ever cut to fit (DESIGN, contract 4)."""
+"""Token budgets, checked before anything is judged or trained: nothing is ever cut to fit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def overlong(
     new_tokens: int,
     max_prompt_tokens: int | None = None,
 ) -> list[Overlong]:
-    """The comparisons whose rendered prompt leaves no room for ``new_tokens`` and the given answer.
+    """The comparisons whose rendered prompt leaves no room for ``new_tokens`` or the given answer, whichever is longer.
 
     Args:
         items: comparisons, each with the answer it will be trained on (empty when it is only judged).
@@ -76,7 +76,7 @@ def refuse(found: list[Overlong], total: int, what: str) -> None:
     """Raise for comparisons that do not fit.
 
     Raises:
-        PromptTooLongError: there are some; names the first, how many, and the two ways out.
+        PromptTooLongError: there are some; names the first, how many they are, and what to do.
     """
     if found:
         first = found[0]

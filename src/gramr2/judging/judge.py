@@ -1,4 +1,4 @@
-"""A judge: a model, a template, a way of decoding, and the parser that reads what comes out."""
+"""A judge: a model, a template, decoding settings, and the parser that reads the output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gramr2.randomness import derive_seed
 
 
 class Orders(StrEnum):
-    """Which orders are judged: both, or the stored one only (half the cost, and position bias stays in)."""
+    """Which orders are judged: both, or only the stored one (half the cost, but position bias remains)."""
 
     BOTH = "both"
     FIRST = "first"
@@ -45,9 +45,9 @@ class Orders(StrEnum):
 class Sampling:
     """How a comparison is judged: ``votes`` samples in each order.
 
-    With ``stop_certainty`` voting on a comparison stops early, once its majority is that certain (see ``Judge.judge``).
-    ``guided`` lets the backend lead every sample to its verdict; ``close_on_budget`` closes a rationale that has used up
-    ``max_new_tokens`` and still reads the verdict, where otherwise the vote counts as truncated.
+    With ``stop_certainty``, voting on a comparison stops early, once its majority is that certain (see ``Judge.judge``).
+    ``guided`` lets the backend guide every sample to its verdict. With ``close_on_budget``, a rationale that has used up
+    ``max_new_tokens`` is closed and its verdict is still read; otherwise the vote counts as truncated.
     """
 
     votes: int = 4
@@ -65,7 +65,7 @@ class Sampling:
 
 
 Progress = Callable[[int, int], None]
-"""Called with (comparisons done, comparisons in all)."""
+"""Called with (comparisons done, total number of comparisons)."""
 
 
 class Judge:
@@ -73,8 +73,9 @@ class Judge:
 
     Args:
         backend: the model.
-        template: the prompt, the answer's form, and which verdicts are read. One of mode ``label`` knows the direct
-        reading only. sampling: votes, orders and decoding; of a direct reading the orders alone matter.
+        template: the prompt, the form of the answer, and which verdicts are read; mode ``label`` has only the direct
+            reading.
+        sampling: votes, orders and decoding; a direct reading uses only the orders.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Judge:
 
     @property
     def direct(self) -> Judge:
-        """This judge asked for its verdict alone, once in each order: a prefill, no sampling."""
+        """This judge, asked for its verdict alone, once in each order: one prefill, no sampling."""
         sampling = Sampling(votes=1, orders=self.sampling.orders, temperature=0.0, max_new_tokens=1)
         return Judge(self.backend, replace(self.template, mode=JudgeMode.LABEL), sampling)
 
@@ -110,13 +111,13 @@ class Judge:
         progress: Progress | None = None,
         on_decision: Callable[[int, Decision], None] | None = None,
     ) -> list[Decision]:
-        """Judge every comparison, in both orders unless told otherwise; with ``sampling.stop_certainty`` only as often as needed.
+        """Judge every comparison in the orders of ``sampling``; with ``stop_certainty``, with no more votes than needed.
 
-        A vote's randomness comes from (seed, comparison id, order, sample) alone. ``on_decision`` receives (index,
+        A vote's randomness depends only on (seed, comparison id, order, sample). ``on_decision`` receives (index,
         decision) as soon as a comparison is finished, in no particular order.
 
         Raises:
-            PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` tells beforehand.
+            PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` checks this beforehand.
         """
         if self.template.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
             return _judge_twice(self, comparisons, seed, progress, on_decision)
@@ -200,20 +201,20 @@ class Judge:
 
     @property
     def _weights(self) -> ReadingWeights:
-        """What votes of one reading are combined with."""
+        """The weights with which the votes of one reading are combined."""
         readings = self.template.readings
         return readings if self._reading is Reading.REASONED else replace(BOTH, ties=readings.ties)
 
 
 def in_order(votes: Sequence[Judgment]) -> list[Judgment]:
-    """Votes by order and sample, as decisions hold them."""
+    """Votes sorted by order and sample, as in a decision."""
     return sorted(votes, key=lambda vote: (vote.order, vote.sample))
 
 
 def compare_with(
     model: PreferenceModel, comparisons: Sequence[Comparison], *, seed: int = 0, progress: Progress | None = None
 ) -> list[Decision]:
-    """``model.compare``; where the model is a judge, with progress as it comes."""
+    """``model.compare``; if the model is a ``Judge``, progress is reported along the way."""
     if isinstance(model, Judge):
         return model.judge(comparisons, seed=seed, progress=progress)
     decisions = model.compare(comparisons, seed)
@@ -229,7 +230,7 @@ def _judge_twice(
     progress: Progress | None,
     on_decision: Callable[[int, Decision], None] | None,
 ) -> list[Decision]:
-    """The direct reading of every comparison, then the reasoned one where it counts, combined with the judge's weights."""
+    """The direct reading of every comparison, then the reasoned one if it counts, combined with the judge's weights."""
     weights = judge.template.readings
     found: dict[int, Decision] = {}
 
@@ -260,9 +261,9 @@ def _judge_adaptively(
     progress: Progress | None,
     on_decision: Callable[[int, Decision], None] | None,
 ) -> list[Decision]:
-    """Vote in rounds of 2, 4, 8 … samples an order, and go on only with comparisons whose outcome is not settled.
+    """Vote until there are 2, 4, 8 … samples per order, and continue only with comparisons that are not settled.
 
-    Votes keep their addresses, so a comparison that uses all its votes ends with the decision of a judge that always does.
+    Votes keep their seeds, so a comparison that uses all its votes ends with the same decision as without early stopping.
     """
     sampling, weights = judge.sampling, judge._weights
     votes: list[list[Judgment]] = [[] for _ in comparisons]

@@ -1,7 +1,7 @@
-"""Reading a verdict out of what a judge wrote: the generation only, after its thinking, in every format of the field.
+"""Read a verdict from what a judge wrote: only the generation, after its thinking, in every format of published judges.
 
-A format that is present but says two things, or nothing, ends the search: what one format leaves unclear is not settled
-by another. Text behind ``</answer>`` is never looked at.
+A format that is present but ambiguous or empty ends the search: what one format leaves unclear is not settled by another.
+Text after ``</answer>`` is never read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ALL_FORMATS = tuple(VerdictFormat)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Outcome, rationale (the thinking, or what stands before the verdict), and the format the verdict was found in."""
+    """Outcome, rationale (the thinking, or the text before the verdict), and the format in which the verdict was found."""
 
     outcome: Outcome
     rationale: str | None
@@ -43,7 +43,7 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A format is present from ``start`` on; ``label`` is None where it is not a verdict."""
+    """A format that is present at ``start``; ``label`` is None if it states no verdict."""
 
     start: int
     label: Label | None
@@ -69,7 +69,7 @@ def parse(text: str, *, truncated: bool = False, formats: Collection[VerdictForm
 
     Args:
         text: what the judge wrote, with its prefilled beginning but without the prompt.
-        truncated: the completion hit its token limit; half a verdict is then none.
+        truncated: the completion hit its token limit; an incomplete verdict then counts as truncated.
         formats: which formats to look for.
     """
     failure = Outcome.TRUNCATED if truncated else Outcome.UNPARSEABLE
@@ -93,7 +93,7 @@ def parse(text: str, *, truncated: bool = False, formats: Collection[VerdictForm
 
 
 def _label(text: str) -> Label | None:
-    """A verdict that is all of a text: “A”, “[[B]]”, “Response A”, “2”, “tie”, “A>>B”."""
+    """The verdict of a text that consists of nothing else: “A”, “[[B]]”, “Response A”, “2”, “tie”, “A>>B”."""
     inner = text.strip()
     bracketed = inner.startswith("[[") and inner.endswith("]]")
     inner = inner[2:-2].strip() if bracketed else inner
@@ -131,7 +131,7 @@ def _tag(text: str) -> _Found | None:
     if not opened:
         return None
     if not elements or opened[-1] > elements[-1].start():
-        # The last element is open: it was cut off, or the model stopped inside it. Half an element is no verdict.
+        # The last element is open: it was cut off, or the model stopped inside it. Half an element is not a verdict.
         return _Found(opened[-1], None)
     return _Found(elements[-1].start(), _label(elements[-1][1]))
 

@@ -1,7 +1,7 @@
 """The preference-proving prompt: the label is given, the model writes why (GRAM-R², §3, the proving model π_ψ(ẑ|s,l)).
 
-A proof and a rationale are two spellings of one text, and a rule turns each into the other: they differ in how they open. Both
-end in the judge's “Conclusion: …”, because a small model hardly learns another ending from a few examples.
+A proof and a rationale are two forms of the same text; they differ in how they open, and a rule converts one into the other.
+Both end in the judge's “Conclusion: …”, because a small model hardly learns another ending from a few examples.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ProvingTemplate:
         return PROOF_OPENING
 
     def render(self, comparison: Comparison, label: Label = Label.TIE) -> tuple[Message, ...]:
-        """The prompt for a comparison and its label, in the order in which its responses stand."""
+        """The prompt for a comparison and its label, with the responses in the order of the comparison."""
         listed = "".join(f"\n{i}. {text}" for i, text in enumerate(self.principles, 1))
         principles = f"\nUse these principles:{listed}" if listed else ""
         return (Message("user", f"{TASK}{principles}\n\n{sections(comparison)}\nThe verdict: {VERDICTS[label]}"),)
@@ -46,7 +46,7 @@ class ProvingTemplate:
         """Prompt and answer to train on, the answer in pieces whose ends are token boundaries.
 
         Raises:
-            ValueError: there is no rationale, and so nothing to prove with.
+            ValueError: there is no rationale to make a proof of.
         """
         if rationale is None:
             raise ValueError(f"{comparison.id}: a proof needs a rationale")
@@ -57,32 +57,32 @@ def proof_score(given: float, alone: float) -> float:
     """Score = −log π(ẑ|s,l) / log π(ẑ) of GRAM-R² (§3), in (−∞, 0]: higher is better.
 
     A good proof is likely for its comparison and unlikely without it. One plus the score is the normalised pointwise mutual
-    information of the two. A text whose ``alone`` vanishes says nothing and scores minus infinity.
+    information of the two. A text whose ``alone`` is near zero says nothing and scores minus infinity.
 
     Args:
         given: log π(ẑ|s,l) in nats.
-        alone: log π(ẑ) in nats, under a prompt that says nothing of the comparison.
+        alone: log π(ẑ) in nats, under a prompt that says nothing about the comparison.
     """
     return -given / alone if alone < -1e-6 else float("-inf")
 
 
 def to_proof(rationale: str, label: Label) -> str:
-    """The proof that says what a rationale says; the rationale is brought into the judge's form first."""
+    """Convert a rationale to a proof; the rationale is first brought into the judge's form."""
     body = complete(rationale, label).removesuffix(CONCLUSIONS[label]).rstrip()
     return f"{PROOF_OPENING}{body.removeprefix(OPENING).strip()}\n{CONCLUSIONS[label]}"
 
 
 def from_proof(proof: str, label: Label, *, ending: bool = False) -> str | None:
-    """The rationale that says what a proof says; None when the proof comes to another verdict, or says nothing.
+    """Convert a proof to a rationale; None if the proof reaches another verdict or is empty.
 
-    A missing opening is supplied, and a missing ending too, unless it must have one (``ending``): a model that was not trained
-    on proofs can be asked for them, while one that was and does not come to its conclusion has lost its way.
+    A missing opening is added, and so is a missing ending unless ``ending`` requires one: a model that was not trained on
+    proofs may leave it out, while one that was trained on them and does not reach its conclusion has gone astray.
     """
     text = proof.removeprefix(PROOF_OPENING)
     found = _CONCLUSION.search(text)
     if found[1] != VERDICTS[label] if found else ending:
         return None
-    # A model that is prompted writes its conclusion in its own way, in bold or inside a line.
+    # A model that is only prompted writes its conclusion in its own way, in bold or inside a line.
     if any(said.lower() != VERDICTS[label].lower() for said in _SAID.findall(text)):
         return None
     body = (text[: found.start()] if found else text).strip()

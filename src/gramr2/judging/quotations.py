@@ -1,4 +1,4 @@
-"""What a text quotes, and whether it stands where it is said to stand."""
+"""What a text quotes, and whether its sources contain it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _WORD = re.compile(r"\w+")
 
 
 def quotations(text: str) -> list[str]:
-    """The quotations in a text, folded: case, white space and the punctuation at their ends do not count."""
+    """The quotations in a text, normalised: case, white space and punctuation at the ends are ignored."""
     found = [_folded("".join(groups)) for groups in _QUOTED.findall(text)]
     return [quote for quote in found if len(quote) >= MIN_QUOTE]
 
 
 def occurring(quotes: Sequence[str], sources: Sequence[str]) -> list[bool]:
-    """Whether each of ``quotations`` occurs in one of the sources."""
+    """Whether each quotation occurs in one of the sources."""
     haystacks = [_folded(source) for source in sources]
     return [any(quote in text for text in haystacks) for quote in quotes]
 
 
 def copies(text: str, sources: Sequence[str], size: int = 4) -> bool:
-    """Whether a run of ``size`` words of the text, whatever their case and punctuation, occurs in one of the sources."""
+    """Whether a run of ``size`` words of the text, ignoring case and punctuation, occurs in one of the sources."""
     runs = _runs(text, size)
     return any(not runs.isdisjoint(_runs(source, size)) for source in sources)
 

@@ -1,7 +1,7 @@
-"""Asking a judge for its verdict on a rationale that it is handed, instead of writing one.
+"""Ask a judge for its verdict after a given rationale, instead of letting it write one.
 
-With the responses withheld it reads the label back from the rationale alone; with them shown, and the rationale changed, it
-tells whether the judge uses its rationale at all.
+With the responses withheld, this reads the label back from the rationale alone; with them shown and the rationale changed,
+it tells whether the judge uses its rationale at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONCLUSION = re.compile(r"^Conclusion:.*\Z", re.MULTILINE | re.DOTALL)
 
 
 def withhold(comparison: Comparison, *, prompt: bool = True) -> Comparison:
-    """The comparison with nothing to see in it, or nothing but its prompt: what is left to judge by is the rationale."""
+    """The comparison with its responses withheld, and its prompt too if ``prompt``, so that only the rationale is left."""
     hidden = tuple(replace(turn, content=WITHHELD) for turn in comparison.prompt) if prompt else comparison.prompt
     return replace(comparison, prompt=hidden, responses=(WITHHELD, WITHHELD))
 
@@ -33,7 +33,7 @@ def without_conclusion(rationale: str) -> str:
 
 
 def request_for(template: JudgeTemplate, comparison: Comparison, rationale: str) -> GenerationRequest:
-    """A request whose answer has the rationale already in it and stops at the verdict: one prefill, no generated text."""
+    """A request whose answer already contains the rationale and stops at the verdict: one prefill, no generated text."""
     reading = template.verdict_reading()
     body = rationale.strip().removeprefix(OPENING)
     return GenerationRequest(
@@ -49,7 +49,7 @@ def request_for(template: JudgeTemplate, comparison: Comparison, rationale: str)
 def verdicts_given(
     backend: Backend, template: JudgeTemplate, items: Sequence[tuple[Comparison, str]]
 ) -> list[LabelProbabilities | None]:
-    """P(label | comparison, rationale) for each pair, in its own order; None where no verdict could be read."""
+    """P(label | comparison, rationale) for each pair, in the comparison's own order; None if no verdict could be read."""
     found: list[LabelProbabilities | None] = [None] * len(items)
     for index, completions in backend.generate([request_for(template, *item) for item in items]):
         found[index] = _belief(completions[0])

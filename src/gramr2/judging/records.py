@@ -9,7 +9,7 @@ from gramr2.judgment import Decision, Judgment
 
 
 def comparison_row(comparison: Comparison) -> dict[str, Any]:
-    """The row ``gramr2.data`` reads back as the same comparison; absent optional fields are left out."""
+    """The row that ``gramr2.data`` reads back as the same comparison; absent optional fields are left out."""
     plain = len(comparison.prompt) == 1 and comparison.prompt[0].role == "user"
     row: dict[str, Any] = {
         "id": comparison.id,

@@ -15,7 +15,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import REASONED, ReadingWeights
 
 PROMPT_FILE = "gramr2_judge.json"
-"""mode, principles and examples of a judge's prompt, and what each reading of its verdict counts"""
+"""mode, principles and examples of a judge's prompt, and the weight of each reading of its verdict"""
 
 
 def save_template(template: JudgeTemplate, folder: Path) -> None:
@@ -26,15 +26,15 @@ def save_template(template: JudgeTemplate, folder: Path) -> None:
         "shots": [labeled_row(shot) for shot in template.shots],
         "readings": asdict(template.readings),
     }
-    # The file there may be a hard link that other runs share, so it is replaced, never written into.
+    # An existing file may be a hard link that other runs share, so it is replaced, never written into.
     scratch = folder / f"{PROMPT_FILE}.tmp"
     scratch.write_text(json.dumps(settings, ensure_ascii=False) + "\n", encoding="utf-8")
     scratch.replace(folder / PROMPT_FILE)
 
 
 def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate:
-    """The prompt that a model folder brings along, or the default one; ``mode`` overrides, and another mode than the
-    folder's leaves its readings out.
+    """The prompt saved in a model folder, or the default one; ``mode`` overrides the folder's, and a different mode ignores
+    the folder's weights of readings.
 
     Raises:
         ModelError: the file there is not one that ``save_template`` writes.
@@ -61,9 +61,11 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
 def _weights(direct: float, reasoned: float, ties: bool = True) -> ReadingWeights:
     weights = ReadingWeights(direct, reasoned, ties)
     if not all(math.isfinite(each) and each >= 0 for each in (direct, reasoned)) or not weights.asked:
-        raise ValueError(f"the readings weigh {direct} and {reasoned}: both are at least 0, and one is above")
+        raise ValueError(
+            f"the weights of the readings are {direct} and {reasoned}: both must be at least 0, and one above"
+        )
     if not isinstance(ties, bool):
-        raise ValueError(f"ties is {ties!r}: true or false")
+        raise ValueError(f"ties is {ties!r}, and must be true or false")
     return weights
 
 

@@ -1,4 +1,4 @@
-"""The scripted judges a model name can ask for: the baselines that a trained judge has to beat."""
+"""The scripted judges that a model name can select: the baselines that a trained judge has to beat."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _longer(request: GenerationRequest, seed: int) -> str:
     try:
         _, first, second = extract(request.messages)
     except ValueError:
-        return "This is no comparison."  # a single response to grade, say: no vote
+        return "This is no comparison."  # such as a single response to grade: no vote
     label = Label.TIE if len(first) == len(second) else Label.A if len(first) > len(second) else Label.B
     return verdict_text(label, f"Response A has {len(first)} characters, Response B has {len(second)}.")
 

@@ -1,7 +1,7 @@
 """What a judge is shown and what it is expected to write.
 
 The rules come first, so that every prompt of a run begins with the same tokens and they are computed once. The whole
-prompt is one user turn: some chat templates refuse a system turn, none refuses this.
+prompt is one user turn: some chat templates refuse a system turn, none refuses a user turn.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONCLUSIONS = {
     Label.TIE: "Conclusion: Neither response is better.",
 }
 
-# Every word here is paid for in each training example: these rules are a third of a short prompt.
+# Every word here costs tokens in each training example: these rules are a third of a short prompt.
 _TASK = (
     "Which response serves the prompt better: correct, complete, to the point, safe, in the form asked for? "
     "Ignore the order and the length of the responses."
@@ -53,8 +53,8 @@ class JudgeTemplate:
     """Renders comparisons, and the answers a judge is trained to give.
 
     ``principles`` are one-sentence criteria that the judge is asked to address; ``shots`` are examples shown as earlier turns
-    of the conversation, for a judge that is prompted instead of trained. ``readings`` says which verdicts of a judge
-    that reasons are read, and what each counts; it does not change the prompt.
+    of the conversation, for a judge that is prompted instead of trained. ``readings`` says which verdicts of a reasoning
+    judge are read, and the weight of each; it does not change the prompt.
     """
 
     mode: JudgeMode = JudgeMode.REASON
@@ -86,7 +86,7 @@ class JudgeTemplate:
         return hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()
 
     def render(self, comparison: Comparison) -> tuple[Message, ...]:
-        """The prompt for a comparison, in the order in which its responses stand."""
+        """The prompt for a comparison, with the responses in the order of the comparison."""
         return (*self._shown(), Message("user", f"{self.rules}\n\n{sections(comparison)}"))
 
     def _shown(self) -> tuple[Message, ...]:
@@ -101,9 +101,9 @@ class JudgeTemplate:
         return VerdictReading(guided=guided, close_on_budget=close_on_budget)
 
     def answer(self, label: Label, rationale: str | None) -> tuple[str, ...]:
-        """The answer to train on, y = rationale ⊕ verdict, in the pieces whose ends are token boundaries.
+        """The answer to train on, y = rationale ⊕ verdict, in pieces whose ends are token boundaries.
 
-        The pieces are those of guided decoding, so training and inference meet the same tokens.
+        The pieces are those of guided decoding, so training and inference see the same tokens.
         """
         if self.mode is JudgeMode.LABEL or rationale is None:
             return ("<answer>", label.value, "</answer>")
@@ -133,7 +133,7 @@ def sections_of(named: Iterable[tuple[str, str]]) -> str:
 
 
 def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
-    """Prompt, response A and response B out of a rendered prompt, whatever its rules: the inverse of ``render``.
+    """Prompt, response A and response B of a rendered prompt, whatever its rules: the inverse of ``render``.
 
     Raises:
         ValueError: the messages were not rendered by a ``JudgeTemplate``.
@@ -148,8 +148,8 @@ def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
 def complete(rationale: str, label: Label) -> str:
     """A rationale in the judge's form: it opens with “Feedback:” and ends in a conclusion.
 
-    What is there is kept; the opening and the conclusion of ``label`` are added where they are missing, and tags, which
-    would end the thinking early, are taken out.
+    The text is kept; the opening and the conclusion of ``label`` are added where they are missing, and tags, which would
+    end the thinking early, are removed.
     """
     text = _TAGS.sub("", rationale).strip()
     text = text if text.startswith(OPENING) else f"{OPENING} {text}"

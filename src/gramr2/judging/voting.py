@@ -1,9 +1,9 @@
-"""From judgments of both orders, of one reading or of two, to one decision.
+"""From judgments in both orders, of one reading or two, to one decision.
 
 Beliefs are averaged, not counted: first over the votes of an order, then over the orders, so that an order with more
-failures does not weigh less. An opinion that merely follows the position cancels out (GenRM; TrustJudge). Orders of
-a direct reading are averaged in log space, as its loss does (``gramr2.training.verdict``): its probabilities are not
-averages of anything yet.
+failures does not weigh less. An opinion that merely follows the position cancels out (GenRM; TrustJudge). The orders of
+a direct reading are averaged in log space, as in its loss (``gramr2.training.verdict``), because its probabilities are
+not averages yet.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from gramr2.comparison import Label, Order
 from gramr2.judgment import BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
 
 _FLOOR = 1e-6
-"""of a probability whose logarithm is taken"""
+"""lower bound on a probability before its logarithm is taken"""
 
 
 def belief(judgment: Judgment, ties: bool = True) -> LabelProbabilities | None:
-    """What a vote says as a distribution; a vote without probabilities is certain of its label, a failed one says nothing."""
+    """A vote as a distribution; a vote without probabilities is certain of its label, and a failed vote has none."""
     label = judgment.outcome.label
     if label is None:
         return None
@@ -29,12 +29,12 @@ def belief(judgment: Judgment, ties: bool = True) -> LabelProbabilities | None:
 
 
 def average(beliefs: Sequence[LabelProbabilities]) -> LabelProbabilities:
-    """The mean of at least one distribution."""
+    """The mean of one or more distributions."""
     return LabelProbabilities(fmean(b.a for b in beliefs), fmean(b.b for b in beliefs), fmean(b.tie for b in beliefs))
 
 
 def weighted(beliefs: Sequence[tuple[LabelProbabilities, float]]) -> LabelProbabilities:
-    """Distributions combined in log space with a weight each."""
+    """Distributions combined in log space, each with a weight."""
     logs = [sum(weight * math.log(max(belief[label], _FLOOR)) for belief, weight in beliefs) for label in Label]
     top = max(logs)
     shares = [math.exp(value - top) for value in logs]
@@ -42,7 +42,7 @@ def weighted(beliefs: Sequence[tuple[LabelProbabilities, float]]) -> LabelProbab
 
 
 def top_label(probabilities: LabelProbabilities) -> Label:
-    """The most probable label. A and B exactly level, as when a judge follows the position only, is a tie."""
+    """The most probable label. If A and B are exactly level, as for a judge that only follows the position, it is a tie."""
     if probabilities.tie >= max(probabilities.a, probabilities.b) or abs(probabilities.a - probabilities.b) < 1e-12:
         return Label.TIE
     return Label.A if probabilities.a > probabilities.b else Label.B
@@ -51,8 +51,8 @@ def top_label(probabilities: LabelProbabilities) -> Label:
 def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWeights = BOTH) -> Decision:
     """Aggregate all judgments of one comparison.
 
-    In a reading, every order that was asked for must have given a verdict: one order alone carries the position bias
-    that asking both is there to remove. The judge abstains where no reading is left; where one is, it decides alone.
+    A reading counts only if every order that was asked for has a verdict: one order alone carries the position bias that
+    asking in both removes. The judge abstains if no reading is left; if one is left, it decides alone.
     """
     valid = [vote for vote in judgments if vote.outcome.label is not None]
     coverage = len(valid) / len(judgments) if judgments else 0.0
@@ -63,13 +63,13 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
     readings = {reading: _orders_combined(each, reading) for reading, each in orders.items()}
     combined = _readings_combined(readings, weights)
     if not weights.ties:
-        # What is left of the tie is the floor of its logarithm.
+        # The tie still has a trace of probability, from the floor of its logarithm.
         readings = {reading: each.without_tie() for reading, each in readings.items()}
         combined = combined.without_tie()
     label = top_label(combined)
     asked = sorted(next(iter(orders.values())))
     per_order = [_readings_combined({r: each[order] for r, each in orders.items()}, weights) for order in asked]
-    # A direct reading has one vote in each order: where others were cast they tell better how far the judge agrees with itself.
+    # A direct reading has one vote per order: reasoned votes, if there are any, better show how far the judge agrees with itself.
     counted = [vote for vote in valid if vote.reading in orders]
     cast = [vote for vote in counted if vote.reading is Reading.REASONED] or counted
     return Decision(
@@ -86,13 +86,13 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
 
 
 def said(vote: Judgment, ties: bool) -> Label | None:
-    """The label that a vote speaks for."""
+    """The label that a vote supports."""
     found = belief(vote, ties)
     return vote.outcome.label if ties or found is None else top_label(found)
 
 
 def _by_order(votes: Sequence[Judgment], ties: bool) -> dict[Order, LabelProbabilities] | None:
-    """What a reading says in each order it was asked in; None where an order has no verdict."""
+    """The mean belief of a reading in each order; None if an order has no verdict."""
     beliefs = {
         order: [b for vote in votes if vote.order is order and (b := belief(vote, ties))]
         for order in {v.order for v in votes}

@@ -1,4 +1,4 @@
-"""Judged comparisons as they are shown to people: in the stored order, whatever order they were learnt in."""
+"""Judged comparisons as they are shown to people: in the stored order, whatever order was trained on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gramr2.reporting.run import RoundView, Row
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One judged comparison. ``fate`` says what became of it and why; ``rationale_swapped`` whether its rationale was
-    written for the exchanged order."""
+    """One judged comparison. ``fate`` says whether it was kept, or which filter dropped it and why; ``rationale_swapped``
+    whether its rationale was written for the swapped order."""
 
     id: str
     prompt: str
@@ -30,7 +30,7 @@ class Example:
 
 
 def example(row: Row, kept: bool) -> Example:
-    """A row of ``kept.jsonl`` or ``dropped.jsonl``. A kept row that was learnt swapped is turned back."""
+    """A row of ``kept.jsonl`` or ``dropped.jsonl``; a kept row that was learnt swapped is swapped back."""
     first, second = row["responses"]
     label, swapped = row["label"], bool(row.get("swapped"))
     if kept and swapped:
@@ -49,7 +49,7 @@ def example(row: Row, kept: bool) -> Example:
         votes=tuple(row["votes"]),
         measures=row.get("measures", {}),
         kept=kept,
-        fate="every filter let it pass" if kept else rejection(row),
+        fate="passed every filter" if kept else rejection(row),
     )
 
 
@@ -62,7 +62,7 @@ def rejection(row: Row) -> str:
 
 
 def prompt_text(prompt: str | Sequence[Row]) -> str:
-    """A prompt as one text; turns are named."""
+    """A prompt as one text; each turn begins with its role."""
     if isinstance(prompt, str):
         return prompt
     return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in prompt)

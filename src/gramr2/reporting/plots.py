@@ -20,8 +20,8 @@ from gramr2.reporting.reliability import Bin
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
 _LINES = list(zip((BLUE, ORANGE, GREEN, "#d55e00", "#cc79a7", "#56b4e9"), "os^Dvx", strict=True))
 Point = tuple[int, float, float | None, float | None]
-"""x, and a share in [0, 1] with its interval, where it has one"""
-# Stands for the page's own text colour, which a figure cannot know.
+"""x, and a share in [0, 1] with its interval, if it has one"""
+# Placeholder for the page's own text colour, which a figure cannot know.
 _INK = "#010203"
 _STYLE = {
     "svg.fonttype": "none",
@@ -47,7 +47,7 @@ def accuracy(
     ylabel: str = "gold accuracy, %",
     title: str = "Gold accuracy by round",
 ) -> str:
-    """Accuracy per judge with its 95 % interval; a judge that is not in force is drawn hollow.
+    """Accuracy per judge with its 95 % interval; a judge that was not accepted is drawn hollow.
 
     Args:
         values: (accuracy, low, high) in [0, 1], or None where nothing was decided.
@@ -70,7 +70,7 @@ def accuracy(
                 )
         if longer is not None:
             axes.axhline(100 * longer, linestyle="--", linewidth=1, color=_INK, label="always the longer response")
-            # Above the axes: inside, it would lie on the points of a judge that is nearly always right.
+            # Above the axes: inside, it would cover the points of a judge that is nearly always right.
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
@@ -80,7 +80,7 @@ def accuracy(
 
 
 def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, title: str) -> str:
-    """How many kept and dropped comparisons have which value in [0, 1]."""
+    """Histogram of a value in [0, 1], for kept and dropped comparisons."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.2, 2.4), layout="constrained")
         axes = figure.subplots()
@@ -94,7 +94,7 @@ def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, title
 
 
 def reliability(bins: Sequence[Bin], title: str) -> str:
-    """Accuracy against confidence, with Wilson intervals; on the dashed line confidence is right."""
+    """Accuracy against confidence, with Wilson intervals; the dashed line is perfect calibration."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(3.6, 3.4), layout="constrained")
         axes: Axes = figure.subplots()
@@ -142,7 +142,7 @@ def beside(names: Sequence[str], values: Mapping[str, Sequence[tuple[float, floa
     """Several values per name, from top to bottom: the first with its interval, the others as marks.
 
     Args:
-        values: by what they are of, (value, low, high) in [0, 1] for each name; None where there is none.
+        values: per series, (value, low, high) in [0, 1] for each name; None where there is none.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8, 1.2 + 0.28 * len(names)), layout="constrained")
@@ -167,7 +167,7 @@ def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: s
     """Shares in [0, 1] by step: a thin line per run, and a thick one for the mean of each name's runs.
 
     Args:
-        window: steps in the moving mean that is drawn; single steps are noisy.
+        window: number of steps in the moving mean that is drawn; single steps are noisy.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7, 3.4), layout="constrained")
@@ -186,10 +186,10 @@ def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: s
 
 
 def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> str:
-    """A panel for each thing that was varied, a line per name, on a page of its own: white, whatever is around it.
+    """A panel per varied quantity with a line per name, as a page of its own: white, whatever is around it.
 
     Args:
-        panels: for the label of each x axis, the points of every name; x is drawn in logarithms, with zero where there is one.
+        panels: for each x axis, by its label, the points of every name; x is logarithmic, and includes zero if there is one.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(1 + 4.6 * len(panels), 3.8), layout="constrained")
@@ -200,7 +200,7 @@ def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> s
                 color, marker = _LINES[names.index(name) % len(_LINES)]
                 x, middle, low, high = np.array(points, dtype=float).T
                 bars = np.nan_to_num(np.clip([middle - low, high - middle], 0, None))
-                x *= 1.015 ** names.index(name)  # beside each other, or intervals hide intervals
+                x *= 1.015 ** names.index(name)  # shifted, so that intervals do not hide each other
                 axes.errorbar(x, 100 * middle, 100 * bars, fmt=f"{marker}-", color=color, capsize=3, label=name)
             xs = sorted({x for points in lines.values() for x, *_ in points})
             threshold = next((x for x in xs if x > 0), 1)

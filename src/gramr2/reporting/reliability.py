@@ -13,7 +13,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Comparisons of like confidence: their mean confidence, accuracy with its Wilson interval, and number."""
+    """Comparisons of similar confidence: their mean confidence, accuracy with its Wilson interval, and number."""
 
     confidence: float
     accuracy: float
@@ -36,6 +36,6 @@ def reliability_bins(pairs: Sequence[tuple[float, bool]]) -> list[Bin]:
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float | None:
-    """Mean gap of confidence and accuracy, weighted by the bins' sizes (Naeini et al. 2015); None without comparisons."""
+    """Mean gap between confidence and accuracy, weighted by the bins' sizes (Naeini et al. 2015); None without comparisons."""
     n = sum(each.n for each in bins)
     return sum(each.n * abs(each.accuracy - each.confidence) for each in bins) / n if n else None

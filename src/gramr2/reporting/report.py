@@ -17,12 +17,12 @@ from gramr2.reporting.examples import Example, chosen
 from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.reporting.run import RoundView, RunView, read_run
 from gramr2.selftraining.run.records import GateResult
-from gramr2.text import number, p_value, percent, warm_up_line
+from gramr2.text import p_value, percent, three_digits, warm_up_line
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One step of a round's flow: who took out how many, and how many are left."""
+    """One step of a round's flow: the filter, how many it dropped, and how many are left."""
 
     name: str
     taken: int
@@ -42,7 +42,7 @@ class Section:
 
 
 def write_report(run: Path, out: Path | None = None) -> Path:
-    """Write the report of a run, finished or not, and return where it is (``RUN/report.html`` unless told otherwise).
+    """Write the report of a run, finished or not, and return where it is (``RUN/report.html`` by default).
 
     Raises:
         RunError: the folder is not a run.
@@ -57,7 +57,7 @@ def render(view: RunView) -> str:
     environment = Environment(
         loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"percent": percent, "signed": _signed, "number": number, "p_value": p_value}
+    environment.filters |= {"percent": percent, "signed": _signed, "number": three_digits, "p_value": p_value}
     measured = view.measured
     stands = _in_force(measured)
     judges = [each for each in measured if each.metrics and each.metrics.verdict is not GateResult.SKIPPED]
@@ -109,7 +109,7 @@ def _section(view: RunView, each: RoundView) -> Section:
     def histogram(key: str, label: str) -> Markup | None:
         kept = [row[key] for row in each.kept if row[key] is not None]
         dropped = [row[key] for row in each.dropped if row[key] is not None]
-        # Made of numbers alone: nothing of the data's text is in a figure.
+        # Safe as markup: a figure is made of numbers, without any text from the data.
         return Markup(plots.histogram(kept, dropped, label, each.title)) if kept or dropped else None
 
     return Section(
@@ -123,13 +123,13 @@ def _section(view: RunView, each: RoundView) -> Section:
 
 
 def _reasoning(measured: tuple[RoundView, ...]) -> list[tuple[str, Audit]]:
-    """What a program finds in the rationales on gold; nothing outside the lab."""
+    """The program's check of the rationales on gold; empty outside the lab."""
     found = [(each.title, audit(each.gold)) for each in measured if each.gold]
     return [(title, result) for title, result in found if result is not None and result.reasoned]
 
 
 def _reliability(view: RunView, stands: list[int]) -> list[tuple[str, Markup, list[Bin], float | None, int]]:
-    """Diagrams of the first and the last judge in force: (title, figure, bins, ECE, n)."""
+    """Diagrams of the first and the last accepted judge: (title, figure, bins, ECE, n)."""
     found: list[tuple[str, Markup, list[Bin], float | None, int]] = []
     for each in view.measured:
         if each.gold and each.number in {min(stands), max(stands)}:

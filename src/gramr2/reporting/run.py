@@ -1,4 +1,4 @@
-"""A run folder, read for people: whatever of it is there, finished or not."""
+"""A run folder, read for display: as much of it as exists, finished or not."""
 
 from __future__ import annotations
 
@@ -41,11 +41,10 @@ class RoundView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as it stands: its resolved config, its rounds in order, and what always choosing the longer response
-    would get.
+    """A run as it stands: its resolved config, its rounds in order, and the accuracy of always choosing the longer response.
 
-    ``warmup`` is what a warm-up did; ``baselines`` are the records of ``baselines.json``; ``last`` is what a
-    finished run says of itself as a whole.
+    ``warmup`` is the report of a warm-up; ``baselines`` are the records of ``baselines.json``; ``last`` is what a finished run
+    records about the run as a whole.
     """
 
     path: Path
@@ -58,17 +57,17 @@ class RunView:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know first; none before the run is finished."""
+        """What a reader should know first; empty until the run is finished."""
         return tuple(self.last.get("warnings", ()))
 
     @property
     def finished(self) -> bool:
-        """Whether the final judge is there."""
+        """Whether the final judge exists."""
         return (self.path / "judge" / "config.json").is_file()
 
     @property
     def stack(self) -> tuple[str, ...]:
-        """What may drop a comparison, in the order in which it looks: see ``gramr2.selftraining.filters.stack.build``."""
+        """Everything that may drop a comparison, in order: see ``gramr2.selftraining.filters.stack.build``."""
         kinds = [each["kind"] for each in self.config.get("filters", ())]
         place = place_of_rationales(kinds)
         return ("abstained", *kinds[:place], "unproven", *kinds[place:])
@@ -83,13 +82,13 @@ def read_run(path: Path) -> RunView:
     """Read a run folder.
 
     Raises:
-        RunError: it is not one, or a file in it is damaged.
+        RunError: the folder is not a run, or a file in it is damaged.
     """
     file = path / "run.yaml"
-    # A run file that a person wrote may have the same name; only a run has a journal beside it.
+    # A run file that a person wrote may have the same name; only a run has a journal next to it.
     if not file.is_file() or not (path / "journal").is_dir():
         raise RunError(
-            f"{path} is not a run folder: it has no run.yaml with a journal beside it; gramr2 train makes one"
+            f"{path} is not a run folder: it has no run.yaml with a journal next to it; make one with gramr2 train"
         )
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One judge over many sources as a table, as CSV, and as a figure: a line per source, then all seen and all unseen ones."""
+"""One judge over many sources as a table, a CSV and a figure: a line per source, then all seen and all unseen ones together."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ COLUMNS = {
     ADAPTED: ADAPTED,
     PRETRAINED: PRETRAINED,
 }
-"""of the table and the CSV: the judges by name, and what heads each; a bag of words of a source's own is in the CSV alone"""
+"""columns of the table and the CSV: the judges by name, with their headings; a source's own bag of words is only in the CSV"""
 HIDDEN = "own bag-of-words"
 ADAPTED_TO = "all adapted to"
 AGAINST = {
     JUDGE: ("seed judge", "frozen-features", "own frozen-features", "specialised"),
     ADAPTED: (JUDGE, PRETRAINED, "own frozen-features"),
 }
-"""what the judge, and one adapted to a source, are held against on several sources together"""
+"""what the judge, and a judge adapted to a source, are compared with on several sources together"""
 DETAILS = ("low", "high", "order_flip_rate", "coverage")
 Rows = Mapping[tuple[str, str], Row]
-"""what was measured, by the names of source and judge"""
+"""measurements, by the names of source and judge"""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A source, or several together, by judge; ``tests`` are of pairs of judges, the first minus the second, of several sources
-    only."""
+    """Results on a source, or on several together, by judge; ``tests`` compare pairs of judges, the first minus the second, and
+    exist only for several sources."""
 
     name: str
     seen: bool
@@ -53,8 +53,8 @@ class Line:
 
 
 def lines(sources: Sequence[Source], rows: Rows) -> list[Line]:
-    """Seen sources, unseen ones, then each of the two together, and the sources that a judge was adapted to. A judge that lacks
-    one of several is left out there."""
+    """Lines for the seen sources, the unseen ones, each of the two groups together, and the sources a judge was adapted to. A
+    judge without results on all sources of a group is left out of that group's line."""
     ordered = sorted(sources, key=lambda source: not source.seen)
     found = [
         Line(s.name, s.seen, len(s.items), s.left_out, {j: rows[s.name, j] for j in COLUMNS if (s.name, j) in rows}, {})
@@ -72,7 +72,7 @@ def lines(sources: Sequence[Source], rows: Rows) -> list[Line]:
 
 
 def markdown(found: Sequence[Line], provenance: str) -> str:
-    """A table with the judge's intervals; below it the paired differences, and what was left out or not decided."""
+    """A table with the judge's intervals; below it the paired differences, and what was left out or undecided."""
     shown = [name for name in COLUMNS if name != HIDDEN and any(name in line.judges for line in found)]
     heads = ["source", "its seed", "n", *(COLUMNS[name] for name in shown)]
     text = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
@@ -86,15 +86,17 @@ def markdown(found: Sequence[Line], provenance: str) -> str:
         for name in AGAINST:
             row = line.judges.get(name)
             if row and row["coverage"] < 1:
-                text.append(f"- {line.name}: {name} decided {percent(row['coverage'])}, and accuracy is over these")
+                text.append(f"- {line.name}: {name} decided {percent(row['coverage'])}, and its accuracy is over these")
     for line in found:
         if line.left_out and not line.name.startswith("all "):
-            text.append(f"- {line.name}: {line.left_out} of {line.n + line.left_out} are too long and left out for all")
+            text.append(
+                f"- {line.name}: {line.left_out} of {line.n + line.left_out} are too long and left out for all judges"
+            )
     return "\n".join([*text, "", f"{provenance} {_method()}", ""])
 
 
 def as_csv(found: Sequence[Line]) -> str:
-    """A line a source, accuracies and the rest as shares of 1."""
+    """One row per source, with accuracies and the rest as shares of 1."""
     buffer = io.StringIO()
     records = [_record(line) for line in found]
     writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
@@ -104,7 +106,7 @@ def as_csv(found: Sequence[Line]) -> str:
 
 
 def figure(found: Sequence[Line]) -> str:
-    """Accuracy of the judge with its interval on every line, beside the seed judge and the frozen features, as SVG;
+    """Accuracy of the judge with its interval on every line, next to the seed judge and the frozen features, as SVG;
     adapted judges are not drawn."""
     found = [line for line in found if line.name != ADAPTED_TO]
     names = (JUDGE, "seed judge", "frozen-features")
@@ -177,6 +179,6 @@ def _word(seen: bool) -> str:
 
 def _method() -> str:
     return (
-        f"Intervals are of 95 %, over prompts ({RESAMPLES} resamples) where there are enough, "
-        "else over comparisons; p is of an exact McNemar test over comparisons."
+        f"95 % intervals, over prompts ({RESAMPLES} resamples) if there are enough, else over comparisons; p is from an exact "
+        "McNemar test over comparisons."
     )

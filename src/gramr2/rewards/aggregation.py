@@ -15,14 +15,14 @@ Z = 1.959964
 RESAMPLES = 200
 ELO_START, ELO_STEP, ELO_SCALE = 1000.0, 16.0, 400.0
 ELO_SHUFFLES = 100
-"""orders of the results that an Elo rating is averaged over: a single one depends on which came last"""
+"""number of orders of the results that an Elo rating is averaged over: with a single one it depends on which came last"""
 
 
 class Aggregation(StrEnum):
     """How results become scores."""
 
     WIN_RATE = "win-rate"
-    """share of what a response could have scored; says little where some met stronger opponents than others"""
+    """share of what a response could have scored; says little if some met stronger opponents than others"""
     BRADLEY_TERRY = "bradley-terry"
     """log-strength against an average response (0)"""
     ELO = "elo"
@@ -31,7 +31,7 @@ class Aggregation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One comparison of two responses: what the first scored (0 to 1), or None where the judge came to no decision."""
+    """One comparison of two responses: the score of the first (0 to 1), or None if the judge made no decision."""
 
     first: int
     second: int
@@ -40,7 +40,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A response's score with its 95 % interval; all None where nothing is known of it."""
+    """A response's score with its 95 % interval; all None if nothing is known about it."""
 
     score: float | None
     low: float | None
@@ -53,8 +53,8 @@ _NOTHING = Standing(None, None, None)
 def standings(n: int, matches: Sequence[Match], how: Aggregation, seed: int = 0) -> list[Standing]:
     """A standing for each of ``n`` responses, in their order.
 
-    Intervals, 95 %: Wilson's for a win rate, the Laplace posterior for Bradley-Terry, a bootstrap over comparisons for Elo. They
-    speak of few comparisons; a judge's systematic errors are not in them.
+    95 % intervals: Wilson's for a win rate, the Laplace posterior for Bradley-Terry, a bootstrap over comparisons for Elo. They
+    reflect the number of comparisons; a judge's systematic errors are not in them.
     """
     known = [match for match in matches if match.result is not None]
     first = np.array([match.first for match in known], dtype=int)
@@ -74,7 +74,7 @@ def standings(n: int, matches: Sequence[Match], how: Aggregation, seed: int = 0)
 
 
 def cycles(n: int, matches: Sequence[Match]) -> tuple[int, int]:
-    """How many triples go round (i beats j beats k beats i), and of how many in which each pair has a winner."""
+    """The number of cyclic triples (i beats j beats k beats i), and the number of triples in which each pair has a winner."""
     beats = np.zeros((n, n), dtype=int)
     for match in matches:
         if match.result is not None and match.result != 0.5:

@@ -1,6 +1,6 @@
 """Strengths from results: the Bradley-Terry model with a weak prior, on matrices of wins.
 
-``wins[…, i, j]`` is what i scored against j, ties half a win each; shapes are (…, n, n), so that a bootstrap is one call.
+``wins[…, i, j]`` is what i scored against j, a tie being half a win each; shapes are (…, n, n), so that a bootstrap is one call.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 PRIOR = 0.25
-"""of a win and of a loss against an average response, which keeps the strengths of the undefeated finite"""
+"""wins and losses added against an average response, which keep the strength of an undefeated response finite"""
 STEPS = 50
 TOLERANCE = 1e-8
 

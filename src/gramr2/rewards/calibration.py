@@ -26,8 +26,8 @@ _FLOOR = 1e-6
 class PairCalibration:
     """P(a beats b) = 1 / (1 + exp(−slope · (score a − score b))), fitted to the judge's own verdicts on ``n`` pairs.
 
-    ``agreement`` is the share of the pairs, ties on either side left out, whose higher score is the verdict's better response,
-    with Wilson's 95 % interval; the losses are mean cross-entropies in nats, before with slope 0.
+    ``agreement`` is the share of pairs in which the higher score belongs to the response that the verdict prefers, without ties
+    of scores or verdicts, with Wilson's 95 % interval; the losses are mean cross-entropies in nats, ``nll_before`` with slope 0.
     """
 
     slope: float
@@ -40,12 +40,12 @@ class PairCalibration:
     nll_after: float
 
     def strength(self, score: float) -> float:
-        """A score in log-odds: the difference of two is that of winning."""
+        """A score in log-odds: the difference between two is the log-odds of winning."""
         return self.slope * score
 
 
 def draw_pairs(items: Sequence[SingleResponse], count: int, seed: int) -> list[tuple[SingleResponse, SingleResponse]]:
-    """At most ``count`` pairs of different responses to one prompt, drawn by the seed, whatever order they come in."""
+    """At most ``count`` pairs of different responses to one prompt, drawn by the seed, whatever their order in ``items``."""
     by_prompt: dict[object, list[SingleResponse]] = defaultdict(list)
     for item in items:
         by_prompt[item.prompt].append(item)

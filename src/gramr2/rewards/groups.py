@@ -1,7 +1,7 @@
-"""Rewards for RLHF from a judge that compares: what each completion of a group is worth beside a reference or its siblings.
+"""Rewards for RLHF from a judge that compares each completion of a group with a reference or with its siblings.
 
-A group is what a policy sampled for one prompt. What the judge does not decide has no reward (None): trainers that know
-abstention leave it out, and nothing here makes a number of it.
+A group is what a policy sampled for one prompt. A completion that the judge does not decide has no reward (None): trainers
+that support abstention leave it out, and nothing here turns it into a number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gramr2.rewards.ranking import rank
 from gramr2.rewards.tournaments import RoundRobin, Tournament
 
 EVEN = 0.5
-"""the chance of a response against its own copy"""
+"""the chance of a response to beat its own copy"""
 Rewards = list[float | None]
 """one for each completion of a group, in its order; None where the judge did not decide"""
 
@@ -39,14 +39,14 @@ class Group:
 
     @property
     def id(self) -> str:
-        """A digest of the content: the address of the group's random numbers, whatever batch or process it is in."""
+        """A digest of the content, which seeds the group's random numbers, whatever batch or process it is in."""
         turns = [[turn.role, turn.content] for turn in self.prompt]
         text = json.dumps([turns, self.completions, self.reference], ensure_ascii=False)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class GroupReward(Protocol):
-    """From groups to their rewards. Groups are independent of each other; they come together to be judged together."""
+    """Computes the rewards of groups. Groups are independent of each other; they are passed together to be judged together."""
 
     def __call__(self, groups: Sequence[Group]) -> list[Rewards]:
         """The rewards of each group."""
@@ -55,7 +55,7 @@ class GroupReward(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReward:
-    """The chance to beat the reference, from 0 to 1: the policy's own greedy answer in GRAM's PPO recipe (arXiv 2506.14175).
+    """The chance, from 0 to 1, to beat the reference: in GRAM's PPO recipe (arXiv 2506.14175) the policy's own greedy answer.
 
     Raises:
         DataError: a group has no reference.
@@ -81,11 +81,11 @@ class ReferenceReward:
 
 @dataclass(frozen=True, slots=True)
 class WinRateReward:
-    """The chance to beat a sibling that says something else, from 0 to 1: copies of a text count once, as one opponent.
+    """The chance to beat a sibling with another text, from 0 to 1; copies of a text count once, as one opponent.
 
-    Where every pair is compared, which is the default, it is the mean over the pairs. Tournaments that compare some of them,
-    such as ``tournaments.Budget``, leave some completions with stronger opponents than others; there it is the chance against
-    an average sibling under a Bradley-Terry model. Copies share a reward, and a group of nothing but copies is even.
+    If every pair is compared, which is the default, it is the mean over the pairs. Tournaments that compare only some pairs,
+    such as ``tournaments.Budget``, give some completions stronger opponents than others; then it is the chance against an
+    average sibling under a Bradley-Terry model. Copies share a reward, and in a group of nothing but copies it is ``EVEN``.
     """
 
     judge: PreferenceModel
@@ -113,10 +113,10 @@ class WinRateReward:
 
 @dataclass(frozen=True, slots=True)
 class SiblingReward:
-    """+1 for beating one sibling drawn by lot, −1 for not beating it: pairwise rewards without a scalar to be hacked (BRPO).
+    """+1 for beating one sibling drawn at random (seeded), −1 for not beating it: pairwise rewards, no scalar to hack (BRPO).
 
-    A win counts only if both orders see it. The sibling itself gets 0. A group that wins or loses almost as a whole teaches
-    nothing but how good the sibling was: where |ΣR| / G exceeds ``max_imbalance`` the group has no rewards.
+    A win counts only if both orders agree on it. The sibling itself gets 0. If almost all of a group wins, or loses, this only
+    tells how good the sibling was: if |ΣR| / G exceeds ``max_imbalance``, the group has no rewards.
     """
 
     judge: PreferenceModel
@@ -141,7 +141,7 @@ class SiblingReward:
 
 
 def _named(group: Group, opponent: str) -> Iterator[tuple[str, str]]:
-    """The distinct completions that have to meet an opponent, with names that depend on nothing but the group."""
+    """The distinct completions to compare with an opponent, with names that depend only on the group."""
     for text in dict.fromkeys(group.completions):
         if text != opponent:
             yield f"{group.id}/{group.completions.index(text)}", text

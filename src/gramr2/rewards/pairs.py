@@ -9,12 +9,12 @@ from gramr2.rewards.ranking import Ranking
 
 
 def preference_row(responses: ResponseSet, ranking: Ranking, least: float = 0.0) -> dict[str, Any] | None:
-    """A row ``prompt``, ``chosen``, ``rejected`` (chat messages) with both scores; None where nothing is preferred.
+    """A row of ``prompt``, ``chosen``, ``rejected`` (chat messages) with both scores; None if nothing is preferred.
 
     Args:
         responses: what was ranked.
-        ranking: of these responses.
-        least: smallest difference of the two scores that counts as a preference; equal scores never do.
+        ranking: the ranking of these responses.
+        least: smallest difference between the two scores that counts as a preference; equal scores never do.
     """
     known = [place for place in ranking.places if place.score is not None]
     if len(known) < 2:

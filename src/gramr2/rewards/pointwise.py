@@ -20,7 +20,7 @@ from gramr2.randomness import derive_seed
 from gramr2.rewards.ranking import result_of
 
 GRADES = tuple("0123456789")
-"""ten grades of one token each in every tokenizer; reported as 1 to 10, whose last would begin with the token of its first"""
+"""ten grades, one token each in every tokenizer; reported as 1 to 10, but not written so: “10” may begin with the token of “1”"""
 LOWEST = 1
 _GRADE = re.compile(r"<answer>\s*(\d)\s*</answer>\s*\Z")
 _RULES = (
@@ -59,7 +59,7 @@ class ScoringTemplate:
         return (Message("user", f"{_RULES}\n\n{sections_of(named)}"),)
 
     def reading(self, sampling: Sampling) -> VerdictReading:
-        """Where the grade stands."""
+        """Where the grade is."""
         return VerdictReading(GRADES, guided=sampling.guided, close_on_budget=sampling.close_on_budget)
 
     @property
@@ -76,10 +76,10 @@ def grade(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Scored]:
-    """Grade every response from 1 to 10: votes of a rationale each, and the expectation over the grades' tokens after it.
+    """Grade every response from 1 to 10: each vote is a rationale, followed by the expectation over the grades' tokens.
 
-    A model that was only ever trained to compare has not learnt to grade: this is for models that follow instructions, or that
-    were adapted to it. ``sampling.orders`` has no meaning here.
+    A model that was only trained to compare has not learnt to grade: this is for models that follow instructions, or that
+    were adapted to grading. ``sampling.orders`` is ignored.
     """
     sampling, template = sampling or Sampling(), ScoringTemplate()
     reading = template.reading(sampling)
@@ -113,11 +113,11 @@ def against_references(
     """The chance that a response beats its references, a tie counting half: 0.5 is as good as they are.
 
     Args:
-        judge: whatever prefers.
-        items: responses; their own ``references`` are used where ``references`` has none for their id.
+        judge: any preference model.
+        items: responses; their own ``references`` are used if ``references`` has none for their id.
         references: a small bank of references per item id.
-        seed: of the votes.
-        progress: called with (comparisons done, in all).
+        seed: for the votes.
+        progress: called with (comparisons done, total).
 
     Raises:
         DataError: a response has no reference.
@@ -154,25 +154,25 @@ def comparisons_against(item: SingleResponse, references: Sequence[str]) -> list
 def references_from(
     bank: Sequence[SingleResponse], items: Sequence[SingleResponse], source: str
 ) -> dict[str, tuple[str, ...]]:
-    """For every item the bank's responses to the same prompt, by the item's id; items whose prompt is not there are left out.
+    """For every item, by its id, the bank's responses to the same prompt; items whose prompt is not there are left out.
 
     Raises:
-        DataError: no item's prompt is in the bank, which is then another task's.
+        DataError: no item's prompt is in the bank, so the bank must belong to another task.
     """
     by_prompt: dict[tuple[Message, ...], dict[str, None]] = {}
     for each in bank:
-        # A reference that stands there twice would count twice.
+        # A reference that occurs twice would count twice.
         by_prompt.setdefault(each.prompt, {})[each.response] = None
     found = {item.id: tuple(by_prompt[item.prompt]) for item in items if item.prompt in by_prompt}
     if not found:
-        raise DataError(f"{source}: it has a response to none of the prompts that are scored")
+        raise DataError(f"{source}: it has no response to any of the prompts that are scored")
     return found
 
 
 def greedy_references(
     backend: Backend, items: Sequence[SingleResponse], *, max_new_tokens: int = 512
 ) -> dict[str, tuple[str, ...]]:
-    """What a model itself answers to each prompt without sampling: GRAM's reference in PPO, a bank of one per item.
+    """A model's own greedy answer to each prompt: GRAM's reference in PPO, a bank of one per item.
 
     Raises:
         DataError: an answer did not end within its budget; half an answer is not a reference.

@@ -21,7 +21,7 @@ PROBE = 8
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A response's place: ``rank`` counts from 1 and is shared by equal scores; None where no comparison was decided."""
+    """A response's place: ``rank`` counts from 1 and is shared by equal scores; None if no comparison was decided."""
 
     index: int
     rank: int | None
@@ -53,7 +53,7 @@ class Ranking:
 
 
 def result_of(decision: Decision) -> float | None:
-    """What the first response scored: its winning probability, half of that of a tie with it; None without a decision."""
+    """The score of the first response: its probability to win plus half that of a tie; None without a decision."""
     believed = decision.probabilities
     return None if decision.label is None or believed is None else believed.a + believed.tie / 2
 
@@ -67,18 +67,18 @@ def rank(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Ranking]:
-    """Rank every set. The sets' comparisons of one step are judged together, so many sets cost little more per comparison.
+    """Rank every set. In each step, the comparisons of all sets are judged together.
 
-    Ties and beliefs count as shares of a win. A comparison that the judge does not decide counts for nobody and shows as
-    coverage; where a scheme must send somebody on, that is who stood first by lot. Responses with the same text share a
-    place and are compared once.
+    Ties and beliefs count as fractions of a win. A comparison that the judge does not decide counts for neither response and
+    lowers the coverage; if a scheme must advance one of the two, it is the first in an order drawn at random (seeded).
+    Responses with the same text share a place and are compared once.
 
     Args:
-        judge: whatever prefers.
+        judge: any preference model.
         sets: prompts with their responses.
         scheme: which pairs are compared; default: all.
         aggregation: how results become scores.
-        seed: of the lots and of the judge's votes.
+        seed: for random draws and the judge's votes.
         progress: called with (comparisons done, comparisons expected).
     """
     scheme = scheme or RoundRobin()
@@ -122,18 +122,18 @@ def ranking_row(each: ResponseSet, ranking: Ranking) -> dict[str, Any]:
 
 
 def comparisons_of(sets: Sequence[ResponseSet], scheme: Tournament) -> int:
-    """How many comparisons a ranking takes; at most, where a scheme may end early."""
+    """How many comparisons a ranking takes, or takes at most if a scheme may end early."""
     return sum(scheme.comparisons(distinct) for each in sets if (distinct := len(set(each.responses))) > 1)
 
 
 def longest(responses: ResponseSet) -> Comparison:
-    """The pair that takes most room in a prompt."""
+    """The pair that takes the most room in a prompt."""
     a, b = sorted(responses.responses, key=len)[-2:]
     return Comparison(responses.id, responses.prompt, (a, b))
 
 
 def seconds_per_comparison(judge: PreferenceModel, sets: Sequence[ResponseSet], seed: int) -> float:
-    """Measured on a few of the comparisons that a ranking may need; a judge with a journal need not be asked them again."""
+    """Measured on a few comparisons that a ranking may need; a judge with a journal does not have to repeat them."""
     probes = [
         _Table(each, RoundRobin(), seed).comparison((0, 1)) for each in sets[:PROBE] if len(set(each.responses)) > 1
     ]
@@ -143,7 +143,7 @@ def seconds_per_comparison(judge: PreferenceModel, sets: Sequence[ResponseSet], 
 
 
 class _Table:
-    """One set's scheme at work. It plays over distinct texts."""
+    """A scheme that is being played on one set, over its distinct texts."""
 
     def __init__(self, responses: ResponseSet, scheme: Tournament, seed: int) -> None:
         self.set, self.seed = responses, seed
@@ -155,13 +155,13 @@ class _Table:
         self.pairs: list[Pair] = next(self.play, []) if n > 1 else []
 
     def comparison(self, pair: Pair) -> Comparison:
-        """The pair as it is judged; the same in every scheme, whoever stands first in it there."""
+        """The pair as it is judged; the same in every scheme, whichever response comes first in the scheme's pair."""
         a, b = self._shown(pair)
         texts = (self.texts[a], self.texts[b])
         return Comparison(f"{self.set.id}/{a}-{b}", self.set.prompt, texts, group=self.set.id)
 
     def _shown(self, pair: Pair) -> Pair:
-        # By lot: a judge that sees one order only would otherwise prefer whoever is listed first.
+        # At random (seeded): a judge that sees only one order would otherwise prefer the response that is listed first.
         low, high = sorted(pair)
         return (high, low) if derive_seed(self.seed, "side", self.set.id, low, high) % 2 else (low, high)
 

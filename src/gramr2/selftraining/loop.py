@@ -31,7 +31,7 @@ from gramr2.selftraining.rationales.own import with_own_rationales
 from gramr2.selftraining.rationales.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.run.context import RunContext
-from gramr2.selftraining.run.data import fit, load_data
+from gramr2.selftraining.run.data import fit_to_budget, load_data
 from gramr2.selftraining.run.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.run.folder import RunFolder
 from gramr2.selftraining.run.observer import Observer, Silent
@@ -112,7 +112,7 @@ class SelfTraining:
             for file, rows in self.data.items():
                 if not file.exists():
                     write_jsonl(file, rows)
-            data = fit(load_data(self.config), self.config, self.template, self.engine.counter())
+            data = fit_to_budget(load_data(self.config), self.config, self.template, self.engine.counter())
             write_json(self.folder.path / "data.json", data.summary)
             with Journal(self.folder.journal) as journal:
                 self._tell_of(journal)

@@ -26,7 +26,7 @@ from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import against_references, comparisons_against, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
-from gramr2.rewards.tournaments import scheme as named
+from gramr2.rewards.tournaments import tournament
 from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
 from gramr2.serving.openrlhf import UNDECIDED, EndTokens, RewardPlan, samples
@@ -49,7 +49,7 @@ from gramr2.wire import (
 
 @dataclass
 class Metrics:
-    """What Prometheus scrapes."""
+    """The metrics that Prometheus scrapes."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
@@ -70,14 +70,14 @@ def create_app(
     metrics: Metrics | None = None,
     end_tokens: Sequence[str] = (),
 ) -> FastAPI:
-    """The server's application. It starts the model with its lifespan and lets it finish accepted work at the end.
+    """The server's application. Its lifespan starts the model and lets it finish accepted work at the end.
 
     Args:
-        model: not started.
-        limits: what it puts up with.
-        token: what requests must bear, if anything.
+        model: a model that is not started yet.
+        limits: the limits of the server.
+        token: the bearer token that requests must have, if any.
         metrics: those that the model reports to.
-        end_tokens: texts that end the completions of ``/get_reward`` and are taken off.
+        end_tokens: texts that end the completions of ``/get_reward`` and are removed.
     """
     ends = EndTokens(end_tokens)
     limits, metrics = limits or ServerLimits(), metrics or Metrics()
@@ -86,7 +86,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # Requests wait in threads; with the default of forty some would wait for a thread, unseen by the queue's bound.
+        # Requests wait in threads; with the default of forty some would wait for a thread, not counted by the queue's bound.
         anyio.to_thread.current_default_thread_limiter().total_tokens = limits.max_requests + 8
         model.start()
         yield
@@ -128,7 +128,7 @@ def create_app(
         asked, who, _ = queued(body.deadline)
         responses = ResponseSet("0", turns(body.prompt), tuple(body.responses))
         _fits(asked, [longest(responses)])
-        chosen = named(body.scheme, body.budget)
+        chosen = tournament(body.scheme, body.budget)
         (found,) = rank(asked, [responses], chosen, aggregation=Aggregation(body.aggregation), seed=body.seed)
         return RankResponse(judge=who, ranking=ranking_row(responses, found))
 
@@ -184,13 +184,13 @@ def create_app(
 
 
 def _errors(app: FastAPI, model: Model) -> None:
-    """Deliberate errors as statuses; their sentences are for whoever sent the request."""
+    """Turn deliberate errors into statuses; their messages are for the client."""
 
     def answer(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, BusyError):
             return JSONResponse({"detail": str(error)}, 429, {"Retry-After": f"{error.retry_after:.0f}"})
         if isinstance(error, ClosedError):
-            # No use in coming back to a server whose model cannot be loaded.
+            # Retrying is of no use if the model cannot be loaded.
             if model.failure:
                 return JSONResponse({"detail": str(error), "retry": False}, 503)
             return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})
@@ -199,7 +199,7 @@ def _errors(app: FastAPI, model: Model) -> None:
         return JSONResponse({"detail": str(error)}, status)
 
     def malformed(request: Request, error: Exception) -> JSONResponse:
-        # Without what was sent: it may be what JSON cannot say, such as NaN.
+        # Without the input, which JSON may be unable to represent, such as NaN.
         found = error.errors() if isinstance(error, RequestValidationError) else []
         return JSONResponse({"detail": [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]}, 422)
 
@@ -210,7 +210,7 @@ def _errors(app: FastAPI, model: Model) -> None:
 def _few(comparisons: int) -> None:
     if comparisons > MOST_COMPARISONS:
         raise DataError(
-            f"the request asks for {comparisons} comparisons, and {MOST_COMPARISONS} are the most: send fewer at a time"
+            f"the request asks for {comparisons} comparisons, and at most {MOST_COMPARISONS} are allowed: send fewer at a time"
         )
 
 

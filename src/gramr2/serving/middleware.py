@@ -1,4 +1,4 @@
-"""What every request passes before anybody reads it: token, room, size, and patience with slow senders."""
+"""Checks that every request passes first: token, number of requests, size, and a time limit for slow senders."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""asked by load balancers, which have no token; they say nothing about the model"""
+"""for load balancers, which have no token; they say nothing about the model"""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What a server puts up with."""
+    """The limits of a server."""
 
     max_requests: int = 128
-    """requests at a time; more are refused with 429"""
+    """concurrent requests; more are refused with 429"""
     max_bytes: int = 4 << 20
-    """of a request's body; larger ones are refused with 413"""
+    """size of a request's body; larger ones are refused with 413"""
     read_timeout: float = 10.0
     """seconds for a body to arrive; slower ones are refused with 408"""
     deadline: float = 120.0
@@ -34,7 +34,7 @@ class ServerLimits:
 
 
 class LimitsMiddleware:
-    """An ASGI application in front of another. Bodies are read here, whole, so that what is behind never waits for a sender."""
+    """An ASGI application in front of another. It reads whole bodies, so that the one behind it never waits for a sender."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class LimitsMiddleware:
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or answer it here."""
+        """Let a request in, or refuse it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -63,7 +63,7 @@ class LimitsMiddleware:
         try:
             await self._answer(scope, receive, answered)
         except Exception:
-            # Who stands outside makes a 500 of it, and does not come by here.
+            # The outer middleware turns this into a 500, which does not pass through here.
             if not begun:
                 self._counted(path, 500)
             raise
@@ -89,7 +89,7 @@ class LimitsMiddleware:
             return True
         given = dict(scope["headers"]).get(b"authorization", b"")
         if given.startswith(b"Basic "):
-            # Of a client that knows no headers, such as OpenRLHF: the token as the password in http://any:TOKEN@host.
+            # A client that cannot set headers, such as OpenRLHF, gives the token as the password in http://any:TOKEN@host.
             with suppress(binascii.Error):
                 given = b"Bearer " + base64.b64decode(given.removeprefix(b"Basic "), validate=True).partition(b":")[2]
         return hmac.compare_digest(given, f"Bearer {self._token}".encode())
@@ -113,7 +113,7 @@ class LimitsMiddleware:
         await self._app(scope, replayed, send)
 
     async def _body(self, receive: Receive) -> bytes | None:
-        """The whole body; None when it is too large, of which no more than the limit is kept."""
+        """The whole body; None if it is larger than the limit, where reading stops."""
         body = bytearray()
         while True:
             message = await receive()
@@ -127,7 +127,7 @@ class LimitsMiddleware:
 
 
 class _GoneError(Exception):
-    """The sender hung up before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 async def _refuse(send: Send, status: int, reason: str, headers: dict[str, str] | None = None) -> None:

@@ -1,7 +1,7 @@
-"""The one thread that has the model: it takes what waits, from whichever requests, and judges it in batches.
+"""The one thread that owns the model: it takes waiting comparisons, of all requests together, and judges them in batches.
 
-Requests wait in a queue of bounded size. What cannot get in is refused at once, what is too late is computed no further, and what
-was accepted is answered even while the server shuts down.
+Requests wait in a bounded queue. A request that does not fit is refused at once, one that is past its deadline is not computed
+further, and an accepted one is answered even while the server shuts down.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ClosedError(GramrError):
 
 @dataclass(eq=False)
 class _Job:
-    """Comparisons of one request, or (``task``) something that needs the model to itself."""
+    """Comparisons of one request, or a ``task`` that needs the model to itself."""
 
     size: int
     deadline: float
@@ -58,12 +58,12 @@ class Model:
     """Loads a judge in its own thread and answers jobs there.
 
     Args:
-        load: makes the judge.
-        capacity: comparisons that may wait; a request is let in while fewer do.
-        batch: comparisons judged together; a request with more is judged in as many goes, others in between.
-        gather: seconds to wait for company when less than a batch is there.
-        on_batch: told (comparisons, seconds) of every batch.
-        on_failure: called when the judge cannot be loaded or the thread ends by an error; ``failure`` says by which.
+        load: creates the judge.
+        capacity: comparisons that may wait; a request is accepted while fewer are waiting.
+        batch: comparisons judged together; a larger request is judged in several batches, with others in between.
+        gather: seconds to wait for more comparisons when there is less than a batch.
+        on_batch: called with (comparisons, seconds) for every batch.
+        on_failure: called when the judge cannot be loaded or the thread ends with an error, which is then in ``failure``.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class Model:
         self._thread = threading.Thread(target=self._run, name="gramr2-model", daemon=True)
 
     def start(self) -> None:
-        """Begin to load."""
+        """Start the thread, which loads the judge."""
         self._thread.start()
 
     @property
     def ready(self) -> bool:
-        """Whether the model is loaded and takes work."""
+        """Whether the model is loaded and accepts work."""
         return self.judge is not None and not self._closing and self.failure is None
 
     @property
@@ -103,7 +103,7 @@ class Model:
             return sum(job.left for job in self._jobs)
 
     def close(self, timeout: float | None = None) -> None:
-        """Take no more work, finish what was accepted, and end; what is not finished in time, or has no model yet, is told so."""
+        """Accept no more work, finish accepted jobs, and end; jobs not finished in time, or without a model, get an error."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -112,15 +112,15 @@ class Model:
         self._drop(ClosedError("the server is shutting down"))
 
     def compare(self, comparisons: Sequence[Comparison], seed: int, deadline: float) -> list[Decision]:
-        """Decisions, judged together with what else waits.
+        """Decisions, judged together with whatever else is waiting.
 
         Args:
-            deadline: of ``time.monotonic``.
+            deadline: on the clock of ``time.monotonic``.
 
         Raises:
             BusyError: there is no room in the queue.
             LateError: not done by the deadline.
-            ClosedError: shutting down.
+            ClosedError: the server is shutting down, or has no model.
         """
         if not comparisons:
             return []
@@ -128,7 +128,7 @@ class Model:
         return found
 
     def alone(self, task: Callable[[Judge], Any], size: int, deadline: float) -> Any:
-        """What a function makes of the judge while nobody else uses it. Raises as ``compare`` does."""
+        """The result of calling ``task`` with the judge while nothing else uses it. Raises as ``compare`` does."""
         return self._await(_Job(size, deadline, task=task))
 
     def _await(self, job: _Job) -> Any:
@@ -161,7 +161,7 @@ class Model:
                 size, seconds = sum(count for _, count in parts), time.monotonic() - started
                 self._pace = 0.8 * self._pace + 0.2 * seconds / size
                 self._on_batch(size, seconds)
-        except BaseException as error:  # noqa: BLE001  # the end of this thread, whatever it is of, must reach those who wait
+        except BaseException as error:  # noqa: BLE001  # whatever ends this thread must reach the requests that wait
             self.failure = error
             self._drop(ClosedError(f"no model: {error}"))
             self._on_failure()
@@ -174,7 +174,7 @@ class Model:
             job.future.set_exception(error)
 
     def _next(self) -> list[tuple[_Job, int]] | None:
-        """Jobs with how many of their comparisons to judge now; None when nothing is left and no more will come."""
+        """Jobs, and how many comparisons of each to judge now; None when nothing is left and no more will come."""
         with self._changed:
             while True:
                 while not self._jobs:
@@ -187,7 +187,7 @@ class Model:
                 for job in late:
                     self._jobs.remove(job)
                 parts = self._parts()
-                # What is not finished with this batch goes behind the others.
+                # A job that this batch does not finish goes to the end of the queue.
                 for job, count in parts:
                     self._jobs.remove(job)
                     if count < job.left:
@@ -199,7 +199,7 @@ class Model:
         return sum(count for _, count in self._parts()) >= self._batch
 
     def _parts(self) -> list[tuple[_Job, int]]:
-        """A batch's worth of what waits, oldest first: a task by itself, or comparisons with one seed."""
+        """The next batch, oldest jobs first: a task by itself, or comparisons with the same seed."""
         parts: list[tuple[_Job, int]] = []
         room = self._batch
         for job in self._jobs:
@@ -219,7 +219,7 @@ class Model:
                 return
             asked = [each for job, count in parts for each in job.comparisons[len(job.found) : len(job.found) + count]]
             decisions = iter(self.judge.judge(asked, seed=first.seed))
-        except Exception as error:  # noqa: BLE001  # one request's trouble must not end the thread that serves all
+        except Exception as error:  # noqa: BLE001  # one request's error must not end the thread that serves all
             if len(parts) > 1:
                 for part in parts:
                     self._do([part])
@@ -236,7 +236,7 @@ class Model:
 
 
 class QueuedJudge(Judge):
-    """A judge for one request: what it is asked waits in the model's queue, and shares batches with other requests."""
+    """A judge for one request: its comparisons wait in the model's queue and share batches with other requests."""
 
     def __init__(self, model: Model, deadline: float) -> None:
         if model.judge is None:
@@ -254,5 +254,5 @@ class QueuedJudge(Judge):
         progress: Progress | None = None,
         on_decision: Callable[[int, Decision], None] | None = None,
     ) -> list[Decision]:
-        """See ``Judge.judge``; nothing is reported here."""
+        """See ``Judge.judge``; ``progress`` and ``on_decision`` are ignored."""
         return self._model.compare(comparisons, seed, self._deadline)

@@ -1,8 +1,8 @@
-"""OpenRLHF's request for remote rewards: what it asks about, and what each completion is compared with.
+"""OpenRLHF's request for remote rewards: its samples, and what each completion is compared with.
 
-OpenRLHF (0.11) asks for one completion at a time, so that its siblings are not there to compare it with. What it does send
-along is the row's label (``--data.label_key``), which here says the reference: a text, a list of texts, or an object with
-``reference`` or ``references``, and perhaps the ``prompt`` as it was before the policy's chat template.
+OpenRLHF (0.11) sends one completion at a time, so its siblings are not there to compare it with. But it also sends the row's
+label (``--data.label_key``), which here gives the reference: a text, a list of texts, or an object with ``reference`` or
+``references``, and optionally the ``prompt`` as it was before the policy's chat template.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _MOST_TOLD = 8
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A completion, the prompt that the judge is shown, and the references, where its label has some.
+    """A completion, the prompt that the judge is shown, and the references, if its label has any.
 
-    ``group`` is the prompt as the policy was shown it.
+    ``group`` is the prompt as it was shown to the policy.
     """
 
     group: str
@@ -46,16 +46,16 @@ class Sample:
 
     @property
     def item(self) -> SingleResponse:
-        """To be scored; its id is a digest of its content, so that the votes do not depend on what else was asked."""
+        """The item to score; its id is a digest of its content, so that its votes do not depend on the rest of the request."""
         name = Group(self.prompt, (self.completion, *self.references)).id
         return SingleResponse(name, self.prompt, self.completion, self.references)
 
 
 class EndTokens:
-    """Texts that end a policy's completions: taken off, or they would tell the judge which of two texts is the policy's.
+    """Texts that end a policy's completions; they are removed, or they would tell the judge which text is the policy's.
 
-    Only those that are named are, because a response may end in such a text of its own; one that looks like an end token
-    nobody named is told once, in the log, up to eight of them.
+    Only the given texts are removed, because a response may end in such a text of its own. Other texts that look like end
+    tokens are logged, each once, up to eight of them.
     """
 
     def __init__(self, tokens: Sequence[str] = ()) -> None:
@@ -63,7 +63,7 @@ class EndTokens:
         self._told: set[str] = set()
 
     def cut(self, completion: str) -> str:
-        """The completion without its end."""
+        """The completion without its end token."""
         for token in self._tokens:
             if completion.endswith(token):
                 return completion.removesuffix(token)
@@ -71,8 +71,8 @@ class EndTokens:
         if found and found[0] not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(found[0])
             log.warning(
-                "a completion ends in %s: if that is the policy's end token, give --end-token '%s', or the judge sees whose text "
-                "it is",
+                "a completion ends in %s: if that is the policy's end token, give --end-token '%s', otherwise the judge sees "
+                "whose text it is",
                 found[0],
                 found[0],
             )
@@ -80,10 +80,10 @@ class EndTokens:
 
 
 def samples(body: RewardRequest, ends: EndTokens) -> list[Sample]:
-    """What a request asks about, in its order.
+    """The samples of a request, in its order.
 
     Raises:
-        DataError: queries, prompts and labels do not fit together, or a label says nothing that can be used.
+        DataError: queries, prompts and labels do not match, or a label cannot be used.
     """
     n = len(body.query)
     for name, values in (("prompts", body.prompts), ("labels", body.labels)):
@@ -99,8 +99,8 @@ def samples(body: RewardRequest, ends: EndTokens) -> list[Sample]:
 class RewardPlan:
     """How the samples of a request are rewarded.
 
-    ``against`` are the items that are scored against references, by the place of their sample; ``groups`` the places of siblings
-    without references, two or more of a prompt, and their group.
+    ``against`` are the items that are scored against references, by the position of their sample; ``groups`` are the positions
+    of siblings without references, two or more per prompt, and their group.
     """
 
     size: int
@@ -129,12 +129,12 @@ class RewardPlan:
 
     @property
     def comparisons(self) -> int:
-        """Comparisons that it takes: one for each reference, and every pair of siblings that say something else."""
+        """Number of comparisons: one for each reference, and one for each pair of siblings with different texts."""
         distinct = (len(set(group.completions)) for _, group in self.groups)
         return sum(len(item.references) for item in self.items) + sum(n * (n - 1) // 2 for n in distinct)
 
     def longest(self) -> list[Comparison]:
-        """Comparisons of which all must fit the judge's context: every one with a reference, and each group's longest."""
+        """Comparisons that must all fit the judge's context: every one with a reference, and the longest of each group."""
         pairs = [pair for item in self.items for pair in comparisons_against(item, item.references)]
         for _, group in self.groups:
             texts = sorted(set(group.completions), key=lambda text: (len(text), text))[-2:]
@@ -142,7 +142,7 @@ class RewardPlan:
         return pairs
 
     def rewards(self, judge: Judge) -> tuple[list[float | None], list[str | None]]:
-        """The chance that each completion beats its references, or without any its siblings; where there is none, the reason."""
+        """The chance that each completion beats its references, or without any its siblings; if there is none, the reason."""
         values: list[float | None] = [None] * self.size
         reasons: list[str | None] = [ALONE] * self.size
         scored = {each.id: each for each in against_references(judge, self.items)}
@@ -158,7 +158,7 @@ class RewardPlan:
 def _sample(place: int, ends: EndTokens, query: str, prompt: str, label: Any) -> Sample:
     completion = _after(query, prompt)
     if completion is None:
-        raise DataError(f"query {place} does not begin with its prompt, so its completion cannot be told from it")
+        raise DataError(f"query {place} does not begin with its prompt, so its completion cannot be separated from it")
     try:
         shown, references = _read(label, prompt)
     except BadRowError as error:
@@ -167,7 +167,7 @@ def _sample(place: int, ends: EndTokens, query: str, prompt: str, label: Any) ->
 
 
 def _read(label: Any, prompt: str) -> tuple[tuple[Message, ...], tuple[str, ...]]:
-    """The prompt for the judge and the references that a label says. OpenRLHF's label of a row without one is an empty text."""
+    """The prompt for the judge and the references that a label gives. OpenRLHF sends an empty text for a row without a label."""
     if not isinstance(label, Mapping):
         label = {"references" if isinstance(label, list) else "reference": None if label == "" else label}
     if unknown := label.keys() - _KEYS:
@@ -178,7 +178,7 @@ def _read(label: Any, prompt: str) -> tuple[tuple[Message, ...], tuple[str, ...]
 
 
 def _after(query: str, prompt: str) -> str | None:
-    """The query without the prompt, which some tokenizers give back with other white space, or with its accents composed."""
+    """The query without the prompt, which some tokenizers return with other white space, or with its accents composed."""
     if query.startswith(prompt):
         return query[len(prompt) :]
     for form in (prompt, unicodedata.normalize("NFC", prompt)):

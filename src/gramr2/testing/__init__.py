@@ -1,4 +1,4 @@
-"""Judges and runs without a model, for tests of what is built on gramr2.
+"""Judges and runs without a model, for tests of code that is built on gramr2.
 
 backend = ScriptedBackend(lambda request, seed: verdict_text(Label.A))
 Judge(backend).compare([Comparison.of("p", "a", "b")])

@@ -1,4 +1,4 @@
-"""An engine without a model: a function judges, and training writes down what it was given."""
+"""An engine without a model: a function judges, and training records what it was given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gramr2.training.texts import WarmupJob, WarmupReport
 
 
 def longer(request: GenerationRequest, seed: int) -> Completion:
-    """Prefers the longer response, surer the larger the difference."""
+    """Prefers the longer response, with more certainty the larger the difference."""
     if request.prefill == PROOF_OPENING:
         return proof(request, seed)
     _, a, b = extract(request.messages)
@@ -35,7 +35,7 @@ def longer(request: GenerationRequest, seed: int) -> Completion:
 
 
 def proof(request: GenerationRequest, seed: int) -> Completion:
-    """Proves what the prompt says, at a length that depends on the seed; one in five runs out of room."""
+    """Proves what the prompt says, at a length that depends on the seed; one in five is truncated."""
     verdict = request.messages[0].content.rpartition("The verdict: ")[2]
     body = "Response A and Response B differ in length. " + "It says more about the prompt. " * (seed % 4)
     reason = FinishReason.LENGTH if seed % 5 == 0 else FinishReason.STOP
@@ -44,14 +44,14 @@ def proof(request: GenerationRequest, seed: int) -> Completion:
 
 
 class ScriptedEngine:
-    """An ``Engine`` for whole runs in milliseconds: it trains by writing down what it was given.
+    """An ``Engine`` for whole runs in milliseconds: it trains by recording what it was given.
 
     Args:
         script: how models answer.
-        scripts: how single models do, by their folder's name: a round's number, or ``proving``.
+        scripts: how single models answer instead, by the name of their folder: a round's number, or ``proving``.
 
-    ``trained`` are (start, comparisons) of every training, ``jobs`` and ``warmed`` what was asked for, ``asked`` the number of
-    answers, and ``report`` what a training says of itself.
+    ``trained`` has (start, comparisons) of every training run, ``jobs`` and ``warmed`` the jobs that were requested, ``asked``
+    is the number of answers, and ``report`` the report that a training run writes.
     """
 
     def __init__(self, script: Script = longer, scripts: dict[str, Script] | None = None) -> None:
@@ -64,11 +64,11 @@ class ScriptedEngine:
         self.report: dict[str, Any] | None = None
 
     def backbone(self, model: ModelConfig) -> Path:
-        """A name in place of a folder."""
+        """A name instead of a folder."""
         return Path(f"backbone/{model.name}")
 
     def counter(self) -> ScriptedBackend:
-        """Words are its tokens."""
+        """A counter whose tokens are words."""
         return ScriptedBackend(self.script)
 
     def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
@@ -82,7 +82,7 @@ class ScriptedEngine:
         return ScriptedBackend(counted, f"scripted:{name}")
 
     def train(self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress) -> None:
-        """Write the ids of the comparisons in place of weights."""
+        """Write the ids of the comparisons instead of weights."""
         self.trained.append((start, list(job.items)))
         self.jobs.append(job)
         scratch = into.with_name("model.tmp")
@@ -94,7 +94,7 @@ class ScriptedEngine:
         scratch.rename(into)
 
     def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
-        """Write the texts in place of weights."""
+        """Write the texts instead of weights."""
         self.warmed.append((start, job))
         scratch = into.with_name("model.tmp")
         scratch.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the trainer of transformers is told: how a step is divided, what stops it, in which precision it multiplies."""
+"""The arguments of transformers' trainer: how a step is divided, what stops training, in which precision it multiplies."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from gramr2.training.parts import WORTH_BF16, on_one_gpu
 log = logging.getLogger("gramr2")
 
 ACTIVATION_BYTES = 64
-"""of one token in one layer, per unit of the hidden size: 34 where everything is in 16 bits (Korthikanti et al. 2022,
-§4.1, without attention's matrix), and as much again for the fp32 parts of autocast and for adapters"""
+"""per token and layer, per unit of the hidden size: 34 if everything is in 16 bits (Korthikanti et al. 2022, §4.1,
+without the attention matrix), and as much again for the fp32 parts of autocast and for adapters"""
 SHARE_FOR_ACTIVATIONS = 0.25
 """of a GPU's free memory: gradients, moments and other processes need the rest"""
 ACTIVATION_BYTES_CPU = 82
 """as ``ACTIVATION_BYTES``, measured on SmolLM2-135M: 82 with fp32 products, 69 with bf16 (resident memory less that of weights,
 gradients and moments, 6,900 padded tokens)"""
 SHARE_OF_RAM = 0.4
-"""of the machine's free memory: two trainings that start at once each see all of it"""
+"""of the machine's free memory: two training runs that start at once each see all of it"""
 AGREES = 0.02
-"""largest relative difference of a step's loss in bf16 and fp32 with which bf16 is taken"""
+"""largest relative difference between a step's losses in bf16 and fp32 at which bf16 is used"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Division:
 
 
 def divided(config: TrainingConfig) -> Division:
-    """The division of ``batch_size``, which is the whole step's however many processes ``torchrun`` has started.
+    """The division of ``batch_size``, which is that of the whole step, however many processes ``torchrun`` has started.
 
     Raises:
         ConfigError: it cannot be divided evenly.
@@ -69,14 +69,14 @@ def divided(config: TrainingConfig) -> Division:
 def within_memory(
     division: Division, config: TrainingConfig, device: torch.device, model: Any, tokens: int
 ) -> Division:
-    """Smaller passes where a step's activations would not fit a CPU's free memory; the step stays what it is.
+    """Smaller passes if a step's activations would not fit into a CPU's free memory; the step itself stays the same.
 
-    Too large a pass ends without a word: the kernel kills the process. A GPU computes activations again instead
-    (``recomputes``). A ``micro_batch_size`` in the config is left alone, and so are several processes, which would each find
-    another number.
+    A pass that is too large ends without a message, because the kernel kills the process. On a GPU, activations are
+    recomputed instead (``recomputes``). Nothing changes with a ``micro_batch_size`` in the config, nor with several
+    processes, which would each come to a different number.
 
     Args:
-        tokens: padded ones of the longest comparison, all its sequences together.
+        tokens: number of padded tokens of the longest comparison, over all its sequences.
     """
     if device.type != "cpu" or config.micro_batch_size is not None or division.processes > 1:
         return division
@@ -90,7 +90,7 @@ def within_memory(
         )
     if fits < 1:
         log.warning(
-            "memory: one comparison of %d tokens may take %.1f GiB, and %.1f are free: if the training is killed, set "
+            "memory: one comparison of %d tokens may take %.1f GiB, and %.1f GiB are free: if training is killed, set "
             "data.max_prompt_tokens, or train a smaller model",
             *(tokens, each / 2**30, free_memory() / 2**30),
         )
@@ -98,7 +98,7 @@ def within_memory(
 
 
 def _width(model: Any) -> int:
-    """Hidden size times layers; 0 where a model's own code calls them something else."""
+    """Hidden size times number of layers; 0 if a model with its own code names them differently."""
     config = model.config.get_text_config(decoder=True)
     return int(getattr(config, "hidden_size", 0) * getattr(config, "num_hidden_layers", 0))
 
@@ -117,18 +117,18 @@ def arguments_for(
     parameters: int = 0,
     recompute: bool = False,
 ) -> TrainingArguments:
-    """The trainer's arguments for ``examples`` comparisons, of which none is held out, with checkpoints in ``folder``.
+    """The trainer's arguments for ``examples`` comparisons, not counting held-out ones, with checkpoints in ``folder``.
 
     Args:
-        held_out: comparisons that stop the training; 0 trains for all epochs.
+        held_out: number of comparisons held out for early stopping; 0 trains for all epochs.
         bf16: whether products are computed in bf16.
-        name: what trackers call this training.
-        parameters: of the model, which the default learning rate follows.
-        recompute: compute activations again in the backward pass (gradient checkpointing).
+        name: name of this training run in trackers.
+        parameters: number of parameters of the model, on which the default learning rate depends.
+        recompute: recompute activations in the backward pass (gradient checkpointing).
     """
     epochs = config.epochs_for(examples)
     steps = max(1, math.ceil(epochs * math.ceil(examples / config.batch_size)))
-    # Batches of one size, so that the mean of their losses is the mean over comparisons.
+    # Batches of equal size, so that the mean of their losses is the mean over comparisons.
     equal = next((n for n in range(division.micro, 1, -1) if held_out % n == 0), 1)
     stops, gpu = held_out > 0, device.type != "cpu"
     arguments = TrainingArguments(
@@ -145,7 +145,7 @@ def arguments_for(
         gradient_checkpointing=recompute,
         gradient_checkpointing_kwargs={"use_reentrant": False} if recompute else None,
         remove_unused_columns=False,
-        # Padding is pure waste on a CPU: neighbours in length share a batch.
+        # Padding is pure waste on a CPU: examples of similar length share a batch.
         train_sampling_strategy="group_by_length",
         logging_steps=1,
         eval_strategy="epoch" if stops else "no",
@@ -162,7 +162,7 @@ def arguments_for(
         seed=seed % (1 << 31),
         data_seed=seed % (1 << 31),
         dataloader_pin_memory=device.type == "cuda",
-        # A process whose comparisons lack a form makes one forward pass fewer, so none may wait for others in it.
+        # A process whose comparisons lack a form makes one forward pass less, so no forward pass may wait for others.
         ddp_broadcast_buffers=False,
         ddp_find_unused_parameters=False,
     )
@@ -170,9 +170,9 @@ def arguments_for(
 
 
 def recomputes(device: torch.device, model: Any, tokens: int) -> bool:
-    """Whether activations of ``tokens`` padded tokens in one forward pass are computed again in the backward pass.
+    """Whether the activations of a forward pass of ``tokens`` padded tokens are recomputed in the backward pass.
 
-    On a GPU of CUDA, where they would not fit; on one that does not tell its free memory, always; on a CPU, never.
+    On a CUDA GPU, if they would not fit; on a GPU that does not report its free memory, always; on a CPU, never.
     """
     if device.type == "cpu":
         return False
@@ -192,9 +192,10 @@ def takes_bf16(
 ) -> bool:
     """Whether products are computed in bf16; the weights stay in fp32 either way.
 
-    ``auto`` takes it on a GPU that has it. On a CPU, one process takes it where a probe finds it faster, the model is
-    large enough to gain, and ``step``, the passes of one step, has the same loss in both; several processes, whose probes
-    would disturb each other, do not. The loss of a few comparisons alone can differ by more than 2 % by chance.
+    ``auto`` uses it on a GPU that supports it. On a CPU, a single process uses it if a probe finds it faster, the model is
+    large enough to gain, and ``step``, the passes of one step, has the same loss in both; several processes do not, since
+    their probes would disturb each other. A whole step is compared, because the loss of a few comparisons can differ by
+    more than 2 % by chance.
     """
     if precision != "auto":
         return precision == "bfloat16"

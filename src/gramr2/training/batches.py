@@ -1,7 +1,7 @@
-"""Token sequences of a few examples as tensors for one forward pass, what they have in common first.
+"""Token sequences of a few examples as tensors for one forward pass, with their common beginning separate.
 
-Every prompt of a form begins with the same rules, half of a short prompt. One row of them is computed and its keys
-and values are shared by all rows, with their gradient.
+Every prompt of a form begins with the same rules, which are half of a short prompt. They are computed in one row, whose
+keys and values are shared by all rows, with their gradient.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FORMS = ("direct", "reasoned")
 class Form(TypedDict):
     """The sequences of one form: n rows, padded before the answers so that all end where the logits do.
 
-    ``prefix`` (p,) are the ids that all rows begin with; ``ids``, ``positions`` (n, w) what follows; ``mask`` (n, p
-    + w). ``answers`` (n, k) are the answers' ids at the end of the rows, ``IGNORED`` elsewhere; ``label_at`` (n,)
-    the column of ``answers`` where the label begins (−1 without one); ``swapped``, ``unit`` (n,) and ``target`` (n,
-    3) are those of ``TokenSequence``, the target in the stored order.
+    ``prefix`` (p,) are the ids that all rows begin with; ``ids`` and ``positions`` (n, w) are what follows; ``mask`` is
+    (n, p + w). ``answers`` (n, k) are the answers' ids at the end of the rows, ``IGNORED`` elsewhere; ``label_at`` (n,)
+    is the column of ``answers`` where the label begins (−1 without one); ``unit`` (n,) is the index of the comparison;
+    ``swapped`` (n,) and ``target`` (n, 3) are those of ``TokenSequence``, the target in the stored order.
     """
 
     prefix: Tensor
@@ -52,8 +52,7 @@ class Row:
 
 
 class Rows(Dataset[dict[str, object]]):
-    """Training examples for the trainer; ``input_ids`` is the longest sequence, by which the sampler puts neighbours in length
-    together."""
+    """Training examples for the trainer; ``input_ids`` is the longest sequence, by whose length the sampler groups them."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -69,11 +68,11 @@ class Rows(Dataset[dict[str, object]]):
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Turns rows of the data set into tensors, a group per form.
+    """Turns rows of the data set into tensors, one group per form.
 
     Args:
         share: compute common beginnings once.
-        apart: see ``gramr2.backends.padding``; for models of full attention alone.
+        apart: see ``gramr2.backends.padding``; only for models with full attention.
     """
 
     share: bool
@@ -119,7 +118,7 @@ def _stored(each: TokenSequence) -> tuple[float, float, float]:
 
 
 def _shared(prompts: Sequence[tuple[int, ...]]) -> int:
-    """Tokens that all prompts begin with; each keeps at least one of its own."""
+    """Number of tokens that all prompts begin with; each keeps at least one of its own."""
     if len(prompts) < 2:
         return 0
     limit = min(map(len, prompts)) - 1

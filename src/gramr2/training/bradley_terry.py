@@ -1,6 +1,6 @@
 """The discriminative baseline: a scalar reward model trained with the Bradley-Terry loss −log σ(r(x, y⁺) − r(x, y⁻)).
 
-The trainer is TRL's. Ties carry no information for this loss and are left out of the training; at judging time two responses
+The trainer is TRL's. Ties carry no information for this loss and are left out of training; when judging, two responses
 whose rewards differ by less than a margin tie.
 """
 
@@ -43,7 +43,7 @@ class RewardModel:
 
     @torch.inference_mode()
     def rewards(self, items: Sequence[tuple[tuple[Message, ...], str]]) -> list[float]:
-        """The reward of each (prompt, response), in the order asked."""
+        """The reward of each (prompt, response), in the order given."""
         rows = [_tokens(self.encoder, prompt, response) for prompt, response in items]
         found = [0.0] * len(rows)
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
@@ -64,13 +64,13 @@ class RewardModel:
         return [values[i] - values[i + 1] for i in range(0, len(values), 2)]
 
     def tie_share(self, comparisons: Sequence[Comparison], share: float) -> None:
-        """Set the margin so that this share of unlabelled comparisons ties: the only place a tie can come from."""
+        """Set the margin so that this share of unlabelled comparisons ties; the margin is the only source of ties."""
         differences = self.differences(comparisons)
         self.ties = Ties(margin_for(differences, round(share * len(differences))))
 
     @cached_property
     def id(self) -> str:
-        """Digest of the head, which every training moves."""
+        """Digest of the head, which every training run changes."""
         head = list(self.model.parameters())[-1].detach().float().cpu().numpy()
         return f"bradley-terry@{hashlib.blake2b(head.tobytes(), digest_size=6).hexdigest()}"
 
@@ -79,7 +79,7 @@ class RewardModel:
         return decided(comparisons, self.differences(comparisons), self.ties)
 
     def save(self, folder: Path) -> None:
-        """Write weights and tokenizer as transformers does; the ties are not in there."""
+        """Write weights and tokenizer as transformers does; the ties are not included."""
         self.model.save_pretrained(folder)
         self.encoder.tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]
 
@@ -109,9 +109,9 @@ def train_reward_model(
     *,
     seed: int,
 ) -> RewardModel:
-    """Train on the decided ones of these comparisons, with the method, epochs, batch size and learning rate of a judge.
+    """Train on the comparisons that are not ties, with the method, epochs, batch size and learning rate of a judge.
 
-    ``early_stop`` is not looked at: all epochs are made.
+    ``early_stop`` is ignored: training runs for all epochs.
 
     Raises:
         DataError: every comparison is a tie.

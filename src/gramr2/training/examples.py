@@ -1,6 +1,6 @@
-"""From labelled comparisons to what a training shows: orders, forms, and token ids that inference would meet.
+"""From labelled comparisons to training examples: orders, forms, and the token ids that inference would see.
 
-An example is one comparison with everything that is learnt of it in one step: the reasoned form (rationale, then
+An example is one comparison with everything that is learnt from it in one step: the reasoned form (rationale, then
 verdict) in one order or both, and the direct form (verdict alone) in both, because the verdict's loss needs both
 orders side by side.
 """
@@ -27,8 +27,8 @@ LABELS = (Label.A, Label.B, Label.TIE)
 
 @dataclass(frozen=True, slots=True)
 class TrainingForm:
-    """A comparison as shown, with the label and rationale to be written for it; ``order`` is that of the example's
-    comparison."""
+    """A comparison as shown, with the label and rationale to be written for it; ``order`` is how the stored comparison is
+    shown here."""
 
     comparison: Comparison
     label: Label
@@ -38,11 +38,11 @@ class TrainingForm:
 
 
 TrainingExample = tuple[TrainingForm, ...]
-"""all examples of one comparison"""
+"""all forms of one comparison"""
 
 
 class AnswerTemplate(Protocol):
-    """Says what is asked and what is to be answered: ``JudgeTemplate`` or ``ProvingTemplate``."""
+    """Defines the prompt and the answer to train on: ``JudgeTemplate`` or ``ProvingTemplate``."""
 
     def conversation(
         self, comparison: Comparison, label: Label, rationale: str | None
@@ -54,18 +54,18 @@ class AnswerTemplate(Protocol):
 def training_examples(
     labeled: Sequence[LabeledComparison], orders: str, seed: int, *, direct: bool, reasoned: bool = True
 ) -> list[TrainingExample]:
-    """The examples that labelled comparisons give.
+    """The training examples of labelled comparisons.
 
-    A rationale is written in ``both`` orders, or (``hashed``) in one drawn from (seed, id), where A and B are
-    equally often right, or differ by one. A rationale that speaks of a bare “A” or “B” cannot be swapped by rule, so
-    it stays in its stored order.
+    A rationale is shown in ``both`` orders, or (``hashed``) in one drawn from (seed, id), such that A and B are right
+    equally often, or differ by one. A rationale that refers to a bare “A” or “B” cannot be swapped by rule, so it stays
+    in its stored order.
 
     Args:
         orders: ``both`` or ``hashed``.
-        seed: of the orders that are drawn.
-        direct: whether the verdict alone is taught too, in both orders; without it, only what has no rationale takes
-            that form.
-        reasoned: whether rationales are taught; a judge of labels alone would learn each verdict twice for one.
+        seed: for drawing the orders.
+        direct: whether the verdict alone is taught too, in both orders; without it, only a comparison without a rationale
+            takes that form.
+        reasoned: whether rationales are taught; a judge of labels alone would otherwise learn each verdict twice.
     """
     swaps = balancing_swaps(labeled, seed)
     examples: list[TrainingExample] = []
@@ -95,13 +95,13 @@ def _tie_swapped(item: LabeledComparison, seed: int) -> bool:
 def held_out_of(
     items: Sequence[LabeledComparison], settings: EarlyStopConfig | None, seed: int
 ) -> tuple[Sequence[LabeledComparison], Sequence[LabeledComparison]]:
-    """What to train on, and what stops the training: nothing without settings, or where it would be too little."""
+    """What to train on, and what is held out for early stopping: nothing without settings, or if it would be too little."""
     if settings is None:
         return items, ()
     rest, held_out = split_by_prompt(items, settings.share, seed)
     if len(held_out) < settings.min_comparisons:
         log.warning(
-            "no early stop: %d of %d comparisons would be held out, and it takes %d (early_stop.min_comparisons)",
+            "no early stop: %d of %d comparisons would be held out, and %d are needed (early_stop.min_comparisons)",
             len(held_out),
             len(items),
             settings.min_comparisons,
@@ -112,10 +112,10 @@ def held_out_of(
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """Token ids of one example.
+    """Token ids of one form of an example.
 
-    ``label_at`` is the place of the label's first token in ``answer`` (None for a proof), ``target`` the
-    distribution over A, B, tie for the order in which it is shown.
+    ``label_at`` is the position of the label's first token in ``answer`` (None for a proof), ``target`` the
+    distribution over A, B, tie in the order in which the comparison is shown.
     """
 
     prompt: tuple[int, ...]
@@ -127,7 +127,7 @@ class TokenSequence:
 
     @property
     def length(self) -> int:
-        """Tokens in all."""
+        """Total number of tokens."""
         return len(self.prompt) + len(self.answer)
 
 
@@ -135,7 +135,7 @@ def encode(example: TrainingForm, encoder: Encoder, template: AnswerTemplate, *,
     """Token ids of prompt and answer, the answer with the end-of-turn token.
 
     Args:
-        verdict: whether the answer's last piece but one is a label, as a judge's is and a proof's is not.
+        verdict: whether the answer's last piece but one is a label, as for a judge, but not for a proof.
     """
     messages, pieces = template.conversation(example.comparison, example.label, example.rationale)
     parts = [encoder.fragment(piece) for piece in pieces]

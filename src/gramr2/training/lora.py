@@ -1,4 +1,4 @@
-"""Low-rank adapters as peft wants them, for every trainer that gets a ``TrainingConfig``."""
+"""peft's config for low-rank adapters, for every trainer that takes a ``TrainingConfig``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gramr2.config.training import TrainingConfig
 
 
 def adapters(config: TrainingConfig, task: Literal["CAUSAL_LM", "SEQ_CLS"]) -> Any | None:
-    """peft's config for adapters on every linear layer; None where all weights are trained.
+    """peft's config for adapters on every linear layer; None if all weights are trained.
 
     A scalar head (``SEQ_CLS``) is new and has nothing to adapt: peft trains it whole.
     """

@@ -1,8 +1,8 @@
-"""The loss of a judge: the answer's next tokens, and the verdict for itself.
+"""The loss of a judge: next-token loss on the answer, and a separate loss on the verdict.
 
 Per comparison, L = (answer tokens' cross-entropy, weighted by form) / N̄ + weight · (verdict loss of each form),
-averaged over the comparisons of a step. N̄, the mean number of answer tokens of a comparison in this training, is a
-constant, so that the loss of a batch is the mean of those of its parts whatever the gradient accumulation or the
+averaged over the comparisons of a step. N̄, the mean number of answer tokens per comparison in this training run, is a
+constant, so that the loss of a batch is the mean of the losses of its parts, whatever the gradient accumulation or the
 number of processes.
 """
 

@@ -1,5 +1,5 @@
-"""The parts of a training that do not depend on its loss: loading, precision, progress, trackers, a model that
-appears whole."""
+"""The parts of training that do not depend on the loss: loading, precision, progress, trackers, a model that appears
+only when complete."""
 
 from __future__ import annotations
 
@@ -31,20 +31,19 @@ from gramr2.config.training import ModelConfig
 from gramr2.errors import MissingDependencyError, RunError
 
 WORTH_BF16 = 20_000_000
-"""parameters below which matrices are too small to gain by bf16"""
+"""parameters below which matrices are too small to gain from bf16"""
 
 SCARCE = 0.2
 """share of the machine's memory below which free memory is scarce"""
 PAUSE = 20
-"""steps without another attempt to free some"""
+"""steps before the next attempt to free memory"""
 
 StepCallback = Callable[[int, int, float | None], None]
-"""Called with (optimiser steps done, steps in all, latest loss)."""
+"""Called with (optimiser steps done, total steps, latest loss)."""
 
 
 def load_for_training(start: Path, config: ModelConfig) -> tuple[Any, Any]:
-    """A model with fp32 weights, and its tokenizer: at usual learning rates most updates of bf16 weights round to
-    nothing.
+    """A model with fp32 weights, and its tokenizer: at usual learning rates most updates of bf16 weights round to zero.
 
     Raises:
         ModelError: the folder cannot be loaded.
@@ -60,7 +59,7 @@ def load_for_training(start: Path, config: ModelConfig) -> tuple[Any, Any]:
 
 
 def in_bf16(precision: str, device: torch.device, parameters: int) -> bool:
-    """Whether products are computed in bf16, by the rule of ``TrainingConfig.precision`` but for the comparison of
+    """Whether products are computed in bf16, by the rule of ``TrainingConfig.precision`` without its comparison of
     losses; the weights stay in fp32 either way."""
     if precision != "auto":
         return precision == "bfloat16"
@@ -73,7 +72,7 @@ def need_trackers(names: Sequence[str]) -> None:
     """Refuse trackers that are not installed.
 
     Raises:
-        MissingDependencyError: one is not.
+        MissingDependencyError: a tracker is not installed.
     """
     for name in names:
         if importlib.util.find_spec(name) is None:
@@ -82,8 +81,8 @@ def need_trackers(names: Sequence[str]) -> None:
 
 @contextmanager
 def tracking_in(folder: Path, *, clear: bool = False) -> Iterator[None]:
-    """Have TensorBoard write into a folder, and not beside the weights: it takes it from the environment, when the
-    trainer is made.
+    """Have TensorBoard write into a folder instead of beside the weights; it reads the folder from the environment when
+    the trainer is created.
 
     Args:
         clear: remove what is in ``folder`` already.
@@ -91,7 +90,7 @@ def tracking_in(folder: Path, *, clear: bool = False) -> Iterator[None]:
     key = "TENSORBOARD_LOGGING_DIR"
     before = os.environ.get(key)
     if before is None and clear:
-        # What a training that was cut off has left there would be drawn over this one.
+        # What an interrupted training run has left there would be drawn over this one.
         shutil.rmtree(folder, ignore_errors=True)
     os.environ[key] = before or str(folder)
     try:
@@ -109,27 +108,27 @@ def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
 
 
 def silence(trainer: Trainer) -> None:
-    """Take off the library's progress output: it is ours to show."""
+    """Remove the library's progress output: gramr2 shows its own."""
     for kind in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(kind)
 
 
 def refuse_nan(model: Any) -> None:
-    """End a training whose last step left weights that are not numbers; earlier ones show in the next step's loss.
+    """Fail if the last step left weights that are NaN or infinite; after earlier steps the next step's loss shows it.
 
     Raises:
         RunError: there are some.
     """
     if not all(bool(weights.detach().isfinite().all()) for weights in model.parameters()):
         raise RunError(
-            "the training ended with weights that are not numbers: lower its learning_rate, or set training.precision: float32; "
-            "it leaves no model"
+            "training ended with weights that are NaN or infinite: lower its learning_rate, or set training.precision: float32; "
+            "no model is saved"
         )
 
 
 @contextmanager
 def appearing(into: Path) -> Iterator[Path]:
-    """A scratch folder that takes the name ``into`` when the body has ended without an error; else it stays.
+    """A scratch folder that is renamed to ``into`` when the body has ended without an error; otherwise it stays.
 
     Raises:
         RunError: the model cannot be written, as when the disk is full.
@@ -138,25 +137,25 @@ def appearing(into: Path) -> Iterator[Path]:
     try:
         yield scratch
     except SafetensorError as error:
-        # safetensors reports a full disk as an error of its own, with the system's words in it.
+        # safetensors reports a full disk as an error of its own, which contains the system's message.
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
 
 
 class Trims(TrainerCallback):  # type: ignore[misc]
-    """Returns kept freed memory to a machine that runs out of it.
+    """Returns freed memory that the process still holds when the machine runs low.
 
-    Steps of many lengths leave gaps of many sizes (``keep_freed_memory``): a training of texts of 130 to 1,700 tokens went
-    from 9 to 16 GB within some sixty steps. Each return costs the next step a second or two; where it does not help,
-    because others hold the memory, it is left alone for a while.
+    Steps of many lengths leave gaps of many sizes (``keep_freed_memory``): training on texts of 130 to 1,700 tokens grew
+    from 9 to 16 GB within some sixty steps. Each return costs the next step a second or two; if it does not help, because
+    other processes hold the memory, the next attempt waits for a while.
     """
 
     def __init__(self) -> None:
         self._pause = 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Look after every step."""
+        """Check after every step."""
         self._pause = max(0, self._pause - 1)
         if self._pause or free_memory() >= SCARCE * total_memory():
             return
@@ -166,7 +165,7 @@ class Trims(TrainerCallback):  # type: ignore[misc]
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]
-    """Tells a ``StepCallback`` of every optimiser step."""
+    """Reports every optimiser step to a ``StepCallback``."""
 
     def __init__(self, on_step: StepCallback) -> None:
         self._on_step = on_step

@@ -1,5 +1,5 @@
 """Fine-tuning a judge or a proving model: next-token cross-entropy on y = rationale ⊕ verdict, none on the prompt
-(GRAM-R², §3), and the verdict's own loss beside it (``gramr2.training.verdict``).
+(GRAM-R², §3), plus the verdict's own loss (``gramr2.training.verdict``).
 
 The trainer gets token ids rather than text, from the encoder that inference uses, so that special-token text in a
 response stays text here too and both sides see the same boundaries.
@@ -51,13 +51,13 @@ from gramr2.training.trainer import JudgeTrainer
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What a training did: ``examples`` comparisons, and the mean ``loss`` of all steps.
+    """What a training run did: ``examples`` comparisons, and the mean ``loss`` of all steps.
 
-    ``parts`` are the loss's parts, means over the last tenth of the steps: ``{direct,reasoned}_answer_loss`` in nats per
-    answer token, ``{direct,reasoned}_verdict_loss`` in nats per comparison, both orders together where both are shown.
-    ``held_out`` comparisons stopped it early; ``held_out_losses`` are the mean losses on them, epoch by epoch, and the
-    weights are those of the lowest (``parts`` are of the last steps all the same). ``micro_batch_size`` comparisons shared
-    a forward pass.
+    ``parts`` are the parts of the loss, means over the last tenth of the steps: ``{direct,reasoned}_answer_loss`` in nats
+    per answer token, ``{direct,reasoned}_verdict_loss`` in nats per comparison, of both orders together if both are shown.
+    ``held_out`` comparisons were used for early stopping; ``held_out_losses`` are the mean losses on them, epoch by epoch,
+    and the weights are those of the best epoch (``parts`` are always of the last steps). ``micro_batch_size`` comparisons
+    shared a forward pass.
     """
 
     examples: int
@@ -91,17 +91,16 @@ def fine_tune(
     ``patience`` epochs, and the weights of the best epoch are saved.
 
     With a ``JudgeTemplate`` it becomes a judge, with a ``ProvingTemplate`` a preference-proving model, whose loss is
-    −log π(answer | prompt) alone. ``into`` appears only when finished; the same training, when it was stopped, goes on
-    from its last checkpoint, in ``into``.tmp.
+    −log π(answer | prompt) alone. ``into`` appears only when training is finished; an interrupted run resumes from its
+    last checkpoint, in ``into``.tmp.
 
-    Under ``torchrun`` its processes share every step; the first of them saves and reports progress, and all return the
-    report.
+    Under ``torchrun``, all processes share every step; the first one saves and reports progress, and all return the report.
 
     Raises:
         ConfigError: a step's comparisons cannot be divided among the processes.
         DataError: there is nothing to train on.
         MissingDependencyError: a tracker is not installed.
-        RunError: the loss is not a number, or the model cannot be written, as when the disk is full.
+        RunError: the loss is NaN or infinite, or the model cannot be written, as when the disk is full.
     """
     if not examples:
         raise DataError("there is no example to train on")
@@ -125,12 +124,12 @@ def fine_tune(
         model = get_peft_model(model, peft_config)
     tokens = [sum(len(each.answer) for each in row.sequences) for row in rows]
     objective = Objective(config, label_ids, fmean(tokens))
-    # Shared beginnings are kept for the backward pass, which neither recomputed activations nor a wrapped model allows.
+    # A shared beginning must be kept for the backward pass, which recomputed activations and a wrapped model rule out.
     full = can_grow(model.config)
     collate = Collator(device.type == "cpu" and division.processes == 1 and full, apart=full)
     data = Rows(rows)
     longest = max(map(_padded, (*rows, *held_rows)))
-    # What an opened judge has left is free for this training, and is to be counted so.
+    # Release what a judge that was open before has left, so that it counts as free memory.
     release_freed_memory()
     division = within_memory(division, config, device, model, longest)
     size = division.micro
@@ -186,7 +185,7 @@ def fine_tune(
         if main:
             _save(trainer.model, tokenizer, scratch)
     except SafetensorError as error:
-        # safetensors reports a full disk as an error of its own, with the system's words in it.
+        # safetensors reports a full disk as an error of its own, which contains the system's message.
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
     history = trainer.state.log_history
     report = TrainingReport(
@@ -215,7 +214,7 @@ def fine_tune(
 
 
 def _last_parts(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """One step has a few comparisons, perhaps not of all forms, and its losses say little."""
+    """Mean parts of the loss over the last tenth of the steps; a single step has few comparisons, perhaps not of all forms."""
     steps = [entry for entry in history if "loss" in entry]
     last = steps[-max(1, len(steps) // 10) :]
     names = sorted({name for entry in last for name in entry if name.endswith("_loss")})
@@ -223,12 +222,12 @@ def _last_parts(history: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _padded(row: Row) -> int:
-    """Tokens of an example's sequences, each as long as the longest."""
+    """Number of tokens of an example's sequences, each padded to the longest."""
     return len(row.sequences) * max(each.length for each in row.sequences)
 
 
 def _save(trained: Any, tokenizer: Any, folder: Path) -> None:
-    """The weights, adapters merged, and nothing else."""
+    """Save the model, with adapters merged, and the tokenizer; nothing else stays in the folder."""
     if hasattr(trained, "merge_and_unload"):
         trained = trained.merge_and_unload()
     trained.config.use_cache = True

@@ -1,4 +1,4 @@
-"""What a warm-up learns from: the texts of unlabelled comparisons, each once, and those it is measured on."""
+"""The texts that a warm-up learns from and those it is measured on: from unlabelled comparisons, each once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gramr2.judging.template import HEADERS, sections_of
 from gramr2.randomness import fraction
 
 MIN_PROMPTS = 20
-"""with fewer prompts, holding whole prompts out takes too much of the text or nothing"""
+"""with fewer prompts, holding out whole prompts takes too much of the text or nothing"""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A prompt and what is to be written for it; ``responses`` are those that stand in the answer."""
+    """A prompt and the answer to be written for it; ``responses`` are those that the answer contains."""
 
     prompt: tuple[Message, ...]
     answer: str
@@ -27,7 +27,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class WarmupJob:
-    """Texts to train on and to measure, and how; texts of more than ``max_tokens`` tokens are left out and counted.
+    """Texts to train on and to measure on, with settings; texts of more than ``max_tokens`` tokens are left out and counted.
 
     ``seed`` shuffles the texts to train on.
     """
@@ -45,7 +45,7 @@ class WarmupReport:
     """What a warm-up did.
 
     ``tokens`` are those of one pass over the ``examples``; ``before`` and ``after`` are the mean losses on the answers of the
-    ``held_out`` texts, in nats a token, None where none are held out.
+    ``held_out`` texts, in nats per token, None if none are held out.
     """
 
     examples: int
@@ -59,10 +59,10 @@ class WarmupReport:
 
 
 def texts_of(comparisons: Sequence[Comparison], form: Literal["responses", "pairs"], seed: int) -> list[Text]:
-    """The distinct texts of comparisons, in the order in which they come first.
+    """The distinct texts of comparisons, in the order of their first occurrence.
 
-    Of a pair the order of the responses is drawn from (seed, id): in many files the better one always stands first. A pair
-    stands under the headers that the judge's prompt has.
+    The order of the responses in a pair is drawn from (seed, id): in many files the better one always comes first. A pair
+    has the headers of the judge's prompt.
     """
     found: dict[object, Text] = {}
     for each in comparisons:
@@ -77,10 +77,10 @@ def texts_of(comparisons: Sequence[Comparison], form: Literal["responses", "pair
 
 
 def hold_out(texts: Sequence[Text], share: float, seed: int) -> tuple[list[Text], list[Text]]:
-    """What to train on, and about ``share`` of the texts to measure.
+    """The texts to train on, and about ``share`` of the texts to measure on.
 
-    Whole prompts are held out, or where there are fewer than ``MIN_PROMPTS`` single responses: then no text that is trained
-    on has one of them, while a held-out pair may have one that is trained on.
+    Whole prompts are held out. If there are fewer than ``MIN_PROMPTS``, single responses are: then no training text contains
+    a held-out response, but a held-out pair may contain one that is trained on.
     """
     by_prompt = len({text.prompt for text in texts}) >= MIN_PROMPTS
     members: dict[str, set[int]] = defaultdict(set)
@@ -92,7 +92,7 @@ def hold_out(texts: Sequence[Text], share: float, seed: int) -> tuple[list[Text]
     for unit in sorted(members, key=lambda name: (fraction(seed, "warm-up held out", name), name)):
         if len(held) >= wanted:
             break
-        # A prompt with very many texts would take the place of many others.
+        # A prompt with very many texts would displace many others.
         if len(held | members[unit]) <= 2 * wanted:
             held |= members[unit]
     return (

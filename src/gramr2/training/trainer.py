@@ -1,4 +1,4 @@
-"""The trainer of transformers with a judge's objective, whose parts it logs."""
+"""transformers' trainer with a judge's objective, whose parts it logs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class JudgeTrainer(ResumingTrainer):
     def __init__(self, objective: Objective, **options: Any) -> None:
         super().__init__(**options)
         self.objective = objective
-        # Losses are divided by the comparisons of the step, so the trainer is not to divide by its passes.
+        # Losses are divided by the number of comparisons in the step, so the trainer must not divide by its passes.
         self.model_accepts_loss_kwargs = True
         self._sums: Parts = {}
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """The forward passes of a step, and its number of comparisons in all processes."""
+        """The forward passes of a step, and its number of comparisons over all processes."""
         samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         here = torch.tensor([sum(int(each["count"]) for each in samples)], device=device)
         return samples, self.accelerator.gather(here).sum()
@@ -38,17 +38,17 @@ class JudgeTrainer(ResumingTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of some examples, a scalar; of a part of a step, what it adds to the step's mean.
+        """The loss of some examples, a scalar; for a part of a step, its contribution to the step's mean.
 
         Raises:
             RunError: it is NaN or infinite.
         """
         loss, parts = self.objective(model, inputs)
         if model.training and not all(math.isfinite(total) for total, _ in parts.values()):
-            # The trainer itself goes on, and saves weights that are not numbers.
+            # The trainer itself would continue, and save weights that are NaN.
             raise RunError(
-                f"the loss is not a number after {self.state.global_step} steps: lower training.learning_rate, or set "
-                "training.precision: float32; it leaves no model"
+                f"the loss is NaN or infinite after {self.state.global_step} steps: lower training.learning_rate, or set "
+                "training.precision: float32; no model is saved"
             )
         if num_items_in_batch is not None:
             # Processes average their gradients.
@@ -65,7 +65,7 @@ class JudgeTrainer(ResumingTrainer):
         return loss, None, None
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """The parts of the loss join what is logged: means since the last log, in nats per token or per comparison."""
+        """Adds the parts of the loss to the log: means since the last log, in nats per token or per comparison."""
         if "loss" in logs:
             total: Parts = {}
             for each in gather_object([self._sums]):

@@ -1,8 +1,8 @@
 """The verdict's own loss: one distribution over A, B and tie from both orders of a comparison.
 
 With z⁽¹⁾ the label logits in the stored order and z⁽²⁾ those in the other with A and B exchanged back, the two are
-combined in log space, ½(log softmax z⁽¹⁾ + log softmax z⁽²⁾), normalised, and held against the label by
-cross-entropy. An opinion that follows the position cancels there, so it cannot lower this loss. For two labels it is
+combined in log space, ½(log softmax z⁽¹⁾ + log softmax z⁽²⁾), normalised, and compared with the label by
+cross-entropy. An opinion that follows the position cancels out, so it cannot lower this loss. For two labels it is
 −log σ(y·m) with m = ½[(z_A − z_B)(a, b) − (z_A − z_B)(b, a)].
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from gramr2.config.training import VerdictConfig
 
 EXCHANGE = (1, 0, 2)
-"""where A, B and tie stand after the responses have changed places"""
+"""where A, B and tie are after the responses have changed places"""
 OWN = 0.5
 """weight of each order's own cross-entropy beside that of both orders together"""
 
@@ -36,8 +36,8 @@ def cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
 
 
 def verdict_losses(logits: Tensor, target: Tensor, units: Tensor, config: VerdictConfig) -> tuple[Tensor, Tensor]:
-    """The summed loss of verdicts, and for the log the summed cross-entropy of what is read: both orders together, or
-    the one there is.
+    """The summed loss of verdicts, and for the log the summed cross-entropy of the verdicts as they are read: from both
+    orders together, or from the only one.
 
     Args:
         logits: (n, 3), in the stored order: see ``stored_order``.

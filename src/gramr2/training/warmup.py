@@ -40,7 +40,7 @@ Row = dict[str, list[int]]
 
 
 def encode(text: Text, encoder: Encoder, prompt_loss: bool) -> Row:
-    """Token ids of prompt and answer, ended, and the same as labels where they carry loss (never the first token)."""
+    """Token ids of prompt, answer and end token, and the same as labels where they carry loss (never the first token)."""
     prompt = encoder.prompt(text.prompt)
     end = encoder.tokenizer.eos_token_id
     answer = encoder.fragment(text.answer) + ([] if end is None else [end])
@@ -60,8 +60,7 @@ def warm_up(
 ) -> WarmupReport:
     """Train the model in ``start`` on the job's texts and save it, merged, with its tokenizer in ``into``.
 
-    ``into`` appears only when finished; the same warm-up, when it was stopped, goes on from its last checkpoint, in
-    ``into``.tmp.
+    ``into`` appears only when the warm-up is finished; an interrupted one resumes from its last checkpoint, in ``into``.tmp.
 
     Raises:
         DataError: no text fits.
@@ -82,7 +81,7 @@ def warm_up(
     held = [row for row in measured if len(row["input_ids"]) <= job.max_tokens]
     if not rows:
         raise DataError(
-            f"the warm-up has no text to train on: {len(encoded)} of {len(encoded)} are over {job.max_tokens} tokens"
+            f"the warm-up has no text to train on: {len(encoded)} of {len(encoded)} are longer than {job.max_tokens} tokens"
         )
     parameters = model.num_parameters()
     peft = adapters(config, "CAUSAL_LM")
@@ -137,7 +136,7 @@ def warm_up(
 
 
 class _Padded:
-    """Rows as one batch, padded at the right, where no token of a row sees it."""
+    """Turns rows into one batch, padded on the right, where no token of a row sees the padding."""
 
     def __init__(self, pad: int) -> None:
         self._pad = pad
@@ -157,7 +156,7 @@ class _Padded:
 
 
 class _Trainer(ResumingTrainer):
-    """A trainer that computes only the logits at the right of which a token carries loss."""
+    """A trainer that computes no logits before the first token that carries loss."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -98,8 +98,8 @@ def test_how_often_two_variants_differ_and_what_can_then_be_seen() -> None:
     variants = [Variant(name, name, lambda raw: None) for name in ("full", "seed-only")]
     told = account("T", summarise(results, "full"), variants, results, ["a note"], "gramr2 ablate")
     assert told.notes[0] == (
-        "full and seed-only differ in being right on 50.0 % of the test comparisons: with one seed, 4 independent comparisons see a "
-        "difference of 99.0 points (80 % power, 5 % level), and 5 points take 1568."
+        "Exactly one of full and seed-only is right on 50.0 % of the test comparisons: with one seed, 4 independent comparisons "
+        "detect a difference of 99.0 points (80 % power, 5 % level), and detecting 5 points takes 1568."
     )
     assert "95 % bootstrap intervals over seeds and test comparisons (2000 resamples)" in told.provenance
     one_seed = [marked("full", 1, "10" * 15, "aabbccddeeffgghhiijjkkllmmnnoo")]
@@ -108,7 +108,7 @@ def test_how_often_two_variants_differ_and_what_can_then_be_seen() -> None:
     assert not told.notes
     same = [marked("full", 1, "1100"), marked("seed-only", 1, "1100")]
     told = account("T", summarise(same, "full"), variants, same, [], "gramr2 ablate")
-    assert told.notes == ["full and seed-only are right on the same of the 4 test comparisons."]
+    assert told.notes == ["full and seed-only are right on exactly the same of the 4 test comparisons."]
 
 
 def test_the_reference_is_named_in_the_table() -> None:

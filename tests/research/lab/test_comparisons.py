@@ -64,7 +64,7 @@ def test_a_new_family_has_parts_of_its_own(parts: dict[str, list]) -> None:
     assert all(sum(grades(i.comparison)) == 2 for i in load_labeled("lab:gold@mirror/both-right")[0])
     met = {item.comparison.category for items in parts.values() for item in items}
     assert not any(category.startswith("mirror") for category in met)
-    with pytest.raises(DataError, match="of a new family, @mirror; and of each, after a slash"):
+    with pytest.raises(DataError, match="append @mirror for a new family, then a slash"):
         load_labeled("lab:gold@sum")
 
 
@@ -77,7 +77,7 @@ def test_a_kind_can_be_asked_for_alone(parts: dict[str, list]) -> None:
     for kind, found in kinds.items():
         assert all((item.label is not Label.TIE) == (kind is Kind.DECIDED) for item in found)
         assert all(sum(grades(item.comparison)) == {"both-right": 2, "both-wrong": 0}.get(kind, 1) for item in found)
-    with pytest.raises(DataError, match="after a slash, decided, both-right, both-wrong"):
+    with pytest.raises(DataError, match="then a slash and one of decided, both-right, both-wrong"):
         load_labeled("lab:labeled/right")
 
 

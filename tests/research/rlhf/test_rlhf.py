@@ -45,7 +45,7 @@ def test_an_answer_is_the_last_line_and_right_only_in_the_labs_words() -> None:
     assert is_right("What is 347+586?", RIGHT) and not is_right("What is 347+586?", WRONG)
     assert not is_right("What is 347+586?", "933, I think")
     assert not is_right("What is 347+586?", "")
-    with pytest.raises(ValueError, match="no problem of the lab"):
+    with pytest.raises(ValueError, match="not a problem of the lab"):
         is_right("What is love?", RIGHT)
 
 

@@ -57,9 +57,9 @@ def test_of_the_larger_side_the_least_confident_go_and_are_told_the_sizes() -> N
     items = spelled("AAABA", [0.5, 0.9, 0.4, 0.1, 0.6], fixed="AB")
     found, _ = review(items)
     assert dropped(items, found) == {
-        "n00": Rejection("balance", "one more A than B", 4, 1),
-        "n02": Rejection("balance", "one more A than B", 4, 1),
-        "n04": Rejection("balance", "one more A than B", 4, 1),
+        "n00": Rejection("balance", "surplus of A over B", 4, 1),
+        "n02": Rejection("balance", "surplus of A over B", 4, 1),
+        "n04": Rejection("balance", "surplus of A over B", 4, 1),
     }
     assert [found[1], found[3]] == [items[1], items[3]]
 
@@ -68,8 +68,8 @@ def test_a_surplus_of_b_is_dropped_likewise_and_none_is_less_than_a_little_confi
     items = spelled("BABB", [0.2, 0.9, None, 0.1], fixed="AB")
     found, _ = review(items)
     assert dropped(items, found) == {
-        "n02": Rejection("balance", "one more B than A", 3, 1),
-        "n03": Rejection("balance", "one more B than A", 3, 1),
+        "n02": Rejection("balance", "surplus of B over A", 3, 1),
+        "n03": Rejection("balance", "surplus of B over A", 3, 1),
     }
 
 

@@ -85,13 +85,13 @@ def test_consistency() -> None:
         ("Response A, Response B.", "it is too short"),
         (GOOD + " word" * 300, "it is too long"),
         (GOOD + " and so on" * 40, "it repeats itself"),
-        (GOOD.replace("Response B breaks it.", "It is short."), "it does not speak of both responses"),
+        (GOOD.replace("Response B breaks it.", "It is short."), "it does not mention both responses"),
         (GOOD.partition("\nConclusion")[0], "it has no conclusion"),
         (GOOD.replace("Conclusion: Response A", "Conclusion: Response B"), "its conclusion does not state its label"),
         (GOOD.replace("counts.", "counts. Response B is better."), "its conclusion does not state its label"),
         (GOOD.replace("counts.", "counts, and Response B is better at tone."), None),
         (GOOD.replace("the limit.", 'the limit, "a longer ONE".'), None),
-        (GOOD.replace("the limit.", 'the limit: "never written".'), "it quotes what nobody wrote"),
+        (GOOD.replace("the limit.", 'the limit: "never written".'), "it contains invented quotations"),
     ],
 )
 def test_rationale(rationale: str, expected: str | None) -> None:
@@ -103,9 +103,9 @@ def test_rationale(rationale: str, expected: str | None) -> None:
 
 def test_a_missing_rationale_and_unaddressed_principles() -> None:
     bare = Candidate(make(), candidate().decision, 0.9, LabeledComparison(make(), Label.A, None))
-    assert reason(bare, Rationale()) == "there is none"
+    assert reason(bare, Rationale()) == "there is no rationale"
     asked = FilterContext(principles=("The answer keeps the requested word limit.", "Facts are supported by evidence."))
-    assert reason(candidate(), Rationale(), asked) == "it leaves principles out"
+    assert reason(candidate(), Rationale(), asked) == "it does not address all principles"
     assert reason(candidate(), Rationale(min_principles=0.5), asked) is None
 
 
@@ -243,7 +243,7 @@ def test_balance_leaves_rationales_that_cannot_be_exchanged() -> None:
     fixed = [example(f"n{i}", Label.A, i / 10, "B is worse than A is, as B fails.") for i in range(3)]
     kept, dropped = apply_filters(build([Balance()]), [*fixed, example("free", Label.A)], FilterContext())
     assert [(c.comparison.id, c.example.label) for c in kept if c.example] == [("n2", Label.A), ("free", Label.B)]
-    assert {o.reason for _, o in dropped} == {"one more A than B"}
+    assert {o.reason for _, o in dropped} == {"surplus of A over B"}
 
 
 @pytest.mark.parametrize(

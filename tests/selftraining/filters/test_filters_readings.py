@@ -59,12 +59,16 @@ def test_the_smaller_lead_over_the_next_label_must_reach_the_margin() -> None:
         lead = 0.1 if close.decision.readings[Reading.DIRECT].b == 0.3 else 0.05
         assert rejection(close, Readings(min_margin=lead)) is None
         found = rejection(close, Readings(min_margin=lead + 0.01))
-        assert found == Rejection("readings", "a reading hardly prefers the label", lead, round(lead + 0.01, 6))
+        assert found == Rejection(
+            "readings", "the lead of the label is too small in a reading", lead, round(lead + 0.01, 6)
+        )
 
 
 def test_a_tie_that_only_cancels_out_is_no_preference_for_the_tie() -> None:
     level = candidate((0.5, 0.5, 0.0), (0.1, 0.1, 0.8), Label.TIE)
-    assert rejection(level, Readings()) == Rejection("readings", "a reading hardly prefers the label", -0.5, 0.0)
+    assert rejection(level, Readings()) == Rejection(
+        "readings", "the lead of the label is too small in a reading", -0.5, 0.0
+    )
 
 
 @pytest.mark.parametrize(("direct", "reasoned", "count"), [(None, A, 1), (B, None, 1), (None, None, 0), (A, A, 2)])

@@ -73,7 +73,7 @@ def test_what_the_view_knows_nothing_of_is_dropped_by_its_name() -> None:
     both = [candidate(Label.A, "unknown"), candidate(Label.A, "known")]
     kept, dropped = apply_filters(build([SecondView(view="bag-of-words")]), both, stage)
     assert [c.comparison.id for c in kept] == ["known"]
-    reason = "the second view knows nothing of it"
+    reason = "the second view does not cover it"
     assert [(c.comparison.id, o) for c, o in dropped] == [("unknown", Rejection("second_view", reason, None, None))]
 
 

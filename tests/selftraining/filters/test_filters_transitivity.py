@@ -75,7 +75,9 @@ def test_wherever_it_stands(weakest: int) -> None:
     others = " ".join(sorted({"0", "1", "2"} - {str(weakest)}))
     [(name, reason)] = dropped(items).items()
     assert name == str(weakest)
-    assert " ".join(sorted(reason.removeprefix("its label is the least sure of a circle with ").split(", "))) == others
+    assert (
+        " ".join(sorted(reason.removeprefix("its label is the least confident of a cycle with ").split(", "))) == others
+    )
 
 
 @pytest.mark.parametrize("confidence", [0.9, None])
@@ -88,9 +90,11 @@ def test_between_equals_the_first_id_goes(confidence: float | None) -> None:
 
 def test_the_objection_names_three_of_a_long_circle() -> None:
     around = dropped(chain("a>b", "b>c", "c>d", "d>e", "e>a"))
-    assert around == {"5": "its label is the least sure of a circle with 1, 2, 3 and 1 more"}
-    assert dropped(chain("a>b", "b>c", "c>d", "d>a")) == {"4": "its label is the least sure of a circle with 1, 2, 3"}
-    assert dropped(chain("a=b", "c>b", "a>c")) == {"3": "its label is the least sure of a circle with 2, 1"}
+    assert around == {"5": "its label is the least confident of a cycle with 1, 2, 3 and 1 more"}
+    assert dropped(chain("a>b", "b>c", "c>d", "d>a")) == {
+        "4": "its label is the least confident of a cycle with 1, 2, 3"
+    }
+    assert dropped(chain("a=b", "c>b", "a>c")) == {"3": "its label is the least confident of a cycle with 2, 1"}
 
 
 def test_circles_are_sought_within_a_prompt() -> None:

@@ -17,7 +17,7 @@ from gramr2.errors import DataError, PromptTooLongError
 from gramr2.files import write_jsonl
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.judging.template import JudgeTemplate
-from gramr2.selftraining.run.data import RunData, fit, load_data
+from gramr2.selftraining.run.data import RunData, fit_to_budget, load_data
 
 TAGS = 32
 """tokens that the budget leaves for the tags of an answer"""
@@ -247,7 +247,7 @@ def test_prompt_answer_and_tags_must_fit_the_context_to_the_last_token(
     long = make("long", a=LONG)
     data, run = data_with(part, of(part, long, RATIONALE)), config({"on_overlong": "drop"}, **settings)
     for spare, fits in ((0, True), (-1, False)):
-        found = fit(data, run, JudgeTemplate(), Letters(letters(long) + room + TAGS + spare))
+        found = fit_to_budget(data, run, JudgeTemplate(), Letters(letters(long) + room + TAGS + spare))
         left = {name: list(map(named, getattr(found, name))) for name in PARTS}
         assert left == {name: [name] for name in PARTS} | {part: [part, "long"] if fits else [part]}
         dropped = {} if fits else {part: ["long"]}
@@ -270,7 +270,7 @@ def test_a_seed_comparison_without_a_rationale_needs_room_for_the_one_that_is_wr
     long = make("long", a=LONG)
     data, run = data_with("seed", LabeledComparison(long, Label.A)), config({"on_overlong": "drop"}, **settings)
     for spare, fits in ((0, True), (-1, False)):
-        found = fit(data, run, JudgeTemplate(), Letters(letters(long) + room + TAGS + spare))
+        found = fit_to_budget(data, run, JudgeTemplate(), Letters(letters(long) + room + TAGS + spare))
         assert [named(item) for item in found.seed] == (["seed", "long"] if fits else ["seed"])
 
 
@@ -278,10 +278,19 @@ def test_the_prompts_own_limit_counts_where_it_is_the_smaller() -> None:
     long = make("long", a=LONG)
     data, counter = data_with("pool", long), Letters()
     for limit, fits in ((letters(long), True), (letters(long) - 1, False)):
-        found = fit(data, config({"on_overlong": "drop", "max_prompt_tokens": limit}), JudgeTemplate(), counter)
+        found = fit_to_budget(
+            data, config({"on_overlong": "drop", "max_prompt_tokens": limit}), JudgeTemplate(), counter
+        )
         assert len(found.pool) == 1 + fits
     narrow = Letters(1000)
-    assert len(fit(data, config({"on_overlong": "drop", "max_prompt_tokens": 9999}), JudgeTemplate(), narrow).pool) == 1
+    assert (
+        len(
+            fit_to_budget(
+                data, config({"on_overlong": "drop", "max_prompt_tokens": 9999}), JudgeTemplate(), narrow
+            ).pool
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -300,8 +309,8 @@ def test_what_does_not_fit_is_refused_by_the_name_of_its_place(part: str, called
     data = data_with(part, of(part, long))
     counter = Letters()
     with pytest.raises(PromptTooLongError, match=f"^{called} 1 of 2 .*'long'"):
-        fit(data, config({"max_prompt_tokens": letters(long) - 1}), JudgeTemplate(), counter)
-    fitting = fit(data, config({"max_prompt_tokens": letters(long)}), JudgeTemplate(), counter)
+        fit_to_budget(data, config({"max_prompt_tokens": letters(long) - 1}), JudgeTemplate(), counter)
+    fitting = fit_to_budget(data, config({"max_prompt_tokens": letters(long)}), JudgeTemplate(), counter)
     assert fitting == replace(data, summary=fitting.summary)
 
 
@@ -312,6 +321,6 @@ def test_a_part_that_is_needed_must_not_become_empty(part: str) -> None:
     run = config({"on_overlong": "drop", "max_prompt_tokens": letters(long) - 1})
     counter = Letters()
     with pytest.raises(DataError, match=rf"data\.{part}: every comparison.*max_prompt_tokens"):
-        fit(data, run, JudgeTemplate(), counter)
+        fit_to_budget(data, run, JudgeTemplate(), counter)
     # The pool may.
-    assert fit(replace(data_with("gold", long), pool=(long,)), run, JudgeTemplate(), counter).pool == ()
+    assert fit_to_budget(replace(data_with("gold", long), pool=(long,)), run, JudgeTemplate(), counter).pool == ()

@@ -1,1 +1,1 @@
-"""The ways in which files spell comparisons: one file each, in which a constant is the format."""
+"""The formats in which files write comparisons: one module each, which defines the format as a constant."""

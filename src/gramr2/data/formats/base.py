@@ -70,8 +70,8 @@ def read_id(row: Row, default_id: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             return str(value)
-        except ValueError as error:  # Python writes no number of more than 4300 digits
-            raise BadRowError("id is a number of too many digits") from error
+        except ValueError as error:  # Python refuses to write numbers of more than 4300 digits
+            raise BadRowError("id is a number with too many digits") from error
     return default_id if value is None else read_text(value, "id")
 
 

@@ -1,6 +1,6 @@
-"""TRL's preference columns: ``chosen`` and ``rejected``, as strings or messages, the prompt also implicit in their beginning.
+"""TRL's preference columns: ``chosen`` and ``rejected``, strings or messages; the prompt may be implicit in their beginning.
 
-Chosen stands first or second by a hash of the id.
+A hash of the id decides whether chosen comes first or second.
 """
 
 from __future__ import annotations

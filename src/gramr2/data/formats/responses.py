@@ -1,6 +1,6 @@
 """gramr2's own columns: ``prompt`` and ``responses``, of which the first is A, with an optional ``label``.
 
-More than two responses are a set: all pairs of up to six, neighbours of more.
+More than two responses are a set: all pairs of up to six responses, pairs of neighbours of more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALL_PAIRS_UP_TO = 6
 
 
 class Responses(Format):
-    """``prompt``, ``responses``, and ``label`` (A, B or tie) where they are two."""
+    """``prompt``, ``responses``, and ``label`` (A, B or tie) if there are two."""
 
     columns = "prompt and responses"
     place = 1

@@ -1,4 +1,4 @@
-"""Ways to change a rationale, to see whether the verdict follows it: one file each, in which a constant is the probe."""
+"""Ways to change a rationale, to see whether the verdict follows it: one file each, which defines the probe as a constant."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gramr2 import registry
 from gramr2.evaluation.probes.base import Intervention
 
 UNTOUCHED = "untouched"
-"""the verdict on the rationale as it is, asked in the same way as after a change"""
+"""the verdict on the rationale as it is, read in the same way as after a change"""
 
 
 def interventions() -> dict[str, Intervention]:
@@ -16,5 +16,5 @@ def interventions() -> dict[str, Intervention]:
 
 
 def titles() -> dict[str, str]:
-    """What probes are called in tables, the untouched rationale first."""
+    """The names of probes in tables, the untouched rationale first."""
     return {UNTOUCHED: UNTOUCHED} | {name: each.title for name, each in interventions().items()}

@@ -11,7 +11,7 @@ from gramr2.judging.template import CONCLUSIONS
 
 
 class Contradicted(Intervention):
-    """The conclusion inverted; of a tie: A."""
+    """The conclusion inverted; a tie becomes A."""
 
     def change(self, examples: Sequence[LabeledComparison], index: int) -> str:
         body = without_conclusion(text_of(examples[index]))

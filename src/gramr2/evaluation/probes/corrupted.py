@@ -12,7 +12,7 @@ from gramr2.randomness import derive_seed
 
 
 class Corrupted(Intervention):
-    """One digit of the reasoning changed; where there is none, one line speaks of the other response. The conclusion stays."""
+    """One digit of the reasoning changed; if there is none, one line names the other response. The conclusion stays."""
 
     def change(self, examples: Sequence[LabeledComparison], index: int) -> str | None:
         whole = text_of(examples[index])

@@ -14,7 +14,7 @@ class Cut(Intervention):
     """The first words of the rationale.
 
     Args:
-        percent: how many of them, of a hundred.
+        percent: percentage of the words that is kept.
     """
 
     def __init__(self, percent: int, place: int) -> None:

@@ -9,8 +9,7 @@ from gramr2.evaluation.probes.base import Intervention, text_of
 
 
 class Exchanged(Intervention):
-    """The rationale of the next example with another label: one with the same would leave a verdict that follows it where it
-    was."""
+    """The rationale of the next example with another label: with the same label, a verdict that follows it would not change."""
 
     def change(self, examples: Sequence[LabeledComparison], index: int) -> str | None:
         donor = self._donor(examples, index)

@@ -1,7 +1,6 @@
-"""One cell of an ablation, a variant with a seed, in a process of its own: train, judge the test set, write what
-came out.
+"""One cell of an ablation, a variant with a seed, in a process of its own: train, judge the test set, write the result.
 
-``python -m gramr2.research.ablation.cell FOLDER`` continues what it finds there; ``result.json`` appears when the cell is
+``python -m gramr2.research.ablation.cell FOLDER`` runs or resumes the cell in FOLDER; ``result.json`` appears when it is
 finished.
 """
 
@@ -34,16 +33,16 @@ from gramr2.research.ablation.variants import Kind
 from gramr2.research.lab.audit import audit
 from gramr2.selftraining.readings import ties_in
 from gramr2.selftraining.run.context import sampling_of
-from gramr2.selftraining.run.data import RunData, fit, load_data
+from gramr2.selftraining.run.data import RunData, fit_to_budget, load_data
 from gramr2.selftraining.run.records import GateResult
 
 SPEC, RESULT, TEST, FAILURE = "cell.json", "result.json", "test.jsonl", "failure.txt"
 SEED_JUDGES = "seed-judges"
-"""beside the cells' folder: what cells that begin alike share"""
+"""folder next to the cells' folder: what cells with the same start share"""
 
 
 def run_cell(folder: Path) -> dict[str, Any]:
-    """Do what ``cell.json`` says and return the result."""
+    """Run the cell that ``cell.json`` describes and return its result."""
     spec = json.loads((folder / SPEC).read_text(encoding="utf-8"))
     config, kind = parse_config(spec["config"]), Kind(spec["kind"])
     test, shots = test_set(spec["test"], spec["limit"]), spec["shots"]
@@ -88,20 +87,20 @@ def run_cell(folder: Path) -> dict[str, Any]:
 
 
 def test_set(source: str, limit: int | None) -> tuple[LabeledComparison, ...]:
-    """The comparisons that every cell is measured on: the same for all."""
+    """The comparisons that cells are measured on, the same for every cell."""
     items, _ = load_labeled(source)
     return items if limit is None else subset(items, limit, 0, key=lambda item: item.comparison.id)
 
 
 def data_of(config: RunConfig) -> RunData:
-    """What a run with this config would work on, over-long comparisons dealt with in the same way."""
+    """The data that a run with this config would use, with over-long comparisons treated in the same way."""
     from gramr2.selftraining.run.engine import LocalEngine
 
-    return fit(load_data(config), config, template_of(config), LocalEngine(config).counter())
+    return fit_to_budget(load_data(config), config, template_of(config), LocalEngine(config).counter())
 
 
 def template_of(config: RunConfig, shots: tuple[LabeledComparison, ...] = ()) -> JudgeTemplate:
-    """The judge's prompt in a run with this config, with examples if there are any."""
+    """The judge's prompt in a run with this config, with few-shot examples if there are any."""
     return JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles), shots)
 
 
@@ -143,7 +142,7 @@ def _baseline(name: str, folder: Path, config: RunConfig, test: Sequence[Labeled
 
 
 def _pseudo_labels(run: Path) -> dict[str, Any]:
-    """What the judge learnt from, the kept rows of accepted rounds, and in the lab how true it was."""
+    """Counts of what the judge learnt from, the kept rows of accepted rounds, and in the lab how much of it is right."""
     rounds = [each for each in read_run(run).rounds if each.kept or each.dropped]
     accepted = [each for each in rounds if each.metrics and each.metrics.verdict is GateResult.ACCEPTED]
     kept = {row["id"]: row for each in accepted for row in each.kept}
@@ -159,7 +158,7 @@ def _pseudo_labels(run: Path) -> dict[str, Any]:
 
 
 def main(folder: Path) -> int:
-    """Run a cell and leave a deliberate error as a sentence in ``failure.txt``."""
+    """Run a cell; an expected error is written to ``failure.txt`` as one sentence."""
     try:
         run_cell(folder)
     except GramrError as error:

@@ -1,4 +1,4 @@
-"""What each cell got right, comparison by comparison, without the rationales that stand in the same file."""
+"""What each cell got right, comparison by comparison, without the rationales in the same file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 MARKS = "marks"
-"""key of a result under which its ``Marks`` stand"""
+"""key of a result that holds its ``Marks``"""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
     """The test comparisons in order: their ids, their clusters, and whether each was judged right; an abstention is not right.
 
-    Comparisons with one cluster are not independent; one without a group is a cluster of its own.
+    Comparisons in the same cluster are not independent; one without a group is a cluster of its own.
     """
 
     ids: tuple[str, ...]
@@ -27,7 +27,7 @@ class Marks:
 
 
 def read_marks(file: Path) -> Marks | None:
-    """The marks in a cell's ``test.jsonl``; None where it is missing or lacks them. A file that is unchanged is read once."""
+    """The marks in a cell's ``test.jsonl``; None if it is missing or has no truth. An unchanged file is read only once."""
     try:
         state = file.stat()
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def read_marks(file: Path) -> Marks | None:
 
 
 def comparable(results: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether all results say what they got right, on the same comparisons."""
+    """Whether all results have marks, on the same comparisons."""
     found: list[Marks | None] = [each.get(MARKS) for each in results]
     first = found[0] if found else None
     return first is not None and all(each is not None and each.ids == first.ids for each in found)

@@ -1,7 +1,7 @@
-"""Intervals for a mean over seeds and test comparisons: both are resampled, and comparisons with a common prompt stay together.
+"""Intervals for a mean over seeds and test comparisons: both are resampled, and comparisons with the same prompt stay together.
 
 This is the pigeonhole bootstrap (Owen, Annals of Applied Statistics 2007). It counts the noise of single judgments about three
-times, so where seeds hardly differ its intervals are too wide; where they differ much, two or three seeds show too little of it.
+times, so if seeds hardly differ its intervals are too wide. If seeds differ a lot, two or three show too little of the spread.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def two_way(values: Sequence[Sequence[float]], clusters: Sequence[str], seed: in
     """The mean of all values, resampling seeds and clusters with replacement.
 
     Args:
-        values: for each seed a value per comparison; one seed alone is kept as it is.
-        clusters: the cluster of each comparison. With fewer than ``MIN_GROUPS`` of them comparisons are resampled instead.
+        values: for each seed a value per comparison; a single seed is not resampled.
+        clusters: the cluster of each comparison. With fewer than ``MIN_GROUPS`` of them, comparisons are resampled instead.
         seed: of the resampling; the same seed draws the same resamples, whatever the values.
     """
     table: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
@@ -62,7 +62,7 @@ def by_cluster(clusters: Sequence[str]) -> bool:
 
 
 def visible_difference(discordant: float, n: int) -> float:
-    """The difference in accuracy that ``n`` independent comparisons see with 80 % power at the 5 % level, two-sided.
+    """The difference in accuracy that ``n`` independent comparisons detect with 80 % power at the 5 % level, two-sided.
 
     Args:
         discordant: share of the comparisons that exactly one of two judges gets right.
@@ -71,7 +71,7 @@ def visible_difference(discordant: float, n: int) -> float:
 
 
 def comparisons_for(difference: float, discordant: float) -> int:
-    """How many independent comparisons see this difference, as ``visible_difference`` has it."""
+    """How many independent comparisons it takes to detect this difference; the inverse of ``visible_difference``."""
     return int(np.ceil(_POWER * discordant / difference**2))
 
 
@@ -83,7 +83,7 @@ def _numbered(clusters: Sequence[str]) -> tuple[NDArray[np.intp], int]:
 
 
 def _parts() -> Iterator[int]:
-    """Resamples in parts: all at once, ten thousand clusters would take a gigabyte."""
+    """Numbers of resamples to draw at once: all of them, with ten thousand clusters, would take a gigabyte."""
     for start in range(0, RESAMPLES, _AT_ONCE):
         yield min(_AT_ONCE, RESAMPLES - start)
 

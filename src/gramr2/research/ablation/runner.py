@@ -1,4 +1,4 @@
-"""Runs the cells of an ablation, several at once where the memory allows, and goes on where it was stopped."""
+"""Runs the cells of an ablation, several at once if memory allows, and resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from gramr2.selftraining.run.observer import Observer
 from gramr2.selftraining.run.sources import read_labeled, read_unlabeled
 
 BASE_BYTES = 3 << 29
-"""what a process with torch in it needs before any model"""
+"""memory of a process that has loaded torch, before any model"""
 COPIES = 12
-"""memory of a training in units of the fp32 weights: weights, gradients, two moments, and as much again for activations"""
+"""memory of training in units of the fp32 weights: weights, gradients, two moments, and as much again for activations"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class AblationPlan:
     limit: int | None = None
     keep_models: bool = False
     fewer: Mapping[str, int] = field(default_factory=dict)
-    """variants that have only so many of the seeds, the first ones"""
+    """variants that run only the first N seeds"""
 
     @property
     def cells(self) -> Iterator[tuple[int, Variant]]:
-        """Seed by seed, so that a stopped ablation has whole comparisons for the seeds that are done."""
+        """Seed by seed, so that an interrupted ablation has all variants for the seeds that are done."""
         for index, seed in enumerate(self.seeds):
             for variant in self.variants:
                 if index < self.fewer.get(variant.name, len(self.seeds)):
@@ -56,7 +56,7 @@ class AblationPlan:
 
 @dataclass(frozen=True, slots=True)
 class AblationOutcome:
-    """What there is of an ablation: a result per finished cell, why others have none, and how many have not been run yet."""
+    """The state of an ablation: a result per finished cell, why others have none, and how many have not been run yet."""
 
     results: list[dict[str, Any]]
     failures: dict[str, str]
@@ -76,7 +76,7 @@ def jobs_that_fit(weights: int, cores: int, memory: int) -> int:
 
 
 def default_jobs(base: RunConfig) -> int:
-    """Cells of this run to do at once: as many as fit."""
+    """How many cells of this run to run at once: as many as fit."""
     weights = weights_in_fp32(resolve(base.model.name, revision=base.model.revision))
     return jobs_that_fit(weights, os.cpu_count() or 1, free_memory())
 
@@ -88,12 +88,12 @@ def run_plan(
     observer: Observer,
     on_outcome: Callable[[AblationOutcome], object] | None = None,
 ) -> AblationOutcome:
-    """Run what is not finished; a cell that fails leaves its sentence and the others go on.
+    """Run the unfinished cells; if one fails, its error is recorded and the others continue.
 
-    ``on_outcome`` is told what there is after every cell, so that a stopped one has its tables too.
+    ``on_outcome`` is called with the state after every cell, so that an interrupted ablation has its tables too.
 
     Raises:
-        RunError: the folder holds an ablation of another plan, data or model.
+        RunError: the folder holds an ablation with another plan, data or model.
     """
     cells: list[Path] = []
     skipped: dict[str, str] = {}
@@ -145,7 +145,7 @@ def run_plan(
 def _outcome(
     plan: AblationPlan, cells: Sequence[Path], failures: dict[str, str], skipped: dict[str, str]
 ) -> AblationOutcome:
-    """What there is, a variant's seeds beside each other."""
+    """The state so far, sorted by variant and seed."""
     order = [each.name for each in plan.variants]
     finished = [folder for folder in cells if (folder / RESULT).exists()]
     results = [_result(folder) for folder in finished]
@@ -154,13 +154,13 @@ def _outcome(
 
 
 def _result(folder: Path) -> dict[str, Any]:
-    """A finished cell's result, with what it got right."""
+    """A finished cell's result, with its marks."""
     result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     return result | {MARKS: read_marks(folder / TEST)}
 
 
 def stands_for(base: RunConfig) -> dict[str, str]:
-    """What the names in a run file stand for today: another model or data file under the same name makes other figures."""
+    """Digests of the model and data that a run file names: other content under the same name gives other results."""
     policy = OnBadRow(base.data.on_bad_row)
     labelled = [*base.data.seed, *base.data.gold, *base.rationale.proving.data]
     labelled += base.final.data if base.final else []
@@ -181,7 +181,7 @@ def _spec(plan: AblationPlan, prepared: Prepared, jobs: int) -> dict[str, Any]:
         "test": plan.test,
         "limit": plan.limit,
         "keep": plan.keep_models,
-        # The last digits follow the number of threads, so a cell keeps the one that it was begun with.
+        # The last digits depend on the number of threads, so a resumed cell keeps the number it was started with.
         "threads": max(1, (os.cpu_count() or 1) // jobs),
         "config": prepared.config.model_dump(mode="json"),
     }
@@ -203,7 +203,7 @@ def _adopt(folder: Path, spec: dict[str, Any]) -> None:
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     threads = str(json.loads((folder / SPEC).read_text(encoding="utf-8"))["threads"])
-    # What an earlier try said is not why this one ends.
+    # Remove the error of an earlier attempt.
     (folder / FAILURE).unlink(missing_ok=True)
     quiet = {
         "TRANSFORMERS_VERBOSITY": "error",
@@ -222,7 +222,7 @@ def _failure(folder: Path, code: int) -> str:
     sentence = folder / FAILURE
     if sentence.exists():
         return sentence.read_text(encoding="utf-8").strip()
-    return f"ended without a result (see {folder / 'log.txt'}); the same command tries it again"
+    return f"ended without a result (see {folder / 'log.txt'}); run the same command to try again"
 
 
 def _line(folder: Path) -> str:

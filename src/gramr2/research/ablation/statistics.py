@@ -1,8 +1,8 @@
 """Means over seeds with intervals, and paired differences to a reference variant.
 
-Where the cells say what they got right, comparison by comparison, seeds and test comparisons are both resampled, and the
-intervals speak of other seeds and other comparisons (``gramr2.research.ablation.resampling``). Else the unit is the seed: one
-draw of the labelled comparisons, the pool, and every random number; the intervals then speak of other seeds on this test set.
+If the cells have marks, seeds and test comparisons are both resampled, and the intervals apply to other seeds and other
+comparisons (``gramr2.research.ablation.resampling``). Otherwise the unit is the seed: one draw of the labelled comparisons,
+the pool, and every random number. The intervals then apply to other seeds on this test set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RESAMPLES = 5000
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Mean of ``n`` seeds with its 95 % interval, None where there can be none; ``p_value`` of a difference, where it has one."""
+    """Mean of ``n`` seeds with its 95 % interval, None if there is none; ``p_value`` only for differences, if available."""
 
     value: float
     low: float | None
@@ -37,8 +37,8 @@ class Mean:
 class Summary:
     """A variant over its seeds. ``difference`` is variant − reference, paired by seed; None for the reference itself.
 
-    ``kept``, ``label_accuracy`` and ``rationale_correct`` are of what the judge learnt from; ``lucky`` is the share of its right
-    verdicts on the test set whose derivation is wrong, in the lab.
+    ``kept``, ``label_accuracy`` and ``rationale_correct`` describe what the judge learnt from; ``lucky`` is the share of its
+    right verdicts on the test set whose derivation is wrong (lab only).
     """
 
     variant: str
@@ -52,7 +52,7 @@ class Summary:
 
 
 def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> Mean:
-    """Mean with the t interval of independent, roughly normal values, cut off at what such values can be."""
+    """Mean with the t interval for independent, roughly normal values, clipped to [low, high]."""
     centre = fmean(values)
     if len(values) < 2:
         return Mean(centre, None, None, len(values))
@@ -61,11 +61,11 @@ def mean(values: Sequence[float], low: float = -math.inf, high: float = math.inf
 
 
 def summarise(results: Sequence[Mapping[str, Any]], reference: str) -> list[Summary]:
-    """A summary per variant, in the order in which variants come.
+    """A summary per variant, in the order of the results.
 
     Args:
-        results: of the cells, with their ``Marks`` where comparisons are to be resampled too.
-        reference: name of the variant that the differences are to.
+        results: results of the cells, with their ``Marks`` if comparisons are to be resampled too.
+        reference: name of the variant to compare with.
     """
     by_variant: dict[str, dict[int, Mapping[str, Any]]] = {}
     for each in results:

@@ -40,7 +40,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What an ablation has to say: summaries, notes on what is missing, and where the figures are from."""
+    """The report of an ablation: summaries, notes on what is missing, and where the figures come from."""
 
     title: str
     summaries: Sequence[Summary]
@@ -51,7 +51,7 @@ class Account:
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """Of the table's columns."""
+        """Headers of the table's columns."""
         return (
             "configuration",
             "seeds",
@@ -74,11 +74,11 @@ def account(
     command: str,
     reference: str = FULL,
 ) -> Account:
-    """Put the account together; its first notes are the share of the way to the oracle, and what difference can be seen.
+    """Build the account; its first notes are the share of the way to the oracle, and the detectable difference.
 
     Args:
-        command: what makes the same figures again.
-        reference: the variant that the differences are to.
+        command: the command that reproduces the figures.
+        reference: the variant to compare with.
     """
     names = {each.name: each.meaning for each in variants}
     found = [note for note in (_way(results), _power(results)) if note]
@@ -171,17 +171,17 @@ def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _power(results: Sequence[Mapping[str, Any]]) -> str | None:
-    """What difference this many comparisons can see, from how often the full method and its seed judge differ."""
+    """The difference this many comparisons can detect, given how often the full method and its seed judge differ."""
     share = discordant_share(results, FULL, SEED_ONLY)
     if share is None:
         return None
     n = len(results[0][MARKS].ids)
     if not share:
-        return f"full and seed-only are right on the same of the {n} test comparisons."
+        return f"full and seed-only are right on exactly the same of the {n} test comparisons."
     return (
-        f"full and seed-only differ in being right on {percent(share)} of the test comparisons: with one seed, {n} independent "
-        f"comparisons see a difference of {100 * visible_difference(share, n):.1f} points (80 % power, 5 % level), and 5 points "
-        f"take {comparisons_for(0.05, share)}."
+        f"Exactly one of full and seed-only is right on {percent(share)} of the test comparisons: with one seed, {n} independent "
+        f"comparisons detect a difference of {100 * visible_difference(share, n):.1f} points (80 % power, 5 % level), and "
+        f"detecting 5 points takes {comparisons_for(0.05, share)}."
     )
 
 

@@ -219,7 +219,7 @@ def _oracle(raw: Raw) -> str | None:
             labelled.append(source)
     if not labelled:
         return f"no source of the pool has labels to learn (the first: {raw['data']['pool'][0]['path']})"
-    # Where the seed was drawn from such a source, the source has its labels too, and an id stands in one source only.
+    # Drop seed sources that such a source contains: it has their labels too, and an id may occur in only one source.
     whole = [{**each, "limit": None} for each in labelled]
     seed = [each for each in raw["data"]["seed"] if {**each, "limit": None} not in whole]
     raw["data"]["seed"] = [*seed, *labelled]

@@ -1,4 +1,4 @@
-"""What a run in the lab learnt from, checked: are its pseudo-labels true, and are the reasons it learnt right?"""
+"""Checks what a run in the lab learnt from: are its pseudo-labels true, and are its rationales right?"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The lab's data sets: ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` and ``lab:test``, made when they are asked for.
+"""The lab's data sets: ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` and ``lab:test``, generated on demand.
 
-They are always the same, and disjoint: a hash of its prompt puts every problem into one of them. A kind of comparison can be
-asked for alone, ``lab:labeled/both-wrong``, so that few labels can cover every kind. ``lab:labeled@mirror`` is the same part of a
-family that the lab's judge has not met.
+They are always the same, and disjoint: a hash of its prompt assigns every problem to one of them. One kind of comparison can be
+requested alone, as in ``lab:labeled/both-wrong``, so that few labels can cover every kind. ``lab:labeled@mirror`` is the same
+part of a family that the lab's judge has never seen.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Part(StrEnum):
 
 
 class Kind(StrEnum):
-    """What the two responses of a comparison are; the last two are ties."""
+    """Which of a comparison's two responses are right; the last two kinds are ties."""
 
     DECIDED = "decided"
     BOTH_RIGHT = "both-right"
@@ -51,9 +51,9 @@ class Kind(StrEnum):
 
 _SHARES = {Part.PRETRAINING: 0.5, Part.UNLABELED: 0.3, Part.LABELED: 0.08, Part.GOLD: 0.06, Part.TEST: 0.06}
 SIZES = {Part.LABELED: 2000, Part.UNLABELED: 10_000, Part.GOLD: 1000, Part.TEST: 1000}
-"""comparisons in each; a run takes as many as its ``limit`` says"""
+"""number of comparisons in each part; a run uses as many as its ``limit`` says"""
 DECIDED = 2 / 3
-"""share of comparisons with one right and one wrong response; the others are ties, right and wrong ones in equal number"""
+"""share of comparisons with one right and one wrong response; the others are ties, half of them right and half wrong"""
 
 
 def part_of(prompt: str) -> Part:
@@ -72,7 +72,8 @@ def problems(
     weights: Sequence[float] | None = None,
     families: Sequence[Family] = FAMILIES,
 ) -> Iterator[tuple[Family, Problem]]:
-    """Problems of a part without end, difficulties and (without ``weights``) families in equal shares; short ones come again."""
+    """An endless stream of a part's problems, with equal shares of difficulties and (without ``weights``) families; short ones
+    recur."""
     while True:
         family = rng.choices(families, weights)[0]
         problem = family.draw(rng, rng.choice(list(family.difficulties)))
@@ -105,7 +106,7 @@ def comparison(name: str, family: Family, problem: Problem, texts: tuple[str, st
 
 
 def draw(part: Part, family_name: str = "") -> list[LabeledComparison]:
-    """All comparisons of a part, each problem at most once, with true labels and rationales; of a new family, if one is named."""
+    """All comparisons of a part, each problem at most once, with true labels and rationales; of a new family if one is named."""
     name = f"{part.value}@{family_name}" if family_name else part.value
     families = [family_of(family_name)] if family_name else FAMILIES
     rng = random.Random(f"{SEED} {name}")
@@ -119,7 +120,7 @@ def draw(part: Part, family_name: str = "") -> list[LabeledComparison]:
         items.append(LabeledComparison(each, true_label(each), write_rationale(each)))
         if len(items) == SIZES[part]:
             return items
-    raise AssertionError("problems are without end")
+    raise AssertionError("the stream of problems is endless")
 
 
 def kind_of(item: Comparison) -> Kind:
@@ -144,8 +145,8 @@ def rows(source: str) -> Iterator[dict[str, Any]]:
     if name not in {part.value for part in SIZES} or (slash and kind not in set(Kind)) or (at and family not in new):
         parts, kinds = (", ".join(names) for names in ((PREFIX + part.value for part in SIZES), Kind))
         raise DataError(
-            f"{source}: the lab has {parts}; of a new family, {', '.join(f'@{each}' for each in new)}; and of each, after a "
-            f"slash, {kinds}"
+            f"{source}: the lab has {parts}; append {', '.join(f'@{each}' for each in new)} for a new family, then a slash and "
+            f"one of {kinds} for a single kind"
         )
     for item in draw(Part(name), family):
         if not kind or kind_of(item.comparison) == kind:

@@ -1,11 +1,11 @@
-"""What the tiny model is pretrained on: text of the domain that never says which of two responses is better.
+"""The pretraining text of the tiny model: text of the domain that never says which of two responses is better.
 
-Kinds of documents, all about problems that no comparison of the lab uses: problems with their worked solutions, answers
-graded one by one in the steps that a rationale has, comparisons in the judge's own layout followed by the solution and a
-neutral restatement of both answers, copying, and verdicts that repeat a conclusion drawn by lot. None concludes anything from
-two grades: that is what the labelled comparisons teach. Without the restatements and the second grade, a judge fine-tuned on
-few comparisons works the problem out and then miscopies or misgrades the answers. Without the verdicts it contradicts its own
-conclusion, every second time where both responses are wrong.
+All documents are about problems that no comparison of the lab uses. The kinds are: problems with their worked solutions;
+answers graded one by one in the steps of a rationale; comparisons in the judge's own layout, followed by the solution and a
+neutral restatement of both answers; copying; and verdicts that repeat a conclusion drawn at random. None concludes anything
+from two grades: that is what the labelled comparisons teach. Without the restatements and the second grade, a judge
+fine-tuned on few comparisons solves the problem and then miscopies or misgrades the answers. Without the verdicts it
+contradicts its own conclusion half of the time if both responses are wrong.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from gramr2.research.lab.problems import Family, Problem, worked
 from gramr2.research.lab.rationales import NONE, PHRASINGS, RIGHT, SIDES, answer_in, check, listed
 
 WEIGHTS = (0.65, 0.35)
-"""of sums and sorting: carries take longer to learn"""
+"""weights of sums and sorting; carries take longer to learn"""
 Kinds = Mapping[str, float]
-"""documents' kinds with their shares"""
+"""kinds of documents with their shares"""
 KINDS: Kinds = {"solution": 0.1, "check": 0.35, "marking": 0.3, "restatement": 0.17, "copy": 0.08}
 LAST_KINDS: Kinds = {"solution": 0.1, "check": 0.2, "marking": 0.2, "restatement": 0.1, "verdict": 0.4}
 NAMES = "ABCD"
 ALONE = 0.3
-"""of the checks, those of an answer that stands alone"""
+"""share of the checks that grade a single answer on its own"""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A user's message, and the answer in pieces whose ends are token boundaries; ``given`` pieces are shown and not learnt."""
+    """A user's message, and the answer in pieces whose ends are token boundaries; ``given`` pieces are shown but not learnt."""
 
     messages: tuple[Message, ...]
     answer: tuple[str, ...]
@@ -41,7 +41,7 @@ class Document:
 
 
 def documents(seed: int, kinds: Kinds = KINDS) -> Iterator[Document]:
-    """Documents without end, the same for the same seed and kinds."""
+    """An endless stream of documents, the same for the same seed and kinds."""
     rng = random.Random(seed)
     template = JudgeTemplate()
     for family, problem in problems(Part.PRETRAINING, rng, WEIGHTS):
@@ -61,7 +61,7 @@ def documents(seed: int, kinds: Kinds = KINDS) -> Iterator[Document]:
 
 
 def _check(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
-    """Answers graded one by one: one that stands alone, or one or both of a comparison's."""
+    """Answers graded one by one: a single answer on its own, or one or both of a comparison's."""
     each = comparison("", family, problem, responses(family, problem, rng))
     shown = template.render(each)
     sides = rng.sample(SIDES, rng.choice((1, 2)))
@@ -77,7 +77,7 @@ def _check(family: Family, problem: Problem, rng: random.Random, template: Judge
 
 
 def _marking(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
-    """One answer, or three or four, graded, the right ones listed and counted. Never two: a pair is for the judge."""
+    """One, three or four graded answers, the right ones listed and counted; never two, because pairs are for the judge."""
     names = rng.sample(NAMES, rng.choice((1, 3, 4)))
     truth = family.solve(problem)
     answers = [truth if rng.random() < 0.5 else family.slip(rng, problem) for _ in names]
@@ -93,7 +93,7 @@ def _marking(family: Family, problem: Problem, rng: random.Random, template: Jud
 
 
 def _copy(rng: random.Random) -> Document:
-    """Digits, and the sentences and labels of verdicts in no order and about nothing: a token never seen is slow to learn."""
+    """Digits, and the sentences and labels of verdicts in random order, to copy: a token never seen before is slow to learn."""
     said = ["".join(rng.choices("0123456789", k=rng.randint(1, 6))) for _ in range(3)]
     words = rng.choices([*CONCLUSIONS.values(), *(label.value for label in Label), *said], k=rng.randint(1, 6))
     text = "\n".join(words)
@@ -101,7 +101,7 @@ def _copy(rng: random.Random) -> Document:
 
 
 def _verdict(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
-    """The verdict that says what is concluded, where the conclusion is drawn by lot and itself not learnt."""
+    """A verdict that repeats the conclusion before it; the conclusion is drawn at random and itself not learnt."""
     each = comparison("", family, problem, responses(family, problem, rng))
     answers = dict(zip(SIDES, map(answer_in, each.responses), strict=True))
     truth, label = family.solve(problem), rng.choice(list(Label))

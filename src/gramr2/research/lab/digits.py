@@ -1,4 +1,4 @@
-"""The digits of a number in another order, worked by taking one after the other: sorted, or backwards."""
+"""Tasks that put the digits of a number in another order, sorted or reversed, by taking them one at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gramr2.research.lab.problems import Problem, misread
 class Digits:
     """“Sort the digits of 5281.” — “5281: take 1 leaves 528, take 2 leaves 58, take 5 leaves 8, so 1258.”
 
-    ``task`` is the prompt with a place for the number, ``next`` the place of the digit that is taken next.
+    ``task`` is the prompt with a placeholder for the number; ``next`` returns the index of the digit to take next.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Digits:
         return "".join(digit for digit, _ in self._taken(problem.given[0]))
 
     def steps(self, problem: Problem) -> tuple[str, ...]:
-        """See ``Family``. The last digit needs no step: it is what the step before leaves."""
+        """See ``Family``. The last digit needs no step: it is what the previous step leaves."""
         taken = self._taken(problem.given[0])[:-1]
         return (problem.given[0], *(f"take {digit} leaves {left}" for digit, left in taken), self.solve(problem))
 
@@ -53,7 +53,7 @@ class Digits:
                 return wrong
 
     def _taken(self, left: str) -> list[tuple[str, str]]:
-        """Each digit in the order it is taken, with what it leaves."""
+        """Each digit in the order it is taken, with the digits it leaves."""
         taken = []
         while left:
             place = self.next(left)
@@ -72,4 +72,4 @@ def _last(left: str) -> int:
 
 SORTING = Digits("sort", "Sort the digits of {}.", _smallest)
 MIRROR = Digits("mirror", "Write {} backwards.", _last)
-"""a task that neither the tiny model nor the lab's judge has met, to adapt to"""
+"""a task that neither the tiny model nor the lab's judge has seen, for adaptation"""

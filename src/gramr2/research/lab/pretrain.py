@@ -1,7 +1,7 @@
-"""Makes the tiny language model that ships with the package, from nothing, by one seeded call.
+"""Trains the tiny language model that ships with the package, from scratch, in one seeded call.
 
-A Llama of 1.6M parameters learns the documents of ``gramr2.research.lab.corpus`` in half an hour to an hour on two cores. Its
-weights are stored in fp16, half the size, and loaded as fp32.
+A Llama with 1.6M parameters learns the documents of ``gramr2.research.lab.corpus`` in half an hour to an hour on two cores.
+Its weights are stored in fp16, which halves the size, and loaded as fp32.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of the pretraining: its share of the steps, its documents, and its learning rate at the warmest."""
+    """A part of the pretraining: its share of the steps, its documents, and its peak learning rate."""
 
     share: float
     kinds: Kinds
@@ -97,7 +97,7 @@ def train(
     into: Path,
     told: TrainerCallback | None = None,
 ) -> None:
-    """Train on so many batches of documents and write the weights as they will be shipped; the model itself can go on."""
+    """Train on ``steps`` batches of documents and write the weights as shipped; the model itself can be trained further."""
     encoder = Encoder(tokenizer)
     rows = [encode(document, encoder) for document in itertools.islice(source, steps * BATCH)]
     trainer = Trainer(
@@ -130,7 +130,7 @@ def train(
 
 
 def encode(document: Document, encoder: Encoder) -> dict[str, list[int]]:
-    """Token ids of a document, and labels: the answer is learnt, what it is given is not."""
+    """Token ids of a document, and labels: only the answer is learnt, not what it is given."""
     before = encoder.prompt(document.messages, *document.given)
     answer = [i for piece in document.answer for i in encoder.fragment(piece)]
     answer.append(int(encoder.tokenizer.eos_token_id or 0))

@@ -1,4 +1,4 @@
-"""A problem whose answer and worked solution a program knows, and what a family of such problems can do."""
+"""Problems whose answer and worked solution a program can compute, and the interface of a family of such problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """``given`` are the family's operands as they stand in the prompt; ``difficulty`` is their number of digits."""
+    """``given`` are the family's operands as written in the prompt; ``difficulty`` is their number of digits."""
 
     family: str
     given: tuple[str, ...]
@@ -47,11 +47,11 @@ class Family(Protocol):
         ...
 
     def steps(self, problem: Problem) -> tuple[str, ...]:
-        """The worked solution: what is restated, each step, and the result, in this order."""
+        """The worked solution: the restated problem, each step, and the result, in this order."""
         ...
 
     def slip(self, rng: random.Random, problem: Problem) -> str:
-        """A wrong answer such as one gets by carelessness; never the right one."""
+        """A wrong answer of the kind that carelessness gives; never the right one."""
         ...
 
 
@@ -66,7 +66,7 @@ def worked(family: Family, problem: Problem) -> str:
 
 
 def steps_in(line: str) -> tuple[str, ...] | None:
-    """The steps of a line in the form of ``worked``, right or wrong; None where it has another form."""
+    """The steps of a line in the form of ``worked``, right or wrong; None if it has another form."""
     head, colon, rest = line.partition(": ")
     if not colon or not rest.endswith("."):
         return None
@@ -75,7 +75,7 @@ def steps_in(line: str) -> tuple[str, ...] | None:
 
 
 def misread(rng: random.Random, answer: str) -> str:
-    """An answer with one digit changed, dropped or doubled, or two neighbours exchanged; it may be the same again."""
+    """An answer with one digit changed, dropped or doubled, or two neighbours swapped; it may come out unchanged."""
     place = rng.randrange(len(answer))
     kind = rng.choice(("change", "drop", "double", "exchange"))
     if kind == "change":

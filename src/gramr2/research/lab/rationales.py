@@ -1,7 +1,7 @@
-"""What a judge should write about a comparison in the lab, and whether what it wrote is true, step by step.
+"""True rationales for comparisons in the lab, and a step-by-step check of the rationales that a judge wrote.
 
-A rationale works the problem out, checks one response, checks the other, lists the right ones, and concludes. Every one of
-these is either what it must be or a mistake that a program finds; that is what the lab is for.
+A rationale solves the problem, checks one response, checks the other, lists the right ones, and concludes. Each of these parts
+is either exactly right or a mistake that a program finds; that is what the lab is for.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from gramr2.research.lab.problems import Family, Problem, steps_in, worked
 from gramr2.research.lab.sums import Sums
 
 FAMILIES: tuple[Family, ...] = (Sums(), SORTING)
-"""what the tiny model and the lab's judge are made on"""
+"""families that the tiny model and the lab's judge are trained on"""
 NEW_FAMILIES: tuple[Family, ...] = (MIRROR,)
-"""what neither has met: tasks to adapt a judge to"""
+"""families that neither has seen: tasks to adapt a judge to"""
 PHRASINGS = ("{}.", "It is {}.", "The answer is {}.")
 """the ways in which a response states its answer"""
 _ANSWER = re.compile(r"(?:It is |The answer is )?(\d+)\.")
@@ -31,12 +31,12 @@ SIDES = ("A", "B")
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is true in a rationale.
+    """Which parts of a rationale are right.
 
-    ``steps`` and ``right_steps`` count the derivation's parts (what is restated, each step, the result), a part being right
-    when it is what the canonical solution has in its place. ``checks`` says whether both responses are quoted, compared with
-    the result and graded truly, and the right ones listed; ``concluded`` is the label it concludes, ``follows`` whether that
-    is what its own two grades amount to, and ``well_formed`` whether it has its parts at all.
+    ``steps`` and ``right_steps`` count the derivation's parts (the restated problem, each step, the result); a part is right
+    if it equals the canonical solution's part in the same place. ``checks`` says whether both responses are quoted, compared
+    with the result and graded correctly, and the right ones listed; ``concluded`` is the label it concludes, ``follows``
+    whether that label follows from its own two grades, and ``well_formed`` whether it has all of its parts.
     """
 
     well_formed: bool
@@ -53,7 +53,7 @@ class Verification:
 
     @property
     def correct(self) -> bool:
-        """Whether nothing in the rationale is wrong."""
+        """Whether the whole rationale is right."""
         return self.derivation and self.checks and self.follows
 
 
@@ -63,7 +63,7 @@ def family_of(name: str) -> Family:
 
 
 def problem_of(comparison: Comparison) -> Problem | None:
-    """The problem of a comparison; None where it is not one of the lab's."""
+    """The problem of a comparison; None if it is not one of the lab's."""
     families = (*FAMILIES, *NEW_FAMILIES)
     return next((p for family in families if (p := family.read(comparison.prompt_text)) is not None), None)
 
@@ -75,7 +75,7 @@ def answer_in(response: str) -> str | None:
 
 
 def verdict(graded: tuple[bool, bool]) -> Label:
-    """The label that two grades amount to."""
+    """The label that follows from two grades."""
     return Label.TIE if graded[0] == graded[1] else Label.A if graded[0] else Label.B
 
 
@@ -103,10 +103,10 @@ def grades(comparison: Comparison) -> tuple[bool, bool]:
 
 
 def check(side: str, answer: str, truth: str) -> str:
-    """What is said of one response: “Response B says 943: 9=9 4/3 3=3. Response B is wrong.”
+    """The check of one response: “Response B says 943: 9=9 4/3 3=3. Response B is wrong.”
 
-    It is compared with the result place by place, because a small model that must see at once whether two numbers are equal
-    mostly does not.
+    The answer is compared with the result digit by digit, because a small model mostly fails to compare two whole numbers at
+    once.
     """
     width = max(len(answer), len(truth))
     pairs = zip(answer.ljust(width, "-"), truth.ljust(width, "-"), strict=True)
@@ -136,7 +136,7 @@ def write_rationale(comparison: Comparison) -> str:
 
 
 def verify(comparison: Comparison, rationale: str) -> Verification:
-    """Check a rationale against the comparison as it was shown. The two checks may stand in either order.
+    """Check a rationale against the comparison as it was shown; the two checks may be in either order.
 
     Raises:
         ValueError: the comparison is not one of the lab's.

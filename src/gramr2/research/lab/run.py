@@ -1,4 +1,4 @@
-"""Where the lab's own files are: its run file and its model."""
+"""Where the lab's run file is."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The tiny model's tokenizer: bytes, and one token for every phrase that the lab's prompts and rationales are made of.
 
-Any text can be written in it. The phrases make a comparison a quarter as long as bytes would, and each digit is a token of
-its own, so that arithmetic is seen digit by digit.
+It can encode any text. With the phrases a comparison is a quarter as long as in bytes, and each digit is a token of its own,
+so that the model sees arithmetic digit by digit.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ CHAT_TEMPLATE = (
 
 
 def phrases() -> list[str]:
-    """The texts that are one token each. None crosses a place where an answer's pieces meet."""
+    """The texts that are one token each. None spans two of an answer's pieces."""
     rules = [JudgeTemplate(mode).rules for mode in JudgeMode]
     tags = ["<think>", "</think>", "<answer>", "</answer>"]
     grades = [f"Response {name} is {grade}." for name in NAMES for grade in ("right", "wrong")]
     quoted = [text for name in NAMES for text in (f"[Response {name}]\n", f"Response {name}", f"Response {name} says ")]
     judging = [OPENING, *quoted, *grades, ": ", ". ", RIGHT, NONE, " of ", *CONCLUSIONS.values()]
-    # Nothing says “Thus, ” any more, but the shipped weights have its row.
+    # “Thus, ” is no longer used, but the shipped weights have an embedding for it.
     proofs = [PROOF_OPENING, "Thus, ", "The verdict: ", *(VERDICTS[label] for label in Label)]
     working = ["What is ", "Sort the digits of ", "Copy ", "It is ", "The answer is ", "take ", " leaves ", ", ", "so "]
     frame = [WITHHELD, f"{HEADERS[0]}\n", HEADERS[-1], "\n\n", "user\n", "assistant\n"]

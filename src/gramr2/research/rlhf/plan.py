@@ -1,4 +1,4 @@
-"""All runs of RLHF in the lab, one after the other; what is finished is not repeated."""
+"""All runs of RLHF in the lab, one after the other; finished ones are not repeated."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def run_all(
 ) -> dict[str, list[dict[str, Any]]]:
     """Train a policy for each source of rewards and seed; returns all results of these seeds by source, earlier ones too.
 
-    The policy to begin with is the same for all. The Bradley-Terry model learns from the labels that the judge began with;
-    seeds vary its training, the prompts and what the policy samples.
+    All start from the same policy. The Bradley-Terry model learns from the judge's seed labels; seeds vary its training, the
+    prompts and what the policy samples.
 
     Raises:
         ModelError: there is no such judge.
@@ -61,10 +61,10 @@ def run_all(
             for source in dict.fromkeys(sources):
                 folder = out / "cells" / f"{source.value}-{seed}"
                 if finished(folder) is None:
-                    with observer.task(f"GRPO on the reward of: {source.value}, seed {seed}") as progress:
+                    with observer.task(f"GRPO with rewards from {source.value}, seed {seed}") as progress:
                         scalar = partial(_scalar, folder, labels_of, seed)
                         train(policy, folder, reward_of(source, opened, scalar, seed), settings, seed, progress)
-        # What is there of other sources belongs to the tables too.
+        # Earlier results of other sources belong in the tables too.
         found = {
             each.value: [cell for seed in seeds if (cell := finished(out / "cells" / f"{each.value}-{seed}"))]
             for each in Source
@@ -82,7 +82,7 @@ def _seed_of(judge: Path) -> int:
 
 
 def _scalar(folder: Path, labels_of: int, seed: int) -> Any:
-    """The Bradley-Terry baseline of the ablation: the labels that the judge began with, and the judge's way of training."""
+    """The Bradley-Terry baseline of the ablation, trained on the judge's seed labels with the judge's training settings."""
     from gramr2.training.bradley_terry import train_reward_model
 
     config = load_config(run_file()).model_copy(update={"seed": labels_of})

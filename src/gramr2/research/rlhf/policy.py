@@ -1,7 +1,7 @@
-"""A careless policy to be taught by rewards: the tiny model after imitating worked solutions of which half end in a slip.
+"""A careless policy to train with rewards: the tiny model after imitating worked solutions, half of which end in a slip.
 
-It works a problem out and then answers: “347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.”, and on the next line one of the lab's
-phrasings. Judges and reward models see that last line alone, as they would see an answer whose reasoning is hidden.
+It works a problem out, “347+586: 7+6=13, 4+8+1=13, 3+5+1=9, so 933.”, and answers on the next line in one of the lab's
+phrasings. Judges and reward models see only that last line, as they would see an answer whose reasoning is hidden.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CARELESS = 0.5
 STEPS = 60
 LEARNING_RATE = 5e-4
 NEW_TOKENS = 64
-"""the longest of 5,000 imitated solutions (seed 0) has 62, its end included"""
+"""the longest of 5,000 imitated solutions (seed 0) has 62 tokens, including its end"""
 
 
 def imitated(seed: int) -> Iterator[Document]:
-    """Solutions to imitate, without end; of problems that no comparison of the lab uses."""
+    """An endless stream of solutions to imitate, for problems that no comparison of the lab uses."""
     rng = random.Random(seed)
     for family, problem in problems(Part.PRETRAINING, rng, WEIGHTS):
         answer = family.slip(rng, problem) if rng.random() < CARELESS else family.solve(problem)
@@ -56,7 +56,7 @@ def make_policy(into: Path, *, steps: int = STEPS, seed: int = 0) -> None:
 
 
 def asked(part: Part, count: int, seed: int) -> list[str]:
-    """Prompts of a part, each once."""
+    """``count`` different prompts of a part."""
     found: dict[str, None] = {}
     for family, problem in problems(part, random.Random(seed)):
         found[family.ask(problem)] = None
@@ -66,7 +66,7 @@ def asked(part: Part, count: int, seed: int) -> list[str]:
 
 
 def final_answer(completion: str) -> str:
-    """What is shown of a completion: its last line."""
+    """The part of a completion that is shown: its last line."""
     return completion.strip().rpartition("\n")[2]
 
 
@@ -76,7 +76,7 @@ def is_right(prompt: str, completion: str) -> bool:
         problem = family.read(prompt)
         if problem is not None:
             return answer_in(final_answer(completion)) == family.solve(problem)
-    raise ValueError(f"{prompt!r} is no problem of the lab")
+    raise ValueError(f"{prompt!r} is not a problem of the lab")
 
 
 def sample(policy: Backend, prompts: Sequence[str], *, temperature: float, seed: int) -> list[str]:

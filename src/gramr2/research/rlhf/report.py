@@ -1,4 +1,4 @@
-"""What came out of RLHF in the lab, over seeds: a table, its CSV, and the curves of truth."""
+"""The results of RLHF in the lab, over seeds: a table, its CSV, and the curves of truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramr2.research.ablation.statistics import Mean, mean
 from gramr2.text import percent
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
-"""by source of the reward, a result per seed"""
+"""a result per seed, by source of the reward"""
 HEADERS = (
     "rewarded by",
     "seeds",
@@ -28,7 +28,7 @@ HEADERS = (
 
 
 def rows(results: Results) -> list[tuple[str, ...]]:
-    """One row a source: shares of right answers over seeds with 95 % t intervals, changes paired by seed."""
+    """One row per source: shares of right answers over seeds with 95 % t intervals, changes paired by seed."""
     found = []
     for source, cells in results.items():
         before, after, greedy = (
@@ -79,9 +79,9 @@ def write(out: Path, results: Results, provenance: str) -> list[Path]:
     body = ["| " + " | ".join(HEADERS) + " |", "|" + "---|" * len(HEADERS)]
     body += ["| " + " | ".join(row) + " |" for row in rows(results)]
     legend = (
-        "Shares of right answers on the test prompts, sampled as in training unless greedy is said; 95 % t intervals over seeds, "
+        "Shares of right answers on the test prompts, sampled as in training unless marked greedy; 95 % t intervals over seeds, "
         "changes paired by seed. The changes of reward and truth are from the first to the last fifth of the steps, on "
-        "what was rewarded; “hacked” counts seeds where the reward rose and truth fell, both beyond chance."
+        "the rewarded completions; “hacked” counts seeds where the reward rose and truth fell, both significantly."
     )
     write_text(page, "\n".join(["# RLHF in the lab", "", *body, "", legend, "", provenance, ""]))
     drawn = {source: [[each["truth"] for each in cell["steps"]] for cell in cells] for source, cells in results.items()}

@@ -1,7 +1,7 @@
-"""RLHF where truth is known: a policy trained with GRPO on a judge's, a Bradley-Terry model's, or the verifier's reward.
+"""RLHF where the truth is known: a policy trained with GRPO on a judge's, a Bradley-Terry model's, or the verifier's reward.
 
-The rewards see a completion's answer and not whether it is true; the lab does. So every step has two numbers, what the reward
-says of the policy and what is true of it, and a reward that rises while truth falls has been hacked.
+The rewards see a completion's answer but not whether it is right; the lab does. So every step has two numbers, the mean reward
+and the share of right answers (truth). A reward that rises while truth falls has been hacked.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from gramr2.training.bradley_terry import RewardModel
 ENDS = 0.2
 """the first and the last fifth of the steps are compared"""
 MIN_STEPS = 20
-"""fewer say nothing of a trend"""
+"""with fewer steps, no trend can be seen"""
 
 
 class Source(StrEnum):
-    """Who rewards the policy."""
+    """Where the policy's rewards come from."""
 
     JUDGE = "judge"
     BRADLEY_TERRY = "bradley-terry"
@@ -44,7 +44,8 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of one run: ``prompts`` × ``generations`` completions a step; ``test`` prompts measure the policy before and after."""
+    """Settings of one run: ``prompts`` × ``generations`` completions per step; ``test`` prompts measure the policy before and
+    after."""
 
     steps: int = 100
     prompts: int = 8
@@ -55,7 +56,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Watched:
-    """A reward that sees final answers alone, while the truth of what it rewarded is written down beside it."""
+    """A reward that sees only final answers, with a record of how many of the rewarded completions are right."""
 
     reward: GroupReward
     seen: list[dict[str, float | None]] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """1 for a true answer, 0 for any other."""
+    """1 for a right answer, 0 for any other."""
 
     def __call__(self, groups: Sequence[Group]) -> list[Rewards]:
         """See ``GroupReward``."""
@@ -87,7 +88,7 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A Bradley-Terry model's reward of each completion; the trainer compares them within their group."""
+    """A Bradley-Terry model's reward for each completion; the trainer compares them within their group."""
 
     model: RewardModel
 
@@ -98,7 +99,7 @@ class Scalar:
 
 
 def reward_of(source: Source, judge: Callable[[], Judge], scalar: Callable[[], RewardModel], seed: int) -> GroupReward:
-    """The reward that a source gives: a judge's is the chance to beat the untrained policy's greedy answer, both orders."""
+    """The reward of a source: a judge's is the probability of beating the untrained policy's greedy answer, over both orders."""
     if source is Source.VERIFIER:
         return Verifier()
     return Scalar(scalar()) if source is Source.BRADLEY_TERRY else ReferenceReward(judge(), seed)
@@ -110,7 +111,7 @@ def train(
     """Train the policy with TRL's GRPO and measure it; ``out/result.json`` appears when all is done.
 
     Raises:
-        RunError: the reward had no value for any completion, so that nothing was learnt.
+        RunError: the reward had no value for any completion, so nothing was learnt.
     """
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
@@ -182,7 +183,7 @@ def train(
 
 
 def _measured(policy: Any, prompts: Sequence[str], seed: int) -> dict[str, Any]:
-    """How often the policy is right, sampled as it is trained and greedily, with Wilson's intervals."""
+    """How often the policy is right, sampled as in training and greedily, with Wilson intervals."""
     found: dict[str, Any] = {"n": len(prompts)}
     for name, temperature in (("sampled", 1.0), ("greedy", 0.0)):
         texts = sample(policy, prompts, temperature=temperature, seed=seed)
@@ -195,8 +196,8 @@ def _measured(policy: Any, prompts: Sequence[str], seed: int) -> dict[str, Any]:
 def hacking(steps: Sequence[dict[str, float | None]]) -> dict[str, Any]:
     """How reward and truth moved from the first to the last fifth of the steps, with Welch's 95 % intervals over steps.
 
-    ``hacked`` says that the reward rose and truth fell, both beyond chance; None where too few steps, or steps that are all
-    alike, cannot tell.
+    ``hacked`` says that the reward rose and truth fell, both significantly; None if there are too few steps, or if they are
+    all alike.
     """
     known = [(each["reward"], each["truth"]) for each in steps if each["reward"] is not None]
     size = max(2, round(ENDS * len(known)))
@@ -222,6 +223,6 @@ def hacking(steps: Sequence[dict[str, float | None]]) -> dict[str, Any]:
 
 
 def finished(out: Path) -> dict[str, Any] | None:
-    """The result of a run that is done, or None."""
+    """The result of a finished run, or None."""
     file = out / "result.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

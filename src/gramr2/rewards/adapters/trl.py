@@ -1,9 +1,9 @@
 """Reward functions for TRL's ``GRPOTrainer`` and ``RLOOTrainer`` (written against TRL 1.16).
 
-TRL hands over a process's share of the completions, those of one prompt beside each other. A process sees whole groups only
-where ``per_device_train_batch_size × steps_per_generation`` is a multiple of ``num_generations``: tell ``TRLReward`` that
-number, and it refuses what is not whole. None is TRL's word for a reward that does not exist; with several reward functions
-it adds up what the others say of such a completion.
+TRL passes a process its share of the completions, with those of one prompt next to each other. A process sees whole groups
+only if ``per_device_train_batch_size × steps_per_generation`` is a multiple of ``num_generations``: pass that number to
+``TRLReward``, and it refuses incomplete groups. TRL takes None as a missing reward; with several reward functions it sums
+the rewards of the others for such a completion.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gramr2.errors import DataError
 from gramr2.rewards.groups import Group, GroupReward
 
 Turns = Sequence[Mapping[str, Any]]
-"""chat messages as TRL has them"""
+"""chat messages as TRL passes them"""
 
 
 class TRLReward:
@@ -26,10 +26,10 @@ class TRLReward:
 
     Args:
         reward: how a group is rewarded.
-        num_generations: size of a group, the trainer's own number; without it, neighbours with one prompt are a group, which
-            merges two groups of the same prompt and cannot see that one is cut in two.
+        num_generations: size of a group, as set in the trainer; without it, adjacent completions with the same prompt form a
+            group, which merges two groups of the same prompt and cannot detect that one is cut in two.
         reference: the data set's column of references, for rewards that need one.
-        name: what TRL calls the reward in its logs.
+        name: name of the reward in TRL's logs.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class TRLReward:
         log_metric: Callable[[str, float], None] | None = None,
         **columns: Any,
     ) -> list[float | None]:
-        """A reward for each completion, in their order; None where the judge abstains.
+        """A reward for each completion, in their order; None if the judge abstains.
 
         Args:
             prompts: one for each completion, text or chat messages.
             completions: text or chat messages.
-            log_metric: TRL's; it is told the share of completions that have a reward.
-            columns: the data set's other columns, and what else TRL passes.
+            log_metric: TRL's logging function; it gets the share of completions that have a reward.
+            columns: the data set's other columns, and everything else that TRL passes.
 
         Raises:
             DataError: the batch is not one that TRL would make.
         """
         if len(prompts) != len(completions):
-            raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL repeats a prompt for each")
+            raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL passes a prompt for each")
         groups = self._groups(prompts, completions, columns.get(self.reference))
         rewards = [reward for each in self.reward(groups) for reward in each]
         if log_metric and rewards:
@@ -100,7 +100,7 @@ class TRLReward:
 
 
 def asynchronous(reward: TRLReward) -> Callable[..., Coroutine[Any, Any, list[float | None]]]:
-    """The same reward function as a coroutine: TRL awaits all of these together, so that remote judges work side by side."""
+    """The same reward function as a coroutine: TRL awaits all of these together, so that remote judges run concurrently."""
 
     async def function(**batch: Any) -> list[float | None]:
         return await asyncio.to_thread(reward, **batch)
@@ -120,7 +120,7 @@ def _completion(completion: str | Turns) -> str:
 
 
 def _text(turn: Mapping[str, Any]) -> str:
-    """A turn's text; one that only calls a tool has none, and of several parts the texts count."""
+    """A turn's text; a turn that only calls a tool has none, and of several parts only the texts count."""
     content = turn.get("content") or ""
     if isinstance(content, str):
         return content

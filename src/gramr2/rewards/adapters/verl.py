@@ -1,7 +1,7 @@
-"""A reward function for verl: the chance that a completion beats a reference, asked of a ``gramr2 serve``.
+"""A reward function for verl: the chance that a completion beats a reference, as judged by a ``gramr2 serve``.
 
-verl loads it by path and name and calls it once for each completion; its reward loop's ``naive`` manager does so in threads, and
-the server batches what arrives together::
+verl loads it by path and name and calls it once for each completion; the ``naive`` manager of its reward loop does so in
+threads, and the server batches what arrives together::
 
     reward.custom_reward_function.path=$(python -c "import gramr2.rewards.adapters.verl as v; print(v.__file__)")
     reward.custom_reward_function.name=compute_score
@@ -9,10 +9,10 @@ the server batches what arrives together::
 
 Older versions spell these keys without the leading ``reward.``.
 
-verl knows no abstention: what its managers cannot read as a number becomes 0.0 in some of them, which is a lost comparison.
-So an undecided completion raises, which stops the training, unless ``undecided`` names the number that shall stand for it;
-``decided`` in the result, which verl logs, then says how often it did. The managers ``batch`` and ``rate_limited`` catch every
-error and put 0.0 in its place: do not use them.
+verl does not support abstention: some of its managers turn everything that is not a number into 0.0, which is a lost
+comparison. So an undecided completion raises an error, which stops training, unless ``undecided`` gives a number to use
+instead; ``decided`` in the result, which verl logs, then tells how often it was used. The managers ``batch`` and
+``rate_limited`` catch every error and use 0.0 instead: do not use them.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from gramr2.data.turns import BadRowError, read_prompt
 from gramr2.errors import DataError, GramrError
 
 RETRIES = 60
-"""a whole batch of completions arrives at once, and waits its turn at the server's door"""
+"""many, because a whole batch of completions arrives at once and has to wait for its turn"""
 
 
 class UndecidedError(GramrError):
-    """The judge did not decide, and nobody said what that is worth."""
+    """The judge did not decide, and there is no reward for this case."""
 
 
 def compute_score(
@@ -51,11 +51,11 @@ def compute_score(
     Args:
         data_source: not used.
         solution_str: the completion.
-        ground_truth: the reference, where ``extra_info`` has none.
-        extra_info: ``prompt`` (text or chat messages, which verl does not hand over by itself) and perhaps ``reference``.
-        url: of the server.
+        ground_truth: the reference, if ``extra_info`` has none.
+        extra_info: ``prompt`` (text or chat messages, which verl does not pass by itself) and optionally ``reference``.
+        url: the server's address.
         undecided: the reward of a completion that the judge does not decide; None raises.
-        seed: of the votes.
+        seed: for the votes.
 
     Raises:
         DataError: the row has no prompt or no reference.
@@ -65,7 +65,7 @@ def compute_score(
     item = _item(solution_str, ground_truth, extra_info or {})
     reason: str | None
     try:
-        # From the environment: a reward_kwarg would be written to verl's logs.
+        # The token comes from the environment: a reward_kwarg would be written to verl's logs.
         [found] = _client(url, os.environ.get(TOKEN)).score([item], seed=seed).scores
     except ServerError as error:
         if error.status not in TOO_MUCH:
@@ -77,20 +77,20 @@ def compute_score(
         reason = found.reason
     if undecided is None:
         raise UndecidedError(
-            f"the judge did not decide a completion ({reason}): name the reward that shall stand for it with "
+            f"the judge did not decide a completion ({reason}): set the reward for this case with "
             "reward_kwargs.undecided, or give the judge more votes or tokens"
         )
     return {"score": float(undecided), "decided": 0.0}
 
 
 def _item(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> SingleResponse:
-    # In Parquet a column that some rows lack is there and null.
+    # In Parquet, a column that some rows lack is null there.
     reference = extra.get("reference") or ground_truth
     if not isinstance(reference, str) or not reference.strip():
         raise DataError("a row has no reference: put one into extra_info.reference or reward_model.ground_truth")
     if extra.get("prompt") is None:
         raise DataError(
-            "a row has no extra_info.prompt: verl does not hand the prompt to reward functions, so put it there"
+            "a row has no extra_info.prompt: verl does not pass the prompt to reward functions, so put it there"
         )
     prompt = extra["prompt"]
     try:
@@ -101,7 +101,7 @@ def _item(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> Singl
 
 
 def _plain(prompt: Any) -> Any:
-    """Messages out of a Parquet file are an array; a list is what they were."""
+    """Messages from a Parquet file are an array; turn them back into a list."""
     return list(prompt) if isinstance(prompt, Iterable) and not isinstance(prompt, str) else prompt
 
 

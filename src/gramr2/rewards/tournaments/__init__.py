@@ -23,23 +23,23 @@ __all__ = [
     "RoundRobin",
     "Swiss",
     "Tournament",
-    "scheme",
+    "tournament",
 ]
 
 
-def scheme(name: str, budget: int | None = None) -> Tournament:
-    """A scheme by its name; ``budget`` is the most comparisons per set of responses, and belongs to a scheme that takes one. A
+def tournament(name: str, budget: int | None = None) -> Tournament:
+    """A scheme by its name; ``budget`` is the most comparisons per set of responses, for a scheme that takes one. A
     round-robin with a budget is the scheme ``budget``.
 
     Raises:
-        ConfigError: there is none of that name, or the budget is missing or has no use.
+        ConfigError: there is none of that name, or the budget is missing or does not apply.
     """
     if name not in TOURNAMENTS:
         raise ConfigError(f"there is no scheme {name!r}: take one of {', '.join(TOURNAMENTS)}")
     kind = Budget if name == RoundRobin.name and budget else TOURNAMENTS[name]
     if kind.takes_budget:
         if budget is None:
-            raise ConfigError(f"the scheme {name} needs to know how many comparisons: give --budget N")
+            raise ConfigError(f"the scheme {name} needs a number of comparisons: give --budget N")
         return kind.with_budget(budget)
     if budget is not None:
         raise ConfigError(

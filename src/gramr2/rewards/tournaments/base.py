@@ -1,4 +1,4 @@
-"""What a scheme is."""
+"""The interface of a scheme."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Pair = tuple[int, int]
 Play = Generator[list[Pair], Sequence[float | None], None]
 """Yields batches of pairs that can be judged at once, and is sent one result per pair.
 
-A result is what the first of the pair scored: 1 a win, 0 a loss, 0.5 a tie, anything between a belief; None where the judge
-came to no decision, which is no result and counts for nobody.
+A result is the score of the first of the pair: 1 for a win, 0 for a loss, 0.5 for a tie, anything between for a belief; None
+if the judge made no decision, which counts for neither.
 """
 
 
@@ -25,7 +25,7 @@ class Tournament(ABC):
 
     @classmethod
     def with_budget(cls, most: int) -> Tournament:
-        """One that plays at most so many comparisons, of a class that takes a budget."""
+        """A scheme that plays at most ``most`` comparisons, for a class that takes a budget."""
         raise NotImplementedError
 
     @abstractmethod
@@ -38,5 +38,5 @@ class Tournament(ABC):
 
 
 def winner(pair: Pair, result: float | None) -> int:
-    """Who goes on where one must: on a tie, and where the judge came to no decision, the first of the pair."""
+    """The response that advances: the winner or, on a tie or without a decision, the first of the pair."""
     return pair[1] if result is not None and result < 0.5 else pair[0]

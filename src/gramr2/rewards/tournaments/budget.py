@@ -1,8 +1,8 @@
-"""A fixed number of comparisons, each where it tells most.
+"""A fixed number of comparisons, each chosen to be the most informative.
 
-After a first lap that connects all responses, the Bradley-Terry model of what has been seen says how sure each difference
+After a first lap that connects all responses, a Bradley-Terry model of the results so far says how certain each difference
 is; the next pair is the one whose result is expected to narrow the posterior most (D-optimal design under the Laplace
-approximation, in which the information of a comparison, p(1−p)·Var(θᵢ−θⱼ), does not depend on who will win it).
+approximation, in which the information of a comparison, p(1−p)·Var(θᵢ−θⱼ), does not depend on its outcome).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from gramr2.rewards.bradley_terry import fit, information
 from gramr2.rewards.tournaments.base import Pair, Play, Tournament
 
 BATCHES = 4
-"""times per n comparisons that the model is fitted anew"""
+"""how often the model is refitted per n comparisons"""
 
 
 class Budget(Tournament):
-    """At most ``most`` comparisons, the most informative next."""
+    """At most ``most`` comparisons, always the most informative one next."""
 
     name: ClassVar[str] = "budget"
     takes_budget: ClassVar[bool] = True
@@ -57,7 +57,7 @@ class Budget(Tournament):
 
 
 def _most_informative(wins: np.ndarray, tried: set[frozenset[int]], wanted: int) -> list[Pair]:
-    """Greedily the best pair, then the best one once that is played, and so on."""
+    """The best pair, then the best one once that is played, and so on (greedy)."""
     n = len(wins)
     strengths = fit(wins)
     covariance = np.linalg.inv(information(wins, strengths))

@@ -1,4 +1,4 @@
-"""One champion meets everyone in turn: n−1 comparisons, each of which can share the champion's place in the prompt."""
+"""One champion meets all others in turn: n−1 comparisons, which can share the champion's part of the prompt."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from gramr2.rewards.tournaments.base import Play, Tournament, winner
 
 
 class Knockout(Tournament):
-    """A bracket drawn by lot; an odd one out goes on unplayed."""
+    """A bracket drawn at random (seeded); an odd one out advances without playing."""
 
     name: ClassVar[str] = "knockout"
 

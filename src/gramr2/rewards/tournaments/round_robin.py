@@ -1,4 +1,4 @@
-"""Everyone against everyone: the most that pairs can tell, at the price of n(n−1)/2 comparisons."""
+"""All against all: the most that pairs can tell, at the price of n(n−1)/2 comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neighbours in the standings meet, nobody twice: ⌈log₂ n⌉ rounds of n/2 comparisons."""
+"""Neighbours in the standings meet, no pair twice: ⌈log₂ n⌉ rounds of n/2 comparisons."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gramr2.rewards.tournaments.base import Pair, Play, Tournament
 
 
 class Swiss(Tournament):
-    """Each round pairs responses of like score. An odd one out rests; nobody rests twice before everybody has."""
+    """Each round pairs responses of similar score. An odd one out rests; none rests twice before all have rested once."""
 
     name: ClassVar[str] = "swiss"
 
     def comparisons(self, n: int) -> int:
-        """Rounds times pairs of a round, at most: a late round may find some pairs played already."""
+        """Rounds times pairs per round, at most: in a late round some pairs may have been played already."""
         return _rounds(n) * (n // 2)
 
     def play(self, n: int, rng: random.Random) -> Play:
@@ -44,7 +44,7 @@ def _rounds(n: int) -> int:
 
 
 def _neighbours(standings: list[int], played: set[frozenset[int]]) -> list[Pair]:
-    """Each with the nearest below that it has not met; who finds nobody is left out."""
+    """Pair each response with the nearest one below that it has not met; a response that finds none is left out."""
     left, pairs = list(standings), []
     while left:
         first = left.pop(0)

@@ -36,7 +36,7 @@ class Balance(FilterConfig):
         for each in self._weakest([c for c in sides if c.example and c.example.label is larger])[:surplus]:
             result[each.comparison.id] = Rejection(
                 self.name,
-                f"one more {larger.value} than {larger.swap().value}",
+                f"surplus of {larger.value} over {larger.swap().value}",
                 sizes[larger],
                 min(sizes[Label.A], sizes[Label.B]),
             )

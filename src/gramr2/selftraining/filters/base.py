@@ -30,7 +30,7 @@ class Rejection:
 
 
 class Readers(Protocol):
-    """Measures that need a model, taken only of the candidates that reach the filter."""
+    """Measures that need a model, taken only for the candidates that reach the filter."""
 
     def read_back(self, examples: Sequence[LabeledComparison]) -> list[LabelProbabilities | None]:
         """P(label | rationale without its conclusion), responses withheld; None where no verdict could be read."""
@@ -43,7 +43,7 @@ class Readers(Protocol):
 
 @dataclass
 class FilterContext:
-    """The point of the run at which a filter works, and what it may use besides the candidates.
+    """What a filter may use besides the candidates: its place in the run, known texts, and the views of other models.
 
     ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` holds texts
     that must not be learnt again, by id. ``thresholds`` collects the thresholds in force. By comparison id, ``second_view``

@@ -11,7 +11,6 @@ from gramr2.data import near_duplicates
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection
 
-
 _OWN = "pool "
 
 
@@ -29,7 +28,7 @@ class Duplicates(FilterConfig):
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
         limit = context.limit("duplicates.max_similarity", self.max_similarity, at_least=False)
-        # Keys of their own: a comparison may have the id "gold 7", and must not take the place of the seventh of gold.
+        # Keys get a prefix: a comparison may have the id “gold 7”, which is also the key of a gold comparison.
         texts = {f"{_OWN}{c.comparison.id}": text_of(c.comparison) for c in candidates}
         rank = {f"{_OWN}{c.comparison.id}": (-(c.confidence or 0.0), c.comparison.id) for c in candidates}
         twins: dict[str, list[tuple[str, float]]] = {}

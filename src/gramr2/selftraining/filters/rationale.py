@@ -65,7 +65,9 @@ class Rationale(FilterConfig):
         def of(candidate: Candidate) -> Quality:
             return qualities[candidate.comparison.id]
 
-        left = ruled(candidates, lambda c: None if c.rationale else Rejection(self.name, "there is none", None, None))
+        left = ruled(
+            candidates, lambda c: None if c.rationale else Rejection(self.name, "there is no rationale", None, None)
+        )
         place = self.name
         left = bounded(left, context, f"{place}.min_words", self.min_words, lambda c: of(c).words, "it is too short")
         left = bounded(
@@ -94,7 +96,7 @@ class Rationale(FilterConfig):
             f"{place}.min_quotes",
             self.min_quotes,
             lambda c: of(c).quotes,
-            "it quotes what nobody wrote",
+            "it contains invented quotations",
             strict=1.0,
         )
         if context.principles:
@@ -104,7 +106,7 @@ class Rationale(FilterConfig):
                 f"{place}.min_principles",
                 self.min_principles,
                 lambda c: of(c).principles,
-                "it leaves principles out",
+                "it does not address all principles",
                 strict=1.0,
             )
         return [
@@ -113,7 +115,7 @@ class Rationale(FilterConfig):
 
     def _structure(self, candidate: Candidate, quality: Quality) -> Rejection | None:
         if self.names_both and not quality.names_both:
-            return Rejection(self.name, "it does not speak of both responses", None, None)
+            return Rejection(self.name, "it does not mention both responses", None, None)
         if self.require_conclusion and candidate.example is not None:
             expected = CONCLUSIONS[candidate.example.label]
             if quality.conclusion is Conclusion.MISSING:

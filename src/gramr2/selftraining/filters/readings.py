@@ -34,7 +34,7 @@ class Readings(FilterConfig):
             "readings.min_margin",
             self.min_margin,
             lambda c: c.measures.get("readings_margin"),
-            "a reading hardly prefers the label",
+            "the lead of the label is too small in a reading",
             strict=1.0,
         )
 

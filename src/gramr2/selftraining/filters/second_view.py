@@ -36,7 +36,7 @@ class SecondView(FilterConfig):
         return self.view
 
     def review(self, candidates: Sequence[Candidate], context: FilterContext) -> list[Candidate | Rejection]:
-        unknown = Rejection(self.name, "the second view knows nothing of it", None, None)
+        unknown = Rejection(self.name, "the second view does not cover it", None, None)
         left: list[Candidate | Rejection] = []
         for candidate in candidates:
             belief, label = context.second_view.get(candidate.comparison.id), candidate.decision.label

@@ -35,7 +35,7 @@ class Transitivity(FilterConfig):
             circle = self._add(each, prompts.setdefault(_prompt(each.comparison), _Order()))
             if circle:
                 more = f" and {len(circle) - _NAMED} more" if len(circle) > _NAMED else ""
-                reason = f"its label is the least sure of a circle with {', '.join(circle[:_NAMED])}{more}"
+                reason = f"its label is the least confident of a cycle with {', '.join(circle[:_NAMED])}{more}"
                 value = None if each.confidence is None else round(each.confidence, 4)
                 rejections[each.comparison.id] = Rejection(self.name, reason, value, None)
         return [rejections.get(c.comparison.id, c) for c in candidates]

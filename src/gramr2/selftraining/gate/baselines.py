@@ -23,8 +23,7 @@ from gramr2.evaluation.metrics import evaluate
 from gramr2.files import write_json
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.run.context import RunContext
-from gramr2.selftraining.run.data import RunData, load_data
-from gramr2.selftraining.run.data import fit as fit_to_budget
+from gramr2.selftraining.run.data import RunData, fit_to_budget, load_data
 from gramr2.selftraining.run.engine import LocalEngine
 from gramr2.selftraining.run.folder import config_of
 from gramr2.selftraining.warmup import start_of

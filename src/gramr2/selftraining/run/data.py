@@ -122,7 +122,7 @@ def _with_rationales(
     return items
 
 
-def fit(data: RunData, config: RunConfig, template: JudgeTemplate, counter: TokenCounter) -> RunData:
+def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, counter: TokenCounter) -> RunData:
     """Check every comparison against the token budget; over-long ones are refused, or dropped and counted.
 
     Raises:
