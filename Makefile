@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test docs check format clean
+.PHONY: quickstart quickstart-llm test coverage docs check format clean
 
 quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds on the tiny model that ships with the package
 	$(BIN)/gramr2 lab train --out runs/quickstart
@@ -13,6 +13,10 @@ quickstart-llm: $(VENV)/.installed  ## the same loop on SmolLM2-135M and the sta
 
 test: check  ## all tests, with the real-model ones, a process for each core (at most 4)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 10
+
+coverage: $(VENV)/.installed  ## line coverage of all tests: the ten lowest files and the total
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov=gramr2 --cov-report=
+	$(BIN)/coverage report --sort=cover | sed -n '1,12p;$$p'
 
 docs: $(VENV)/.installed  ## tables of the docs that follow from the code
 	$(BIN)/python tools/doc_tables.py

@@ -34,7 +34,8 @@ from gramr2.config.load import parse_config
 from gramr2.data import OnBadRow, load_labeled, refuse_leaks, subset
 from gramr2.errors import ConfigError, DataError
 from gramr2.evaluation.sources import Source, measured, source_of
-from gramr2.files import digest_of, write_json, write_jsonl, write_text
+from gramr2.files import write_json, write_jsonl, write_text
+from gramr2.hashing import digest_of
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel

@@ -39,7 +39,8 @@ from gramr2.config import RunConfig, load_config
 from gramr2.data import load_labeled, refuse_leaks, subset
 from gramr2.errors import ConfigError
 from gramr2.evaluation.metrics import evaluate, wilson
-from gramr2.files import digest_of, write_json, write_jsonl, write_text
+from gramr2.files import write_json, write_jsonl, write_text
+from gramr2.hashing import digest_of
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import labeled_row
 from gramr2.judging.saved import load_template

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gramr2.files import digest_of, link_tree, read_jsonl, write_json, write_jsonl, write_text
+from gramr2.files import link_tree, read_jsonl, write_json, write_jsonl, write_text
+from gramr2.hashing import digest_of
 
 # Among the characters are the ends of lines of other systems and of Unicode.
 texts = st.text(st.sampled_from('a"\\é😀\n\r\x1c\x85\u2028'), max_size=4)

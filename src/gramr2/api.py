@@ -10,7 +10,7 @@ from typing import Any
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config import RunConfig, load_config
 from gramr2.config.load import parse_config
-from gramr2.files import digest_of
+from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.loading import LoadedJudge, load_judge
 from gramr2.selftraining.loop import SelfTraining

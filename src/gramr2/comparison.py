@@ -5,7 +5,6 @@ No torch in here, nothing mutable, and the one operation that matters: ``swap()`
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from gramr2.errors import DataError
+from gramr2.hashing import text_hash
 
 Role = Literal["system", "user", "assistant"]
 
@@ -217,4 +217,4 @@ def _message(turn: Mapping[str, object]) -> Message:
 
 def _digest(turns: Sequence[Message], *texts: str) -> str:
     content = json.dumps([[[turn.role, turn.content] for turn in turns], *texts])
-    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+    return text_hash(content, 8)

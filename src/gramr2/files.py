@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -53,12 +52,6 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
-
-
-def digest_of(rows: Any) -> str:
-    """24 hex digits over rows, or any value that JSON can represent: the same for the same content."""
-    text = json.dumps(rows, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

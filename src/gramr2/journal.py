@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 from pathlib import Path
 from typing import IO, Any
 
 from gramr2.errors import RunError, writing
+from gramr2.hashing import text_hash
 
 
 def address(*parts: Any) -> str:
     """The key of an answer: a hash of everything that determines it, as JSON."""
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
+    return text_hash(json.dumps(parts, sort_keys=True), 12)
 
 
 class Journal:

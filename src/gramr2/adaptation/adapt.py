@@ -21,7 +21,8 @@ from gramr2.config import RunConfig
 from gramr2.data import OnBadRow, load_labeled, overlap, refuse_leaks
 from gramr2.errors import ConfigError, DataError, PromptTooLongError, RunError
 from gramr2.evaluation.metrics import PairedTest, evaluate, paired_test
-from gramr2.files import digest_of, read_jsonl, write_json, write_jsonl
+from gramr2.files import read_jsonl, write_json, write_jsonl
+from gramr2.hashing import digest_of
 from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge

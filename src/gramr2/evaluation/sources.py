@@ -9,7 +9,7 @@ from typing import Any
 
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.evaluation.metrics import PairedTest, accuracy_interval, evaluate, paired_test
-from gramr2.files import digest_of
+from gramr2.hashing import digest_of
 from gramr2.judging.records import labeled_row
 from gramr2.judgment import Decision
 

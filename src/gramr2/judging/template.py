@@ -6,7 +6,6 @@ prompt is one user turn: some chat templates refuse a system turn, none refuses 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from enum import StrEnum
 
 from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.hashing import text_hash
 from gramr2.judgment import REASONED, ReadingWeights
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
@@ -83,7 +83,7 @@ class JudgeTemplate:
         """Twelve hex digits over everything that shapes the prompt; part of each journal key."""
         shown = [part for turn in self._shown() for part in (turn.role, turn.content)]
         parts = "\x00".join([self.rules, *HEADERS, self.prefill, *shown])
-        return hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()
+        return text_hash(parts, 6)
 
     def render(self, comparison: Comparison) -> tuple[Message, ...]:
         """The prompt for a comparison, with the responses in the order of the comparison."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gramr2.hashing import text_hash
 from gramr2.reporting.reliability import Bin
 
 # The colour-blind-safe palette of Okabe and Ito (2008).
@@ -222,6 +222,6 @@ def _svg(figure: Figure, title: str, page: str | None = None) -> str:
     text = text[text.index("<svg") :].replace(_INK, "#1a1a1a" if page else "currentColor")
     text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg height="[^"]*"', r"<svg \1", text, count=1)
     # Several figures share a page, and matplotlib gives each the same ids.
-    own = hashlib.blake2b((title + text).encode(), digest_size=4).hexdigest()
+    own = text_hash(title + text, 4)
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\1f{own}-", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)

@@ -6,7 +6,6 @@ that support abstention leave it out, and nothing here turns it into a number.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Protocol
 
 from gramr2.comparison import Comparison, Label, Message, ResponseSet, SingleResponse
 from gramr2.errors import DataError
+from gramr2.hashing import text_hash
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 from gramr2.randomness import derive_seed
@@ -42,7 +42,7 @@ class Group:
         """A digest of the content, which seeds the group's random numbers, whatever batch or process it is in."""
         turns = [[turn.role, turn.content] for turn in self.prompt]
         text = json.dumps([turns, self.completions, self.reference], ensure_ascii=False)
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return text_hash(text, 8)
 
 
 class GroupReward(Protocol):

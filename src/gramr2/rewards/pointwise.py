@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from statistics import fmean, stdev
 from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest, VerdictReading
 from gramr2.comparison import Comparison, Message, SingleResponse
 from gramr2.errors import DataError
+from gramr2.hashing import text_hash
 from gramr2.judging.judge import Sampling, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import OPENING, sections_of
@@ -65,7 +65,7 @@ class ScoringTemplate:
     @property
     def hash(self) -> str:
         """Twelve hex digits over the rules."""
-        return hashlib.blake2b(f"{_RULES}\x00{self.prefill}".encode(), digest_size=6).hexdigest()
+        return text_hash(f"{_RULES}\x00{self.prefill}", 6)
 
 
 def grade(

@@ -18,7 +18,8 @@ from gramr2.backends.registry import fingerprint, resolve, weights_in_fp32
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow
 from gramr2.errors import RunError
-from gramr2.files import digest_of, write_json
+from gramr2.files import write_json
+from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.research.ablation.cell import FAILURE, RESULT, SEED_JUDGES, SPEC, TEST, test_set
 from gramr2.research.ablation.marks import MARKS, read_marks

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from gramr2.backends.registry import fingerprint
 from gramr2.comparison import LabeledComparison
-from gramr2.files import digest_of, link_tree
+from gramr2.files import link_tree
+from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.run.context import RunContext
 
