@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from gramr2.comparison import Message, ResponseSet, SingleResponse
 from gramr2.data.formats.base import Row, read_id, shown_columns
-from gramr2.data.readers import read_rows
-from gramr2.data.sources import LoadReport, OnBadRow
+from gramr2.data.sources import LoadReport, OnBadRow, collect
 from gramr2.data.turns import BadRowError, read_answer, read_prompt, read_references
 from gramr2.errors import DataError
 
@@ -57,36 +56,13 @@ def _load(
     on_bad_row: OnBadRow,
     base: Path | None,
 ) -> tuple[tuple[T, ...], LoadReport]:
-    items: dict[str, T] = {}
-    skipped: list[str] = []
-    rows = 0
-    for where, default_id, row in read_rows(source, split, base):
-        if limit is not None and len(items) >= limit:
-            break
-        rows += 1
+    def placed(row: Row, where: str, default_id: str) -> list[T]:
         try:
-            if isinstance(row, DataError):
-                raise row
-            if not isinstance(row, dict):
-                raise DataError(f"{where}: is not a JSON object")
-            try:
-                fresh = read(row, default_id)
-            except (BadRowError, DataError) as error:
-                raise DataError(f"{where}: {error}") from None
-            twice = next((item.id for item in fresh if item.id in items), None)
-            if twice is not None:
-                raise DataError(f"{where}: the id {twice!r} occurs a second time")
-        except DataError as error:
-            if on_bad_row is OnBadRow.FAIL:
-                raise
-            skipped.append(str(error))
-        else:
-            items |= {item.id: item for item in fresh}
-    if not items:
-        reason = f"; the first reason: {skipped[0]}" if skipped else ""
-        raise DataError(f"{source}: no usable row among {rows}{reason}")
-    kept = tuple(items.values())[:limit]
-    return kept, LoadReport(source, rows, len(kept), tuple(skipped))
+            return read(row, default_id)
+        except (BadRowError, DataError) as error:
+            raise DataError(f"{where}: {error}") from None
+
+    return collect(source, placed, lambda item: item.id, "row", split, limit, on_bad_row, base)
 
 
 def _set(row: Row, default_id: str) -> list[ResponseSet]:

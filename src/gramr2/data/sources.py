@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.data.formats.base import Row
 from gramr2.data.readers import read_rows
 from gramr2.data.rows import read_row
 from gramr2.errors import DataError
+
+T = TypeVar("T")
 
 
 class OnBadRow(StrEnum):
@@ -91,41 +96,62 @@ def load_unlabeled(
 def _load(
     source: str, split: str, limit: int | None, on_bad_row: OnBadRow, base: Path | None, *, labeled: bool
 ) -> Loaded:
-    items: list[LabeledComparison | Comparison] = []
+    def read(row: Row, where: str, default_id: str) -> list[LabeledComparison | Comparison]:
+        found = read_row(row, where, default_id=default_id)
+        if labeled and not all(isinstance(item, LabeledComparison) for item in found):
+            raise DataError(f"{where}: has no label, and labelled comparisons are needed here")
+        return found
+
+    items, report = collect(source, read, lambda item: _bare(item).id, "comparison", split, limit, on_bad_row, base)
+    return Loaded(items, report)
+
+
+def collect(
+    source: str,
+    read: Callable[[Row, str, str], Sequence[T]],
+    id_of: Callable[[T], str],
+    what: str,
+    split: str,
+    limit: int | None,
+    on_bad_row: OnBadRow,
+    base: Path | None,
+) -> tuple[tuple[T, ...], LoadReport]:
+    """The items in the rows of a source; an id that occurs a second time makes a bad row.
+
+    Args:
+        read: from a row, its place and its default id to its items; raises DataError for a bad row.
+        id_of: the id of an item.
+        what: what an item is called in errors.
+
+    Raises:
+        DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
+    """
+    items: dict[str, T] = {}
     skipped: list[str] = []
-    seen: set[str] = set()
     rows = 0
     for where, default_id, row in read_rows(source, split, base):
         if limit is not None and len(items) >= limit:
             break
         rows += 1
         try:
-            fresh = read_row(_object(row, where), where, default_id=default_id)
-            _admit(fresh, where, seen, labeled)
+            fresh = {id_of(item): item for item in read(_object(row, where), where, default_id)}
+            if twice := next((name for name in fresh if name in items), None):
+                raise DataError(f"{where}: the id {twice!r} occurs a second time")
         except DataError as error:
             if on_bad_row is OnBadRow.FAIL:
                 raise
             skipped.append(str(error))
         else:
-            items += fresh
-            seen.update(_bare(item).id for item in fresh)
+            items |= fresh
     if not items:
         reason = f"; the first reason: {skipped[0]}" if skipped else ""
-        raise DataError(f"{source}: no usable comparison in {rows} rows{reason}")
-    items = items[:limit]
-    return Loaded(tuple(items), LoadReport(source, rows, len(items), tuple(skipped)))
+        raise DataError(f"{source}: no usable {what} in {rows} rows{reason}")
+    kept = tuple(items.values())[:limit]
+    return kept, LoadReport(source, rows, len(kept), tuple(skipped))
 
 
 def _bare(item: LabeledComparison | Comparison) -> Comparison:
     return item.comparison if isinstance(item, LabeledComparison) else item
-
-
-def _admit(fresh: list[LabeledComparison | Comparison], where: str, seen: set[str], labeled: bool) -> None:
-    for item in fresh:
-        if labeled and not isinstance(item, LabeledComparison):
-            raise DataError(f"{where}: has no label, and labelled comparisons are needed here")
-        if _bare(item).id in seen:
-            raise DataError(f"{where}: the id {_bare(item).id!r} occurs a second time")
 
 
 def _object(row: object, where: str) -> dict[str, object]:
