@@ -100,7 +100,7 @@ def test_an_id_that_is_there_again_is_refused_whole(write: Write) -> None:
 def test_a_source_without_a_usable_row_is_an_error_with_the_first_reason(load: Any, write: Write) -> None:
     with pytest.raises(DataError, match=r"no usable row in 2.*d\.jsonl:1: responses\[1\] is empty"):
         load(write(BAD, [1]), on_bad_row=OnBadRow.SKIP)
-    with pytest.raises(DataError, match="no usable row among 0$"):
+    with pytest.raises(DataError, match="no usable row in 0 rows$"):
         load(write())
 
 
