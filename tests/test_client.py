@@ -103,8 +103,9 @@ def test_it_tries_again_and_not_for_ever(
     if isinstance(trouble(), httpx.Response) and "retry-after" in trouble().headers:
         assert min(pauses) >= 7
     each, seen = client(trouble(), retries=2)
-    with pytest.raises(ServerError):
+    with pytest.raises(ServerError) as refused:
         each.judge([make()])
+    assert type(refused.value) is ServerError
     assert len(seen) == 3
 
 

@@ -76,3 +76,10 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
         assert journal.read("a") == {"key": "a", "text": "kept"}
         assert journal.read("b") is None
         assert journal.damaged == 1
+
+
+def test_half_a_surrogate_pair_of_a_server_is_kept_like_any_text(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal.write("k", {"text": "a\ud800b"})
+    with Journal(tmp_path / "j") as journal:
+        assert journal.read("k") == {"key": "k", "text": "a\ud800b"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from gramr2 import registry
+from gramr2.errors import ConfigError
 
 FILES = {
     "toybox/__init__.py": "BASELINES = {'longer': 1, 'deep': 2}\n",
@@ -105,6 +107,25 @@ def _forget() -> None:
 def test_modules_are_those_of_the_folder_by_name_and_then_what_packages_add(toys: Any) -> None:
     names = [module.__name__ for module in registry.modules("filters")]
     assert names == ["toybox.ant", "toybox.base", "toybox.inner", "toybox.zebra", "another", "addon"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nowhere_at_all\n", "broken.*cannot be imported.*nowhere_at_all"),
+        ("from gramr2 import registry\nregistry.modules.cache_clear()\nregistry.modules('filters')\n", "TYPE_CHECKING"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_named(
+    toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+) -> None:
+    (tmp_path / "broken.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("b", "broken", group)])
+    _forget()
+    with pytest.raises(ConfigError, match=reason):
+        registry.modules("filters")
 
 
 def test_a_class_is_found_once_where_it_is_defined(toys: Any) -> None:

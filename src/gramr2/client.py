@@ -142,7 +142,10 @@ class Client:
             retry=retry_if_exception_type(_PassingError),
             reraise=True,
         )
-        return again(self._once, method, path, body)
+        try:
+            return again(self._once, method, path, body)
+        except _PassingError as error:
+            raise ServerError(str(error), error.status) from error.__cause__
 
     def _once(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         try:

@@ -47,7 +47,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write all rows or nothing: a temporary file is renamed when it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".tmp")
-    with writing(path), scratch.open("w", encoding="utf-8") as file:
+    with writing(path), scratch.open("w", encoding="utf-8", errors="surrogatepass") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
@@ -56,5 +56,5 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """All rows of a file that ``write_jsonl`` wrote."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="surrogatepass") as file:
         return [json.loads(line) for line in file]

@@ -17,6 +17,8 @@ from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import Field
 
+from gramr2.errors import ConfigError
+
 T = TypeVar("T")
 
 FOLDERS = {
@@ -35,7 +37,25 @@ def modules(kind: str) -> tuple[ModuleType, ...]:
     folder = importlib.import_module(FOLDERS[kind])
     names = [f"{folder.__name__}.{each.name}" for each in pkgutil.iter_modules(folder.__path__)]
     others = sorted(entry_points(group=f"gramr2.{kind}"), key=lambda each: each.name)
-    return (*(importlib.import_module(name) for name in sorted(names)), *(each.load() for each in others))
+    return (*(importlib.import_module(name) for name in sorted(names)), *map(_plugin, others))
+
+
+def _plugin(point: EntryPoint) -> ModuleType:
+    """The module of somebody else's entry point.
+
+    Raises:
+        ConfigError: it cannot be imported, or imports gramr2's run config, which is built from it.
+    """
+    try:
+        module: ModuleType = point.load()
+    except Exception as error:  # anything may go wrong in somebody else's module, and its name is what helps
+        raise ConfigError(f"the plugin {point.value} ({point.group}) cannot be imported: {error}") from error
+    if getattr(getattr(module, "__spec__", None), "_initializing", False):
+        raise ConfigError(
+            f"the plugin {point.value} ({point.group}) imports gramr2's run config, which needs the plugin first: import "
+            "RunConfig and RunContext under TYPE_CHECKING"
+        )
+    return module
 
 
 @cache

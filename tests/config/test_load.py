@@ -182,3 +182,10 @@ def test_stop_certainty_may_have_its_former_name(caplog: pytest.LogCaptureFixtur
     config = parse_config(GOOD | {"judge": {"pool": {"settled": 0.95}, "gold": {"settled": None}}})
     assert (config.judge.pool.stop_certainty, config.judge.gold.stop_certainty) == (0.95, None)
     assert caplog.messages == ["judge: settled is now called stop_certainty"]
+
+
+def test_both_names_of_one_setting_are_refused() -> None:
+    with pytest.raises(ConfigError, match="settled is the former name of stop_certainty"):
+        parse_config(GOOD | {"judge": {"pool": {"settled": 0.9, "stop_certainty": 0.95}}})
+    both = parse_config(GOOD | {"judge": {"pool": {"settled": None, "stop_certainty": 0.95}}})
+    assert both.judge.pool.stop_certainty == 0.95

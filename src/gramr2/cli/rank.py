@@ -70,9 +70,11 @@ def rank(
     with answers(journal_of(out), bars) as journal:
         kept, fresh = journaled(judge, journal), not len(journal)
         note = f"{wanted} comparisons of {len(sets)} prompts ({chosen.name})"
-        if isinstance(judge, Judge) and fresh:
-            # With answers from an earlier call, this would measure how fast a file is read.
-            note += f", about {duration(seconds_per_comparison(kept, sets, seed) * wanted)}"
+        if isinstance(judge, Judge):
+            # Asked in any case, so that a call that goes on asks the same requests together.
+            pace = seconds_per_comparison(kept, sets, seed)
+            # With answers from an earlier call, it is how fast a file is read.
+            note += f", about {duration(pace * wanted)}" if fresh else ""
         bars.note(note)
         with bars.task(f"rank {len(sets)} prompts") as progress:
             rankings = ranking.rank(kept, sets, chosen, aggregation=aggregation, seed=seed, progress=progress)

@@ -36,10 +36,14 @@ class SamplingConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _former_names(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "settled" in value and "stop_certainty" not in value:
-            if value["settled"] is not None:
+        if isinstance(value, dict) and "settled" in value:
+            value = dict(value)
+            former = value.pop("settled")
+            if former is not None and "stop_certainty" in value:
+                raise ValueError("settled is the former name of stop_certainty: remove it")
+            if former is not None:
                 log.warning("judge: settled is now called stop_certainty")
-            value = {"stop_certainty" if key == "settled" else key: each for key, each in value.items()}
+                value["stop_certainty"] = former
         return value
 
     @model_validator(mode="after")

@@ -37,6 +37,10 @@ def read_rows(source: str, split: str, base: Path | None = None) -> Iterator[Raw
     if colon and prefix in registry.plugins("sources"):
         yield from _registered(prefix, source)
         return
+    if source.startswith("lab:"):
+        raise DataError(
+            f"{source}: the installed gramr2 does not register the laboratory: install it again (pip install .)"
+        )
     path = Path(source) if base is None else base / source
     if source.startswith(HUB) or not (path.exists() or source.endswith(SUFFIXES)):
         yield from _numbered(_hub(source, split), source)

@@ -134,9 +134,11 @@ def collect(
             break
         rows += 1
         try:
-            fresh = {id_of(item): item for item in read(_object(row, where), where, default_id)}
-            if twice := next((name for name in fresh if name in items), None):
-                raise DataError(f"{where}: the id {twice!r} occurs a second time")
+            fresh: dict[str, T] = {}
+            for item in read(_object(row, where), where, default_id):
+                if (name := id_of(item)) in items or name in fresh:
+                    raise DataError(f"{where}: the id {name!r} occurs a second time")
+                fresh[name] = item
         except DataError as error:
             if on_bad_row is OnBadRow.FAIL:
                 raise

@@ -11,10 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from gramr2.cli.main import app
-from gramr2.config import load_config
+from gramr2.config import load_config, parse_config
 from gramr2.errors import ConfigError, DataError, RunError
 from gramr2.research.ablation.cell import RESULT, SPEC
-from gramr2.research.ablation.runner import AblationPlan
+from gramr2.research.ablation.runner import AblationPlan, _adopt
 from gramr2.research.ablation.variants import variants_for
 
 RUN = {
@@ -161,6 +161,20 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
             ablate("--out", tmp_path / "o", *arguments)
     spec = tmp_path / "o/cells/zero-shot-1" / SPEC
     spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"config": {"model": "none", "rounds": "many"}}))
+    with pytest.raises(RunError, match="another version of gramr2"):
+        ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")
     spec.write_text(json.dumps({"variant": "another"}))
     with pytest.raises(RunError, match=r"other settings \(config, data_digest, kind"):
         ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")
+
+
+def test_a_cell_of_an_older_version_goes_on_under_the_present_names(tmp_path: Path) -> None:
+    now = parse_config({"model": "none", "data": {"seed": "s", "gold": "g"}, "rounds": 0}).model_dump(mode="json")
+    old = json.loads(json.dumps(now))
+    for place in ("pool", "gold"):
+        del old["judge"][place]["stop_certainty"]
+        old["judge"][place]["settled"] = None
+    (tmp_path / SPEC).write_text(json.dumps({"config": old, "threads": 3}))
+    _adopt(tmp_path, {"config": now, "threads": 1})
+    assert json.loads((tmp_path / SPEC).read_text()) == {"config": now, "threads": 3}

@@ -15,9 +15,9 @@ from typing import Any
 
 from gramr2.backends.memory import free_memory
 from gramr2.backends.registry import fingerprint, resolve, weights_in_fp32
-from gramr2.config import RunConfig
+from gramr2.config import RunConfig, parse_config
 from gramr2.data import OnBadRow
-from gramr2.errors import RunError
+from gramr2.errors import ConfigError, RunError
 from gramr2.files import write_json
 from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
@@ -193,6 +193,15 @@ def _adopt(folder: Path, spec: dict[str, Any]) -> None:
     if file.exists():
         found = json.loads(file.read_text(encoding="utf-8"))
         spec = spec | {"threads": found.get("threads")}
+        try:
+            # What an older version wrote may have other names, and lacks what has come since.
+            if "config" in found:
+                found["config"] = parse_config(found["config"], str(file)).model_dump(mode="json")
+        except ConfigError as error:
+            raise RunError(
+                f"{folder} was started by another version of gramr2 ({error}): finish it with that version, or give a new "
+                "folder with --out"
+            ) from error
         changed = sorted(key for key in spec.keys() | found.keys() if key != "keep" and spec.get(key) != found.get(key))
         if changed:
             raise RunError(
