@@ -46,7 +46,7 @@ from gramr2.reporting import sources as tables
 from gramr2.selftraining.gate.baselines import from_run
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run.context import sampling_of
-from gramr2.selftraining.run.data import fit, load_data
+from gramr2.selftraining.run.data import fit_to_budget, load_data
 from gramr2.selftraining.run.engine import LocalEngine
 from gramr2.selftraining.run.sources import read_labeled
 from gramr2.text import percent
@@ -267,7 +267,7 @@ class Panel:
         ids = {
             item.comparison.id for each in of(config.data.seed, source) for item in read_labeled(each, on_bad_row)[0]
         }
-        data = fit(load_data(config), config, self.template, self.engine.counter())
+        data = fit_to_budget(load_data(config), config, self.template, self.engine.counter())
         rows = [item for item in (*data.seed, *data.held_out) if item.comparison.id in ids]
         return self._fitted(name, rows)
 

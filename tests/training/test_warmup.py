@@ -114,7 +114,7 @@ def test_texts_that_do_not_fit_are_left_out_and_counted(tmp_path: Path, tiny_mod
     assert made.examples == lengths.count(min(lengths))
     assert made.left_out == len(lengths) - made.examples
     assert (made.before, made.after, made.held_out) == (None, None, 0)
-    with pytest.raises(DataError, match="no text to train on: 36 of 36 are over 3 tokens"):
+    with pytest.raises(DataError, match="no text to train on: 36 of 36 are longer than 3 tokens"):
         warm_up(tiny_model, tmp_path / "n", job(max_tokens=3), MODEL, seed=1)
 
 
