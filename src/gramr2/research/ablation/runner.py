@@ -30,7 +30,7 @@ from gramr2.selftraining.run.sources import read_labeled, read_unlabeled
 BASE_BYTES = 3 << 29
 """memory of a process that has loaded torch, before any model"""
 COPIES = 12
-"""memory of training in units of the fp32 weights: weights, gradients, two moments, and as much again for activations"""
+"""memory of training in units of the fp32 weights: four of weights, gradients and two moments; twice that for activations"""
 
 
 @dataclass(frozen=True, slots=True)
