@@ -14,20 +14,21 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gramr2.selftraining.filters.stack import filters
+from gramr2.registry import filters
 
 DOCS = Path(__file__).parent.parent / "docs"
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filter_table() -> str:
-    """A line for each filter: what it keeps, and its settings."""
+    """A line for each filter: what it keeps, its settings, and what it measures."""
     rows = []
     for kind, each in filters().items():
         settings = [f"`{name}`" for name in each.model_fields if name != "kind"]
         keeps = first_paragraph(each).removeprefix("Keep ").rstrip(".")
-        rows.append([f"`{kind}`", f"{each.stage}s", keeps, ", ".join(settings)])
-    return table(["kind", "looks at", "keeps", "settings"], rows)
+        measures = [f"`{name}`: {meaning}" for name, meaning in each.measures.items()]
+        rows.append([f"`{kind}`", f"{each.stage}s", keeps, ", ".join(settings), "; ".join(measures)])
+    return table(["kind", "looks at", "keeps", "settings", "leaves in `measures`"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {"filters": filter_table}

@@ -76,13 +76,13 @@ class JudgeOptions:
     """
 
     votes: int = 1
-    orders: str = "both"
+    orders: str = Orders.BOTH
     temperature: float | None = None
     max_new_tokens: int = 256
     close: bool = False
     mode: str | None = None
     verdict: str | None = None
-    dtype: str = "auto"
+    dtype: str = Dtype.AUTO
     device: str = "auto"
     trust_remote_code: bool = False
 

@@ -93,9 +93,14 @@ def baseline_names() -> list[str]:
 
 
 def filter_configs() -> list[Any]:
-    """The filters that a run file can name; those that only look at decisions come first."""
+    """The classes of the filters; those that only look at decisions come first."""
     base = importlib.import_module(f"{FOLDERS['filters']}.base").FilterConfig
-    return sorted(subclasses("filters", base), key=lambda each: str(each.stage))
+    return sorted(subclasses("filters", base), key=lambda each: each.stage)
+
+
+def filters() -> dict[str, Any]:
+    """The classes of the filters that a run file can name, by kind."""
+    return {each.model_fields["kind"].default: each for each in filter_configs()}
 
 
 def tagged_union(members: list[type[Any]]) -> Any:

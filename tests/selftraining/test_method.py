@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contexts import Notes
 from test_loop import config, rows
 
 from gramr2.backends.base import Completion, GenerationRequest
@@ -25,19 +26,6 @@ from gramr2.selftraining.loop import SelfTraining
 from gramr2.testing import Script, ScriptedEngine, longer
 
 LENIENT = [{"kind": "confidence", "threshold": 0.5, "calibrate": False}]
-
-
-class Notes:
-    """An observer that keeps what it is told."""
-
-    def __init__(self) -> None:
-        from gramr2.selftraining.run.observer import Silent
-
-        self.task = Silent().task
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def run(path: Path, engine: ScriptedEngine | None = None, **changes: Any) -> tuple[list[dict[str, Any]], list[str]]:

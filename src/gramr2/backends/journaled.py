@@ -55,14 +55,13 @@ class JournaledBackend:
                 asked, wanted = part, [requests[i] for i in part]
             else:
                 asked = [i for i in part if i not in known]
-                wanted = [self._missing(requests[i]) for i in asked]
+                wanted = [self._missing(requests[i], keys[i]) for i in asked]
             for place, completions in self.backend.generate(wanted):
                 index = asked[place]
                 if index not in known:
-                    self._keep(wanted[place], completions)
                     fresh = dict(zip(wanted[place].seeds, completions, strict=True))
                     pairs = zip(requests[index].seeds, keys[index], strict=True)
-                    yield index, [self._read(key) or fresh[seed] for seed, key in pairs]
+                    yield index, [self._read(key) or self._kept(key, fresh[seed]) for seed, key in pairs]
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """See ``Backend.score``."""
@@ -79,15 +78,15 @@ class JournaledBackend:
             found += [each for each in kept if each is not None]
         return found
 
-    def _keep(self, request: GenerationRequest, completions: Sequence[Completion]) -> None:
-        """Write the new answers; the first answer to a request stays, as it does in a resumed run."""
-        for key, completion in zip(self._keys(request), completions, strict=True):
-            if completion.finish_reason is not FinishReason.ERROR and self._read(key) is None:
-                self.journal.write(key, asdict(completion))
+    def _kept(self, key: str, completion: Completion) -> Completion:
+        """Write a new answer, unless it failed, and return it."""
+        if completion.finish_reason is not FinishReason.ERROR:
+            self.journal.write(key, asdict(completion))
+        return completion
 
-    def _missing(self, request: GenerationRequest) -> GenerationRequest:
+    def _missing(self, request: GenerationRequest, keys: Sequence[str]) -> GenerationRequest:
         """The request for only those of its samples that are not in the journal."""
-        pairs = zip(request.seeds, self._keys(request), strict=True)
+        pairs = zip(request.seeds, keys, strict=True)
         return replace(request, seeds=tuple(seed for seed, key in pairs if self._read(key) is None))
 
     def _known(self, keys: Sequence[str]) -> list[Completion]:

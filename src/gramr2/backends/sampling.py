@@ -37,6 +37,12 @@ class Row:
     label_logprobs: dict[str, float] | None = None
     label: str | None = None
     finish: FinishReason | None = None
+    reach: int = field(init=False)
+    """number of last tokens in which a stop text is looked for"""
+
+    def __post_init__(self) -> None:
+        # A character is at most four tokens, if its bytes are tokens.
+        self.reach = max([TAIL, *(4 * len(stop) for stop in self.request.stop)])
 
     @property
     def guided(self) -> bool:
@@ -164,9 +170,7 @@ class Stepper:
         row.ids.append(token)
         row.written += 1
         text = self._text(token)
-        # A character is at most four tokens, if its bytes are tokens.
-        reach = max([TAIL, *(4 * len(stop) for stop in row.request.stop)])
-        tail = self._decode(row.ids[-reach:]) if ">" in text or row.request.stop else text
+        tail = self._decode(row.ids[-row.reach :]) if ">" in text or row.request.stop else text
         if row.guided and verdict is not None and verdict.close in tail:
             after = tail.rpartition(verdict.close)[2]
             row.close(self.encoder, verdict.bridge.removeprefix(after) if not after.strip() else verdict.bridge)

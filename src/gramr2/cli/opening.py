@@ -78,7 +78,7 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     own = [each for name, each in signature.parameters.items() if name != "how"]
     defaults = JudgeOptions()
     flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(name, defaults), annotation=kind)
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, name), annotation=kind)
         for name, kind in FLAGS.items()
     ]
 
@@ -90,12 +90,6 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
     return run
-
-
-def _default(name: str, defaults: JudgeOptions) -> Any:
-    """The default of a flag; for a choice, typer wants the enum member itself."""
-    value = getattr(defaults, name)
-    return {"orders": Orders, "dtype": Dtype}[name](value) if name in ("orders", "dtype") else value
 
 
 def open_judge(model: str, how: JudgeOptions) -> Judge:

@@ -22,17 +22,16 @@ from gramr2.config.warmup import WarmupConfig
 if TYPE_CHECKING:
     from gramr2.selftraining.filters.base import FilterConfig as AnyFilter
 
-    FILTERS: list[type[AnyFilter]]
+    FILTERS: dict[str, type[AnyFilter]]
 else:
-    FILTERS = registry.filter_configs()
-    AnyFilter = registry.tagged_union(FILTERS)
+    FILTERS = registry.filters()
+    AnyFilter = registry.tagged_union(list(FILTERS.values()))
 
 log = logging.getLogger("gramr2")
 
 DEFAULT_FILTERS = ("confidence", "consistency", "rationale", "duplicates", "balance")
 """filters that need no further model calls"""
-_KINDS = {each.model_fields["kind"].default: each for each in FILTERS}
-_FORMER = {each.formerly: kind for kind, each in _KINDS.items() if each.formerly}
+_FORMER = {each.formerly: kind for kind, each in FILTERS.items() if each.formerly}
 
 
 class RunConfig(Section):
@@ -61,7 +60,7 @@ class RunConfig(Section):
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     """which part of the pool a round judges"""
     filters: tuple[AnyFilter, ...] = Field(
-        default_factory=lambda: tuple(_KINDS[kind](kind=kind) for kind in DEFAULT_FILTERS)
+        default_factory=lambda: tuple(FILTERS[kind](kind=kind) for kind in DEFAULT_FILTERS)
     )
     """applied in this order; the first to reject a comparison drops it"""
     guards: GuardsConfig = Field(default_factory=GuardsConfig)
@@ -89,7 +88,7 @@ class RunConfig(Section):
         if isinstance(judge, dict) and judge.get("mode") == "label":
             # A label-only judge has no rationales to learn, so source and filters default to what works without any.
             value.setdefault("rationale", "none")
-            kept = [kind for kind in DEFAULT_FILTERS if not _KINDS[kind].needs_rationale]
+            kept = [kind for kind in DEFAULT_FILTERS if not FILTERS[kind].needs_rationale]
             value.setdefault("filters", [{"kind": kind} for kind in kept])
         if isinstance(value.get("filters"), list | tuple):
             value["filters"] = [_by_its_name(each) for each in value["filters"]]

@@ -37,10 +37,6 @@ def read_rows(source: str, split: str, base: Path | None = None) -> Iterator[Raw
     if colon and prefix in registry.plugins("sources"):
         yield from _registered(prefix, source)
         return
-    if source.startswith("lab:"):
-        raise DataError(
-            f"{source}: the installed gramr2 does not register the laboratory: install it again (pip install .)"
-        )
     path = Path(source) if base is None else base / source
     if source.startswith(HUB) or not (path.exists() or source.endswith(SUFFIXES)):
         yield from _numbered(_hub(source, split), source)
@@ -144,7 +140,11 @@ def _hub(source: str, split: str) -> Iterable[Any]:
     name, _, config = source.removeprefix(HUB).partition("@")
     tried = "" if source.startswith(HUB) else "no such file or folder here, and "
     if not _HUB_ID.fullmatch(name):
-        raise DataError(f"{source}: {tried}not a hub id (owner/name or owner/name@config)")
+        prefix, colon, _ = source.partition(":")
+        registered = (
+            f", and no installed package registers {prefix}: sources" if colon and prefix.isidentifier() else ""
+        )
+        raise DataError(f"{source}: {tried}not a hub id (owner/name or owner/name@config){registered}")
     import datasets
 
     try:

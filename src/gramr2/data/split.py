@@ -24,16 +24,10 @@ def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attr
 def whole_prompts(items: Sequence[LabeledComparison], n: int, seed: int) -> tuple[LabeledComparison, ...]:
     """Up to ``n`` of the items, all or none of each prompt, returned in the order given; ``subset`` if no prompt is shared."""
     prompts = [_fold(item.comparison.prompt_text) for item in items]
-    sizes = Counter(prompts)
-    chosen: set[str] = set()
-    left = n
     drawn = sorted(
         range(len(items)), key=lambda i: (fraction(seed, "subset", items[i].comparison.id), items[i].comparison.id)
     )
-    for prompt in dict.fromkeys(prompts[i] for i in drawn):
-        if sizes[prompt] <= left:
-            chosen.add(prompt)
-            left -= sizes[prompt]
+    chosen = _fitting(dict.fromkeys(prompts[i] for i in drawn), Counter(prompts), n)
     return tuple(item for item, prompt in zip(items, prompts, strict=True) if prompt in chosen)
 
 
@@ -48,18 +42,23 @@ def split_by_prompt(
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
     """The items in two parts without a common prompt, the second with about ``share`` of them, whatever their order."""
     prompts = [_fold(item.comparison.prompt_text) for item in items]
-    sizes = Counter(prompts)
-    second: set[str] = set()
-    taken = 0
-    for prompt in sorted(sizes, key=lambda text: (fraction(seed, "split", text), text)):
-        if taken + sizes[prompt] <= round(share * len(items)):
-            second.add(prompt)
-            taken += sizes[prompt]
+    drawn = sorted(set(prompts), key=lambda text: (fraction(seed, "split", text), text))
+    second = _fitting(drawn, Counter(prompts), round(share * len(items)))
     pairs = list(zip(items, prompts, strict=True))
     return (
         tuple(item for item, prompt in pairs if prompt not in second),
         tuple(item for item, prompt in pairs if prompt in second),
     )
+
+
+def _fitting(prompts: Iterable[str], sizes: Mapping[str, int], most: int) -> set[str]:
+    """The prompts, in the order given, whose items together are at most ``most``; one that does not fit is passed over."""
+    chosen: set[str] = set()
+    for prompt in prompts:
+        if sizes[prompt] <= most:
+            chosen.add(prompt)
+            most -= sizes[prompt]
+    return chosen
 
 
 def overlap(a: Iterable[Comparison], b: Iterable[Comparison]) -> list[tuple[str, str]]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gramr2.config import parse_config
+from gramr2.registry import filters
 from gramr2.reporting.run import RunView
-from gramr2.selftraining.filters.stack import build, filters, place_of_rationales
+from gramr2.selftraining.filters.stack import build, place_of_rationales
 from gramr2.selftraining.rationales.sources import Proving
 
 KINDS = list(filters())

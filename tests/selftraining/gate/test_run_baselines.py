@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from contexts import Notes
 
 from gramr2 import baselines
 from gramr2.comparison import Label
@@ -36,20 +36,6 @@ SMALL: dict[str, Any] = {
     "judge": {"pool": {"votes": 1}},
     "rounds": 1,
 }
-
-
-class Notes:
-    """An observer that writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    @contextmanager
-    def task(self, title: str):
-        yield lambda done, total: None
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 class Real(ScriptedEngine):

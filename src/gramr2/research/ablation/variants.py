@@ -16,7 +16,7 @@ from gramr2.baselines import BASELINES
 from gramr2.config import RunConfig, parse_config
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
-from gramr2.selftraining.filters.stack import filters
+from gramr2.registry import filters
 
 Raw = dict[str, Any]
 FULL = "full"

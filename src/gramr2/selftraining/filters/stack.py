@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gramr2 import registry
 from gramr2.selftraining.candidate import Candidate
@@ -10,14 +10,9 @@ from gramr2.selftraining.filters.abstention import Abstention
 from gramr2.selftraining.filters.base import Filter, FilterConfig, FilterContext, Rejection
 
 
-def filters() -> Mapping[str, type[FilterConfig]]:
-    """Every filter that a run file can name, by kind; those that need only decisions come first."""
-    return {each.model_fields["kind"].default: each for each in registry.filter_configs()}
-
-
 def place_of_rationales(kinds: Sequence[str]) -> int:
     """The place in a stack where rationales are added: before the first filter that needs more than decisions."""
-    known = filters()
+    known = registry.filters()
     early = [kind in known and known[kind].stage == "decision" for kind in kinds]
     return early.index(False) if False in early else len(kinds)
 

@@ -1,4 +1,4 @@
-"""Typed records of a run: the JSON of its rounds, and the rows of its comparisons.
+"""Typed records of a run: the JSON of its rounds.
 
 Records are read leniently: a key that an older version did not write gets its default, and an unknown key is ignored. Any
 other mismatch is an error that says what to do.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -167,48 +167,3 @@ class RoundRecord(Record):
     """only in the last round: each baseline against the final judge"""
     warnings: list[str] | None = None
     """only in the last round: what a reader of the results must know first"""
-
-
-class ComparisonRow(TypedDict, total=False):
-    """A comparison with a judge's decision on it: ``comparison_row`` and ``decision_row`` of ``gramr2.judging.records``."""
-
-    id: str
-    prompt: str | list[dict[str, str]]
-    responses: list[str]
-    category: str
-    source: str
-    group: str
-    label: str | None
-    confidence: float | None
-    agreement: float | None
-    order_flip: bool | None
-    coverage: float
-    rationale: str | None
-    rationale_order: str | None
-    probabilities: dict[str, float] | None
-    readings: dict[str, dict[str, float]]
-    votes: list[dict[str, Any]]
-
-
-class GoldRow(ComparisonRow, total=False):
-    """A line of ``gold.jsonl``; ``truth`` is the human label."""
-
-    truth: str
-
-
-class KeptRow(ComparisonRow, total=False):
-    """A line of ``kept.jsonl``: the training example; ``swapped`` says that its responses reverse the stored order."""
-
-    target: list[float]
-    swapped: bool
-    measures: dict[str, float]
-
-
-class DroppedRow(ComparisonRow, total=False):
-    """A line of ``dropped.jsonl``: the filter, its reason, the value it measured and its threshold."""
-
-    filter: str
-    reason: str
-    value: float | str | None
-    threshold: float | str | None
-    measures: dict[str, float]
