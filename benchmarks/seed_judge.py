@@ -35,7 +35,8 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
 from gramr2.training.examples import training_examples
-from gramr2.training.sft import TrainingReport, fine_tune
+from gramr2.training.sft import TrainingReport
+from gramr2.training.soup import fine_tune
 
 PRETEXT_SEED = 7
 

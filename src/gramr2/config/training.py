@@ -102,6 +102,9 @@ class TrainingConfig(Section):
     micro_batch_size: int | None = Field(default=None, gt=0)
     """comparisons per forward pass; the default is batch_size, or each process's share of it if several train together,
     and fewer on a CPU if they would not fit its free memory (logged)"""
+    soup: int = Field(default=1, ge=1)
+    """trainings, alike but for the order of the data, whose weights are averaged (model soups, arXiv 2203.05482): as many times
+    the cost"""
     verdict: VerdictConfig = Field(default_factory=VerdictConfig)
     """the verdict's own loss"""
     rationale_weight: float = Field(default=1.0, ge=0)

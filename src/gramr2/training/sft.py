@@ -28,6 +28,7 @@ from gramr2.backends.hardware import choose_device, keep_freed_memory, release_f
 from gramr2.backends.registry import fingerprint
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError, RunError
+from gramr2.files import write_json
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16, within_memory
@@ -47,6 +48,8 @@ from gramr2.training.parts import (
     tracking_in,
 )
 from gramr2.training.trainer import JudgeTrainer
+
+REPORT = "gramr2_training.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,16 @@ class TrainingReport:
     parts: dict[str, float] = field(default_factory=dict)
     precision: str = "float32"
     micro_batch_size: int = 0
+
+    def write(self, folder: Path) -> None:
+        """Save it beside the model."""
+        write_json(folder / REPORT, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> TrainingReport:
+        """The report that ``write`` saved."""
+        row = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        return cls(**row | {"held_out_losses": tuple(row["held_out_losses"])})
 
 
 def fine_tune(
@@ -202,7 +215,7 @@ def fine_tune(
         micro_batch_size=division.micro,
     )
     if main:
-        (scratch / "gramr2_training.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+        report.write(scratch)
         if isinstance(template, JudgeTemplate):
             save_template(template, scratch)
         shutil.rmtree(into, ignore_errors=True)

@@ -97,7 +97,7 @@ class LocalEngine:
         """Free the loaded model, then train on all items except those held out for early stopping."""
         from gramr2.randomness import derive_seed
         from gramr2.training.examples import held_out_of, training_examples
-        from gramr2.training.sft import fine_tune
+        from gramr2.training.soup import fine_tune
 
         self._opened = None
         seed, orders = self._config.seed, job.training.orders
