@@ -55,13 +55,13 @@ class SeedJudges:
         config = context.config
         if config.warmup is None:
             raise ValueError("the run has no warm-up")
-        # The settings for verdicts and rationales do not affect training on text.
+        # The settings for verdicts and rationales do not affect training on text, of which there is one.
         training = config.warmup.applied_to(config.training)
         decisive = {
             "seed": config.seed if config.warmup.seed is None else config.warmup.seed,
             "model": config.model.model_dump(mode="json"),
             "weights": fingerprint(context.engine.backbone(config.model)),
-            "training": training.model_dump(mode="json", exclude={"verdict", "rationale_weight", "orders"}),
+            "training": training.model_dump(mode="json", exclude={"verdict", "rationale_weight", "orders", "soup"}),
             "warmup": config.warmup.model_dump(mode="json"),
             "max_prompt_tokens": config.data.max_prompt_tokens,
             "learnt": [comparison_row(each) for each in context.data.pool],
