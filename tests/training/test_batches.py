@@ -49,6 +49,11 @@ def test_every_row_is_its_sequence_behind_padding(encoder: Encoder, name: str, s
         )
         assert form["unit"][i] == unit
         assert bool(form["swapped"][i]) is sequence.swapped
+    assert form["tokens"] == sum(len(sequence.answer) for _, sequence in sequences)
+    paired = {tuple(pair) for pair in form["pairs"].tolist()}
+    units = form["unit"]
+    assert paired == {(i, units.index(unit, i + 1)) for i, unit in enumerate(units) if unit in units[i + 1 :]}
+    assert sorted([*form["alone"].tolist(), *(row for pair in paired for row in pair)]) == list(range(len(units)))
 
 
 def test_the_label_is_where_the_answers_say_and_the_target_in_the_stored_order(encoder: Encoder) -> None:

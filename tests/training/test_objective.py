@@ -112,7 +112,7 @@ def test_the_weight_of_the_verdict_is_that_of_its_loss(model: Any, encoder: Enco
     for name in ("direct", "reasoned"):
         form, logits = batch[name], label_logits(model, encoder, batch[name])
         stored = stored_order(logits, form["swapped"])
-        verdicts += float(verdict_losses(stored, form["target"], form["unit"], VerdictConfig())[0])
+        verdicts += float(verdict_losses(stored, form["target"], form["pairs"], form["alone"], VerdictConfig())[0])
     assert losses[1] - losses[0] == pytest.approx(verdicts / len(rows), rel=1e-4)
     assert losses[2] - losses[0] == pytest.approx(3 * verdicts / len(rows), rel=1e-4)
 
@@ -183,7 +183,7 @@ def test_a_verdict_is_taught_where_it_is_read(
     for name in ("direct", "reasoned"):
         form = batch[name]
         logprobs = stored_order(label_logits(model, encoder, form), form["swapped"]).log_softmax(-1)
-        for row, unit, swapped in zip(logprobs.tolist(), form["unit"].tolist(), form["swapped"].tolist(), strict=True):
+        for row, unit, swapped in zip(logprobs.tolist(), form["unit"], form["swapped"].tolist(), strict=True):
             expected = read[name == "reasoned", unit, Order.BA if swapped else Order.AB]
             assert row == pytest.approx([math.log(p) for p in expected], abs=1e-4)
             checked += 1

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from gramr2.config.training import VerdictConfig
-from gramr2.training.verdict import EXCHANGE, combined, cross_entropy, stored_order, verdict_losses
+from gramr2.training.verdict import EXCHANGE, combined, cross_entropy, orders_of, stored_order, verdict_losses
 
 PLAIN = VerdictConfig()
 A, B = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
@@ -25,7 +25,7 @@ def as_tensor(*rows: tuple[float, ...]) -> Tensor:
 
 
 def loss_of(logits: Tensor, target: Tensor, units: list[int], config: VerdictConfig = PLAIN) -> tuple[float, float]:
-    loss, read = verdict_losses(logits, target.to(logits), torch.tensor(units), config)
+    loss, read = verdict_losses(logits, target.to(logits), *orders_of(units), config)
     return float(loss), float(read)
 
 

@@ -161,13 +161,14 @@ def _states(backend: Any, batch: Sequence[_Row], layers: Sequence[int]) -> list[
         logits_to_keep=1,
         use_cache=False,
     )
-    found = []
+    pooled = []
     for i, row in enumerate(batch):
         states = [output.hidden_states[layer][i, row.start : len(row.ids)].float() for layer in layers]
-        pooled = torch.cat([part for each in states for part in (each.mean(0), each[-1])])
-        if not bool(pooled.isfinite().all()):
-            raise ModelError(
-                f"hidden states overflow in {str(backend.dtype).removeprefix('torch.')}: set model.dtype: float32"
-            )
-        found.append(pooled.cpu().numpy())
-    return found
+        pooled.append(torch.cat([part for each in states for part in (each.mean(0), each[-1])]))
+    # One transfer, since each waits for the device.
+    found: np.ndarray = torch.stack(pooled).cpu().numpy()
+    if not np.isfinite(found).all():
+        raise ModelError(
+            f"hidden states overflow in {str(backend.dtype).removeprefix('torch.')}: set model.dtype: float32"
+        )
+    return [*found]

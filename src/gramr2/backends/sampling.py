@@ -77,8 +77,8 @@ class Stepper:
 
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set.
         """
-        logits = logits.float().clone()
-        self._keep_reasoning(rows, logits)
+        logits = self._keep_reasoning(rows, logits.float())
+        opinions = _opinions(rows, logits, label_ids)
         needed = [i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))]
         chosen = (
             dict(zip(needed, self._sample([rows[i] for i in needed], logits[needed]), strict=True)) if needed else {}
@@ -90,19 +90,21 @@ class Stepper:
             elif row.queue:
                 row.ids.append(row.queue.popleft())
             elif row.guided and row.at_verdict:
-                self._read_verdict(row, logits[i], label_ids, choose=True)
+                self._read_verdict(row, opinions[i], list(label_ids), choose=True)
             else:
                 if row.at_verdict:
-                    self._read_verdict(row, logits[i], label_ids, choose=False)
+                    self._read_verdict(row, opinions[i], list(label_ids), choose=False)
                 self._append(row, chosen[i])
             tokens.append(0 if row.finish else row.ids[-1])
         return tokens
 
-    def _keep_reasoning(self, rows: list[Row], logits: torch.Tensor) -> None:
-        """Forbid the verdict's tag inside a guided rationale: a judge trained on labels alone would write nothing else.
+    def _keep_reasoning(self, rows: list[Row], logits: torch.Tensor) -> torch.Tensor:
+        """The logits without the verdict's tag inside a guided rationale: a judge trained on labels alone would write nothing
+        else.
 
         Skipped for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
+        places: list[tuple[int, int]] = []
         for i, row in enumerate(rows):
             verdict = row.request.verdict
             if row.guided and verdict is not None and not (row.finish or row.queue or row.at_verdict):
@@ -110,7 +112,11 @@ class Stepper:
                     first = self._first(text)
                     # If the space is a token of its own, it begins every word, not only the tag.
                     if first != self._first(verdict.close) and self._text(first).strip():
-                        logits[i, first] = -torch.inf
+                        places.append((i, first))
+        if not places:
+            return logits
+        forbidden = torch.tensor(places, device=logits.device)
+        return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
 
     def _first(self, text: str) -> int:
         if text not in self._firsts:
@@ -141,9 +147,7 @@ class Stepper:
                 tokens[i] = _nucleus(probs[i], float(draws[i]), decoding.top_p)
         return [t if d.temperature else int(g) for t, d, g in zip(tokens, decodings, greedy, strict=True)]
 
-    def _read_verdict(self, row: Row, logits: torch.Tensor, label_ids: dict[str, int], *, choose: bool) -> None:
-        labels = list(label_ids)
-        values = logits[list(label_ids.values())].double()
+    def _read_verdict(self, row: Row, values: torch.Tensor, labels: list[str], *, choose: bool) -> None:
         logprobs = torch.log_softmax(values, -1)
         row.label_logprobs = dict(zip(labels, logprobs.tolist(), strict=True))
         row.at_verdict = False
@@ -201,6 +205,15 @@ class Stepper:
 
     def _decode(self, ids: list[int]) -> str:
         return self.encoder.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def _opinions(rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> dict[int, torch.Tensor]:
+    """The label logits (labels,) of the rows that are at their verdict: one transfer, since each waits for the device."""
+    at = [i for i, row in enumerate(rows) if row.at_verdict and not (row.finish or row.queue)]
+    if not at:
+        return {}
+    values = logits[at][:, list(label_ids.values())].cpu().double()
+    return dict(zip(at, values, strict=True))
 
 
 def _invert(probs: torch.Tensor, draws: torch.Tensor) -> list[int]:

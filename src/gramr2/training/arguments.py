@@ -148,6 +148,8 @@ def arguments_for(
         # Padding is pure waste on a CPU: examples of similar length share a batch.
         train_sampling_strategy="group_by_length",
         logging_steps=1,
+        # ``JudgeTrainer`` refuses such a loss itself; looking for it once more makes the processor wait for a GPU.
+        logging_nan_inf_filter=False,
         eval_strategy="epoch" if stops else "no",
         per_device_eval_batch_size=equal,
         save_strategy="epoch" if stops else "no",
@@ -206,9 +208,9 @@ def takes_bf16(
     losses = []
     for bf16 in (False, True):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            passes = [(float(objective(model, batch)[0]), int(batch["count"])) for batch in step()]
+            passes = [(float(objective(model, batch)[0]), batch["count"]) for batch in step()]
         losses.append(sum(loss * count for loss, count in passes) / sum(count for _, count in passes))
-    agrees = abs(losses[1] - losses[0]) <= AGREES * abs(losses[0])
+    agrees: bool = abs(losses[1] - losses[0]) <= AGREES * abs(losses[0])
     taken = "bf16 products, weights in fp32" if agrees else "fp32, because the loss in bf16 differs"
     log.info("training precision: %s (loss of a step: fp32 %.4f, bf16 %.4f)", taken, *losses)
     return agrees

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from gramr2.backends.padding import aligned_at_the_end
 from gramr2.training.examples import TokenSequence
+from gramr2.training.verdict import orders_of
 
 IGNORED = -100
 """no loss on this token, as everywhere in transformers"""
@@ -28,9 +29,12 @@ class Form(TypedDict):
     """The sequences of one form: n rows, padded before the answers so that all end where the logits do.
 
     ``prefix`` (p,) are the ids that all rows begin with; ``ids`` and ``positions`` (n, w) are what follows; ``mask`` is
-    (n, p + w). ``answers`` (n, k) are the answers' ids at the end of the rows, ``IGNORED`` elsewhere; ``label_at`` (n,)
-    is the column of ``answers`` where the label begins (−1 without one); ``unit`` (n,) is the index of the comparison;
-    ``swapped`` (n,) and ``target`` (n, 3) are those of ``TokenSequence``, the target in the stored order.
+    (n, p + w). ``answers`` (n, k) are the answers' ids at the end of the rows, ``IGNORED`` elsewhere, ``tokens`` of them in all;
+    ``label_at`` (n,) is the column of ``answers`` where the label begins (−1 without one); ``swapped`` (n,) and ``target``
+    (n, 3) are those of ``TokenSequence``, the target in the stored order. ``unit`` is the index of each row's comparison, and
+    ``pairs`` and ``alone`` are the rows that it pairs: see ``gramr2.training.verdict.orders_of``.
+
+    Numbers that only the processor needs are no tensors, which would be moved to the device and waited for.
     """
 
     prefix: Tensor
@@ -40,8 +44,11 @@ class Form(TypedDict):
     answers: Tensor
     label_at: Tensor
     swapped: Tensor
-    unit: Tensor
     target: Tensor
+    pairs: Tensor
+    alone: Tensor
+    unit: list[int]
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Collator:
             for each in row.sequences:
                 groups[FORMS[each.reasoned]].append((unit, each))
         found: dict[str, object] = {n: _form(group, self.share, self.apart) for n, group in groups.items() if group}
-        return found | {"count": torch.tensor(len(rows))}
+        return found | {"count": len(rows)}
 
 
 def _form(group: Sequence[tuple[int, TokenSequence]], share: bool, apart: bool) -> Form:
@@ -99,6 +106,8 @@ def _form(group: Sequence[tuple[int, TokenSequence]], share: bool, apart: bool) 
     for i, each in enumerate(sequences):
         answers[i, longest - len(each.answer) :] = torch.tensor(each.answer)
     labels = [-1 if s.label_at is None else longest - len(s.answer) + s.label_at for s in sequences]
+    units = [unit for unit, _ in group]
+    pairs, alone = orders_of(units)
     return Form(
         prefix=torch.tensor(sequences[0].prompt[:shared], dtype=torch.long),
         ids=ids,
@@ -107,8 +116,11 @@ def _form(group: Sequence[tuple[int, TokenSequence]], share: bool, apart: bool) 
         answers=answers,
         label_at=torch.tensor(labels),
         swapped=torch.tensor([each.swapped for each in sequences]),
-        unit=torch.tensor([unit for unit, _ in group]),
         target=torch.tensor([_stored(each) for each in sequences]),
+        pairs=pairs,
+        alone=alone,
+        unit=units,
+        tokens=sum(token != IGNORED for each in sequences for token in each.answer),
     )
 
 

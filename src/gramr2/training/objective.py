@@ -45,7 +45,7 @@ class Objective:
         They are ``{form}_answer_loss`` over tokens and ``{form}_verdict_loss`` over comparisons.
         """
         losses: list[Tensor] = []
-        parts: Parts = {}
+        totals: dict[str, tuple[Tensor, int]] = {}
         for name in FORMS:
             if name not in batch:
                 continue
@@ -54,7 +54,7 @@ class Objective:
             told = cross_entropy(
                 logits[:, :-1].flatten(0, 1).float(), form["answers"].flatten(), ignore_index=IGNORED, reduction="sum"
             )
-            parts[f"{name}_answer_loss"] = float(told.detach()), float((form["answers"] != IGNORED).sum())
+            totals[f"{name}_answer_loss"] = told.detach(), form["tokens"]
             judged = self.label_ids is not None and self.settings.verdict.weight > 0
             weight = 1.0
             if self.label_ids is not None and name == "reasoned":
@@ -64,15 +64,20 @@ class Objective:
             losses.append(weight * told / self.answer_tokens)
             if judged:
                 verdict, together = self._verdict(form, logits)
-                parts[f"{name}_verdict_loss"] = float(together), float(len(torch.unique(form["unit"])))
+                totals[f"{name}_verdict_loss"] = together, len(set(form["unit"]))
                 losses.append(self.settings.verdict.weight * verdict)
-        return torch.stack(losses).sum() / float(batch["count"]), parts
+        # One transfer, since each waits for the device.
+        values = torch.stack([total for total, _ in totals.values()]).tolist()
+        parts = {name: (value, float(n)) for value, (name, (_, n)) in zip(values, totals.items(), strict=True)}
+        return torch.stack(losses).sum() / batch["count"], parts
 
     def _verdict(self, form: Form, logits: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.arange(len(logits), device=logits.device)
-        at = logits[rows, form["label_at"]][:, list(self.label_ids or ())].float()
+        there = logits[rows, form["label_at"]]
+        at = torch.stack([there[:, label] for label in self.label_ids or ()], dim=-1).float()
         target = form["target"].to(at)
-        return verdict_losses(stored_order(at, form["swapped"]), target, form["unit"], self.settings.verdict)
+        stored = stored_order(at, form["swapped"])
+        return verdict_losses(stored, target, form["pairs"], form["alone"], self.settings.verdict)
 
 
 def forward(model: Any, form: Form) -> Tensor:

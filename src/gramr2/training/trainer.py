@@ -32,7 +32,7 @@ class JudgeTrainer(ResumingTrainer):
     ) -> tuple[list[Any], Any]:
         """The forward passes of a step, and its number of comparisons over all processes."""
         samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        here = torch.tensor([sum(int(each["count"]) for each in samples)], device=device)
+        here = torch.tensor([sum(each["count"] for each in samples)], device=device)
         return samples, self.accelerator.gather(here).sum()
 
     def compute_loss(

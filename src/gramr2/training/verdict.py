@@ -8,6 +8,8 @@ cross-entropy. An opinion that follows the position cancels out, so it cannot lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,9 @@ OWN = 0.5
 
 def stored_order(logits: Tensor, swapped: Tensor) -> Tensor:
     """Label logits (n, 3) as seen, A and B exchanged back in the rows where ``swapped`` (n,) is true."""
-    return torch.where(swapped[:, None], logits[:, list(EXCHANGE)], logits)
+    # Columns one by one: an index made of a list is copied to the device, and the processor waits for it.
+    exchanged = torch.stack([logits[:, place] for place in EXCHANGE], dim=-1)
+    return torch.where(swapped[:, None], exchanged, logits)
 
 
 def combined(first: Tensor, second: Tensor) -> Tensor:
@@ -35,28 +39,43 @@ def cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     return -(target * logits.log_softmax(-1)).sum(-1)
 
 
-def verdict_losses(logits: Tensor, target: Tensor, units: Tensor, config: VerdictConfig) -> tuple[Tensor, Tensor]:
+def orders_of(units: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Which rows are the two orders of one comparison in one form, (pairs, 2), and which have no other order, (rows,).
+
+    Args:
+        units: a number for each row, equal for the two orders of one comparison.
+    """
+    rows: dict[int, list[int]] = {}
+    for row, unit in enumerate(units):
+        rows.setdefault(unit, []).append(row)
+    found = [rows[unit] for unit in sorted(rows)]
+    pairs = [each for each in found if len(each) == 2]
+    alone = sorted(row for each in found if len(each) != 2 for row in each)
+    return torch.tensor(pairs, dtype=torch.long).view(-1, 2), torch.tensor(alone, dtype=torch.long)
+
+
+def verdict_losses(
+    logits: Tensor, target: Tensor, pairs: Tensor, alone: Tensor, config: VerdictConfig
+) -> tuple[Tensor, Tensor]:
     """The summed loss of verdicts, and for the log the summed cross-entropy of the verdicts as they are read: from both
     orders together, or from the only one.
 
     Args:
         logits: (n, 3), in the stored order: see ``stored_order``.
         target: (n, 3), P(A), P(B), P(tie) in the stored order.
-        units: (n,), equal for the two orders of one comparison in one form; a unit of one order has its own loss alone.
+        pairs, alone: see ``orders_of``; a row without another order has its own loss alone.
         config: whether orders are combined, and the smoothing.
 
     Returns:
-        Two scalars. The first is, per unit, the combined cross-entropy plus half of each order's own where there are
+        Two scalars. The first is, per comparison, the combined cross-entropy plus half of each order's own where there are
         two orders and ``symmetric`` is on, else the mean of the orders' own.
     """
+    # Nothing here asks the device for a number, since the processor would wait for it.
     own = cross_entropy(logits, target, config.smoothing)
-    _, place, sizes = torch.unique(units, return_inverse=True, return_counts=True)
-    paired = sizes[place] == 2
-    side_by_side = torch.argsort(place, stable=True)
-    first, second = side_by_side[paired[side_by_side]].view(-1, 2).unbind(-1)
+    first, second = pairs.unbind(-1)
     together = cross_entropy(combined(logits[first], logits[second]), target[first], config.smoothing).sum()
-    alone = own[~paired].sum()
-    read = (together + alone).detach()
+    each, single = own[pairs.flatten()].sum(), own[alone].sum()
+    read = (together + single).detach()
     if not config.symmetric:
-        return (own / sizes[place]).sum(), read
-    return together + OWN * own[paired].sum() + alone, read
+        return each / 2 + single, read
+    return together + OWN * each + single, read
