@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.template import JudgeTemplate
-from gramr2.training import arguments, objective, sft
+from gramr2.training import arguments, objective, parts, sft
 from gramr2.training.arguments import takes_bf16
 from gramr2.training.batches import Collator
 from gramr2.training.examples import training_examples
@@ -45,7 +45,7 @@ def decides(stand_in: Scripted, precision: str = "auto", processes: int = 1) -> 
 def probes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """How often the machine is asked; it always prefers bf16."""
     asked: list[bool] = []
-    monkeypatch.setattr(arguments, "prefers_bf16", lambda: asked.append(True) or True)
+    monkeypatch.setattr(parts, "prefers_bf16", lambda: asked.append(True) or True)
     return asked
 
 
@@ -74,13 +74,13 @@ def test_the_probe_is_asked_only_where_it_matters(probes: list[bool]) -> None:
 
 
 def test_a_machine_that_gains_nothing_keeps_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arguments, "prefers_bf16", lambda: False)
+    monkeypatch.setattr(parts, "prefers_bf16", lambda: False)
     assert decides(Scripted()) is False
 
 
 @pytest.mark.usefixtures("probes")
 def test_a_real_model_agrees_with_itself(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arguments, "WORTH_BF16", 0)
+    monkeypatch.setattr(parts, "WORTH_BF16", 0)
     encoder = encoder_of(tiny_model)
     model, batch = AutoModelForCausalLM.from_pretrained(tiny_model), batch_of(rows_of(ITEMS, encoder), share=True)
     assert takes_bf16("auto", CPU, 1, model, objective_of(encoder), lambda: [batch]) is True
@@ -142,7 +142,7 @@ def test_a_whole_step_decides_in_passes_that_fit(
 def test_automatic_precision_falls_back_where_losses_disagree(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, probes: list[bool]
 ) -> None:
-    monkeypatch.setattr(arguments, "WORTH_BF16", 0)
+    monkeypatch.setattr(parts, "WORTH_BF16", 0)
     assert tune(tiny_model, tmp_path / "a").precision == "bfloat16"
     monkeypatch.setattr(arguments, "AGREES", 0.0)
     assert tune(tiny_model, tmp_path / "b").precision == "float32"

@@ -292,7 +292,7 @@ class _Rounds:
         """A finished round's measurement; also adds its record to the run's, in memory and on disk."""
         self.records.append(RoundRecord.read(self.folder.round(number) / "metrics.json"))
         self._write()
-        return recorded(self.folder, number)
+        return recorded(self.folder, number, self.records[-1])
 
     def _conclude(self, against: dict[str, PairedTest], warnings: list[str]) -> None:
         """Add what holds for the whole run to the last record."""

@@ -14,11 +14,10 @@ import torch
 from transformers import TrainingArguments
 
 from gramr2.backends.memory import free_memory
-from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import TrainingConfig
 from gramr2.errors import ConfigError
 from gramr2.training.objective import Objective
-from gramr2.training.parts import WORTH_BF16, on_one_gpu
+from gramr2.training.parts import in_bf16, on_one_gpu
 
 log = logging.getLogger("gramr2")
 
@@ -199,12 +198,11 @@ def takes_bf16(
     their probes would disturb each other. A whole step is compared, because the loss of a few comparisons can differ by
     more than 2 % by chance.
     """
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    if device.type != "cpu" or processes > 1 or model.num_parameters() < WORTH_BF16 or not prefers_bf16():
+    probed = precision == "auto" and device.type == "cpu"
+    if (probed and processes > 1) or not in_bf16(precision, device, model.num_parameters()):
         return False
+    if not probed:
+        return True
     losses = []
     for bf16 in (False, True):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):

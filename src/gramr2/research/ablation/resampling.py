@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,6 @@ from gramr2.evaluation.metrics import MIN_GROUPS
 
 RESAMPLES = 2000
 _AT_ONCE = 200
-_POWER = 7.84
-"""(1.96 + 0.84)²: the 5 % level, two-sided, and 80 % power"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +56,6 @@ def two_way(values: Sequence[Sequence[float]], clusters: Sequence[str], seed: in
 def by_cluster(clusters: Sequence[str]) -> bool:
     """Whether ``two_way`` keeps clusters together: some have several members, and there are enough of them."""
     return MIN_GROUPS <= len(set(clusters)) < len(clusters)
-
-
-def visible_difference(discordant: float, n: int) -> float:
-    """The difference in accuracy that ``n`` independent comparisons detect with 80 % power at the 5 % level, two-sided.
-
-    Args:
-        discordant: share of the comparisons that exactly one of two judges gets right.
-    """
-    return sqrt(_POWER * discordant / n)
-
-
-def comparisons_for(difference: float, discordant: float) -> int:
-    """How many independent comparisons it takes to detect this difference; the inverse of ``visible_difference``."""
-    return int(np.ceil(_POWER * discordant / difference**2))
 
 
 def _numbered(clusters: Sequence[str]) -> tuple[NDArray[np.intp], int]:

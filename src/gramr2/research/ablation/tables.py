@@ -13,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gramr2.backends.hardware import versions
+from gramr2.evaluation.power import comparisons_for, visible_difference
 from gramr2.files import write_text
 from gramr2.reporting import plots
 from gramr2.research.ablation.marks import MARKS, comparable
-from gramr2.research.ablation.resampling import RESAMPLES, by_cluster, comparisons_for, visible_difference
+from gramr2.research.ablation.resampling import RESAMPLES, by_cluster
 from gramr2.research.ablation.statistics import Mean, Summary, discordant_share, share_of_the_way
 from gramr2.research.ablation.variants import FULL, ORACLE, SEED_ONLY, Variant
 from gramr2.text import p_value, percent

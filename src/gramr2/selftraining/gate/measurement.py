@@ -63,10 +63,14 @@ def _by_reading(gold: Sequence[LabeledComparison], decisions: Sequence[Decision]
     }
 
 
-def recorded(run: RunFolder, number: int) -> Measurement:
-    """The measurement of a finished round; a round that trained nothing repeats the metrics of the last judge."""
+def recorded(run: RunFolder, number: int, record: RoundRecord | None = None) -> Measurement:
+    """The measurement of a finished round; a round that trained nothing repeats the metrics of the last judge.
+
+    Args:
+        record: the round's record, if it has been read already.
+    """
     folder = run.round(number)
-    record = RoundRecord.read(folder / "metrics.json")
+    record = record or RoundRecord.read(folder / "metrics.json")
     file = folder / "gold.jsonl"
     labels = [row["label"] for row in read_jsonl(file)] if file.exists() else []
     return Measurement(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from gramr2.evaluation.metrics import PairedTest, paired_test
+from gramr2.evaluation.power import comparisons_for
 from gramr2.selftraining.gate.baselines import Measured
 from gramr2.selftraining.gate.guards import training_alarms
 from gramr2.selftraining.gate.measurement import Measurement, recorded
@@ -15,9 +15,6 @@ from gramr2.text import p_value, percent
 
 EFFECT = 0.05
 """a difference in accuracy that gold should be large enough to detect"""
-POWER = 7.84
-"""(1.96 + 0.84)²: a two-sided test at the 5 % level with 80 % power needs POWER · d / EFFECT² comparisons, where d is the share
-on which exactly one of the two judges is right (Connor 1987, simplified)"""
 MOST_FLIPS = 0.5
 
 
@@ -68,7 +65,7 @@ def warnings_of(
 
 def needed(test: PairedTest, n: int) -> int:
     """Number of gold comparisons that a paired test needs to detect a difference of five points between these two."""
-    return math.ceil(POWER * (test.only_before + test.only_after) / n / EFFECT**2 - 1e-9)
+    return comparisons_for(EFFECT, (test.only_before + test.only_after) / n)
 
 
 def _not_better(name: str, test: PairedTest, alpha: float) -> str | None:
