@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from gramr2.text import duration, p_value, percent, three_digits, warm_up_line
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gramr2.text import duration, p_value, percent, three_digits, visible, warm_up_line
 
 
 @pytest.mark.parametrize(
@@ -74,3 +78,24 @@ def test_a_warm_up_that_was_measured_says_what_it_changed() -> None:
     assert ", 3 left out as too long, 10 min; " in warm_up_line(report | {"left_out": 3})
     # A loss of nothing was measured, too.
     assert warm_up_line(report | {"before": 0.0, "after": 0.0}).endswith(" 0.000 → 0.000.")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, with a tab\tand a line\n", "plain, with a tab\tand a line\n"),
+        ("\x1b]0;title\x07", "\\u001b]0;title\\u0007"),
+        ("a\rb\x9b2J\x7f", "a\\u000db\\u009b2J\\u007f"),
+        ("\u202etxt.exe", "\\u202etxt.exe"),
+        ("Größe 🙂 你好", "Größe 🙂 你好"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_shown(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text())
+def test_shown_json_is_the_same_json(text: str) -> None:
+    written = json.dumps({"text": text}, ensure_ascii=False)
+    assert json.loads(visible(written)) == {"text": text}
+    assert not any(character in visible(text) for character in "\x1b\x07\x9b\r\u202e")

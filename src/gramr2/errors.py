@@ -6,6 +6,7 @@
     │   └── PromptTooLongError                      a comparison does not fit the token budget
     ├── ModelError             (RuntimeError)       a model cannot be loaded or cannot judge
     │   └── ModelNotFoundError (FileNotFoundError)  there is no such model, here or on the hub
+    ├── NoVerdictError         (RuntimeError)       a judge decided nothing at all
     ├── RunError               (RuntimeError)       a run folder is in a state that forbids the step
     └── MissingDependencyError (ImportError)        an optional package is not installed
 
@@ -52,6 +53,10 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
     """There is no model of the given name, folder, file or hub id."""
 
 
+class NoVerdictError(GramrError, RuntimeError):
+    """Not one comparison was decided, or not one response scored: what was written is complete, and of no use."""
+
+
 class RunError(GramrError, RuntimeError):
     """A run folder cannot be continued as asked."""
 
@@ -82,4 +87,16 @@ class MissingDependencyError(GramrError, ImportError):
     exit_code = 2
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: run  pip install 'gramr2[{extra}]'")
+        super().__init__(f"{purpose} needs the package {package}: run  pip install {packages_of(extra) or package}")
+
+
+def packages_of(extra: str) -> str:
+    """The packages of an optional part of gramr2, as pip takes them; it works however gramr2 itself was installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        wanted = [each.partition(";") for each in requires("gramr2") or ()]
+    except PackageNotFoundError:
+        return ""
+    named = (f'extra == "{extra}"', f"extra == '{extra}'")
+    return " ".join(f"'{each.strip()}'" for each, _, marker in wanted if marker.strip() in named)

@@ -1,9 +1,21 @@
-"""Numbers formatted for readers, in tables and reports."""
+"""Numbers and texts formatted for readers, in tables and reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u061c\u200e\u200f]")
+"""control characters but tab and newline, and those that change the direction of the text around them"""
+
+
+def visible(text: str) -> str:
+    """The text with every character that a terminal would act on written as ``\\u001b``.
+
+    In JSON that is the same character, so JSON stays what it was.
+    """
+    return _ACTS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def percent(value: float | None) -> str:

@@ -199,7 +199,7 @@ def test_what_a_chat_api_cannot_do_is_a_sentence(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(ConfigError, match="does not name a model and a server"):
             OpenAIBackend(name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'gramr2\[openai\]'"):
+    with pytest.raises(MissingDependencyError, match="pip install 'openai>="):
         OpenAIBackend("m@http://judge/v1")
 
 

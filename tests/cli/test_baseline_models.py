@@ -6,16 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import call
 
 from gramr2.config import parse_config
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.testing import ScriptedEngine
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    return lambda *words: call(monkeypatch, capsys, *words)
 
 
 @pytest.fixture(scope="module")

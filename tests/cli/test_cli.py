@@ -13,28 +13,12 @@ import pytest
 from rich.console import Console
 
 from gramr2.cli.console import say
-from gramr2.cli.main import app, run
+from gramr2.cli.main import app
 from gramr2.cli.train import baseline_table, table
 from gramr2.evaluation.metrics import PairedTest
 from gramr2.selftraining.run.records import RoundRecord
 
 ROOT = Path(__file__).parents[2]
-
-
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["gramr2", *words])
-    code = 0
-    try:
-        run()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    return lambda *words: call(monkeypatch, capsys, *words)
 
 
 def test_the_public_names() -> None:

@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from test_cli import call
 
 from gramr2.config import parse_config
 from gramr2.research.lab import run as lab_run
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    return lambda *words: call(monkeypatch, capsys, *map(str, words))
 
 
 @pytest.fixture

@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import call
 
 from gramr2.data import OnBadRow, load_responses, load_sets
 from gramr2.errors import DataError
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    return lambda *words: call(monkeypatch, capsys, *words)
 
 
 @pytest.fixture
@@ -85,8 +79,8 @@ def test_a_judge_that_decides_nothing_leaves_the_best_open(cli, data: Path, tmp_
 
     monkeypatch.setitem(scripted.SCRIPTS, "mute", lambda request, seed: "no idea")
     out = tmp_path / "ranked.jsonl"
-    code, text, _ = cli("rank", "-m", "scripted:mute", "-d", str(data), "-o", str(out), "--json")
-    assert code == 0
+    code, text, error = cli("rank", "-m", "scripted:mute", "-d", str(data), "-o", str(out), "--json")
+    assert (code, "nothing is ranked" in error) == (1, True)
     assert json.loads(text)["undecided"] == ["7", "sets.jsonl:2"]
     assert [json.loads(line)["best"] for line in out.read_text().splitlines()] == [None, None]
 

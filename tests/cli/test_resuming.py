@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_cli import call
 
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.registry import cache_dir
@@ -21,11 +20,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "score": ("-d", "single.jsonl"),
     "eval": ("-b", "starter:gold", "--limit", "5", "--json"),
 }
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    return lambda *words: call(monkeypatch, capsys, *words)
 
 
 @pytest.fixture

@@ -6,12 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import call
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    return lambda *words: call(monkeypatch, capsys, *words)
 
 
 @pytest.fixture
@@ -40,8 +34,9 @@ def test_a_model_that_does_not_grade_gives_no_score_but_a_reason(cli, data: Path
 
     monkeypatch.setitem(scripted.SCRIPTS, "mute", lambda request, seed: "no idea")
     out = tmp_path / "scores.jsonl"
-    code, text, _ = cli("score", "-m", "scripted:mute", "-d", str(data), "-o", str(out), "--by", "rationale", "--json")
-    assert code == 0
+    words = ("-m", "scripted:mute", "-d", str(data), "-o", str(out), "--by", "rationale", "--json")
+    code, text, error = cli("score", *words)
+    assert (code, "none of 3 responses has a score" in error) == (1, True)
     assert json.loads(text)["scored"] == 0
     assert all(
         json.loads(line)["score"] is None and json.loads(line)["reason"] for line in out.read_text().splitlines()

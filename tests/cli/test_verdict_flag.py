@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_cli import call
 
 from conftest import make, vote
 from gramr2.backends.base import Completion, GenerationRequest
@@ -24,11 +23,6 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, FinishReason, Outcome, ReadingWeights
 from gramr2.loading import JudgeOptions
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    return lambda *words: call(monkeypatch, capsys, *words)
 
 
 def opened(model: str, verdict: str | None = None, mode: str | None = None) -> Judge:
@@ -178,8 +172,9 @@ def test_judge_says_why_and_what_it_recommends_helps(cli, there: Path, monkeypat
 
     monkeypatch.setitem(scripted.SCRIPTS, "rambles", rambles)
     words = ("judge", "-m", "scripted:rambles", *COMMANDS["judge"], "--limit", "4")
-    code, text, _ = cli(*words)
-    assert code == 0
+    code, text, error = cli(*words)
+    assert code == 1
+    assert "none of 4 comparisons was decided: 8 votes truncated" in error
     assert "undecided: 8 votes truncated; raise --max-new-tokens" in text
     assert "0 of 4 decided" in text
     text = cli(*words, "--verdict", "direct")[1]

@@ -68,20 +68,38 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
         ModelError: there is something of that name, but it is not a model.
     """
     path = Path(model).expanduser()
+    if not is_here(model):
+        return _from_hub(model, revision)
     if path.is_dir():
         return _folder(path)
     if path.suffix == ".gguf":
-        if not path.is_file():
-            raise ModelNotFoundError(f"{model}: no such file")
         return _built(cache_dir() / "gguf" / _sha256(path)[:16], lambda into: _convert(path, into))
     if model in NAMED_MODELS:
         return pull(model)
     if model == SHIPPED:
         return Path(str(files("gramr2.backends").joinpath("lab-tiny")))
-    if model == random_model.NAME:
-        return _built(cache_dir() / "models" / f"{model}-{random_model.SEED}", random_model.build)
+    return _built(cache_dir() / "models" / f"{model}-{random_model.SEED}", random_model.build)
+
+
+def is_here(model: str) -> bool:
+    """Whether a model can be had without the hub; False for a hub id. Nothing is loaded or downloaded.
+
+    Raises:
+        ModelNotFoundError: it can be neither.
+        ModelError: there is a folder of that name, but it is not a model.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        _folder(path)
+        return True
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ModelNotFoundError(f"{model}: no such file")
+        return True
+    if model in (*NAMED_MODELS, SHIPPED, random_model.NAME):
+        return True
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):
-        return _from_hub(model, revision)
+        return False
     raise ModelNotFoundError(
         f"there is no model {model!r}: give a folder, a .gguf file, a hub id (owner/name), or one of "
         f"{', '.join([*NAMED_MODELS, SHIPPED, random_model.NAME])}"

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, say, set_up_logging, show
 from gramr2.config import RunConfig, load_config
 from gramr2.errors import ConfigError, RunError
 
@@ -98,7 +97,7 @@ def ablate(
         files = [str(path) for path in paths]
         say(json.dumps({"results": results, "summaries": summaries, "notes": list(told.notes), "files": files}))
     else:
-        grid = Table(title=told.title)
+        grid = Grid(title=told.title)
         for name in told.headers:
             grid.add_column(name, justify="left" if name == told.headers[0] else "right")
         for each in told.summaries:

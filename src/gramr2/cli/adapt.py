@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from gramr2.adaptation.task import OnRegression, Rationales
-from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, set_up_logging, show
 from gramr2.cli.opening import Close, Tokens
 from gramr2.errors import ConfigError
 from gramr2.text import p_value, percent
@@ -129,8 +128,8 @@ def _name(point: dict[str, Any]) -> str:
     return f"{point['trained_on']}{replayed}" if point["trained_on"] else "none"
 
 
-def _table(result: dict[str, Any]) -> Table:
-    grid = Table(title=f"Accuracy on {result['points'][0]['n']} comparisons ({result['measured_on']})")
+def _table(result: dict[str, Any]) -> Grid:
+    grid = Grid(title=f"Accuracy on {result['points'][0]['n']} comparisons ({result['measured_on']})")
     for name in (
         "learnt from",
         "accuracy",

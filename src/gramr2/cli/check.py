@@ -15,10 +15,14 @@ def check(
     run: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")],
     as_json: Json = False,
 ) -> None:
-    """Check a run file: keys, types, files and combinations; data rows are read too."""
+    """Check a run file: keys, types, files, models and combinations; data rows are read too."""
+    from gramr2.backends.registry import is_here
     from gramr2.selftraining.run.data import load_data
 
     config = load_config(run)
+    proving = config.rationale.proving.model if config.rationale.source == "proving" else None
+    models = [each.name for each in (config.model, proving) if each is not None]
+    remote = [name for name in models if not is_here(name)]
     data = load_data(config)
     if as_json:
         stdout.print_json(data={"valid": True, "config": config.model_dump(mode="json"), "data": data.summary})
@@ -31,5 +35,7 @@ def check(
         f"always choosing the longer response is right on {100 * gold['longer_response_accuracy']:.1f} % of gold."
     )
     skipped = sum(len(reasons) for reasons in data.summary["skipped"].values())
+    for name in remote:
+        say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:
         say(f"{skipped} bad rows were skipped (on_bad_row: skip).")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from gramr2.judging.judge import Progress as Report
+from gramr2.text import visible
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -22,9 +25,23 @@ stderr = Console(stderr=True)
 def say(text: str, *, to: Console = stdout, style: str | None = None) -> None:
     """Print a text as it is: no markup, no highlighting, and no line wrapping outside a terminal.
 
-    Output that a program reads must not depend on the width of somebody's window.
+    Output that a program reads must not depend on the width of somebody's window. Control characters are shown, not sent: data
+    must not move the cursor, or set the window's title.
     """
-    to.print(text, style=style, markup=False, highlight=False, soft_wrap=not to.is_terminal)
+    to.print(visible(text), style=style, markup=False, highlight=False, soft_wrap=not to.is_terminal)
+
+
+class Grid(Table):
+    """A table whose texts are shown as they are: no markup, and no control characters."""
+
+    def __init__(self, *headers: Any, title: str | None = None, **options: Any) -> None:
+        # As a plain string, rich would read markup in it.
+        named = None if title is None else Text(visible(title), style="table.title", justify="center")
+        super().__init__(*headers, title=named, **options)
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """See rich's ``Table.add_row``."""
+        super().add_row(*(Text(visible(each)) if isinstance(each, str) else each for each in cells), **options)
 
 
 def show(table: Table) -> None:
@@ -55,8 +72,17 @@ def set_up_logging(quiet: bool) -> None:
             handler = RichHandler(console=stderr, show_path=False, show_level=False, markup=False, highlighter=None)
         else:
             handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S"))
+        handler.addFilter(_Visible())
         logger.addHandler(handler)
         logger.propagate = False
+
+
+class _Visible(logging.Filter):
+    """Shows control characters in messages, whose values come from data."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = visible(record.getMessage()), ()
+        return True
 
 
 class Bars:
@@ -81,7 +107,7 @@ class Bars:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
-            bar = progress.add_task(title, total=None)
+            bar = progress.add_task(escape(visible(title)), total=None)
             yield lambda done, total: progress.update(bar, completed=done, total=total)
 
     def note(self, text: str) -> None:

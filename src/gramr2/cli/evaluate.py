@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from gramr2.backends.registry import cache_dir
-from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, set_up_logging, show
+from gramr2.cli.judge import failures
 from gramr2.cli.opening import Model, answers, asks, journaled, open_model
 from gramr2.comparison import LabeledComparison
-from gramr2.errors import ConfigError
+from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import address
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision
@@ -78,8 +78,9 @@ def evaluate(
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
         extra = {"model": name, "longer_response_accuracy": length_baseline(items)}
         say(json.dumps(first | values | extra))
+        _refuse_nothing(decisions)
         return
-    grid = Table(title=f"{benchmark}: {name}")
+    grid = Grid(title=f"{benchmark}: {name}")
     for column in ("category", "n", "accuracy", "95 % interval"):
         grid.add_column(column, justify="left" if column == "category" else "right")
     for category, row in result.by_category.items():
@@ -100,6 +101,12 @@ def evaluate(
         f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
         f"always the longer response: {percent(length_baseline(items))}"
     )
+    _refuse_nothing(decisions)
+
+
+def _refuse_nothing(decisions: Sequence[Decision]) -> None:
+    if all(each.label is None for each in decisions):
+        raise NoVerdictError(f"none of {len(decisions)} comparisons was decided: {failures(decisions)}")
 
 
 def _probed(
@@ -129,11 +136,11 @@ def _checked(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) 
     )
 
 
-def _probe_table(found: dict[str, Probe]) -> Table:
+def _probe_table(found: dict[str, Probe]) -> Grid:
     from gramr2.evaluation.probes import titles
 
     named = titles()
-    grid = Table(title="The verdict when the rationale is changed")
+    grid = Grid(title="The verdict when the rationale is changed")
     for name in ("rationale", "n", "right", "95 % interval", "verdict changed", "95 % interval ", "verdict follows it"):
         grid.add_column(name, justify="left" if name == "rationale" else "right")
     for name, each in found.items():

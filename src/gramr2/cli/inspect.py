@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from gramr2.cli.console import Json, say, show
+from gramr2.cli.console import Grid, Json, say, show
 from gramr2.errors import ConfigError
 from gramr2.text import three_digits
 
@@ -63,9 +62,9 @@ def inspect(
         say(f"{len(rows) - limit} more: raise --limit")
 
 
-def _counts(round_: RoundView, filters: tuple[str, ...]) -> Table:
+def _counts(round_: RoundView, filters: tuple[str, ...]) -> Grid:
     counts = Counter(row["filter"] for row in round_.dropped)
-    grid = Table(title=f"{round_.title}: {len(round_.kept) + len(round_.dropped)} judged")
+    grid = Grid(title=f"{round_.title}: {len(round_.kept) + len(round_.dropped)} judged")
     for title, justify in (("kept / dropped by", "left"), ("comparisons", "right")):
         grid.add_column(title, justify=justify)  # type: ignore[arg-type]
     grid.add_row("kept", str(len(round_.kept)), style="bold")

@@ -14,6 +14,7 @@ import typer
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.data import OnBadRow
+from gramr2.errors import NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision, Outcome
 from gramr2.loading import JudgeOptions
@@ -97,3 +98,5 @@ def judge(
             f"{f', {len(names)} over-long dropped' if names else ''}"
             f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''} → {out}"
         )
+    if decisions and not decided:
+        raise NoVerdictError(f"none of {len(decisions)} comparisons was decided: {failures(decisions)}")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, say, set_up_logging, show
 from gramr2.cli.train import run_and_show
 from gramr2.config import load_config
 from gramr2.errors import ConfigError
@@ -88,7 +87,7 @@ def audit(
             )
         )
         return
-    grid = Table(title="Pseudo-labels, checked by a program")
+    grid = Grid(title="Pseudo-labels, checked by a program")
     for name in (
         "round",
         "comparisons",
@@ -165,7 +164,7 @@ def rlhf(
     if as_json:
         say(json.dumps({"results": results, "files": [str(file) for file in files]}))
         return
-    grid = Table(title=f"Right answers of the policy on {test} test prompts")
+    grid = Grid(title=f"Right answers of the policy on {test} test prompts")
     for name in HEADERS:
         grid.add_column(name, justify="left" if name == HEADERS[0] else "right")
     for row in rows(results):

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.table import Table
 
-from gramr2.cli.console import Json, Quiet, say, set_up_logging, show, stderr
+from gramr2.cli.console import Grid, Json, Quiet, say, set_up_logging, show, stderr
 
 app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,7 +23,7 @@ def list_models(as_json: Json = False) -> None:
     if as_json:
         say(json.dumps([asdict(each) | {"path": str(each.path) if each.path else None} for each in models]))
         return
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("name", "parameters", "licence", "here", "what"):
         grid.add_column(column, no_wrap=column != "what")
     for each in models:

@@ -11,6 +11,7 @@ import typer
 from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.data import OnBadRow
+from gramr2.errors import NoVerdictError
 from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions
 from gramr2.rewards.aggregation import Aggregation
@@ -106,3 +107,7 @@ def rank(
         )
         if pairs is not None:
             say(f"{len(preferred)} of {len(sets)} prompts have a preference → {pairs}")
+    if made and not decided:
+        raise NoVerdictError(
+            f"none of {made} comparisons was decided, so nothing is ranked: gramr2 judge says why on pairs of these responses"
+        )

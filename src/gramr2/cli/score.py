@@ -16,7 +16,7 @@ from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model
 from gramr2.data import OnBadRow
-from gramr2.errors import ConfigError
+from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions
@@ -127,6 +127,11 @@ def score(
             say(f"{from_file} of {len(items)} against {references}")
         if calibrate:
             say(_told(scale))
+    if scored and not values:
+        raise NoVerdictError(
+            f"none of {len(scored)} responses has a score ({scored[0].reason or 'no verdict'}): use a trained judge, raise "
+            "--max-new-tokens, or read unfinished answers with --close"
+        )
 
 
 def _scale(

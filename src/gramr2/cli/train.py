@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
-from rich.table import Table
 
-from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging, show, stdout
+from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, set_up_logging, show, stdout
 from gramr2.config import RunConfig, load_config
 from gramr2.text import p_value, percent
 
@@ -62,10 +61,10 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
     say(f"run    {folder}\njudge  {folder / 'judge'}\nreport {report}")
 
 
-def table(records: Sequence[RoundRecord]) -> Table:
+def table(records: Sequence[RoundRecord]) -> Grid:
     """One row per round: the judge's results on gold, and how much of the pool was kept."""
     title = f"Accuracy on {records[0].gold.n} gold comparisons, 95 % intervals"
-    grid = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    grid = Grid(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("round", "accuracy", "interval", "flips", "coverage", "kept", "verdict"):
         grid.add_column(name, justify="right", no_wrap=True)
     for each in records:
@@ -82,9 +81,9 @@ def table(records: Sequence[RoundRecord]) -> Table:
     return grid
 
 
-def baseline_table(baselines: dict[str, Any], against: Mapping[str, PairedTest]) -> Table:
+def baseline_table(baselines: dict[str, Any], against: Mapping[str, PairedTest]) -> Grid:
     """One row per baseline: its results on gold, and how many points the final judge is above it."""
-    grid = Table(
+    grid = Grid(
         title="Baselines, and by how many points the final judge beats them",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
