@@ -54,6 +54,15 @@ A, B, TIE, BAD, CUT = Outcome.A, Outcome.B, Outcome.TIE, Outcome.UNPARSEABLE, Ou
         ('{"better": "tie", "why": "same"}', TIE),
         ('{"score_a": 3, "score_b": 9}', B),
         ('{"winner": true}', BAD),
+        ('{"winner": "A"} no: {"winner": "B"}', BAD),
+        ('{"winner": "A"} so {"winner": "A"}', A),
+        ('like {"winner": "A or B"}: {"winner": "B"}', B),
+        ('{"winner": "A", "winner": "B"}', BAD),
+        ('{"winner": "A", "verdict": "B"}', BAD),
+        ('{"answer": "42", "winner": "B"}', B),
+        ('{"score_a": 3, "score_b": 9} {"winner": "A"}', BAD),
+        (r"\boxed{   A   }", A),
+        (r"\boxed{ \text{B} }", B),
         ("I like the first one.", BAD),
         ("", BAD),
     ],
@@ -137,7 +146,10 @@ def test_our_own_format_and_all_its_beginnings(rationale: str, verdict: Outcome,
     assert parse(text[:cut], truncated=True).outcome is CUT
 
 
-@pytest.mark.parametrize("piece", ["<answer>", "[[", "{", "{}", "<think>", "\\boxed{", "<score_A>", "[[A>", "</think>"])
+@pytest.mark.parametrize(
+    "piece",
+    ["<answer>", "[[", "{", "{}", "<think>", "\\boxed{", "<score_A>", "[[A>", "</think>", "\\boxed{" + 8000 * " "],
+)
 def test_hostile_repetition_is_read_in_linear_time(piece: str) -> None:
     start = time.perf_counter()
     parse(piece * (200_000 // len(piece)))

@@ -58,7 +58,8 @@ _ANSWER = re.compile(r"<answer>([^<]{0,400})</answer>", re.IGNORECASE)
 _OPEN_ANSWER = re.compile(r"<answer>", re.IGNORECASE)
 _DOUBLE = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
 _GRADED = re.compile(r"\[\[\s*([AB]\s{0,3}(?:>>|>|=|<<|<)\s{0,3}[AB])\s*\]\]", re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\{\s*(?:\\(?:text|textbf|mathrm)\{([^{}]{0,80})\}|([^{}]{0,80}))\s*\}")
+# White space is matched possessively: given back one by one, 8,000 spaces took seconds.
+_BOXED = re.compile(r"\\boxed\{\s*+(?:\\(?:text|textbf|mathrm)\{([^{}]{0,80})\}\s*+|([^{}]{0,200}))\}")
 _SCORE = {side: re.compile(rf"<score_{side}>([^<]{{0,40}})</score_{side}>", re.IGNORECASE) for side in "AB"}
 _KEYS = ("winner", "verdict", "better", "answer", "preference", "choice", "label")
 _OBJECT = re.compile(r"\{[^{}]{0,4000}\}")
@@ -167,20 +168,42 @@ def _scores(text: str) -> _Found | None:
 
 
 def _json(text: str) -> _Found | None:
-    for match in reversed(list(_OBJECT.finditer(text))):
+    """The last object that states a verdict, unless another one, or another key of it, states a different one."""
+    stated = []
+    for match in _OBJECT.finditer(text):
         try:
-            value = json.loads(match[0])
-        except ValueError:
+            pairs = json.loads(match[0], object_pairs_hook=list)
+        except (ValueError, RecursionError):
             continue
-        entries = {str(key).lower(): entry for key, entry in value.items()}
-        key = next((key for key in _KEYS if key in entries), None)
-        if key is not None:
-            entry = entries[key]
-            readable = isinstance(entry, str | int) and not isinstance(entry, bool)
-            return _Found(match.start(), _label(str(entry)) if readable else None)
-        if "score_a" in entries and "score_b" in entries:
-            return _Found(match.start(), _higher(_number(entries["score_a"]), _number(entries["score_b"])))
+        verdict = _stated([(str(key).lower(), entry) for key, entry in pairs])
+        if verdict is not None:
+            stated.append((match.start(), *verdict))
+    if not stated:
+        return None
+    start, label, _ = stated[-1]
+    agreed = len(set().union(*(labels for _, _, labels in stated))) <= 1
+    return _Found(start, label if agreed else None)
+
+
+def _stated(entries: list[tuple[str, object]]) -> tuple[Label | None, set[Label]] | None:
+    """The label under the first key that names a verdict, and all labels under such keys; None if there is no such key.
+
+    A key may occur twice: JSON allows it, and its readers take the last one.
+    """
+    verdicts = [(key, _entry(entry)) for key, entry in entries if key in _KEYS]
+    if verdicts:
+        first = min((key for key, _ in verdicts), key=_KEYS.index)
+        labels = {label for _, label in verdicts if label is not None}
+        return next(label for key, label in verdicts if key == first), labels
+    scores = dict(entries)
+    if "score_a" in scores and "score_b" in scores:
+        label = _higher(_number(scores["score_a"]), _number(scores["score_b"]))
+        return label, set() if label is None else {label}
     return None
+
+
+def _entry(entry: object) -> Label | None:
+    return _label(str(entry)) if isinstance(entry, str | int) and not isinstance(entry, bool) else None
 
 
 def _number(value: object) -> float | None:
