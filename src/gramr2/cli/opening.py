@@ -134,7 +134,13 @@ def open_model(
 
 
 def journal_of(out: Path) -> Path:
-    """Where the answers of a command that writes ``out`` are kept until it is finished."""
+    """Where the answers of a command that writes ``out`` are kept until it is finished.
+
+    Raises:
+        ConfigError: ``out`` cannot be a file, which is better known before anything is asked.
+    """
+    if not out.name or out.is_dir():
+        raise ConfigError(f"--out {out} is a folder: name the file to write")
     return out.with_name(f"{out.name}.journal")
 
 

@@ -39,7 +39,12 @@ def load_config(path: Path) -> RunConfig:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}: not valid YAML{place}: {getattr(error, 'problem', error)}") from error
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ConfigError(f"{path}: not valid YAML{place}: {problem}") from error
+    except (ValueError, OverflowError) as error:  # a date or a number that Python does not have
+        raise ConfigError(f"{path}: a value is not possible ({error}): put it in quotes if it is a text") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply for a run file") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a run file is a mapping with the keys model and data, but this one is {_kind(raw)}")
     config = parse_config(raw, str(path))

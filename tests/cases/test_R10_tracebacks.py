@@ -1,0 +1,40 @@
+"""Odd files and flags end in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (3000 * "[", "nested too deeply"),
+        ("seed: 2024-13-99", "a value is not possible"),
+        ("seed: 1\x08", "not valid YAML"),
+        ("{a: &x 1, b: *y}", "not valid YAML"),
+        ("? [1, 2]\n: {}", "not valid YAML"),
+    ],
+)
+def test_a_run_file_that_yaml_cannot_read(cli, tmp_path: Path, text: str, said: str) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(text)
+    code, _, error = cli("check", str(run))
+    assert (code, said in error) == (2, True), error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("out", ["/", "", ".", "folder"])
+@pytest.mark.parametrize("command", ["judge", "rank", "score"])
+def test_a_folder_is_no_file_to_write(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    data = tmp_path / "d.jsonl"
+    data.write_text('{"id": "1", "prompt": "q", "responses": ["a", "bb"], "response": "a", "reference": "b"}\n')
+    code, _, error = cli(command, "-m", "scripted:longer", "-d", str(data), "-o", out)
+    assert code == 2
+    assert "name the file to write" in error
+    assert [each.name for each in (tmp_path / "folder").iterdir()] == []
