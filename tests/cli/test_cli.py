@@ -34,6 +34,7 @@ def test_the_public_names() -> None:
         "models",
         "report",
         "inspect",
+        "review",
         "ablate",
         "adapt",
         "export",

@@ -18,6 +18,7 @@ from gramr2.cli import (
     models,
     rank,
     report,
+    review,
     score,
     serve,
     train,
@@ -43,6 +44,7 @@ app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
+app.command("review")(review.review)
 app.command("adapt")(adapt.adapt)
 app.command("ablate")(ablate.ablate)
 app.add_typer(lab.app, name="lab")

@@ -1,0 +1,183 @@
+"""Pseudo-labels that are most worth a person's look, and what a person made of them, as seed labels.
+
+A label of a comparison that the judge is sure of, and right about, teaches nothing. Worth a look is where its votes or its
+orders contradict each other, where it hardly decides, and what a run is about to learn on the weakest grounds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from gramr2.comparison import Label, swap_mentions
+from gramr2.errors import DataError
+from gramr2.reporting.examples import prompt_text
+from gramr2.reporting.run import RoundView, Row, RunView
+
+COLUMNS = ("id", "prompt", "response_a", "response_b", "why", "judge", "confidence", "label", "rationale")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Why(StrEnum):
+    """Why a comparison is worth a look."""
+
+    CONTRADICTORY = "contradictory"
+    """votes or orders disagree; the most confident first"""
+    UNCERTAIN = "uncertain"
+    """dropped, and hardly decided"""
+    LEARNT = "learnt"
+    """kept, and so about to be learnt; the least confident first"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A judged comparison in its stored order, as a row that ``gramr2.data`` reads, with the judge's label and rationale."""
+
+    row: Row
+    label: Label | None
+    rationale: str | None
+    confidence: float
+    why: Why
+
+
+def worth_a_look(round_: RoundView, limit: int) -> list[Candidate]:
+    """Up to ``limit`` comparisons of a round, the reasons in turn; a prompt occurs again only after all others have."""
+    found = [*(_candidate(row, True) for row in round_.kept), *(_candidate(row, False) for row in round_.dropped)]
+    queues = [
+        sorted(
+            (each for each in found if each.why is Why.CONTRADICTORY), key=lambda each: (-each.confidence, _id(each))
+        ),
+        sorted((each for each in found if each.why is Why.UNCERTAIN), key=lambda each: (each.confidence, _id(each))),
+        sorted((each for each in found if each.why is Why.LEARNT), key=lambda each: (each.confidence, _id(each))),
+    ]
+    in_turn = [each for level in zip_longest(*queues) for each in level if each is not None]
+    times: dict[str, int] = {}
+    ranked = []
+    for place, each in enumerate(in_turn):
+        prompt = prompt_text(each.row["prompt"])
+        times[prompt] = times.get(prompt, 0) + 1
+        ranked.append((times[prompt], place, each))
+    return [each for _, _, each in sorted(ranked, key=lambda item: item[:2])[:limit]]
+
+
+def as_table(candidates: Iterable[Candidate]) -> list[Row]:
+    """A row for each: its texts, why it is here, the judge's label, and the ``label`` and ``rationale`` to fill in or change."""
+    return [
+        {
+            "id": each.row["id"],
+            "prompt": prompt_text(each.row["prompt"]),
+            "response_a": each.row["responses"][0],
+            "response_b": each.row["responses"][1],
+            "why": each.why.value,
+            "judge": each.label.value if each.label else "",
+            "confidence": round(each.confidence, 3),
+            "label": "",
+            "rationale": each.rationale or "",
+        }
+        for each in candidates
+    ]
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV. What a spreadsheet would run as a formula begins with an apostrophe, which ``read_back`` ignores."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _harmless(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def read_back(file: Path, run: RunView) -> list[Row]:
+    """The labels that a person has filled in, as rows for ``data.seed``.
+
+    Only ``id``, ``label`` and ``rationale`` are read; the texts are the run's own, since a spreadsheet may have changed them. A
+    rationale that still is the judge's is dropped where the label is not the judge's.
+
+    Raises:
+        DataError: a row has an id that the run does not know, or one for the second time, or a label that is none; or no row is
+            labelled.
+    """
+    known = {
+        _id(each): each
+        for round_ in run.rounds
+        for each in (
+            *(_candidate(row, True) for row in round_.kept),
+            *(_candidate(row, False) for row in round_.dropped),
+        )
+    }
+    found: dict[str, Row] = {}
+    for number, row in _rows(file):
+        name, label = _cell(row.get("id")), _cell(row.get("label"))
+        if not label:
+            continue
+        if name not in known or name in found:
+            wrong = "occurs a second time" if name in found else f"is none that {run.path} has judged"
+            raise DataError(f"{file}:{number}: the id {name!r} {wrong}")
+        if label.upper() not in ("A", "B") and label.lower() != "tie":
+            raise DataError(f"{file}:{number}: {label!r} is not a label: write A, B or tie, or leave it empty")
+        given = Label(label.upper() if len(label) == 1 else "tie")
+        judged, rationale = known[name], _cell(row.get("rationale"))
+        stale = rationale == _cell(judged.rationale) and given is not judged.label
+        found[name] = judged.row | {"label": given.value, "rationale": None if stale else rationale or None}
+    if not found:
+        raise DataError(f"{file}: no row has a label: write A, B or tie into its column label")
+    return [*found.values()]
+
+
+def _candidate(row: Row, kept: bool) -> Candidate:
+    responses, label, rationale = row["responses"], row["label"] and Label(row["label"]), row["rationale"]
+    if kept and row["swapped"]:
+        responses, label = responses[::-1], label.swap()
+    if rationale and (row["swapped"] if kept else row.get("rationale_order") == "ba"):
+        rationale = swap_mentions(rationale)
+    split = bool(row["order_flip"]) or (row["agreement"] is not None and row["agreement"] < 1)
+    why = Why.CONTRADICTORY if split else Why.LEARNT if kept else Why.UNCERTAIN
+    texts = {key: row[key] for key in ("id", "prompt", "category", "source", "group") if key in row}
+    return Candidate(texts | {"responses": [*responses]}, label, rationale, row["confidence"] or 0.0, why)
+
+
+def _rows(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8: save it as UTF-8") from error
+    if file.suffix.lower() != ".csv":
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                row = json.loads(line) if line.strip() else {}
+            except ValueError as error:
+                raise DataError(f"{file}:{number}: not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise DataError(f"{file}:{number}: not a row: write one JSON object a line")
+            yield number, row
+        return
+    # Spreadsheets of some countries separate by semicolons.
+    first = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    if not {"id", "label"} <= set(reader.fieldnames or ()):
+        raise DataError(
+            f"{file}: the columns id and label are needed, and there are {', '.join(reader.fieldnames or ())}"
+        )
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value).strip()
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def _id(each: Candidate) -> str:
+    return str(each.row["id"])
