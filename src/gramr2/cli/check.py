@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,25 @@ def check(
         f"always choosing the longer response is right on {100 * gold['longer_response_accuracy']:.1f} % of gold."
     )
     skipped = sum(len(reasons) for reasons in data.summary["skipped"].values())
+    for part, found in data.summary["doubts"].items():
+        say(f"data.{part}: {_told(found)}")
     for name in remote:
         say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:
         say(f"{skipped} bad rows were skipped (on_bad_row: skip).")
+
+
+def _told(found: dict[str, Any]) -> str:
+    parts = []
+    if found["repeated"]:
+        alpha = "" if found["alpha"] is None else f", Krippendorff's α {found['alpha']:.2f}"
+        remedy = " (data.aggregate, data.on_conflict)" if found["conflicting"] else ""
+        parts.append(
+            f"{found['repeated']} comparisons occur more than once, {found['conflicting']} of them with different labels"
+            f"{alpha}{remedy}"
+        )
+    if found["identical_responses"]:
+        parts.append(f"{found['identical_responses']} have two identical responses")
+    if found["rationale_says_otherwise"]:
+        parts.append(f"{found['rationale_says_otherwise']} rationales conclude another label than their row's")
+    return "; ".join(parts) + "."

@@ -59,6 +59,11 @@ class DataConfig(Section):
     same comparisons"""
     on_bad_row: Literal["fail", "skip"] = "fail"
     """what to do with a row that is not a comparison: stop the run, or skip and count it"""
+    aggregate: Literal["none", "majority", "soft"] = "none"
+    """several labels of one comparison: every row by itself, one row with the label that most have, or that row with the shares
+    of the labels as its target (``training.verdict.soft``)"""
+    on_conflict: Literal["accept", "drop", "refuse"] = "accept"
+    """what to do with labelled rows of one comparison whose labels differ, where they are not aggregated"""
     max_prompt_tokens: int | None = Field(default=None, gt=0)
     """budget of a rendered prompt; the default is what the model's context leaves"""
     on_overlong: Literal["refuse", "drop"] = "refuse"

@@ -108,6 +108,8 @@ class RunConfig(Section):
             raise ValueError("rounds of self-training need data.pool: name unlabelled data or set rounds: 0")
         if self.warmup and not self.data.pool:
             raise ValueError("warmup learns from data.pool: name unlabelled data there or remove warmup")
+        if self.data.aggregate == "soft" and not self.training.verdict.soft:
+            raise ValueError("data.aggregate: soft has no effect without training.verdict.soft: true; or take majority")
         kinds = [f.kind for f in self.filters]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"filters: each kind may be listed only once, got {', '.join(kinds)}")

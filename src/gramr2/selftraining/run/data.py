@@ -11,9 +11,11 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
 from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset, whole_prompts
+from gramr2.data.annotators import Aggregate, agreement, conflicting, merged
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
+from gramr2.evaluation.stated import concluded
 from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
 from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
@@ -58,7 +60,21 @@ def load_data(config: RunConfig) -> RunData:
             reports.setdefault(part, []).append(report)
             items += _limited(loaded, source, config.seed, lambda item: item.comparison.id)
         _unique([item.comparison.id for item in items], part)
-        return tuple(items)
+        return settled(items, part)
+
+    checked: dict[str, dict[str, Any]] = {}
+
+    def settled(items: Sequence[LabeledComparison], part: str) -> tuple[LabeledComparison, ...]:
+        """The rows as the config wants several labels of one comparison; what was found goes to the summary."""
+        checked[part] = _doubts(items)
+        whole = merged(items, Aggregate(config.data.aggregate))
+        policy, wrong = config.data.on_conflict, conflicting(whole)
+        if wrong and policy == "refuse":
+            raise DataError(
+                f"data.{part}: {len(wrong)} rows have another label than a row of the same comparison (the first: "
+                f"{min(wrong)!r}): correct them, set data.aggregate, or data.on_conflict: drop"
+            )
+        return tuple(item for item in whole if policy != "drop" or item.comparison.id not in wrong)
 
     seed, gold = labeled("seed", config.data.seed), labeled("gold", config.data.gold)
     pool: list[Comparison] = []
@@ -81,6 +97,7 @@ def load_data(config: RunConfig) -> RunData:
         "gold": _labels(gold) | {"longer_response_accuracy": length_baseline(gold)},
         "held_out": {"n": len(held_out)},
         "skipped": {part: [reason for r in rs for reason in r.skipped] for part, rs in reports.items()},
+        "doubts": {part: found for part, found in checked.items() if any(found.values())},
     }
     annotated = tuple(item for item in trained if item.rationale is not None)
     if proving_config and proving_config.train:
@@ -88,6 +105,19 @@ def load_data(config: RunConfig) -> RunData:
     if config.final:
         final = _with_rationales(final, annotated, "final")
     return RunData(trained, tuple(pool), gold, summary, held_out, proving, final)
+
+
+def _doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
+    """What a person should know of labelled rows: comparisons that occur again, labels in conflict, rows that teach nothing."""
+    found = agreement(items)
+    stated = [(item.label, concluded(item.rationale)) for item in items if item.rationale]
+    return {
+        "repeated": found.repeated,
+        "conflicting": found.conflicting,
+        "alpha": None if found.alpha is None else round(found.alpha, 3),
+        "identical_responses": sum(len(set(item.comparison.responses)) == 1 for item in items),
+        "rationale_says_otherwise": sum(said is not None and said is not label for label, said in stated),
+    }
 
 
 def _hold_out(

@@ -1,0 +1,71 @@
+"""The same comparison with different labels is counted, and refused, dropped or made one as the run file says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gramr2.comparison import Label
+from gramr2.config import load_config
+from gramr2.errors import ConfigError, DataError
+from gramr2.selftraining.run.data import RunData, load_data
+
+ROWS = [
+    {"id": "a1", "prompt": "Name a prime above 10.", "responses": ["11", "12"], "label": "A"},
+    {"id": "a2", "prompt": "Name a prime above 10.", "responses": ["11", "12"], "label": "B"},
+    {"id": "a3", "prompt": "Name a prime above 10.", "responses": ["12", "11"], "label": "B"},
+    {"id": "b1", "prompt": "Name a lake.", "responses": ["Garda", "a cat"], "label": "A", "rationale": "Response B is better."},
+    {"id": "c1", "prompt": "Say x.", "responses": ["x", "x"], "label": "tie"},
+]  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    (tmp_path / "seed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+
+    def write(**settings: Any) -> Path:
+        file = tmp_path / "run.yaml"
+        data = {"seed": "seed.jsonl", "gold": {"path": "starter:gold", "limit": 8}} | settings
+        training = {"verdict": {"soft": settings.get("aggregate") == "soft"}}
+        file.write_text(yaml.safe_dump({"model": "tiny-random", "data": data, "rounds": 0, "training": training}))
+        return file
+
+    return write
+
+
+def loaded(file: Path) -> RunData:
+    return load_data(load_config(file))
+
+
+def test_check_counts_what_a_person_should_know(cli, run) -> None:
+    code, text, _ = cli("check", run())
+    assert code == 0
+    assert "1 comparisons occur more than once, 1 of them with different labels, Krippendorff's α" in text
+    assert "1 have two identical responses" in text
+    assert "1 rationales conclude another label than their row's" in text
+
+
+def test_they_are_accepted_dropped_or_refused(run) -> None:
+    assert [item.comparison.id for item in loaded(run()).seed] == ["a1", "a2", "a3", "b1", "c1"]
+    assert [item.comparison.id for item in loaded(run(on_conflict="drop")).seed] == ["b1", "c1"]
+    with pytest.raises(DataError, match=r"data\.seed: 3 rows have another label.*'a1'"):
+        loaded(run(on_conflict="refuse"))
+
+
+def test_several_labels_become_one(run) -> None:
+    for how in ("majority", "soft"):
+        seed = loaded(run(aggregate=how, on_conflict="refuse")).seed
+        assert [item.comparison.id for item in seed] == ["a1", "b1", "c1"]
+        assert seed[0].label is Label.A
+        assert seed[0].target == (pytest.approx((2 / 3, 1 / 3, 0)) if how == "soft" else None)
+
+
+def test_shares_that_nothing_learns_are_refused(run) -> None:
+    file = run(aggregate="soft")
+    file.write_text(file.read_text().replace("soft: true", "soft: false"))
+    with pytest.raises(ConfigError, match="no effect without training.verdict.soft"):
+        load_config(file)

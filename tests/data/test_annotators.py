@@ -1,0 +1,89 @@
+"""Several labels of one comparison: how far they agree, and what is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.data.annotators import Aggregate, Agreement, agreement, conflicting, merged
+
+A, B, TIE = Label.A, Label.B, Label.TIE
+
+
+def row(
+    name: str, label: Label, rationale: str | None = None, *, item: str = "x", turned: bool = False
+) -> LabeledComparison:
+    """A row of the comparison ``item``; ``label`` is for the order in which it is first shown."""
+    comparison = replace(Comparison.of(f"Prompt {item}", f"first {item}", f"second {item}"), id=name)
+    whole = LabeledComparison(comparison, label, rationale)
+    return whole.swap() if turned else whole
+
+
+def test_rows_of_one_comparison_are_found_in_either_order() -> None:
+    rows = [
+        row("1", A),
+        row("2", A, turned=True),
+        row("3", B),
+        row("4", A, item="y"),
+        row("5", A, item="y", turned=True),
+    ]
+    assert conflicting(rows) == {"1", "2", "3"}
+    found = agreement(rows)
+    assert (found.repeated, found.conflicting) == (2, 1)
+    # By hand, both orders of both: ten ratings, five of them A; observed disagreement 4/10, expected 2 · 5 · 5 / (10 · 9).
+    assert found.alpha == pytest.approx(1 - 0.4 / (50 / 90))
+
+
+def test_full_agreement_and_none_at_all() -> None:
+    agreed = [row("1", A), row("2", A), row("3", B, item="y"), row("4", B, item="y")]
+    assert agreement(agreed).alpha == pytest.approx(1.0)
+    assert agreement([row("1", A), row("2", B, item="y")]) == Agreement(0, 0, None)
+    # Ties alone say nothing about chance.
+    assert agreement([row("1", TIE), row("2", TIE)]) == Agreement(1, 0, None)
+
+
+def test_the_majority_speaks_in_the_first_row_s_order() -> None:
+    rows = [
+        row("1", B, "Response B is longer.", turned=True),
+        row("2", A, "Response A is right."),
+        row("3", A),
+        row("4", TIE, item="y"),
+    ]
+    one, other = merged(rows, Aggregate.MAJORITY)
+    assert one.comparison == rows[0].comparison
+    # The first row shows the responses the other way round.
+    assert (one.label, one.rationale, one.target) == (B, "Response B is right.", None)
+    assert other == rows[3]
+    assert merged(rows, Aggregate.NONE) == tuple(rows)
+
+
+def test_without_a_majority_it_is_a_tie_and_soft_keeps_the_shares() -> None:
+    rows = [row("1", A, "Response A is right."), row("2", B), row("3", B, turned=True), row("4", A)]
+    (one,) = merged(rows, Aggregate.SOFT)
+    assert (one.label, one.rationale, one.target) == (TIE, None, (0.5, 0.5, 0.0))
+    (three,) = merged([row("1", A), row("2", TIE), row("3", A)], Aggregate.SOFT)
+    assert three.label is A
+    assert three.target == pytest.approx((2 / 3, 0.0, 1 / 3))
+
+
+labels = st.lists(
+    st.tuples(st.sampled_from("xyz"), st.sampled_from([A, B, TIE]), st.booleans()), min_size=1, max_size=12
+)
+
+
+@given(labels)
+def test_turning_a_row_changes_nothing(drawn: list[tuple[str, Label, bool]]) -> None:
+    plain = [row(str(i), label, item=item) for i, (item, label, _) in enumerate(drawn)]
+    turned = [row(str(i), label, item=item, turned=flip) for i, (item, label, flip) in enumerate(drawn)]
+    assert agreement(turned) == agreement(plain)
+    assert conflicting(turned) == conflicting(plain)
+    for how in (Aggregate.MAJORITY, Aggregate.SOFT):
+        a, b = merged(plain, how), merged(turned, how)
+        assert len(a) == len({item for item, _, _ in drawn})
+        for one, other in zip(a, b, strict=True):
+            assert one.label is (other if one.comparison == other.comparison else other.swap()).label
+        assert not conflicting(a)
