@@ -21,7 +21,7 @@ from gramr2.hashing import digest_of
 # Among the characters are the ends of lines of other systems and of Unicode.
 texts = st.text(st.sampled_from('a"\\é😀\n\r\x1c\x85\u2028'), max_size=4)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable
@@ -29,6 +31,28 @@ def _link(source: str, target: str) -> None:
     os.link(os.path.realpath(source), target)
 
 
+def strict_json(value: Any, *, ensure_ascii: bool = False, indent: int | None = None) -> str:
+    """A value as strict JSON: it has no NaN and no infinity, so such a number is null.
+
+    Args:
+        value: what ``json`` can write.
+        ensure_ascii, indent: see ``json.dumps``.
+    """
+    write = functools.partial(json.dumps, ensure_ascii=ensure_ascii, allow_nan=False, indent=indent)
+    try:
+        return write(value)
+    except ValueError:
+        return write(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small file atomically: it is either the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,16 +63,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write a value as indented JSON, atomically (see ``strict_json``)."""
+    write_text(path, strict_json(value, indent=2) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write all rows or nothing: a temporary file is renamed when it is complete and on disk."""
+    """Write all rows or nothing (see ``strict_json``): a temporary file is renamed when it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".tmp")
     with writing(path), scratch.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        file.writelines(strict_json(row) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gramr2.errors import RunError, writing
+from gramr2.files import strict_json
 from gramr2.hashing import text_hash
 
 
@@ -70,7 +71,7 @@ class Journal:
         record = {"key": key, **record}
         if self._file and self.path:
             with writing(self.path):
-                self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                self._file.write(strict_json(record) + "\n")
                 self._file.flush()
         self._known[key] = record
 

@@ -119,6 +119,11 @@ class RewardRequest(BaseModel):
     ``prompt``"""
 
 
+class _Answer(BaseModel):
+    # An answer is JSON, which has no NaN; what is not a number is null, with a reason beside it.
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
 class JudgeId(BaseModel):
     """Who judged: name and digest of the model, and digest of the prompt that it was given."""
 
@@ -126,7 +131,7 @@ class JudgeId(BaseModel):
     template: str
 
 
-class DecisionBody(BaseModel):
+class DecisionBody(_Answer):
     """A decision; where ``label`` is null, ``reason`` says why."""
 
     id: str
@@ -157,7 +162,7 @@ class RankResponse(BaseModel):
     ranking: dict[str, Any]
 
 
-class ScoreBody(BaseModel):
+class ScoreBody(_Answer):
     """A score; where it is null, ``reason`` says why."""
 
     id: str
@@ -175,7 +180,7 @@ class ScoreResponse(BaseModel):
     scores: list[ScoreBody]
 
 
-class RewardResponse(BaseModel):
+class RewardResponse(_Answer):
     """A reward for each query; null if there is none, with the reason at the same position."""
 
     judge: JudgeId

@@ -78,6 +78,11 @@ class Completion:
     completion_tokens: int = 0
     error: str | None = None
 
+    @property
+    def sound(self) -> bool:
+        """Whether ``label_logprobs``, where there are any, are log-probabilities: no NaN, none above 0 but for rounding."""
+        return all(value < 1e-3 for value in (self.label_logprobs or {}).values())
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -80,7 +81,7 @@ class JournaledBackend:
 
     def _kept(self, key: str, completion: Completion) -> Completion:
         """Write a new answer, unless it failed, and return it."""
-        if completion.finish_reason is not FinishReason.ERROR:
+        if completion.finish_reason is not FinishReason.ERROR and completion.sound:
             self.journal.write(key, asdict(completion))
         return completion
 
@@ -105,8 +106,12 @@ class JournaledBackend:
             return None
         try:
             values = {name: value for name, value in record.items() if name != "key"}
-            return Completion(**values | {"finish_reason": FinishReason(values["finish_reason"])})
-        except (KeyError, ValueError, TypeError):
+            # JSON has no infinity: the logarithm of a probability of 0 is null.
+            if logs := values.get("label_logprobs"):
+                values["label_logprobs"] = {k: -math.inf if v is None else v for k, v in logs.items()}
+            found = Completion(**values | {"finish_reason": FinishReason(values["finish_reason"])})
+            return found if found.sound else None
+        except (AttributeError, KeyError, ValueError, TypeError):
             return None
 
     def _keys(self, request: GenerationRequest) -> list[str]:
@@ -118,6 +123,6 @@ def _score(record: dict[str, Any] | None) -> Score | None:
     if record is None:
         return None
     try:
-        return Score(record["logprob"], record["tokens"])
-    except KeyError:
+        return Score(record["logprob"], record["tokens"]) if math.isfinite(record["logprob"]) else None
+    except (KeyError, TypeError):
         return None

@@ -6,8 +6,10 @@ cumulative distribution. The rest of the batch cannot affect them.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import torch
@@ -37,6 +39,7 @@ class Row:
     label_logprobs: dict[str, float] | None = None
     label: str | None = None
     finish: FinishReason | None = None
+    error: str | None = None
     reach: int = field(init=False)
     """number of last tokens in which a stop text is looked for"""
 
@@ -49,6 +52,11 @@ class Row:
         """Whether the backend guides this sample to its verdict."""
         return self.request.verdict is not None and self.request.verdict.guided
 
+    def fail(self) -> None:
+        """End the sample: the model's numbers at this place are none, and no token or label can be chosen by them."""
+        self.finish = FinishReason.ERROR
+        self.error = f"the model's logits are NaN or infinite after {self.written} tokens of the answer"
+
     def close(self, encoder: Encoder, text: str) -> None:
         """Queue the text up to the verdict, written on the model's behalf."""
         self.queue.extend(encoder.fragment(text))
@@ -56,11 +64,16 @@ class Row:
 
 
 class Stepper:
-    """Chooses tokens for rows and detects their ends; knows the tokenizer, not the model."""
+    """Chooses tokens for rows and detects their ends; knows the tokenizer, not the model.
 
-    def __init__(self, encoder: Encoder) -> None:
+    Args:
+        encoder: of the model's tokenizer.
+        ends: tokens that end a turn, beside the tokenizer's special ones.
+    """
+
+    def __init__(self, encoder: Encoder, ends: Collection[int] = ()) -> None:
         self.encoder = encoder
-        self._ends = {*encoder.tokenizer.all_special_ids}
+        self._ends = {*encoder.tokenizer.all_special_ids, *ends}
         if encoder.tokenizer.eos_token_id is not None:
             self._ends.add(encoder.tokenizer.eos_token_id)
         self._texts: dict[int, str] = {}
@@ -75,7 +88,8 @@ class Stepper:
     def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
         """Advance every row by one token, given logits of shape (rows, vocabulary).
 
-        Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set.
+        Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set. A row whose logits are NaN
+        or infinite where its token or label is chosen ends with an error.
         """
         logits = self._keep_reasoning(rows, logits.float())
         opinions = _opinions(rows, logits, label_ids)
@@ -94,7 +108,8 @@ class Stepper:
             else:
                 if row.at_verdict:
                     self._read_verdict(row, opinions[i], list(label_ids), choose=False)
-                self._append(row, chosen[i])
+                if row.finish is None:
+                    self._append(row, chosen[i])
             tokens.append(0 if row.finish else row.ids[-1])
         return tokens
 
@@ -129,10 +144,18 @@ class Stepper:
         if row.label is not None and row.request.verdict is not None:
             text += row.label + row.request.verdict.end
         assert row.finish is not None
-        return Completion(text, row.finish, row.label_logprobs, row.prompt_tokens, len(row.ids))
+        return Completion(text, row.finish, row.label_logprobs, row.prompt_tokens, len(row.ids), row.error)
 
     def _sample(self, rows: list[Row], logits: torch.Tensor) -> list[int]:
-        greedy = logits.argmax(-1).tolist()
+        """A token for each row; a row without usable logits fails, and its token means nothing."""
+        best = logits.argmax(-1)
+        # One transfer for both; a token's id is exact in fp32.
+        greedy, heights = torch.stack([best.to(logits), logits.gather(-1, best[:, None])[:, 0]]).tolist()
+        failed = [i for i, height in enumerate(heights) if not math.isfinite(height)]
+        for i in failed:
+            rows[i].fail()
+        if failed:
+            logits = logits.index_fill(0, torch.tensor(failed, device=logits.device), 0.0)
         decodings = [row.request.decoding for row in rows]
         if all(d.temperature == 0 for d in decodings):
             return [int(token) for token in greedy]
@@ -148,6 +171,9 @@ class Stepper:
         return [t if d.temperature else int(g) for t, d, g in zip(tokens, decodings, greedy, strict=True)]
 
     def _read_verdict(self, row: Row, values: torch.Tensor, labels: list[str], *, choose: bool) -> None:
+        if not bool(values.isfinite().all()):
+            row.fail()
+            return
         logprobs = torch.log_softmax(values, -1)
         row.label_logprobs = dict(zip(labels, logprobs.tolist(), strict=True))
         row.at_verdict = False
@@ -205,6 +231,12 @@ class Stepper:
 
     def _decode(self, ids: list[int]) -> str:
         return self.encoder.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def usable(logits: torch.Tensor) -> torch.Tensor:
+    """Which rows (rows,) of logits (rows, vocabulary) a token can be chosen by: one that is NaN, or plus infinity, spoils its
+    row; minus infinity only rules a token out."""
+    return logits.amax(-1).isfinite()
 
 
 def _opinions(rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> dict[int, torch.Tensor]:

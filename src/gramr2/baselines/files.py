@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from gramr2.errors import ModelError, reason_of, writing
+from gramr2.files import strict_json
 
 FILE, TENSORS = "baseline.json", "baseline.safetensors"
 
@@ -20,7 +21,7 @@ FILE, TENSORS = "baseline.json", "baseline.safetensors"
 def write(folder: Path, values: dict[str, Any], tensors: Mapping[str, np.ndarray] | None = None) -> None:
     """Write both into an existing folder; the same content gives the same bytes."""
     with writing(folder / FILE):
-        (folder / FILE).write_text(json.dumps(values, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(strict_json(values) + "\n", encoding="utf-8")
     if tensors:
         with writing(folder / TENSORS):
             save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, folder / TENSORS)
@@ -37,7 +38,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         values = json.loads((folder / FILE).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS) if (folder / TENSORS).is_file() else {}
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, SafetensorError) as error:
         raise ModelError(
             f"the baseline in {folder} cannot be read ({reason_of(error)}): remove the folder and fit it again"
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Grid, Json, Quiet, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, say, say_json, set_up_logging, show
 from gramr2.config import RunConfig, load_config
 from gramr2.errors import ConfigError, RunError
 
@@ -95,7 +94,7 @@ def ablate(
         results = [{key: value for key, value in each.items() if key != MARKS} for each in outcome.results]
         summaries = [asdict(each) for each in told.summaries]
         files = [str(path) for path in paths]
-        say(json.dumps({"results": results, "summaries": summaries, "notes": list(told.notes), "files": files}))
+        say_json({"results": results, "summaries": summaries, "notes": list(told.notes), "files": files})
     else:
         grid = Grid(title=told.title)
         for name in told.headers:

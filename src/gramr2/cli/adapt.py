@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gramr2.adaptation.task import OnRegression, Rationales
-from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.opening import Close, Tokens
 from gramr2.errors import ConfigError
 from gramr2.text import p_value, percent
@@ -103,7 +102,7 @@ def adapt(
     result = Adaptation(task, out, observer=Bars(quiet or as_json)).run()
     files = _write_curve(out, result["points"])
     if as_json:
-        say(json.dumps(result | {"judge": str(out / "judge")}))
+        say_json(result | {"judge": str(out / "judge")})
         return
     show(_table(result))
     say("Accuracy is over decided comparisons; a change counts undecided ones as wrong.")

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from gramr2.files import strict_json
 from gramr2.judging.judge import Progress as Report
 from gramr2.text import visible
 
@@ -42,6 +43,11 @@ class Grid(Table):
     def add_row(self, *cells: Any, **options: Any) -> None:
         """See rich's ``Table.add_row``."""
         super().add_row(*(Text(visible(each)) if isinstance(each, str) else each for each in cells), **options)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as one line of strict JSON."""
+    say(strict_json(value, ensure_ascii=True))
 
 
 def show(table: Table) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gramr2.backends.registry import cache_dir
-from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.judge import failures
 from gramr2.cli.opening import Model, answers, asks, journaled, open_model
 from gramr2.comparison import LabeledComparison
@@ -77,7 +76,7 @@ def evaluate(
             values["derivations"] = checked.shares() if checked else None
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
         extra = {"model": name, "longer_response_accuracy": length_baseline(items)}
-        say(json.dumps(first | values | extra))
+        say_json(first | values | extra)
         _refuse_nothing(decisions)
         return
     grid = Grid(title=f"{benchmark}: {name}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
+from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
 from gramr2.cli.opening import Tokens
 from gramr2.errors import ConfigError, RunError, reason_of
 from gramr2.loading import require
@@ -62,7 +62,7 @@ def export(
         shutil.rmtree(scratch, ignore_errors=True)
     url = _push(out, push, private) if push else None
     if as_json:
-        say(json.dumps({"judge": str(out), "check": asdict(checked), "dtype": precision, "url": url}))
+        say_json({"judge": str(out), "check": asdict(checked), "dtype": precision, "url": url})
         return
     say(
         f"{out}: {checked.comparisons} of {checked.comparisons} comparisons are decided as before "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
+from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.data import OnBadRow
 from gramr2.errors import NoVerdictError
@@ -89,7 +88,7 @@ def judge(
         "out": str(out),
     }
     if as_json:
-        say(json.dumps(summary))
+        say_json(summary)
     elif not quiet:
         if len(decided) < len(decisions):
             say(f"undecided: {failures(decisions)}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Grid, Json, Quiet, say, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, say, say_json, set_up_logging, show
 from gramr2.cli.train import run_and_show
 from gramr2.config import load_config
 from gramr2.errors import ConfigError
@@ -78,13 +77,8 @@ def audit(
     if not found:
         raise ConfigError(f"{run}: no round has labelled comparisons of the lab, and only those can be checked")
     if as_json:
-        say(
-            json.dumps(
-                {
-                    n: {name: asdict(each) | each.shares() for name, each in audits.items()}
-                    for n, audits in found.items()
-                }
-            )
+        say_json(
+            {n: {name: asdict(each) | each.shares() for name, each in audits.items()} for n, audits in found.items()}
         )
         return
     grid = Grid(title="Pseudo-labels, checked by a program")
@@ -162,7 +156,7 @@ def rlhf(
     command = f"gramr2 lab rlhf --judge RUN --out DIR --seeds {seeds} --steps {steps} --test {test}"
     files = write(out, results, f"{command}{f' --only {only}' if only else ''}; {versions()}")
     if as_json:
-        say(json.dumps({"results": results, "files": [str(file) for file in files]}))
+        say_json({"results": results, "files": [str(file) for file in files]})
         return
     grid = Grid(title=f"Right answers of the policy on {test} test prompts")
     for name in HEADERS:

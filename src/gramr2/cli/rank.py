@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Bars, Json, Quiet, say, set_up_logging
+from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
 from gramr2.data import OnBadRow
 from gramr2.errors import NoVerdictError
@@ -99,7 +98,7 @@ def rank(
     if pairs is not None:
         summary |= {"pairs": len(preferred), "pairs_out": str(pairs)}
     if as_json:
-        say(json.dumps(summary))
+        say_json(summary)
     elif not quiet:
         say(
             f"{len(sets)} prompts ranked in {made} comparisons, {percent(summary['coverage'])} decided, "  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from gramr2.backends.base import Backend
 from gramr2.backends.journaled import JournaledBackend
-from gramr2.cli.console import Bars, Json, Quiet, interval, say, set_up_logging
+from gramr2.cli.console import Bars, Json, Quiet, interval, say, say_json, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError, NoVerdictError
@@ -119,7 +118,7 @@ def score(
     if calibrate:
         summary["calibration"] = None if scale is None else asdict(scale)
     if as_json:
-        say(json.dumps(summary))
+        say_json(summary)
     elif not quiet:
         mean = "–" if not values else f"{fmean(values):.2f}" if by is Way.RATIONALE else percent(fmean(values))
         say(f"{len(values)} of {len(scored)} scored, mean {mean} → {out}")

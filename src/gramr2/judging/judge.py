@@ -173,7 +173,8 @@ class Judge:
 
     def _read(self, completion: Completion, order: Order, sample: int, seed: int) -> Judgment:
         parsed = parse(completion.text, truncated=completion.finish_reason is FinishReason.LENGTH)
-        failed = completion.finish_reason is FinishReason.ERROR
+        error = completion.error if completion.sound else "the model's label probabilities are not numbers"
+        failed = completion.finish_reason is FinishReason.ERROR or not completion.sound
         outcome = Outcome.ERROR if failed else parsed.outcome
         probabilities = None
         if completion.label_logprobs is not None and outcome.label is not None:
@@ -186,12 +187,12 @@ class Judge:
             sample=sample,
             seed=seed,
             outcome=outcome,
-            finish_reason=completion.finish_reason,
+            finish_reason=completion.finish_reason if completion.sound else FinishReason.ERROR,
             rationale=parsed.rationale if self.template.mode is JudgeMode.REASON else None,
             probabilities=probabilities,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
-            error=completion.error,
+            error=error,
             reading=self._reading,
         )
 

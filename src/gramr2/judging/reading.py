@@ -15,7 +15,7 @@ from gramr2.backends.base import Backend, Completion, Decoding, GenerationReques
 from gramr2.comparison import Comparison
 from gramr2.judging.parser import parse
 from gramr2.judging.template import OPENING, JudgeTemplate
-from gramr2.judgment import LabelProbabilities
+from gramr2.judgment import FinishReason, LabelProbabilities
 
 WITHHELD = "(withheld)"
 _CONCLUSION = re.compile(r"^Conclusion:.*\Z", re.MULTILINE | re.DOTALL)
@@ -57,6 +57,8 @@ def verdicts_given(
 
 
 def _belief(completion: Completion) -> LabelProbabilities | None:
+    if not completion.sound or completion.finish_reason is FinishReason.ERROR:
+        return None
     if completion.label_logprobs is not None:
         return LabelProbabilities(*(math.exp(completion.label_logprobs[label]) for label in ("A", "B", "tie")))
     label = parse(completion.text).outcome.label

@@ -10,6 +10,7 @@ from pathlib import Path
 from gramr2.comparison import LabeledComparison
 from gramr2.data.rows import read_row
 from gramr2.errors import DataError, ModelError
+from gramr2.files import strict_json
 from gramr2.judging.records import labeled_row
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import REASONED, ReadingWeights
@@ -28,7 +29,7 @@ def save_template(template: JudgeTemplate, folder: Path) -> None:
     }
     # An existing file may be a hard link that other runs share, so it is replaced, never written into.
     scratch = folder / f"{PROMPT_FILE}.tmp"
-    scratch.write_text(json.dumps(settings, ensure_ascii=False) + "\n", encoding="utf-8")
+    scratch.write_text(strict_json(settings) + "\n", encoding="utf-8")
     scratch.replace(folder / PROMPT_FILE)
 
 
@@ -52,7 +53,7 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
             tuple(_shot(row, index, file) for index, row in enumerate(settings.get("shots", ()))),
             weights if mode in (None, trained) else replace(REASONED, ties=weights.ties),
         )
-    except (ValueError, AttributeError, TypeError, DataError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError, DataError) as error:
         raise ModelError(
             f"{file} does not describe a judge's prompt ({error}): remove it to use the default"
         ) from error

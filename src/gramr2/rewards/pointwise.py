@@ -221,7 +221,7 @@ def _graded(name: str, completions: Sequence[Completion]) -> Scored:
 
 
 def _grades(completion: Completion) -> tuple[float, ...] | None:
-    if completion.finish_reason not in (FinishReason.STOP, FinishReason.CLOSED):
+    if completion.finish_reason not in (FinishReason.STOP, FinishReason.CLOSED) or not completion.sound:
         return None
     written = _GRADE.search(completion.text)
     if written is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -53,9 +54,13 @@ class Ranking:
 
 
 def result_of(decision: Decision) -> float | None:
-    """The score of the first response: its probability to win plus half that of a tie; None without a decision."""
+    """The score of the first response: its probability to win plus half that of a tie; None without a decision, or if its
+    probabilities are not numbers."""
     believed = decision.probabilities
-    return None if decision.label is None or believed is None else believed.a + believed.tie / 2
+    if decision.label is None or believed is None:
+        return None
+    score = believed.a + believed.tie / 2
+    return score if math.isfinite(score) else None
 
 
 def rank(

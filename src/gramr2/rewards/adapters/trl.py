@@ -9,6 +9,7 @@ the rewards of the others for such a completion.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -66,7 +67,7 @@ class TRLReward:
         if len(prompts) != len(completions):
             raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL passes a prompt for each")
         groups = self._groups(prompts, completions, columns.get(self.reference))
-        rewards = [reward for each in self.reward(groups) for reward in each]
+        rewards = [_finite(reward) for each in self.reward(groups) for reward in each]
         if log_metric and rewards:
             log_metric(f"{self.__name__}/coverage", sum(each is not None for each in rewards) / len(rewards))
         return rewards
@@ -107,6 +108,11 @@ def asynchronous(reward: TRLReward) -> Callable[..., Coroutine[Any, Any, list[fl
 
     function.__name__ = reward.__name__
     return function
+
+
+def _finite(reward: float | None) -> float | None:
+    """TRL would average a NaN into the advantages of the whole group."""
+    return reward if reward is not None and math.isfinite(reward) else None
 
 
 def _prompt(prompt: str | Turns) -> tuple[Message, ...]:

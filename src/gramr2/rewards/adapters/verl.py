@@ -17,6 +17,7 @@ instead; ``decided`` in the result, which verl logs, then tells how often it was
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -72,9 +73,9 @@ def compute_score(
             raise
         reason = str(error)
     else:
-        if found.score is not None:
+        if found.score is not None and math.isfinite(found.score):
             return {"score": found.score, "decided": 1.0}
-        reason = found.reason
+        reason = found.reason or f"its score is {found.score}"
     if undecided is None:
         raise UndecidedError(
             f"the judge did not decide a completion ({reason}): set the reward for this case with "

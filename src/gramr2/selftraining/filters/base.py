@@ -168,14 +168,15 @@ def bounded(
 
     Args:
         place: “filter.field”, under which the threshold is recorded; the part before the dot is the filter's name.
-        measure: returns None for a candidate with nothing to measure, which passes and is ignored by quantiles.
+        measure: returns None for a candidate with nothing to measure, which passes and is ignored by quantiles; NaN is on the
+            wrong side of every threshold.
     """
     values = [None if isinstance(each, Rejection) else measure(each) for each in candidates]
-    scores = [value for value in values if value is not None]
+    scores = [value for value in values if value is not None and not math.isnan(value)]
     limit = context.limit(place, schedule, scores, at_least=at_least, strict=strict)
     result: list[Candidate | Rejection] = []
     for each, value in zip(candidates, values, strict=True):
-        failed = value is not None and (value < limit - _ROUNDING if at_least else value > limit + _ROUNDING)
+        failed = value is not None and not (value >= limit - _ROUNDING if at_least else value <= limit + _ROUNDING)
         filter_name = place.partition(".")[0]
         result.append(Rejection(filter_name, reason, round(value or 0.0, 4), limit) if failed else each)
     return result
