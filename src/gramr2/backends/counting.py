@@ -14,13 +14,13 @@ class TokenizerCounter:
     """A ``TokenCounter`` for a model folder."""
 
     def __init__(self, folder: Path, options: dict[str, Any] | None = None, trust_remote_code: bool = False) -> None:
-        from transformers import AutoConfig, AutoTokenizer
+        from gramr2.backends.pretrained import context_of, open_config, open_tokenizer
 
+        tokenizer = open_tokenizer(folder, trust_remote_code=trust_remote_code)
+        config = open_config(folder, trust_remote_code=trust_remote_code)
         with loading("the tokenizer", folder):
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        self.encoder = Encoder(tokenizer, options)
-        self.context_length = int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", 1 << 20))
+            self.encoder = Encoder(tokenizer, options)
+        self.context_length = context_of(config, folder)
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Number of tokens of the rendered prompt, if there is one, and the answer."""

@@ -12,17 +12,17 @@ import threading
 from typing import Any, Protocol
 
 from gramr2.backends.base import VerdictReading
+from gramr2.backends.chat_template import frame_of
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
 _OPENED = re.compile(r"<think>\s*\Z")
-_HOLE = "\ue000{}\ue001"
 
 
 class Tokenizer(Protocol):
     """The part of a transformers tokenizer that is used here."""
 
-    chat_template: str | None
+    chat_template: str | dict[str, str] | None
     eos_token_id: int | None
     bos_token_id: int | None
     all_special_ids: list[int]
@@ -103,26 +103,13 @@ class Encoder:
         return self._frames[roles]
 
     def _render(self, roles: tuple[str, ...]) -> list[str]:
-        holes = [_HOLE.format(index) for index in range(len(roles))]
         if self.tokenizer.chat_template:
-            turns = [{"role": role, "content": hole} for role, hole in zip(roles, holes, strict=True)]
-            text: str = self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True, **self._options
-            )
-        else:
-            bos = self.tokenizer.bos_token_id
-            text = "" if bos is None else self.tokenizer.decode([bos])
-            text += "\n\n".join(holes) + "\n\n"
-        pieces: list[str] = []
-        for hole in holes:
-            before, found, text = text.partition(hole)
-            if not found:
-                raise ModelError(
-                    "this model's chat template drops or reorders messages: use a model whose template keeps them"
-                )
-            pieces.append(before)
-        # Some templates end in an opening <think>; the judge's answer begins with one too, so the template's is dropped.
-        return [*pieces, _OPENED.sub("", text)]
+            pieces = frame_of(self.tokenizer, roles, self._options)
+            # Some templates end in an opening <think>; the judge's answer begins with one too, so the template's is dropped.
+            return [*pieces[:-1], _OPENED.sub("", pieces[-1])]
+        bos = self.tokenizer.bos_token_id
+        start = "" if bos is None else self.tokenizer.decode([bos])
+        return [start, *["\n\n"] * len(roles)] if roles else [f"{start}\n\n"]
 
     def _content(self, text: str) -> list[int]:
         ids = self._ids(text, literal=True)

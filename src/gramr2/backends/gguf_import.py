@@ -34,10 +34,20 @@ def convert(gguf: Path, into: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from gramr2.backends.pretrained import refuse_gaps, refuse_unembedded
+
     try:
         with _no_progress_bars():
-            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-            model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, trust_remote_code=False)
+            model, told = AutoModelForCausalLM.from_pretrained(
+                str(gguf.parent),
+                gguf_file=gguf.name,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+            refuse_gaps(gguf, told)
+            refuse_unembedded(model, tokenizer, gguf)
             config = model.config
             # transformers refuses to save a model whose config says it is quantised; these weights no longer are.
             if hasattr(config, "quantization_config"):
@@ -47,7 +57,10 @@ def convert(gguf: Path, into: Path) -> None:
             plain.generation_config = model.generation_config
             plain.save_pretrained(into)
             tokenizer.save_pretrained(into)
+    except ModelError:
+        raise
     except Exception as error:
+        # See ``loading``: a damaged file raises nearly every type there is.
         raise ModelError(f"{gguf} cannot be read as a language model: {reason_of(error)}") from error
     log.info("converted %s: %d tensors, fp32", gguf.name, len(plain.state_dict()))
 

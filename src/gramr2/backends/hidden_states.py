@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig
 
 from gramr2.backends.counting import TokenizerCounter
 from gramr2.backends.hardware import choose_device, choose_dtype
-from gramr2.backends.loading import loading
+from gramr2.backends.pretrained import open_config
 from gramr2.backends.registry import cache_dir, fingerprint
 from gramr2.comparison import Message
 from gramr2.config.training import ModelConfig
@@ -57,8 +56,7 @@ class HiddenStates:
         self.fingerprint = fingerprint(folder)
         self._open = open_model
         self._counter = TokenizerCounter(folder, model.chat_template_options, model.trust_remote_code)
-        with loading("the model", folder):
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
+        config = open_config(folder, trust_remote_code=model.trust_remote_code)
         depth = int(config.get_text_config(decoder=True).num_hidden_layers)
         self.layers = tuple(dict.fromkeys(max(1, round(depth * third / 3)) for third in (1, 2, 3)))
         device = choose_device(model.device)

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from gramr2.errors import ModelError, reason_of
+from gramr2.errors import GramrError, ModelError, reason_of
 
 
 @contextmanager
@@ -20,13 +18,16 @@ def loading(what: str, folder: Path | str) -> Iterator[None]:
         folder: where it is.
 
     Raises:
-        ModelError: the body failed; a ``ModelError`` of the body itself passes through unchanged.
+        ModelError: the body failed; a deliberate error of the body itself passes through unchanged, and so does a
+            ``MemoryError``.
     """
     try:
         yield
-    except ModelError:
+    except (GramrError, MemoryError):
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
+        # A model folder is foreign data, read by four libraries: a damaged one raises nearly every type there is,
+        # and tokenizers raises a bare Exception.
         raise ModelError(f"{what} in {folder} cannot be loaded: {_reason(error)}") from error
 
 
@@ -35,6 +36,11 @@ def _reason(error: Exception) -> str:
     # The message of transformers only points to a report in the log.
     if "ignore_mismatched_sizes" in text:
         return "its weights do not have the shapes that its config.json states"
+    if isinstance(error, RecursionError):
+        return "a file in it is nested too deeply"
+    if isinstance(error, KeyError):
+        # Its message is the key alone.
+        return f"{text} is missing"
     first = reason_of(error)
     second = text.strip().removeprefix(first).strip().partition("\n")[0]
     return f"{first} {second}" if first.endswith(":") else first

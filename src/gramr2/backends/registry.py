@@ -118,7 +118,7 @@ def adapted(model: str) -> tuple[str, Path | None]:
         return model, None
     try:
         base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"{file} is not what peft writes: save the adapter again with save_pretrained") from error
     if not base:
         raise ModelError(f"{file} has no base_model_name_or_path: set it to the model that the adapter is for")

@@ -7,23 +7,32 @@ votes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import Cache
 
+from gramr2.backends.adapters import with_adapter
 from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
 from gramr2.backends.cache import can_grow, new_cache, seeded_with
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.loading import loading
 from gramr2.backends.padding import aligned_at_the_end
+from gramr2.backends.pretrained import (
+    answers,
+    context_of,
+    end_tokens,
+    open_causal,
+    open_tokenizer,
+    refuse_unembedded,
+)
 from gramr2.backends.registry import fingerprint, resolve
-from gramr2.backends.sampling import Row, Stepper
+from gramr2.backends.sampling import Row, Stepper, usable
 from gramr2.backends.scoring import ScoreBatching, score_all
 from gramr2.comparison import Message
 from gramr2.errors import ModelError, PromptTooLongError
@@ -45,20 +54,6 @@ class Batching:
     rows: int = 32
     prefill_tokens: int = 8192
     cache_bytes: int = 3 << 30
-
-
-def with_adapter(model: Any, adapter: Path) -> Any:
-    """The model with a LoRA adapter on it, not merged.
-
-    Raises:
-        ModelError: the adapter has no safetensors, or does not fit.
-    """
-    from peft import PeftModel
-
-    if not (adapter / "adapter_model.safetensors").is_file():
-        raise ModelError(f"{adapter} has no adapter_model.safetensors: save the adapter again with save_pretrained")
-    with loading("the adapter", adapter):
-        return PeftModel.from_pretrained(model, adapter)
 
 
 class TransformersBackend:
@@ -97,29 +92,30 @@ class TransformersBackend:
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.batching = batching or Batching()
+        tokenizer = open_tokenizer(speaks, trust_remote_code=trust_remote_code)
+        loaded = open_causal(folder, dtype=self.dtype, trust_remote_code=trust_remote_code)
+        loaded = loaded if adapter is None else with_adapter(loaded, adapter)
+        refuse_unembedded(loaded, tokenizer, speaks)
+        self.context_length = context_of(loaded.config, folder)
+        """``max_position_embeddings`` of the model"""
         with loading("the model", folder):
-            tokenizer = AutoTokenizer.from_pretrained(speaks, trust_remote_code=trust_remote_code)
-            loaded = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=self.dtype, trust_remote_code=trust_remote_code, use_safetensors=True
-            )
-            loaded = loaded if adapter is None else with_adapter(loaded, adapter)
             self.model = loaded.to(self.device).eval()
+            self._refuse_broken(answers(self.model)[None])
+            self.encoder = Encoder(tokenizer, chat_template_options)
         self.config = self.model.config.get_text_config(decoder=True)
-        self.encoder = Encoder(tokenizer, chat_template_options)
         # An adapter determines the answers as much as the weights under it do.
         self._id = fingerprint(folder) if adapter is None else f"{fingerprint(folder)}+{fingerprint(adapter)}"
         self._grows = can_grow(self.config)
-        self._stepper = Stepper(self.encoder)
+        ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
+        if ends:
+            # They decide where an answer ends, and are in no file that the fingerprint reads.
+            self._id += f"+ends-{'-'.join(map(str, sorted(ends)))}"
+        self._stepper = Stepper(self.encoder, ends)
 
     @property
     def id(self) -> str:
         """Folder name, digest of the weights, and dtype: what determines the outputs."""
         return f"{self._id}:{str(self.dtype).removeprefix('torch.')}"
-
-    @property
-    def context_length(self) -> int:
-        """``max_position_embeddings`` of the model."""
-        return int(getattr(self.config, "max_position_embeddings", 1 << 20))
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Number of tokens of the rendered prompt and the answer."""
@@ -131,7 +127,8 @@ class TransformersBackend:
 
         Raises:
             PromptTooLongError: a prompt and its budget exceed the model's context.
-            ModelError: the model's logits are NaN.
+            ModelError: the logits of every prompt of a batch are NaN or infinite; those of one prompt are the error of its
+                completions.
         """
         prompts = [self.encoder.prompt(request.messages, request.prefill, *request.written) for request in requests]
         room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
@@ -154,16 +151,21 @@ class TransformersBackend:
         answers = [self.encoder.fragment(request.text) for request in requests]
         limits = ScoreBatching(self.batching.prefill_tokens, self.batching.cache_bytes // 4, mixed_lengths=self._grows)
         scores = score_all(self.model, self.device, [*zip(prompts, answers, strict=True)], limits)
-        self._refuse_nan(torch.tensor([each.logprob for each in scores]))
+        if not all(math.isfinite(each.logprob) for each in scores):
+            raise self._broken()
         return scores
 
-    def _refuse_nan(self, numbers: torch.Tensor) -> None:
-        if bool(numbers.isnan().any()):
-            dtype = str(self.dtype).removeprefix("torch.")
-            raise ModelError(
-                f"{self.folder}: the model's logits are NaN in {dtype}: set model.dtype: float32; if that does not help, its "
-                "weights are damaged: remove the folder and train it again"
-            )
+    def _refuse_broken(self, logits: torch.Tensor) -> None:
+        """Refuse logits (rows, vocabulary) none of whose rows can be used."""
+        if not bool(usable(logits).any()):
+            raise self._broken()
+
+    def _broken(self) -> ModelError:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return ModelError(
+            f"{self.folder}: the model's logits are NaN in {dtype} or infinite: set model.dtype: float32; if that does not help, "
+            "its weights are damaged: remove the folder and train it again"
+        )
 
     def _bridge_tokens(self, request: GenerationRequest) -> int:
         verdict = request.verdict
@@ -226,7 +228,7 @@ class TransformersBackend:
     ) -> Iterator[tuple[int, list[Completion]]]:
         longest = max(len(prompts[i]) for i in batch)
         cache, mask, logits = self._prefill([prompts[i] for i in batch], longest + room, prefix)
-        self._refuse_nan(logits)
+        self._refuse_broken(logits)
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch

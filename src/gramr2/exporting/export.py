@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from gramr2.backends.loading import loading
-from gramr2.backends.transformers import TransformersBackend, with_adapter
+from gramr2.backends.adapters import with_adapter
+from gramr2.backends.pretrained import open_causal, open_tokenizer
+from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Comparison, Label
 from gramr2.errors import ConfigError, RunError
 from gramr2.exporting.source import Source
@@ -94,21 +95,16 @@ def publish(scratch: Path, out: Path) -> None:
 
 
 def _save(source: Source, into: Path, dtype: str) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     kept: Any = "auto" if dtype == "keep" else getattr(torch, dtype)
     # Adapters are merged in fp32: in 16 bits, part of the small update would be rounded away.
-    with loading("the model", source.weights):
-        model = AutoModelForCausalLM.from_pretrained(
-            source.weights, dtype=torch.float32 if source.adapter else kept, use_safetensors=True
-        )
+    model = open_causal(source.weights, dtype=torch.float32 if source.adapter else kept)
     if source.adapter:
         model = with_adapter(model, source.adapter).merge_and_unload()
         if dtype != "keep":
             model = model.to(kept)
     model.save_pretrained(into, max_shard_size=SIZE_OF_A_FILE)
     own = source.adapter and (source.adapter / "tokenizer_config.json").is_file()
-    AutoTokenizer.from_pretrained(source.adapter if own else source.weights).save_pretrained(into)
+    open_tokenizer(source.adapter if own and source.adapter else source.weights).save_pretrained(into)
 
 
 def _compare(before: Sequence[Decision], after: Sequence[Decision], dtype: str) -> Check:

@@ -51,7 +51,7 @@ def find(model: str) -> Source:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
         base, revision = settings.get("base_model_name_or_path"), settings.get("revision")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(base, str) or not base:
         raise ModelError(f"{file} does not say which model the adapter belongs to (base_model_name_or_path)")

@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback, set_seed
+from transformers import PrinterCallback, set_seed
 from trl import RewardConfig, RewardTrainer
 
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory
 from gramr2.backends.loading import loading
+from gramr2.backends.pretrained import open_scalar, open_tokenizer, refuse_unembedded
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
@@ -92,12 +93,12 @@ def load_reward_model(folder: Path, model_config: ModelConfig) -> RewardModel:
     """
     device = choose_device(model_config.device)
     trusted = model_config.trust_remote_code
+    tokenizer = open_tokenizer(folder, trust_remote_code=trusted)
+    model = open_scalar(folder, trust_remote_code=trusted)
+    refuse_unembedded(model, tokenizer, folder)
     with loading("the reward model", folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=trusted
-        )
-    return RewardModel(model.to(device), Encoder(tokenizer, model_config.chat_template_options), device)
+        encoder = Encoder(tokenizer, model_config.chat_template_options)
+    return RewardModel(model.to(device), encoder, device)
 
 
 def train_reward_model(
@@ -122,15 +123,13 @@ def train_reward_model(
     set_seed(seed % (1 << 31))
     keep_freed_memory()
     device = choose_device(model_config.device)
-    with loading("the model", start):
-        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=model_config.trust_remote_code)
+    trusted = model_config.trust_remote_code
+    tokenizer = open_tokenizer(start, trust_remote_code=trusted)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     encoder = Encoder(tokenizer, model_config.chat_template_options)
-    with loading("the model", start):
-        model = AutoModelForSequenceClassification.from_pretrained(
-            start, num_labels=1, dtype=torch.float32, trust_remote_code=model_config.trust_remote_code
-        )
+    model = open_scalar(start, trust_remote_code=trusted, new_head=True)
+    refuse_unembedded(model, tokenizer, start)
     model.config.pad_token_id = tokenizer.pad_token_id
     rows = [
         {

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     PrinterCallback,
     ProgressCallback,
     Trainer,
@@ -26,6 +24,7 @@ from transformers import (
 from gramr2.backends.hardware import release_freed_memory
 from gramr2.backends.loading import loading
 from gramr2.backends.memory import free_memory, total_memory
+from gramr2.backends.pretrained import answers, open_causal, open_tokenizer, refuse_unembedded
 from gramr2.backends.probing import prefers_bf16
 from gramr2.config.training import ModelConfig
 from gramr2.errors import MissingDependencyError, RunError
@@ -48,11 +47,11 @@ def load_for_training(start: Path, config: ModelConfig) -> tuple[Any, Any]:
     Raises:
         ModelError: the folder cannot be loaded.
     """
+    tokenizer = open_tokenizer(start, trust_remote_code=config.trust_remote_code)
+    model = open_causal(start, dtype=torch.float32, trust_remote_code=config.trust_remote_code)
+    refuse_unembedded(model, tokenizer, start)
     with loading("the model", start):
-        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=config.trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(
-            start, dtype=torch.float32, trust_remote_code=config.trust_remote_code, use_safetensors=True
-        )
+        answers(model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

@@ -10,10 +10,12 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+import torch
+from transformers import set_seed
 
 from gramr2.backends.base import Backend, Decoding, GenerationRequest
 from gramr2.backends.hardware import keep_freed_memory
+from gramr2.backends.pretrained import open_causal, open_tokenizer
 from gramr2.backends.registry import SHIPPED, resolve
 from gramr2.comparison import Message
 from gramr2.randomness import derive_seed
@@ -49,8 +51,8 @@ def make_policy(into: Path, *, steps: int = STEPS, seed: int = 0) -> None:
     set_seed(seed)
     keep_freed_memory()
     start = resolve(SHIPPED)
-    tokenizer = AutoTokenizer.from_pretrained(start)
-    model = AutoModelForCausalLM.from_pretrained(start, dtype="float32")
+    tokenizer = open_tokenizer(start)
+    model = open_causal(start, dtype=torch.float32)
     train(model, tokenizer, imitated(seed), steps, LEARNING_RATE, seed, into)
     tokenizer.save_pretrained(into)
 

@@ -113,10 +113,12 @@ def train(
     Raises:
         RunError: the reward had no value for any completion, so nothing was learnt.
     """
+    import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+    from transformers import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
+    from gramr2.backends.pretrained import open_causal, open_tokenizer
     from gramr2.backends.transformers import TransformersBackend
 
     started = time.monotonic()
@@ -135,8 +137,8 @@ def train(
 
     size = settings.prompts * settings.generations
     trainer = GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(policy, dtype="float32"),
-        processing_class=AutoTokenizer.from_pretrained(policy, padding_side="left"),
+        model=open_causal(policy, dtype=torch.float32),
+        processing_class=open_tokenizer(policy, padding_side="left"),
         reward_funcs=TRLReward(counted, num_generations=settings.generations),
         args=GRPOConfig(
             output_dir=str(out / "scratch"),

@@ -1,0 +1,119 @@
+"""A model's chat template, which is a program that comes with the weights: run with a time limit, and its errors reported."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gramr2.errors import ModelError, reason_of
+
+SECONDS = 10.0
+"""a template takes milliseconds; one that takes this long has a loop without an end"""
+_HOLE = "\ue000{}\ue001"
+
+
+class _Stopped(BaseException):
+    """Raised inside a template that takes too long; templates and jinja catch only ``Exception``."""
+
+
+def frame_of(tokenizer: Any, roles: Sequence[str], options: dict[str, Any]) -> list[str]:
+    """What a template writes before, between and after the contents of turns with these roles.
+
+    Templates read a content as a text; one that only reads a list of parts gets that.
+
+    Raises:
+        ModelError: the template fails, takes too long, or drops, repeats or reorders contents.
+    """
+    named = tokenizer.chat_template
+    if isinstance(named, dict) and "default" not in named and "chat_template" not in options:
+        names = ", ".join(sorted(named))
+        raise ModelError(
+            f"this model has several chat templates ({names}) and none is its default: name one of them default in "
+            "tokenizer_config.json, or choose one with chat_template in model.chat_template_options"
+        )
+    holes = [_HOLE.format(index) for index in range(len(roles))]
+    try:
+        return _split(_render(tokenizer, roles, holes, options), holes)
+    except ModelError as error:
+        if isinstance(error, _TooLongError):
+            raise
+        parts = [[{"type": "text", "text": hole}] for hole in holes]
+        try:
+            pieces = _split(_render(tokenizer, roles, parts, options), holes)
+        except ModelError:
+            raise error from None
+        # A template that takes contents for texts writes the list itself.
+        if any("'type'" in piece or '"type"' in piece for piece in pieces):
+            raise
+        return pieces
+
+
+class _TooLongError(ModelError):
+    """The template did not end in time."""
+
+
+def _render(tokenizer: Any, roles: Sequence[str], contents: Sequence[Any], options: dict[str, Any]) -> str:
+    turns = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
+
+    def render() -> str:
+        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
+        return text
+
+    try:
+        return _within_time(render)
+    except ModelError:
+        raise
+    except Exception as error:
+        # The template is foreign code: it can raise whatever Python can.
+        raise ModelError(
+            f"this model's chat template fails ({reason_of(error)}): mend the template in its folder, or use another model"
+        ) from error
+
+
+def _split(text: str, holes: Sequence[str]) -> list[str]:
+    pieces: list[str] = []
+    kept = True
+    for hole in holes:
+        before, found, text = text.partition(hole)
+        pieces.append(before)
+        kept = kept and bool(found)
+    pieces.append(text)
+    if not kept or any(hole in piece for piece in pieces for hole in holes):
+        raise ModelError(
+            "this model's chat template drops, repeats or reorders messages: use a model whose template keeps them"
+        )
+    return pieces
+
+
+def _within_time(render: Callable[[], str]) -> str:
+    """The result of ``render``, run in a thread of its own, since only a thread can be stopped from outside.
+
+    Raises:
+        ModelError: it took longer than ``SECONDS``.
+    """
+    found: list[str | Exception] = []
+
+    def work() -> None:
+        try:
+            found.append(render())
+        except Exception as error:  # noqa: BLE001
+            # Raised again where the result is awaited.
+            found.append(error)
+        except _Stopped:
+            pass
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stopped))
+        raise _TooLongError(
+            f"this model's chat template does not end within {SECONDS:g} seconds: mend the template in its folder, or use "
+            "another model"
+        )
+    [result] = found
+    if isinstance(result, Exception):
+        raise result
+    return result
