@@ -210,3 +210,38 @@ def test_the_command_line_knows_it(monkeypatch: pytest.MonkeyPatch, tmp_path: An
     assert CliRunner().invoke(app, command).exit_code == 0
     rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["label"] in ("A", "B", "tie") for row in rows] == [True] * 3
+
+
+def test_every_refused_option_is_told_once_with_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("gramr2.backends.openai_options.log.warning", lambda text, *args: notes.append(text % args))
+
+    def answer(body: Body) -> Body | tuple[int, str]:
+        refused = next((name for name in ("seed", "temperature") if name in body), None)
+        return (400, f"{refused} is not supported") if refused else choice("<answer>A</answer>")
+
+    remote, seen = backend(answer, workers=1)
+    assert [found[0].text for _, found in remote.generate([request()] * 3)] == ["<answer>A</answer>"] * 3
+    assert len(seen) == 5
+    assert [("seed" in note, "temperature is not supported" in note) for note in notes] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_an_answer_that_is_on_its_way_is_not_lost_when_the_run_stops() -> None:
+    """The account is closed between the samples of a request: those that were paid for come before the error."""
+    left = [3]
+
+    def answer(body: Body) -> Body | tuple[int, str]:
+        left[0] -= 1
+        return choice("<answer>A</answer>") if left[0] >= 0 else (402, "no credit")
+
+    remote, _ = backend(answer, workers=1)
+    asked = GenerationRequest((Message("user", "Which?"),), tuple(range(2)), Decoding(), verdict=VerdictReading())
+    found: list[Any] = []
+    with pytest.raises(ModelError, match="12 requests in a row failed.*402: no credit"):
+        for each in remote.generate([asked] * 20):
+            found.append(each)
+    texts = [completion.text for _, completions in found for completion in completions if completion.text]
+    assert texts == ["<answer>A</answer>"] * 3

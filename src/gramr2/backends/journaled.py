@@ -24,6 +24,9 @@ class JournaledBackend:
     def __init__(self, backend: Backend, journal: Journal) -> None:
         self.backend = backend
         self.journal = journal
+        self.failure: str | None = None
+        """the last error, as long as no request has been answered, here or in the journal"""
+        self._answered = False
 
     @property
     def id(self) -> str:
@@ -82,7 +85,10 @@ class JournaledBackend:
     def _kept(self, key: str, completion: Completion) -> Completion:
         """Write a new answer, unless it failed, and return it."""
         if completion.finish_reason is not FinishReason.ERROR and completion.sound:
+            self._answered, self.failure = True, None
             self.journal.write(key, asdict(completion))
+        elif not self._answered:
+            self.failure = completion.error or "the model failed"
         return completion
 
     def _missing(self, request: GenerationRequest, keys: Sequence[str]) -> GenerationRequest:
@@ -110,9 +116,12 @@ class JournaledBackend:
             if logs := values.get("label_logprobs"):
                 values["label_logprobs"] = {k: -math.inf if v is None else v for k, v in logs.items()}
             found = Completion(**values | {"finish_reason": FinishReason(values["finish_reason"])})
-            return found if found.sound else None
         except (AttributeError, KeyError, ValueError, TypeError):
             return None
+        if not found.sound:
+            return None
+        self._answered, self.failure = True, None
+        return found
 
     def _keys(self, request: GenerationRequest) -> list[str]:
         content = asdict(replace(request, seeds=()))

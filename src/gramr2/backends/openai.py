@@ -8,8 +8,6 @@ certain of its label. A request that the server refuses is an error of that judg
 from __future__ import annotations
 
 import importlib.util
-import logging
-import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,22 +15,22 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.parse import urlparse
 
-from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest, VerdictReading
+from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
+from gramr2.backends.breaker import CircuitBreaker
+from gramr2.backends.openai_answers import completion_of, failed, told
+from gramr2.backends.openai_options import NEW, OLD, Accepted, RefusedOptions
 from gramr2.comparison import Message
 from gramr2.errors import ConfigError, MissingDependencyError, ModelError, ModelNotFoundError
 from gramr2.judgment import FinishReason
 
-log = logging.getLogger("gramr2")
-
 PREFIX = "openai:"
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
-ROOM_FOR_VERDICT = 16
-"""tokens on top of the rationale's budget, for tags that other backends write themselves"""
-TOP = 20
-"""alternatives requested at each token: the most that these APIs return"""
 CHARACTERS_PER_TOKEN = 4
-SEEDS = 1 << 31
+OF_PROMPT = frozenset({400, 403, 413, 422})
+"""statuses that may be one prompt's fault: too long, or not to the taste of a moderator"""
+OF_OPTIONS = frozenset({400, 422})
+"""statuses with which an option is refused"""
 
 
 class OpenAIBackend:
@@ -67,11 +65,11 @@ class OpenAIBackend:
         if client is None:
             client = _client(url, retries, timeout)
         self._client = client
-        self._own = url == OPENAI
         self._workers = workers
         self._place = urlparse(url).netloc
-        self._logprobs = True
-        self._lock = threading.Lock()
+        self._hint = "" if urlparse(url).path.rstrip("/").endswith("/v1") else "; the address usually ends in /v1"
+        self._refused = RefusedOptions(Accepted(NEW if url == OPENAI else OLD))
+        self._breaker = CircuitBreaker()
 
     @property
     def id(self) -> str:
@@ -85,30 +83,51 @@ class OpenAIBackend:
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         """See ``Backend.generate``; requests run concurrently, with one call per sample.
 
+        When the run has to stop, the answers that are there, and those that are on their way, still come, so that a journal can
+        keep them; the error follows.
+
         Raises:
-            ModelError: the server does not know the model or the key, cannot be reached, or the request needs something that
-                a chat API cannot do.
+            ModelError: the server does not know the model or the key, cannot be reached, or has failed a dozen times from the
+                start or in a row; or the request needs something that a chat API cannot do.
         """
         if any(request.written for request in requests):
             raise ModelError(f"{self.id}: a chat API does not accept a partial answer, which this measurement needs")
-        left = [len(request.seeds) for request in requests]
-        found: list[list[Completion | None]] = [[None] * count for count in left]
+        found: list[dict[int, Completion]] = [{} for _ in requests]
+        fatal: ModelError | None = None
+        stop = threading.Event()
+
+        def ask(request: GenerationRequest, seed: int) -> Completion | None:
+            return None if stop.is_set() else self._sample(request, seed)
+
         with ThreadPoolExecutor(self._workers) as pool:
-            jobs: dict[Future[Completion], tuple[int, int]] = {
-                pool.submit(self._sample, request, seed): (index, place)
+            jobs: dict[Future[Completion | None], tuple[int, int]] = {
+                pool.submit(ask, request, seed): (index, place)
                 for index, request in enumerate(requests)
                 for place, seed in enumerate(request.seeds)
             }
             try:
                 for job in as_completed(jobs):
                     index, place = jobs[job]
-                    found[index][place] = job.result()
-                    left[index] -= 1
-                    if not left[index]:
-                        yield index, [each for each in found[index] if each is not None]
+                    try:
+                        completion = job.result()
+                    except ModelError as error:
+                        stop.set()
+                        fatal = fatal or error
+                        continue
+                    if completion is not None:
+                        found[index][place] = completion
+                        if len(found[index]) == len(requests[index].seeds):
+                            yield index, [found[index][each] for each in range(len(found[index]))]
             finally:
                 # After an error, or when the caller has stopped iterating, send no further requests.
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
+        if fatal is not None:
+            for index, request in enumerate(requests):
+                if 0 < len(found[index]) < len(request.seeds):
+                    unasked = failed("not asked: the run was stopped")
+                    yield index, [found[index].get(each, unasked) for each in range(len(request.seeds))]
+            raise fatal
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """Not possible here.
@@ -124,56 +143,61 @@ class OpenAIBackend:
         import openai
 
         try:
-            answer = self._ask(request, seed)
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise ModelError(f"{self.id}: the key is not accepted ({_said(error)}): set {KEY}") from error
-        except openai.NotFoundError as error:
-            raise ModelNotFoundError(f"{self.id}: the server does not know this model ({_said(error)})") from error
+            found = completion_of(self._ask(request, seed), request.prefill, request.verdict)
+            of_prompt = True
         except openai.APIStatusError as error:
-            return Completion("", FinishReason.ERROR, error=f"{error.status_code}: {_said(error)}")
+            if not self._breaker.proven:
+                self._refuse_hopeless(error)
+            found, of_prompt = failed(f"{error.status_code}: {_said(error)}"), error.status_code in OF_PROMPT
         except openai.APIConnectionError as error:
-            raise ModelError(f"{self.id}: the server cannot be reached ({error.__cause__ or error})") from error
-        if not answer.choices:
-            return Completion("", FinishReason.ERROR, error="the server returned no choices")
-        choice, usage = answer.choices[0], answer.usage
-        if choice.finish_reason == "content_filter":
-            return Completion("", FinishReason.ERROR, error="the server's content filter stopped the answer")
-        length = choice.finish_reason == "length"
-        return Completion(
-            text=_text(choice.message, request.prefill),
-            finish_reason=FinishReason.LENGTH if length else FinishReason.STOP,
-            label_logprobs=_label_logprobs(choice.logprobs, request.verdict) if request.verdict else None,
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else 0,
-        )
+            said = f"the server cannot be reached ({error.__cause__ or error})"
+            if not self._breaker.proven:
+                raise ModelError(f"{self.id}: {said}{self._hint}") from error
+            found, of_prompt = failed(said), False
+        except openai.OpenAIError as error:
+            found, of_prompt = failed(f"the request failed: {error}"), False
+        if found.finish_reason is not FinishReason.ERROR:
+            self._breaker.answered()
+        elif failures := self._breaker.failed(of_prompt=of_prompt):
+            raise ModelError(
+                f"{self.id}: {failures} requests in a row failed, so no more are sent; the last answer was: {found.error}"
+            )
+        return found
 
-    def _ask(self, request: GenerationRequest, seed: int) -> Any:
+    def _refuse_hopeless(self, error: Any) -> None:
+        """Raise for what no first request can pass; later, it may be a passing trouble of a provider's."""
+        if error.status_code == 401:
+            raise ModelError(f"{self.id}: the key is not accepted ({_said(error)}): set {KEY}") from error
+        if error.status_code == 404:
+            raise ModelNotFoundError(
+                f"{self.id}: the server does not know this model ({_said(error)}){self._hint}"
+            ) from error
+
+    def _ask(self, request: GenerationRequest, seed: int) -> str:
+        """The body of the server's answer, after leaving out whatever options it refuses."""
         import openai
 
-        decoding = request.decoding
-        # OpenAI has renamed this parameter; every other server knows the older name.
-        budget = "max_completion_tokens" if self._own else "max_tokens"
-        options: dict[str, Any] = {
-            "model": self.name,
-            "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "seed": seed % SEEDS,
-            budget: decoding.max_new_tokens + ROOM_FOR_VERDICT,
-        }
-        with_logprobs = self._logprobs and request.verdict is not None
-        try:
-            return self._client.chat.completions.create(
-                **options, **({"logprobs": True, "top_logprobs": TOP} if with_logprobs else {})
-            )
-        except openai.BadRequestError as error:
-            if not with_logprobs or "logprob" not in str(error):
-                raise
-            with self._lock:
-                if self._logprobs:
-                    log.warning("%s returns no log-probabilities, so votes are counted, not weighted", self.id)
-                self._logprobs = False
-            return self._client.chat.completions.create(**options)
+        accepted = self._refused.now
+        refusals: list[openai.APIStatusError] = []
+        while True:
+            options = accepted.options(request.decoding, seed, request.verdict is not None)
+            try:
+                answer = self._client.chat.completions.with_raw_response.create(
+                    model=self.name,
+                    messages=[{"role": turn.role, "content": turn.content} for turn in request.messages],
+                    **options,
+                )
+            except openai.APIStatusError as error:
+                less = accepted.without(_body(error), options) if error.status_code in OF_OPTIONS else None
+                if less is None:
+                    # The first refusal is of what was asked for; the later ones are of our attempts to mend it.
+                    raise (refusals or [error])[0] from error
+                accepted = less
+                refusals.append(error)
+                continue
+            if refusals:
+                self._refused.learn(accepted, self.id, [_said(each) for each in refusals])
+            return str(answer.text)
 
 
 def _client(url: str, retries: int, timeout: float) -> Any:
@@ -187,49 +211,10 @@ def _client(url: str, retries: int, timeout: float) -> Any:
     return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=retries, timeout=timeout)
 
 
-def _text(message: Any, prefill: str) -> str:
-    """What the model wrote, in the form of a completion with a prefill."""
-    content = message.content or ""
-    # Servers that remove a model's thinking from the answer return it in a field of its own.
-    thinking = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    if isinstance(thinking, str) and "</think>" not in content:
-        content = f"<think>\n{thinking.strip()}\n</think>\n{content}"
-    if prefill == "<answer>" and "<answer>" not in content:
-        # A model that is asked only for the verdict may leave the tags out.
-        rest = content.rpartition("</think>")[2].strip()
-        return f"<answer>{rest}</answer>"
-    return content
-
-
-def _label_logprobs(told: Any, reading: VerdictReading) -> dict[str, float] | None:
-    """Log-probabilities of the labels at the token after the last anchor, normalised over the labels.
-
-    A label that is not among the server's alternatives gets the probability of the least likely one, which is an upper bound.
-    """
-    tokens = list(getattr(told, "content", None) or ())
-    text, place = "", None
-    for index, each in enumerate(tokens):
-        if text.rstrip().endswith(reading.anchor) and each.token.strip():
-            place = index
-        text += each.token
-    if place is None:
-        return None
-    alternatives = tokens[place].top_logprobs or []
-    found: dict[str, float] = {}
-    for each in alternatives:
-        word = each.token.strip()
-        starts = [label for label in reading.labels if word and label.startswith(word)]
-        named = [word] if word in reading.labels else starts
-        if len(named) == 1:
-            found[named[0]] = max(found.get(named[0], -math.inf), each.logprob)
-    if not found:
-        return None
-    least = min(each.logprob for each in alternatives)
-    values = {label: max(found.get(label, least), -100.0) for label in reading.labels}
-    total = math.log(sum(math.exp(value) for value in values.values()))
-    return {label: value - total for label, value in values.items()}
+def _body(error: Any) -> Any:
+    """What the server said: JSON if it is that, or text."""
+    return error.response.text if error.body is None else error.body
 
 
 def _said(error: Any) -> str:
-    body = error.body if isinstance(error.body, dict) else {}
-    return str(body.get("message") or error).strip().splitlines()[0]
+    return told(_body(error)) or str(error).strip().splitlines()[0]

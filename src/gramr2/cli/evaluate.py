@@ -11,7 +11,7 @@ import typer
 from gramr2.backends.registry import cache_dir
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.judge import failures
-from gramr2.cli.opening import Model, answers, asks, journaled, open_model
+from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers
 from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import address
@@ -65,6 +65,7 @@ def evaluate(
         judge = journaled(opened, journal)
         with bars.task(f"judge {len(items)} comparisons") as progress:
             decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
+        require_answers(judge)
         if isinstance(judge, Judge) and probes:
             found = _probed(judge, items, decisions, quiet or as_json)
     result = metrics.evaluate(items, decisions, seed)

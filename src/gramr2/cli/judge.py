@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
 from gramr2.data import OnBadRow
 from gramr2.errors import NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
@@ -74,9 +74,11 @@ def judge(
     kept = [c for c in comparisons if c.id not in names]
     bars = Bars(quiet or as_json)
     with answers(journal_of(out), bars) as journal:
+        asked = journaled(opened, journal)
         with bars.task(f"judge {len(kept)} comparisons") as progress:
-            decisions = compare_with(journaled(opened, journal), kept, seed=seed, progress=progress)
+            decisions = compare_with(asked, kept, seed=seed, progress=progress)
         write_jsonl(out, map(decision_row, decisions))
+        require_answers(asked)
     decided = [d for d in decisions if d.label is not None]
     flips = [d.order_flip for d in decided if d.order_flip is not None]
     summary = {

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
 from gramr2.data import OnBadRow
 from gramr2.errors import NoVerdictError
 from gramr2.judging.judge import Judge
@@ -79,6 +79,7 @@ def rank(
         with bars.task(f"rank {len(sets)} prompts") as progress:
             rankings = ranking.rank(kept, sets, chosen, aggregation=aggregation, seed=seed, progress=progress)
         write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
+        require_answers(kept)
     preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
     preferred = [row for row in preferences if row is not None]
     if pairs is not None:

@@ -13,7 +13,7 @@ import typer
 from gramr2.backends.base import Backend
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model, require_answers
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
@@ -107,6 +107,7 @@ def score(
                 scored = against_references(kept, items, banks, seed=seed, progress=progress)
         scale = _scale(kept, items, scored, calibrate, seed, bars) if calibrate else None
         write_jsonl(out, (_row(each, by, opponents[each.id], scale) for each in scored))
+        require_answers(kept)
     values = [each.score for each in scored if each.score is not None]
     summary: dict[str, Any] = {
         "scored": len(values),
