@@ -186,3 +186,23 @@ class RewardResponse(_Answer):
     judge: JudgeId
     rewards: list[float | None]
     reasons: list[str | None]
+
+
+class ProblemPart(BaseModel):
+    """What is wrong with a part of a request."""
+
+    loc: list[str | int]
+    msg: str
+
+
+class ProblemBody(BaseModel):
+    """Every refusal; ``retry`` is false if no later attempt can succeed."""
+
+    detail: str | list[ProblemPart]
+    retry: bool | None = None
+
+
+class StatusBody(BaseModel):
+    """Whether the server is alive, or has its model."""
+
+    status: Literal["ok", "ready", "not ready", "failed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -32,6 +33,20 @@ def serve(
     queue: Annotated[int, typer.Option("--queue", min=1, help="Maximum number of waiting comparisons.")] = 512,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Maximum number of comparisons judged together.")] = 32,
     requests: Annotated[int, typer.Option("--requests", min=1, help="Maximum number of concurrent requests.")] = 128,
+    connections: Annotated[
+        int | None,
+        typer.Option(
+            "--connections", min=1, help="Maximum number of open connections; default: 1024, or twice --requests."
+        ),
+    ] = None,
+    trusted_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-host",
+            help="Name that requests may call the server by; repeatable. Default: on a loopback address without a token, only "
+            "those of this machine; otherwise any.",
+        ),
+    ] = None,
     deadline: Annotated[
         float, typer.Option("--deadline", min=0.001, help="Time limit of a request, in seconds.")
     ] = 120,
@@ -61,6 +76,14 @@ def serve(
     import uvicorn
 
     from gramr2.serving.app import Metrics, create_app
+    from gramr2.serving.connections import (
+        ACCEPTED,
+        BoundedServer,
+        ConnectionLimits,
+        bounded_protocol,
+        descriptors_for,
+    )
+    from gramr2.serving.logs import bound_logs
     from gramr2.serving.middleware import ServerLimits
     from gramr2.serving.model import Model
 
@@ -80,11 +103,27 @@ def serve(
 
     worker = Model(load, capacity=queue, batch=batch, on_batch=measured, on_failure=stop)
     limits = ServerLimits(max_requests=requests, max_bytes=max_bytes, deadline=deadline)
-    app = create_app(worker, limits=limits, token=token, metrics=metrics, end_tokens=end_token or ())
-    settings = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=round(deadline) + 1
+    app = create_app(
+        worker,
+        limits=limits,
+        token=token,
+        metrics=metrics,
+        end_tokens=end_token or (),
+        hosts=_names(host, token, trusted_host or ()),
     )
-    server = uvicorn.Server(settings)
+    places = descriptors_for(connections or max(1024, 2 * requests))
+    settings = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=bounded_protocol(ConnectionLimits(places)),
+        ws="none",
+        backlog=ACCEPTED,
+        log_level="warning",
+        timeout_graceful_shutdown=round(deadline) + 1,
+    )
+    bound_logs()
+    server = BoundedServer(settings)
     bound = settings.bind_socket()
     say(f"listening on http://{host}:{bound.getsockname()[1]}", to=stderr)
     server.run(sockets=[bound])
@@ -97,3 +136,10 @@ def _local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _names(host: str, token: str | None, trusted: Sequence[str]) -> set[str] | None:
+    """The names that requests may call the server by; None for any."""
+    from gramr2.serving.middleware import LOOPBACK
+
+    return {*LOOPBACK, host, *trusted} if trusted or (token is None and _local(host)) else None

@@ -5,11 +5,12 @@ A failure is an error status, or null with a reason; it is never a number.
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Tally
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
@@ -19,23 +20,25 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from gramr2.comparison import Comparison, ResponseSet, SingleResponse
 from gramr2.errors import ConfigError, DataError, GramrError, PromptTooLongError
-from gramr2.judging.budget import overlong, refuse
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import decision_row
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
-from gramr2.rewards.pointwise import against_references, comparisons_against, grade
+from gramr2.rewards.pointwise import Scored, against_references, comparisons_against, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.tournaments import tournament
 from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
-from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
+from gramr2.serving.model import BusyError, ClosedError, GoneError, LateError, Model, QueuedJudge
 from gramr2.serving.openrlhf import UNDECIDED, EndTokens, RewardPlan, samples
+from gramr2.serving.sizes import SizeCheck
+from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import (
     MOST_COMPARISONS,
     DecisionBody,
     JudgeId,
     JudgeRequest,
     JudgeResponse,
+    ProblemBody,
     RankRequest,
     RankResponse,
     RewardRequest,
@@ -43,8 +46,28 @@ from gramr2.wire import (
     ScoreBody,
     ScoreRequest,
     ScoreResponse,
+    StatusBody,
     turns,
 )
+
+GONE = 499
+"""nginx's status for a client that has hung up; it is counted, and nobody receives it"""
+REFUSALS: dict[int, str] = {
+    401: "the bearer token is missing or wrong",
+    408: "the body did not arrive in time",
+    413: "the body is too large, or a comparison does not fit the judge",
+    421: "the server does not answer to this host name",
+    422: "the request is malformed, or asks for what cannot be done",
+    429: "the queue or the server is full: try again after Retry-After",
+    500: "the judge failed",
+    503: "the model is being loaded or could not be (retry is false then), the server shuts down, or has no free connection",
+    504: "the deadline passed before there was an answer",
+}
+
+
+def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Refusals for the OpenAPI document."""
+    return {each: {"model": ProblemBody, "description": REFUSALS[each]} for each in statuses}
 
 
 @dataclass
@@ -69,6 +92,7 @@ def create_app(
     token: str | None = None,
     metrics: Metrics | None = None,
     end_tokens: Sequence[str] = (),
+    hosts: Collection[str] | None = None,
 ) -> FastAPI:
     """The server's application. Its lifespan starts the model and lets it finish accepted work at the end.
 
@@ -78,8 +102,9 @@ def create_app(
         token: the bearer token that requests must have, if any.
         metrics: those that the model reports to.
         end_tokens: texts that end the completions of ``/get_reward`` and are removed.
+        hosts: names that requests may call the server by; None allows all.
     """
-    ends = EndTokens(end_tokens)
+    ends, sizes = EndTokens(end_tokens), SizeCheck()
     limits, metrics = limits or ServerLimits(), metrics or Metrics()
     metrics.waiting.set_function(lambda: model.waiting)
     paths = {"/v1/judge", "/v1/rank", "/v1/score", "/get_reward", "/healthz", "/readyz", "/metrics"}
@@ -98,77 +123,83 @@ def create_app(
         limits=limits,
         token=token,
         counted=lambda path, status: metrics.requests.labels(path if path in paths else "other", str(status)).inc(),
+        hosts=hosts,
     )
     _errors(app, model)
 
-    def queued(asked: float | None = None) -> tuple[QueuedJudge, JudgeId, float]:
-        deadline = time.monotonic() + min(asked or limits.deadline, limits.deadline)
-        judge = QueuedJudge(model, deadline)
-        return judge, JudgeId(model=judge.backend.id, template=judge.template.hash), deadline
+    def queued(request: Request, asked: float | None = None) -> tuple[QueuedJudge, JudgeId]:
+        visit: Visit = request.scope[KEY]
+        judge = QueuedJudge(model, visit.arrived + min(asked or limits.deadline, limits.deadline), visit)
+        judge.admit()
+        return judge, JudgeId(model=judge.backend.id, template=judge.template.hash)
 
-    @app.get("/v1/judge")
+    asking = _documented(*REFUSALS)
+
+    @app.get("/v1/judge", responses=_documented(401, 408, 413, 421, 429, 500, 503))
     def who_judges() -> JudgeId:
-        return queued()[1]
+        judge = QueuedJudge(model, float("inf"))
+        return JudgeId(model=judge.backend.id, template=judge.template.hash)
 
-    @app.post("/v1/judge")
-    def judge(body: JudgeRequest) -> JudgeResponse:
-        asked, who, _ = queued(body.deadline)
+    @app.post("/v1/judge", responses=asking)
+    def judge(body: JudgeRequest, request: Request) -> JudgeResponse:
+        asked, who = queued(request, body.deadline)
         comparisons = [
             Comparison(each.id or str(place), turns(each.prompt), each.responses)
             for place, each in enumerate(body.comparisons)
         ]
-        _fits(asked, comparisons)
+        sizes.check(asked, comparisons)
         decisions = asked.judge(comparisons, seed=body.seed)
         for each in decisions:
             metrics.decisions.labels(each.label.value if each.label else "none").inc()
         return JudgeResponse(judge=who, decisions=[_body(each) for each in decisions])
 
-    @app.post("/v1/rank")
-    def ranked(body: RankRequest) -> RankResponse:
-        asked, who, _ = queued(body.deadline)
-        responses = ResponseSet("0", turns(body.prompt), tuple(body.responses))
-        _fits(asked, [longest(responses)])
+    @app.post("/v1/rank", responses=asking)
+    def ranked(body: RankRequest, request: Request) -> RankResponse:
+        asked, who = queued(request, body.deadline)
         chosen = tournament(body.scheme, body.budget)
+        responses = ResponseSet("0", turns(body.prompt), tuple(body.responses))
+        sizes.check(asked, [longest(responses)])
         (found,) = rank(asked, [responses], chosen, aggregation=Aggregation(body.aggregation), seed=body.seed)
         return RankResponse(judge=who, ranking=ranking_row(responses, found))
 
-    @app.post("/v1/score")
-    def scored(body: ScoreRequest) -> ScoreResponse:
-        asked, who, deadline = queued(body.deadline)
+    @app.post("/v1/score", responses=asking)
+    def scored(body: ScoreRequest, request: Request) -> ScoreResponse:
+        asked, who = queued(request, body.deadline)
         items = [
             SingleResponse(each.id or str(place), turns(each.prompt), each.response, each.bank)
             for place, each in enumerate(body.items)
         ]
+        found: list[Scored] = []
         if body.by == "reference":
-            pairs = [pair for item in items for pair in comparisons_against(item, item.references)]
-            _few(len(pairs))
-            _fits(asked, pairs)
+            _few(sum(len(item.references) for item in items))
+            sizes.check(asked, [pair for item in items for pair in comparisons_against(item, item.references)])
             found = against_references(asked, items, seed=body.seed)
         else:
-            found = model.alone(
-                lambda own: grade(own.backend, items, own.sampling, seed=body.seed), len(items), deadline
-            )
+            sizes.check(asked, [Comparison(each.id, each.prompt, (each.response, "")) for each in items])
+            for start in range(0, len(items), asked.batch):
+                part = items[start : start + asked.batch]
+                found += asked.alone(_grading(part, body.seed), len(part))
         keep = ScoreBody.model_fields.keys()
         return ScoreResponse(
             judge=who, scores=[ScoreBody(**{k: v for k, v in asdict(each).items() if k in keep}) for each in found]
         )
 
-    @app.post("/get_reward")
-    def reward(body: RewardRequest) -> RewardResponse:
+    @app.post("/get_reward", responses=asking)
+    def reward(body: RewardRequest, request: Request) -> RewardResponse:
         """The chance that a completion beats its label's references; without any, its siblings in the request."""
-        asked, who, _ = queued()
+        asked, who = queued(request)
         plan = RewardPlan.of(samples(body, ends))
         _few(plan.comparisons)
-        _fits(asked, plan.longest())
+        sizes.check(asked, plan.longest())
         values, reasons = plan.rewards(asked)
         return RewardResponse(judge=who, rewards=values, reasons=reasons)
 
     @app.get("/healthz")
-    def health() -> dict[str, str]:
-        return {"status": "ok"}
+    async def health() -> StatusBody:
+        return StatusBody(status="ok")
 
-    @app.get("/readyz")
-    def ready() -> JSONResponse:
+    @app.get("/readyz", response_model=StatusBody, responses={503: {"model": StatusBody, "description": "no model"}})
+    async def ready() -> JSONResponse:
         if model.ready:
             return JSONResponse({"status": "ready"})
         failed = model.failure is not None
@@ -176,7 +207,7 @@ def create_app(
             {"status": "failed" if failed else "not ready"}, 503, {} if failed else {"Retry-After": "1"}
         )
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=PlainTextResponse, responses=_documented(401, 408, 413, 421, 429))
     def scraped() -> PlainTextResponse:
         return PlainTextResponse(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -194,7 +225,14 @@ def _errors(app: FastAPI, model: Model) -> None:
             if model.failure:
                 return JSONResponse({"detail": str(error), "retry": False}, 503)
             return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})
-        kinds = ((LateError, 504), (PromptTooLongError, 413), (DataError, 422), (ConfigError, 422), (GramrError, 500))
+        kinds = (
+            (GoneError, GONE),
+            (LateError, 504),
+            (PromptTooLongError, 413),
+            (DataError, 422),
+            (ConfigError, 422),
+            (GramrError, 500),
+        )
         status = next(status for kind, status in kinds if isinstance(error, kind))
         return JSONResponse({"detail": str(error)}, status)
 
@@ -203,6 +241,13 @@ def _errors(app: FastAPI, model: Model) -> None:
         found = error.errors() if isinstance(error, RequestValidationError) else []
         return JSONResponse({"detail": [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]}, 422)
 
+    def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The traceback is logged behind this; what it says is nobody else's business.
+        return JSONResponse(
+            {"detail": "the server failed unexpectedly: its log says why"}, HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+
+    app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(GramrError, answer)
     app.add_exception_handler(RequestValidationError, malformed)
 
@@ -214,10 +259,8 @@ def _few(comparisons: int) -> None:
         )
 
 
-def _fits(judge: Judge, comparisons: Sequence[Comparison]) -> None:
-    room = judge.sampling.max_new_tokens
-    found = overlong(judge.backend, judge.template, [(each, "") for each in comparisons], new_tokens=room)
-    refuse(found, len(comparisons), "the request")
+def _grading(items: Sequence[SingleResponse], seed: int) -> Callable[[Judge], list[Scored]]:
+    return lambda own: grade(own.backend, items, own.sampling, seed=seed)
 
 
 def _body(decision: Decision) -> DecisionBody:

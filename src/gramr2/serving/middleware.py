@@ -1,4 +1,4 @@
-"""Checks that every request passes first: token, number of requests, size, and a time limit for slow senders."""
+"""Checks that every request passes first: host, token, number of requests, size, and a time limit for slow senders."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from gramr2.serving.visit import KEY, Visit
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""names under which a server on a loopback address is called. A web page can give its own name the address of this machine, and
+its visitor's browser would then let it read the answers"""
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """for load balancers, which have no token; they say nothing about the model"""
 
@@ -27,6 +32,8 @@ class ServerLimits:
     """concurrent requests; more are refused with 429"""
     max_bytes: int = 4 << 20
     """size of a request's body; larger ones are refused with 413"""
+    max_pending: int = 64 << 20
+    """bytes of all bodies that are being read or answered together; more are refused with 429"""
     read_timeout: float = 10.0
     """seconds for a body to arrive; slower ones are refused with 408"""
     deadline: float = 120.0
@@ -34,7 +41,16 @@ class ServerLimits:
 
 
 class LimitsMiddleware:
-    """An ASGI application in front of another. It reads whole bodies, so that the one behind it never waits for a sender."""
+    """An ASGI application in front of another. It reads whole bodies, so that the one behind it never waits for a sender, and
+    tells it by a ``Visit`` when the client hangs up.
+
+    Args:
+        app: the application behind.
+        limits: the limits.
+        token: the bearer token, if one is needed.
+        counted: called with path and status of every answer.
+        hosts: names that a request may call the server by; None allows all.
+    """
 
     def __init__(
         self,
@@ -42,9 +58,12 @@ class LimitsMiddleware:
         limits: ServerLimits,
         token: str | None,
         counted: Callable[[str, int], None],
+        hosts: Collection[str] | None = None,
     ) -> None:
         self._app, self._limits, self._token, self._counted = app, limits, token, counted
+        self._hosts = None if hosts is None else {each.lower() for each in hosts}
         self._running = 0
+        self._pending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or refuse it here."""
@@ -73,6 +92,10 @@ class LimitsMiddleware:
 
         if path in OPEN_PATHS:
             await self._app(scope, receive, answered)
+        elif (host := self._stranger(scope)) is not None:
+            await _refuse(
+                answered, 421, f"this server does not answer to the name {host!r}: see gramr2 serve --trusted-host"
+            )
         elif not self._allowed(scope):
             await _refuse(answered, 401, "a bearer token is needed", {"www-authenticate": "Bearer"})
         elif self._running >= self._limits.max_requests:
@@ -83,6 +106,14 @@ class LimitsMiddleware:
                 await self._admit(scope, receive, answered)
             finally:
                 self._running -= 1
+
+    def _stranger(self, scope: Scope) -> str | None:
+        """The name by which the request calls the server, if that is none of its own."""
+        if self._hosts is None:
+            return None
+        given = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+        name = given.partition("]")[0].removeprefix("[") if given.startswith("[") else given.partition(":")[0]
+        return None if name in self._hosts else name[:100]
 
     def _allowed(self, scope: Scope) -> bool:
         if self._token is None:
@@ -95,35 +126,58 @@ class LimitsMiddleware:
         return hmac.compare_digest(given, f"Bearer {self._token}".encode())
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = bytearray()
         try:
-            body = await asyncio.wait_for(self._body(receive), self._limits.read_timeout)
-        except TimeoutError:
-            await _refuse(send, 408, f"the body did not arrive within {self._limits.read_timeout:g} s")
-            return
-        except _GoneError:
-            return
-        if body is None:
-            await _refuse(send, 413, f"the body is larger than {self._limits.max_bytes} bytes: send fewer at a time")
-            return
+            try:
+                refusal = await asyncio.wait_for(self._read(receive, body), self._limits.read_timeout)
+            except TimeoutError:
+                refusal = 408, f"the body did not arrive within {self._limits.read_timeout:g} s"
+            except _GoneError:
+                return
+            if refusal is not None:
+                await _refuse(send, *refusal, {"retry-after": "1"} if refusal[0] == 429 else None)
+                return
+            await self._pass_on(scope, bytes(body), receive, send)
+        finally:
+            self._pending -= len(body)
+
+    async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        visit, left = Visit(), asyncio.Event()
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+            visit.leave()
+
         async def replayed() -> dict[str, Any]:
-            return next(parts, None) or await receive()
+            part = next(parts, None)
+            if part is None:
+                await left.wait()
+            return part or {"type": "http.disconnect"}
 
-        await self._app(scope, replayed, send)
+        watcher = asyncio.create_task(watch())
+        try:
+            await self._app(scope | {KEY: visit}, replayed, send)
+        finally:
+            watcher.cancel()
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """The whole body; None if it is larger than the limit, where reading stops."""
-        body = bytearray()
+    async def _read(self, receive: Receive, body: bytearray) -> tuple[int, str] | None:
+        """Read the whole body, or as far as the limits allow; returns status and reason of a refusal."""
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 raise _GoneError
-            body += message.get("body", b"")
-            if len(body) > self._limits.max_bytes:
-                return None
+            part = message.get("body", b"")
+            if len(body) + len(part) > self._limits.max_bytes:
+                return 413, f"the body is larger than {self._limits.max_bytes} bytes: send fewer at a time"
+            if self._pending + len(part) > self._limits.max_pending:
+                return 429, "too many bytes are being answered at a time: try again later"
+            body += part
+            self._pending += len(part)
             if not message.get("more_body"):
-                return bytes(body)
+                return None
 
 
 class _GoneError(Exception):

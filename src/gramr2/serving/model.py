@@ -1,7 +1,7 @@
 """The one thread that owns the model: it takes waiting comparisons, of all requests together, and judges them in batches.
 
 Requests wait in a bounded queue. A request that does not fit is refused at once, one that is past its deadline is not computed
-further, and an accepted one is answered even while the server shuts down.
+further, one whose client has hung up leaves the queue, and an accepted one is answered even while the server shuts down.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,11 @@ from gramr2.comparison import Comparison
 from gramr2.errors import GramrError
 from gramr2.judging.judge import Judge, Progress
 from gramr2.judgment import Decision
+from gramr2.serving.memory import release_memory
+from gramr2.serving.visit import Visit
+
+IDLE = 5.0
+"""seconds without work after which memory is given back"""
 
 
 class BusyError(GramrError):
@@ -30,6 +36,16 @@ class BusyError(GramrError):
 
 class LateError(GramrError):
     """The deadline passed before there was an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before there was an answer")
+
+
+class GoneError(GramrError):
+    """The client has hung up, so nobody waits for the answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has hung up")
 
 
 class ClosedError(GramrError):
@@ -52,6 +68,14 @@ class _Job:
     def left(self) -> int:
         """Comparisons that are not judged yet."""
         return self.size - len(self.found)
+
+    def end(self, result: Any = None, error: Exception | None = None) -> None:
+        """Set the result or the error; the one who waits may have been told already that the client has hung up."""
+        with suppress(InvalidStateError):
+            if error is None:
+                self.future.set_result(result)
+            else:
+                self.future.set_exception(error)
 
 
 class Model:
@@ -111,37 +135,67 @@ class Model:
             self._thread.join(timeout)
         self._drop(ClosedError("the server is shutting down"))
 
-    def compare(self, comparisons: Sequence[Comparison], seed: int, deadline: float) -> list[Decision]:
+    @property
+    def batch(self) -> int:
+        """Comparisons judged together."""
+        return self._batch
+
+    def admit(self) -> None:
+        """Raise what a request would get now, before anything is done for it.
+
+        Raises:
+            BusyError: there is no room in the queue.
+            ClosedError: the server is shutting down, or has no model.
+        """
+        with self._changed:
+            self._admit()
+
+    def compare(
+        self, comparisons: Sequence[Comparison], seed: int, deadline: float, visit: Visit | None = None
+    ) -> list[Decision]:
         """Decisions, judged together with whatever else is waiting.
 
         Args:
             deadline: on the clock of ``time.monotonic``.
+            visit: the request that they belong to; when its client hangs up, they leave the queue.
 
         Raises:
             BusyError: there is no room in the queue.
             LateError: not done by the deadline.
+            GoneError: the client has hung up.
             ClosedError: the server is shutting down, or has no model.
         """
         if not comparisons:
             return []
-        found: list[Decision] = self._await(_Job(len(comparisons), deadline, comparisons, seed))
+        found: list[Decision] = self._await(_Job(len(comparisons), deadline, comparisons, seed), visit)
         return found
 
-    def alone(self, task: Callable[[Judge], Any], size: int, deadline: float) -> Any:
+    def alone(self, task: Callable[[Judge], Any], size: int, deadline: float, visit: Visit | None = None) -> Any:
         """The result of calling ``task`` with the judge while nothing else uses it. Raises as ``compare`` does."""
-        return self._await(_Job(size, deadline, task=task))
+        return self._await(_Job(size, deadline, task=task), visit)
 
-    def _await(self, job: _Job) -> Any:
+    def _admit(self) -> None:
+        if self._closing or self.failure is not None:
+            raise ClosedError("the server is shutting down" if self.failure is None else f"no model: {self.failure}")
+        waiting = sum(each.left for each in self._jobs)
+        if waiting >= self._capacity:
+            raise BusyError(max(1.0, waiting * self._pace))
+
+    def _leave(self, job: _Job) -> None:
         with self._changed:
-            if self._closing or self.failure is not None:
-                raise ClosedError(
-                    "the server is shutting down" if self.failure is None else f"no model: {self.failure}"
-                )
-            waiting = sum(each.left for each in self._jobs)
-            if waiting >= self._capacity:
-                raise BusyError(max(1.0, waiting * self._pace))
+            if job in self._jobs:
+                self._jobs.remove(job)
+        job.end(error=GoneError())
+
+    def _await(self, job: _Job, visit: Visit | None) -> Any:
+        with self._changed:
+            self._admit()
+            if time.monotonic() >= job.deadline:
+                raise LateError
             self._jobs.append(job)
             self._changed.notify_all()
+        if visit is not None:
+            visit.on_leave(lambda: self._leave(job))
         try:
             return job.future.result(max(0.0, job.deadline - time.monotonic()))
         except TimeoutError:
@@ -150,7 +204,7 @@ class Model:
             with self._changed:
                 if job in self._jobs:
                     self._jobs.remove(job)
-            raise LateError("the deadline passed before there was an answer") from None
+            raise LateError from None
 
     def _run(self) -> None:
         try:
@@ -171,16 +225,23 @@ class Model:
             jobs = [*self._jobs]
             self._jobs.clear()
         for job in jobs:
-            job.future.set_exception(error)
+            job.end(error=error)
 
     def _next(self) -> list[tuple[_Job, int]] | None:
         """Jobs, and how many comparisons of each to judge now; None when nothing is left and no more will come."""
+        busy = True
         with self._changed:
             while True:
                 while not self._jobs:
                     if self._closing:
                         return None
-                    self._changed.wait()
+                    if not self._changed.wait(IDLE if busy else None):
+                        busy = False
+                        self._changed.release()
+                        try:
+                            release_memory()
+                        finally:
+                            self._changed.acquire()
                 if self._jobs[0].task is None and not self._closing and self._gather:
                     self._changed.wait_for(lambda: self._closing or self._full(), self._gather)
                 late = [job for job in self._jobs if time.monotonic() >= job.deadline]
@@ -215,7 +276,7 @@ class Model:
         first = parts[0][0]
         try:
             if first.task is not None:
-                first.future.set_result(first.task(self.judge))
+                first.end(first.task(self.judge))
                 return
             asked = [each for job, count in parts for each in job.comparisons[len(job.found) : len(job.found) + count]]
             decisions = iter(self.judge.judge(asked, seed=first.seed))
@@ -227,24 +288,57 @@ class Model:
             with self._changed:
                 if first in self._jobs:
                     self._jobs.remove(first)
-            first.future.set_exception(error)
+            first.end(error=error)
             return
         for job, count in parts:
             job.found += [next(decisions) for _ in range(count)]
             if not job.left:
-                job.future.set_result(job.found)
+                job.end(job.found)
 
 
 class QueuedJudge(Judge):
     """A judge for one request: its comparisons wait in the model's queue and share batches with other requests."""
 
-    def __init__(self, model: Model, deadline: float) -> None:
+    def __init__(self, model: Model, deadline: float, visit: Visit | None = None) -> None:
         if model.judge is None:
             raise ClosedError(
                 "the model is still being loaded" if model.failure is None else f"no model: {model.failure}"
             )
         super().__init__(model.judge.backend, model.judge.template, model.judge.sampling)
-        self._model, self._deadline = model, deadline
+        self._model, self._deadline, self._visit = model, deadline, visit or Visit()
+
+    def admit(self) -> None:
+        """Raise what the request would get now. Raises as ``Model.compare`` does."""
+        self._model.admit()
+        self._remaining()
+
+    @contextmanager
+    def turn(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold a lock, but wait for it no longer than the request has. Raises LateError and GoneError."""
+        if not lock.acquire(timeout=self._remaining()):
+            raise LateError
+        try:
+            self._remaining()
+            yield
+        finally:
+            lock.release()
+
+    def alone(self, task: Callable[[Judge], Any], size: int) -> Any:
+        """See ``Model.alone``."""
+        return self._model.alone(task, size, self._deadline, self._visit)
+
+    @property
+    def batch(self) -> int:
+        """See ``Model.batch``."""
+        return self._model.batch
+
+    def _remaining(self) -> float:
+        if self._visit.gone:
+            raise GoneError
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise LateError
+        return left
 
     def judge(
         self,
@@ -255,4 +349,4 @@ class QueuedJudge(Judge):
         on_decision: Callable[[int, Decision], None] | None = None,
     ) -> list[Decision]:
         """See ``Judge.judge``; ``progress`` and ``on_decision`` are ignored."""
-        return self._model.compare(comparisons, seed, self._deadline)
+        return self._model.compare(comparisons, seed, self._deadline, self._visit)

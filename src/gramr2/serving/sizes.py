@@ -1,0 +1,65 @@
+"""Whether comparisons fit the judge, decided before any work as far as that is possible.
+
+Tokenising is the work: a prompt with 64 references would be tokenised 64 times. So texts that cannot fit are refused by their
+length, texts that must fit are let through by it, and of the rest every text is tokenised once, and one at a time in the server.
+The model's thread checks the exact prompt again, so an estimate here need only be close.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from gramr2.comparison import Comparison, Message
+from gramr2.errors import PromptTooLongError
+from gramr2.judging.budget import BRIDGE_TOKENS
+from gramr2.serving.model import QueuedJudge
+
+MOST_CHARACTERS_PER_TOKEN = 32
+"""natural text has about four; more than this on average is not worth the tokenising"""
+SLACK = 16
+"""tokens by which the parts of a prompt may differ from the whole"""
+
+
+class SizeCheck:
+    """Checks the comparisons of requests, for all threads of a server."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+
+    def check(self, judge: QueuedJudge, comparisons: Sequence[Comparison]) -> None:
+        """Refuse comparisons that do not fit.
+
+        Raises:
+            PromptTooLongError: one does not fit; names it.
+            LateError: the deadline passed before all were counted.
+            GoneError: the client has hung up.
+        """
+        backend = judge.backend
+        allowed = backend.context_length - judge.sampling.max_new_tokens - BRIDGE_TOKENS
+        parts = [(each.id, (each.prompt_text, *each.responses)) for each in comparisons]
+        for name, texts in parts:
+            length = sum(map(len, texts))
+            if length > allowed * MOST_CHARACTERS_PER_TOKEN:
+                raise _too_long(name, f"{length} characters", allowed)
+        frame = backend.count_tokens(
+            judge.template.render(Comparison("", (Message("user", ""),), ("", ""))), judge.template.prefill
+        )
+        # No tokenizer makes more tokens than there are bytes.
+        unsure = [each for each in parts if frame + sum(len(text.encode()) for text in each[1]) > allowed]
+        counted: dict[str, int] = {}
+        for name, texts in unsure:
+            for text in texts:
+                if text not in counted:
+                    with judge.turn(self._turn):
+                        counted[text] = backend.count_tokens((), text)
+            tokens = frame + sum(counted[text] for text in texts)
+            if tokens > allowed + SLACK:
+                raise _too_long(name, f"about {tokens} tokens", allowed)
+
+
+def _too_long(name: str, size: str, allowed: int) -> PromptTooLongError:
+    return PromptTooLongError(
+        f"the request: comparison {name!r} has {size}, and the judge has room for {max(0, allowed)} tokens of prompt and "
+        "responses: send shorter texts, or serve a model with a longer context"
+    )
