@@ -10,12 +10,26 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal, get_args
 
 from gramr2.errors import DataError
 from gramr2.hashing import text_hash
+from gramr2.messages import BadRowError, Message, Role, read_turns
 
-Role = Literal["system", "user", "assistant"]
+__all__ = [
+    "MOST_RESPONSES",
+    "Comparison",
+    "Label",
+    "LabeledComparison",
+    "Message",
+    "Order",
+    "Prompt",
+    "ResponseSet",
+    "Role",
+    "SingleResponse",
+    "as_messages",
+    "has_bare_mentions",
+    "swap_mentions",
+]
 
 
 class Label(StrEnum):
@@ -38,14 +52,6 @@ class Order(StrEnum):
 
     AB = "ab"
     BA = "ba"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One chat turn."""
-
-    role: Role
-    content: str
 
 
 Prompt = str | Sequence[Message | Mapping[str, object]]
@@ -78,7 +84,7 @@ class Comparison:
             id: default: a digest of the texts, so that the same comparison has the same votes.
 
         Raises:
-            DataError: a message is not a text with the role system, user or assistant.
+            DataError: a message has an unknown role, or content that is not text.
         """
         turns = as_messages(prompt)
         return cls(_digest(turns, a, b) if id is None else id, turns, (a, b))
@@ -194,25 +200,17 @@ def has_bare_mentions(text: str) -> bool:
 
 
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:
-    """A prompt as chat turns: a plain string is one user turn.
+    """A prompt as chat turns: a plain string is one user turn; tool calls and results are written out (``gramr2.messages``).
 
     Raises:
-        DataError: a message is not a text with the role system, user or assistant.
+        DataError: a message has an unknown role, or content that is not text.
     """
     if isinstance(prompt, str):
         return (Message("user", prompt),)
-    return tuple(turn if isinstance(turn, Message) else _message(turn) for turn in prompt)
-
-
-def _message(turn: Mapping[str, object]) -> Message:
-    content = turn.get("content")
-    role = next((known for known in get_args(Role) if known == turn.get("role")), None)
-    strange = [key for key, value in turn.items() if key not in ("role", "content") and value]
-    if role is None or not isinstance(content, str) or strange:
-        raise DataError(
-            f"a prompt's message must have a role (system, user or assistant), a text as content, and nothing else: {turn!r}"
-        )
-    return Message(role, content)
+    try:
+        return tuple(turn.message for turn in read_turns(prompt, "prompt"))
+    except BadRowError as error:
+        raise DataError(str(error)) from None
 
 
 def _digest(turns: Sequence[Message], *texts: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from gramr2.comparison import MOST_RESPONSES, Message, as_messages
-from gramr2.data.turns import BadRowError, read_references, read_text
+from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
 
 MOST_ITEMS = 256
 """comparisons or responses in one request"""
@@ -31,19 +31,22 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Turn(_Body):
-    """A chat turn."""
+def _readable(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        read_prompt(turns)
+    except BadRowError as error:
+        raise ValueError(str(error)) from error
+    return turns
 
-    role: Literal["system", "user", "assistant"]
-    content: Text
 
-
-Prompt = Text | list[Turn]
+Turns = Annotated[list[dict[str, Any]], AfterValidator(_readable)]
+"""chat messages as in files (``gramr2.messages``): tool calls and results are written out, images are refused"""
+Prompt = Text | Turns
 
 
 def turns(prompt: Prompt) -> tuple[Message, ...]:
     """A prompt as chat turns; a plain text is the user's."""
-    return as_messages(prompt if isinstance(prompt, str) else [Message(each.role, each.content) for each in prompt])
+    return as_messages(prompt) if isinstance(prompt, str) else read_prompt(prompt)
 
 
 class _Request(_Body):

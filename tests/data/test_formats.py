@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.config.data import Layout
 from gramr2.data import read_row
 from gramr2.data.formats.base import (
     comparison_of,
@@ -20,18 +21,29 @@ from gramr2.data.formats.base import (
     shown_names,
 )
 from gramr2.data.turns import BadRowError
+from gramr2.errors import DataError
 
 PROMPT = (Message("user", "p"),)
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(" B", " B"), ("0", "0"), (0, "0"), (-12, "-12"), (10**18, "1" + "0" * 18), (None, "f:7")]
+    ("value", "text"),
+    [
+        (" B", " B"),
+        ("0", "0"),
+        (0, "0"),
+        (-12, "-12"),
+        (10**18, "1" + "0" * 18),
+        (None, "f:7"),
+        ("", "f:7"),
+        (3.0, "3"),
+    ],
 )
 def test_an_id_is_a_text_a_number_or_the_default(value: object, text: str) -> None:
     assert read_id({"id": value}, "f:7") == text
 
 
-@pytest.mark.parametrize("value", [False, 1.5, "", " ", ["x"], "\ud800"])
+@pytest.mark.parametrize("value", [False, 1.5, " ", ["x"], "\ud800"])
 def test_other_ids_are_refused(value: object) -> None:
     with pytest.raises(BadRowError, match="^id "):
         read_id({"id": value}, "f:7")
@@ -57,13 +69,13 @@ def test_a_comparison_has_what_the_row_says_of_it() -> None:
 
 @pytest.mark.parametrize(
     ("value", "label"),
-    [("A", Label.A), (" b\n", Label.B), ("tie", Label.TIE), ("TIE ", Label.TIE), (None, None)],
+    [("A", Label.A), (" b\n", Label.B), ("tie", Label.TIE), ("TIE ", Label.TIE), (None, None), ("", None)],
 )
 def test_a_label_in_any_case(value: object, label: Label | None) -> None:
     assert read_label(value) is label
 
 
-@pytest.mark.parametrize("value", ["", "AB", "draw", 0, True, ["A"], Label])
+@pytest.mark.parametrize("value", ["AB", "draw", 0, True, ["A"], Label])
 def test_other_labels_are_refused(value: object) -> None:
     with pytest.raises(BadRowError, match="^label .*not A, B or tie"):
         read_label(value)
@@ -140,8 +152,10 @@ def test_a_group_of_its_own_stays_the_group_of_all_pairs() -> None:
     assert [(item.group, item.category) for item in items if isinstance(item, Comparison)] == [("g", "c")] * 3
 
 
-def test_a_row_of_two_formats_is_read_as_preferences() -> None:
+def test_a_row_of_two_formats_is_read_as_preferences_once_the_rest_is_ignored() -> None:
     row = {"id": "q", "prompt": "p", "chosen": "good", "rejected": "bad", "responses": ["a", "b"], "label": "B"}
-    (item,) = read_row(row, "f:1", default_id="f:1")
+    with pytest.raises(DataError, match="responses, label: .* ignore"):
+        read_row(row, "f:1", default_id="f:1")
+    (item,) = read_row(row, "f:1", default_id="f:1", layout=Layout(ignore=["responses", "label"]))
     assert isinstance(item, LabeledComparison)
     assert set(item.comparison.responses) == {"good", "bad"}

@@ -69,8 +69,11 @@ def test_the_side_is_the_first_bit_of_the_hash_of_the_id() -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"prompt": "p", "chosen": [USER], "rejected": [USER]}, "chosen has a turn with the role 'user'"),
-        ({"prompt": "p", "chosen": "a", "rejected": True}, "rejected must be a text .* not bool"),
+        (
+            {"prompt": "p", "chosen": [USER], "rejected": [USER]},
+            "the answer in chosen begins with a turn of the role 'user'",
+        ),
+        ({"prompt": "p", "chosen": "a", "rejected": True}, "rejected must be a text, not bool"),
         ({"prompt": "p", "chosen": "a"}, "the columns here are prompt, chosen"),
         ({"chosen": "a b", "rejected": [USER]}, "both be texts or both be lists"),
         ({"\ud800": 1}, r"the columns here are \\ud800"),

@@ -48,7 +48,7 @@ def test_limit_counts_good_rows_and_a_refused_row_leaves_no_ids(tmp_path: Path) 
         ("d.json", b"[" * 200_000, r"d\.json: is not valid JSON"),
         ("d.jsonl", b"[" * 200_000, r"d\.jsonl:1: is not JSON"),
         ("d.jsonl", b'{"prompt": "\\ud800", "responses": ["a", "b"]}', r"d\.jsonl:1: prompt contains half"),
-        ("d.csv", b"a,b", "the file extension is not one of"),
+        ("d.xlsx", b"a,b", "the file extension is not one of"),
     ],
 )
 def test_broken_files(tmp_path: Path, name: str, data: bytes, reason: str) -> None:

@@ -15,7 +15,7 @@ from gramr2.errors import DataError
 
 Write = Callable[..., str]
 SET = {"prompt": "p", "responses": ["a", "b"]}
-BAD = {"prompt": "p", "responses": ["a", " "]}
+BAD = {"prompt": "p", "responses": ["a", 1]}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_set_keeps_its_turns_and_texts_and_has_its_own_id_or_its_place(write: 
 
 def test_a_row_to_score_has_one_response_or_several(write: Write) -> None:
     rows = [
-        SET | {"id": "one", "response": "c"},
+        {"id": "one", "prompt": "p", "response": "c"},
         SET | {"id": "many", "response": None, "reference": "q"},
         {
             "id": "all",
@@ -75,7 +75,7 @@ def test_skipped_rows_do_not_count_towards_a_limit_and_are_told_in_order(write: 
     items, report = load_sets(source, limit=2, on_bad_row=OnBadRow.SKIP)
     assert [item.id for item in items] == ["x", "d.jsonl:6"]
     assert (report.rows, report.kept) == (6, 2)
-    words = ["not a JSON object", "'x' .* second time", "responses.1. is empty", "not 1"]
+    words = ["not a JSON object", "'x' .* second time", "responses.1. must be a text", "not 1"]
     assert len(report.skipped) == len(words)
     for reason, line, said in zip(report.skipped, (1, 3, 4, 5), words, strict=True):
         with pytest.raises(DataError, match=rf"d\.jsonl:{line}: .*{said}"):
@@ -98,7 +98,7 @@ def test_an_id_that_is_there_again_is_refused_whole(write: Write) -> None:
 
 @pytest.mark.parametrize("load", [load_sets, load_responses])
 def test_a_source_without_a_usable_row_is_an_error_with_the_first_reason(load: Any, write: Write) -> None:
-    with pytest.raises(DataError, match=r"no usable row in 2.*d\.jsonl:1: responses\[1\] is empty"):
+    with pytest.raises(DataError, match=r"no usable row in 2.*d\.jsonl:1: responses\[1\] must be a text"):
         load(write(BAD, [1]), on_bad_row=OnBadRow.SKIP)
     with pytest.raises(DataError, match="no usable row in 0 rows$"):
         load(write())
@@ -124,7 +124,7 @@ def test_64_responses_are_the_most_that_are_ranked_and_any_number_is_scored(writ
     ("row", "reason"),
     [
         ({"response": "r", "other": 1}, "no prompt; .*response, other"),
-        ({"prompt": "p", "response": ""}, "response is empty"),
+        ({"prompt": "p", "response": 1}, "response must be a text"),
         ({"prompt": "p", "text": "r"}, "responses must be a list.*prompt, text"),
         ({"prompt": "p", "responses": "ab"}, "responses must be a list"),
         ({"prompt": "p", "response": "r", "references": "q"}, "references must be a list"),

@@ -57,7 +57,7 @@ def test_a_prompt_is_one_turn_or_all_of_its_turns() -> None:
         (None, "prompt must be .* not NoneType"),
         (USER, "prompt must be .* not dict"),
         ([USER, "Hi"], r"prompt\[1\] must be a message"),
-        ([say("tool", "Hi")], r"prompt\[0\] .*'tool'"),
+        ([say("robot", "Hi")], r"prompt\[0\] .*'robot'"),
         ([say(["user"], "Hi")], r"prompt\[0\] .*type list"),
         ([USER, {"role": "assistant"}], r"prompt\[1\]\.content .* not NoneType"),
         ([say("user", " ")], r"prompt\[0\]\.content is empty"),
@@ -101,6 +101,7 @@ def test_an_answer_is_assistant_turns_alone(value: object, reason: str) -> None:
         ([USER, REPLY, MORE, say("assistant", "x")], [USER, REPLY, MORE, say("assistant", "y")], 3, ("x", "y")),
         ([USER, REPLY], [USER, REPLY, say("assistant", "y")], 1, ("Hello", "Hello\n\ny")),
         ([USER, REPLY, say("assistant", "x")], [USER, REPLY, say("assistant", "y")], 2, ("x", "y")),
+        ([USER, REPLY, MORE, REPLY], [USER, REPLY], 1, ("Hello\n\nUser: And?\n\nAssistant: Hello", "Hello")),
     ],
 )
 def test_the_turns_that_two_conversations_begin_with_are_the_prompt(
@@ -114,14 +115,12 @@ def test_the_turns_that_two_conversations_begin_with_are_the_prompt(
     ("chosen", "rejected", "reason"),
     [
         ([say("system", "x"), USER, REPLY], [USER, REPLY], "do not begin with the same"),
-        ([USER, REPLY, MORE], [USER, REPLY, MORE, REPLY], "chosen has no answer"),
+        ([USER, REPLY, MORE], [USER, REPLY, MORE, REPLY], "chosen ends with .*'user'"),
         ([REPLY], [REPLY], "do not begin with the same"),
-        ([USER, REPLY, MORE, REPLY], [USER, REPLY], "chosen .*'user'"),
         ([USER, REPLY], "Hi", "both be texts"),
-        ("", "Hi", "chosen is empty"),
-        ("Hi ", "Hi there", "chosen is empty"),
+        ("", "Hi", "no common beginning"),
         (" \nHi", " \nHo", "no common beginning"),
-        ("\n\nHuman: Hi\n\nHuman: \n\nAssistant: x", "\n\nHuman: Hi\n\nHuman: \n\nAssistant: y", "a turn .* empty"),
+        ("\n\nHuman: Hi\n\nHuman: \n\nAssistant: x", "\n\nHuman: Hi\n\nHuman: \n\nAssistant: y", "prompt.1.*empty"),
         ("\n\nAssistant: x", "\n\nAssistant: y", "no common beginning"),
     ],
 )
@@ -152,8 +151,9 @@ def test_a_dialogue_is_cut_at_the_turn_and_not_within_the_answers() -> None:
     assert turns == (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "And?"))
     assert (chosen, rejected) == ("The sky is blue", "The sky is red")
     # Of the white space after the mark one space belongs to it, and a question that differs is no end of the prompt.
-    start = "\n\nHuman: Hi\n\nAssistant:  Yes\n\nHuman: "
-    assert implicit_prompt(start + "a", start + "b") == (PROMPT, " Yes\n\nHuman: a", " Yes\n\nHuman: b")
+    start, end = "\n\nHuman: Hi\n\nAssistant:  Yes\n\nHuman: ", "\n\nAssistant: c"
+    answers = (" Yes\n\nUser: a\n\nAssistant: c", " Yes\n\nUser: b\n\nAssistant: c")
+    assert implicit_prompt(start + "a" + end, start + "b" + end) == (PROMPT, *answers)
     # A later turn of one answer is no common mark, and a text before the first mark is no turn of its own.
     later = implicit_prompt("Note\n\nHuman: Hi\n\nAssistant: a\n\nAssistant: b", "Note\n\nHuman: Hi\n\nAssistant: c")
     assert later == ((Message("user", "Note\n\nHuman: Hi"),), "a\n\nAssistant: b", "c")

@@ -112,7 +112,7 @@ def test_scores_against_references(client: TestClient) -> None:
         ("/v1/judge", {"comparisons": [PAIR | {"responses": ["x"]}]}),
         ("/v1/judge", {"comparisons": [PAIR], "deadline": 0}),
         ("/v1/judge", {"comparisons": [PAIR], "extra": 1}),
-        ("/v1/judge", {"comparisons": [PAIR | {"prompt": [{"role": "tool", "content": "x"}]}]}),
+        ("/v1/judge", {"comparisons": [PAIR | {"prompt": [{"role": "robot", "content": "x"}]}]}),
         ("/v1/rank", {"prompt": "p", "responses": ["x"]}),
         ("/v1/rank", {"prompt": "p", "responses": ["x"] * 65}),
         ("/v1/score", {"items": [{"prompt": "p", "response": [1, 2]}]}),

@@ -75,9 +75,9 @@ class Adaptation:
             RunError: the folder belongs to another task, or the guard refused the adapted judge.
         """
         task = self.task
-        items = load_labeled(task.data)[0]
+        items = load_labeled(task.data, layout=task.layout)[0]
         learnt, held_out = parts(task, items)
-        test = load_labeled(task.test)[0] if task.test else held_out
+        test = load_labeled(task.test, layout=task.layout)[0] if task.test else held_out
         general = load_labeled(task.general)[0] if task.general else ()
         replay = load_labeled(task.replay)[0] if task.replay else ()
         measuring = {"--test" if task.test else f"the held-out part of {task.data}": test, "--general": general}

@@ -9,6 +9,7 @@ from typing import Any
 
 from gramr2.comparison import LabeledComparison
 from gramr2.config import RunConfig, parse_config
+from gramr2.config.data import Layout
 from gramr2.config.training import EarlyStopConfig, TrainingConfig
 from gramr2.data import in_part, subset
 from gramr2.errors import ConfigError
@@ -54,7 +55,8 @@ class Task:
     ``general`` guards what the judge could do before. ``sizes`` are the points of a learning curve in addition to all of the
     data. ``shots`` examples in the prompt replace training. ``replay`` are labelled comparisons of what the judge could do
     before, learnt along with those of the task: ``replay_limit`` of them, or as many as there are of the task. If
-    ``rationales`` is None, the data decide: the rows' own if all have one, else ``own``.
+    ``rationales`` is None, the data decide: the rows' own if all have one, else ``own``. ``layout`` is how ``data`` and
+    ``test`` are read.
     """
 
     model: str
@@ -72,6 +74,7 @@ class Task:
     close_on_budget: bool = False
     on_regression: OnRegression = OnRegression.REFUSE
     seed: int = 0
+    layout: Layout = field(default_factory=Layout)
 
     def __post_init__(self) -> None:
         """Refuse settings that would be ignored.
@@ -124,8 +127,9 @@ def run_config(
 
     ``learnt`` and ``replayed`` are the comparisons of the data and of the replay to draw from.
     """
-    data: dict[str, Any] = {"path": task.data, "limit": size}
-    gold: dict[str, Any] = {"path": task.test or task.data}
+    layout = task.layout.model_dump(mode="json", exclude_defaults=True)
+    data: dict[str, Any] = {"path": task.data, "limit": size} | layout
+    gold: dict[str, Any] = {"path": task.test or task.data} | layout
     if task.test is None:
         data["part"], gold["part"] = [0.0, 1 - task.held_out], [1 - task.held_out, 1.0]
     seed = [data]

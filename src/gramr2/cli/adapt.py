@@ -11,15 +11,19 @@ import typer
 from gramr2.adaptation.task import OnRegression, Rationales
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.opening import Close, Tokens
+from gramr2.cli.reading import reads
+from gramr2.config.data import Layout
 from gramr2.errors import ConfigError
 from gramr2.text import p_value, percent
 
 
+@reads
 def adapt(
     model: Annotated[
         str, typer.Option("--model", "-m", help="The judge: run or model folder, hub id, .gguf or named model.")
     ],
     data: Annotated[str, typer.Option("--data", "-d", help="Labelled comparisons of the task, 8 to 1,000 or so.")],
+    layout: Layout,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder; the same command resumes in it.")],
     test: Annotated[
         str | None, typer.Option("--test", help="Labelled comparisons to measure on; default: a part of --data.")
@@ -77,6 +81,7 @@ def adapt(
     task = Task(
         model=model,
         data=data,
+        layout=layout,
         test=test,
         general=general,
         held_out=held_out,

@@ -12,7 +12,10 @@ from gramr2.backends.registry import cache_dir
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.judge import failures
 from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers
+from gramr2.cli.reading import reads
 from gramr2.comparison import LabeledComparison
+from gramr2.config.data import Layout
+from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import address
 from gramr2.judging.judge import Judge, compare_with
@@ -28,15 +31,23 @@ VERSION = "1"
 
 
 @asks
+@reads
 def evaluate(
     model: Model,
-    benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Labelled comparisons: a file, or starter:gold.")],
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            "--benchmark", "-b", help="Labelled comparisons: a file, a folder, a hub data set, or starter:gold."
+        ),
+    ],
     how: JudgeOptions,
+    layout: Layout,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use N comparisons, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
     probes: Annotated[
         bool, typer.Option("--probe", help="Also measure how far the verdict follows a changed rationale.")
     ] = False,
+    on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +58,7 @@ def evaluate(
     from gramr2.evaluation.metrics import length_baseline
     from gramr2.judging.budget import overlong, refuse
 
-    items, _ = load_labeled(benchmark)
+    items, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
     opened = open_model(model, how, ["--probe"] if probes else [])
@@ -76,7 +87,7 @@ def evaluate(
             values["probes"] = {name: asdict(each) for name, each in found.items()}
             values["derivations"] = checked.shares() if checked else None
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
-        extra = {"model": name, "longer_response_accuracy": length_baseline(items)}
+        extra = {"skipped": list(report.skipped), "model": name, "longer_response_accuracy": length_baseline(items)}
         say_json(first | values | extra)
         _refuse_nothing(decisions)
         return
@@ -100,6 +111,7 @@ def evaluate(
         f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
         f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
         f"always the longer response: {percent(length_baseline(items))}"
+        f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''}"
     )
     _refuse_nothing(decisions)
 

@@ -12,6 +12,8 @@ import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
 from gramr2.cli.opening import Tokens
+from gramr2.cli.reading import reads
+from gramr2.config.data import Layout
 from gramr2.errors import ConfigError, RunError, reason_of
 from gramr2.loading import require
 
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from gramr2.exporting.source import Source
 
 
+@reads
 def export(
     model: Annotated[str, typer.Option("--model", "-m", help="Run, adaptation, model folder, or LoRA adapter folder.")],
+    layout: Layout,
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the exported judge.")],
     dtype: Annotated[str, typer.Option("--dtype", help="keep, float32, bfloat16 or float16.")] = "keep",
     check: Annotated[
@@ -46,7 +50,7 @@ def export(
     if push is not None and push.count("/") != 1:
         raise ConfigError(f"--push-to-hub {push!r} is not a hub repository: write it as OWNER/NAME")
     source = find(model)
-    comparisons = _comparisons(source, check, limit)
+    comparisons = _comparisons(source, check, limit, layout)
     scratch, template, checked = save(
         source, out, comparisons, dtype=dtype, max_new_tokens=max_new_tokens, observer=Bars(quiet or as_json)
     )
@@ -72,13 +76,14 @@ def export(
         say(url)
 
 
-def _comparisons(source: Source, check: str | None, limit: int) -> tuple[Comparison, ...]:
+def _comparisons(source: Source, check: str | None, limit: int, layout: Layout) -> tuple[Comparison, ...]:
     from gramr2.data import load_unlabeled, subset
 
     gold = source.record / "rounds" / "0" / "gold.jsonl" if source.record else None
     before = source.record / "before.jsonl" if source.record else None
     own = next((str(file) for file in (gold, before) if file and file.is_file()), "starter:gold")
-    return subset(load_unlabeled(check or own)[0], limit, 0)
+    loaded = load_unlabeled(check, layout=layout) if check else load_unlabeled(own)
+    return subset(loaded[0], limit, 0)
 
 
 def _push(folder: Path, repository: str, private: bool) -> str:

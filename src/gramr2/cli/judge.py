@@ -12,6 +12,8 @@ import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
+from gramr2.cli.reading import reads
+from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
@@ -43,11 +45,13 @@ class OnOverlong(StrEnum):
 
 
 @asks
+@reads
 def judge(
     model: Model,
     data: Annotated[str, typer.Option("--data", "-d", help="Comparisons: a file, a folder or a hub data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     how: JudgeOptions,
+    layout: Layout,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Judge the first N only.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes.")] = 0,
     on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
@@ -62,7 +66,7 @@ def judge(
     from gramr2.judging.budget import overlong, refuse
     from gramr2.judging.records import decision_row
 
-    comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=on_bad_row)
+    comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     opened = open_model(model, how, ["--on-overlong"] if on_overlong is not OnOverlong.REFUSE else [])
     names: set[str] = set()
     if isinstance(opened, Judge):

@@ -9,6 +9,8 @@ import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
+from gramr2.cli.reading import reads
+from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import NoVerdictError
 from gramr2.judging.judge import Judge
@@ -19,11 +21,13 @@ from gramr2.text import duration, percent
 
 
 @asks
+@reads
 def rank(
     model: Model,
     data: Annotated[str, typer.Option("--data", "-d", help="Rows with prompt and responses (2 to 64).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     how: JudgeOptions,
+    layout: Layout,
     scheme: Annotated[
         str,
         typer.Option(
@@ -60,7 +64,7 @@ def rank(
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
 
-    sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row)
+    sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     judge = open_model(model, how)
     if isinstance(judge, Judge):
         largest = [(longest(each), "") for each in sets]

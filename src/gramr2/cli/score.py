@@ -14,6 +14,8 @@ from gramr2.backends.base import Backend
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, say_json, set_up_logging
 from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model, require_answers
+from gramr2.cli.reading import reads
+from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
@@ -37,6 +39,7 @@ class Way(StrEnum):
 
 
 @asks
+@reads
 def score(
     model: Model,
     data: Annotated[
@@ -44,6 +47,7 @@ def score(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines to write.")],
     how: JudgeOptions,
+    layout: Layout,
     by: Annotated[
         Way,
         typer.Option(
@@ -80,7 +84,7 @@ def score(
         raise ConfigError("--by rationale grades each response by itself: --verdict is for comparisons, leave it out")
     if by is Way.RATIONALE and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
-    items, report = load_responses(data, limit=limit, on_bad_row=on_bad_row)
+    items, report = load_responses(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     skipped = [*report.skipped]
     banks: dict[str, tuple[str, ...]] = {}
     if references is not None:

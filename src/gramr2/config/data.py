@@ -2,20 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from gramr2.config.section import Section
 
+_TARGETS = """prompt system responses response label chosen rejected id rationale target category source group scores ranking
+reference references"""
+TARGETS = frozenset(_TARGETS.split())
+"""what a column can be mapped to: the columns of gramr2's own format"""
 
-class SourceConfig(Section):
+_TEXTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+FILES = (*_TEXTS, *(f"{each}.gz" for each in _TEXTS), ".parquet")
+"""endings of data files, in small letters"""
+
+
+class Layout(Section):
+    """How the rows of a source are to be read, where its columns do not say it by their names."""
+
+    split: str | None = None
+    """split of a hub or saved data set; needed if there are several"""
+    columns: dict[str, str | list[str]] = Field(default_factory=dict)
+    """which column is what: {prompt: q, responses: [a, b], label: pref}; several texts for prompt are joined"""
+    label_map: dict[str, Literal["A", "B", "tie"]] = Field(default_factory=dict)
+    """what the values of the label column mean: {left: A, right: B, same: tie}"""
+    ignore: list[str] = Field(default_factory=list)
+    """columns, and fields of messages, that hold text the judge is not to see"""
+    margin: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """scores or ranks that differ by at most this much are a tie"""
+
+    @field_validator("columns")
+    @classmethod
+    def _known_targets(cls, value: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        for target, names in value.items():
+            if target not in TARGETS:
+                raise ValueError(f"{target!r} is no column of gramr2; known are {', '.join(sorted(TARGETS))}")
+            if isinstance(names, list) and (not names or target not in ("prompt", "responses", "scores", "ranking")):
+                raise ValueError(f"{target} takes one column, not a list")
+            if target == "responses" and isinstance(names, list) and len(names) < 2:
+                raise ValueError("responses takes two or more columns, or one that holds a list")
+        return value
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _as_texts(cls, value: Any) -> Any:
+        return {label_key(key): each for key, each in value.items()} if isinstance(value, Mapping) else value
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+def label_key(value: object) -> str:
+    """How a label is looked up in a ``label_map``: YAML, CSV and JSON write 1, 1.0 and “1” for the same answer."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+class SourceConfig(Layout):
     """One file or dataset. A plain string in YAML is its ``path``."""
 
     path: str
-    """.jsonl, .json, .jsonl.gz, .parquet, a folder saved by datasets, a hub id, or starter:labeled|unlabeled|gold"""
-    split: str = "train"
-    """split of a hub or saved dataset"""
+    """a file (.jsonl, .json, .csv, .tsv, also .gz; .parquet), a folder saved by datasets, a hub id (owner/name or
+    owner/name@config), or starter:labeled|unlabeled|gold"""
     part: tuple[float, float] | None = None
     """only comparisons whose prompt, by a hash of its text, falls into this interval of 0 to 1; parts that do not overlap share
     no prompt, so [0, 0.8] and [0.8, 1] of one file can be a seed and a gold set"""
@@ -32,7 +87,14 @@ class SourceConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
-        return {"path": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"path": value}
+        if isinstance(value, dict) and value.get("split") == "train":
+            path = str(value.get("path"))
+            # Older run folders write this beside every source; a file has no splits.
+            if path.lower().endswith(FILES) or (":" in path and not path.startswith("hub:")):
+                return {**value, "split": None}
+        return value
 
 
 def as_lists(value: Any, *keys: str) -> Any:

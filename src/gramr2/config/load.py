@@ -10,13 +10,11 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gramr2.config.data import SourceConfig
+from gramr2.config.data import FILES, SourceConfig
 from gramr2.config.run import RunConfig
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError
-
-_DATA_FILES = (".jsonl", ".json", ".gz", ".parquet")
 
 S = TypeVar("S", bound=Section)
 
@@ -67,7 +65,7 @@ def dump_config(config: RunConfig) -> str:
 def _with_base(section: S, base: Path, where: str) -> S:
     """Make relative paths of sources and models absolute, wherever they occur, and refuse files that do not exist."""
     if isinstance(section, SourceConfig):
-        return section.model_copy(update={"path": _absolute(section.path, base, f"{where}: data file", _DATA_FILES)})
+        return section.model_copy(update={"path": _absolute(section.path, base, f"{where}: data file", FILES)})
     if isinstance(section, ModelConfig):
         return section.model_copy(update={"name": _absolute(section.name, base, f"{where}: model file", (".gguf",))})
     changes: dict[str, Any] = {}
@@ -84,7 +82,7 @@ def _absolute(name: str, base: Path, what: str, files: tuple[str, ...]) -> str:
     path = base / name
     if path.exists():
         return str(path.resolve())
-    if name.endswith(files):
+    if name.lower().endswith(files):
         raise ConfigError(f"{what} {name} does not exist (looked for {path.resolve()})")
     return name
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from gramr2 import registry
 from gramr2.comparison import Comparison, LabeledComparison
-from gramr2.data.formats.base import Format, Row, shown_columns
+from gramr2.config.data import Layout
+from gramr2.data.fields import Fields, arranged
+from gramr2.data.formats.base import DataSet, Envelope, Format, Row, shown_columns
 from gramr2.data.turns import BadRowError
 from gramr2.errors import DataError
 
@@ -17,20 +20,52 @@ def formats() -> tuple[Format, ...]:
     return tuple(sorted(registry.instances("formats", Format), key=lambda each: each.place))
 
 
-def read_row(row: Row, where: str, *, default_id: str) -> list[LabeledComparison | Comparison]:
+@cache
+def envelopes() -> tuple[Envelope, ...]:
+    """The exports of annotation tools that are opened before a format is looked for."""
+    return tuple(registry.instances("formats", Envelope))
+
+
+def prepared(row: Row, layout: Layout) -> Fields:
+    """The columns of a row: out of a tool's envelope, without what is ignored, under the names of gramr2.
+
+    Raises:
+        BadRowError: the row does not have what the layout says.
+    """
+    opened = next((each.open(row) for each in envelopes() if each.recognises(row)), row)
+    return Fields(arranged(opened, layout), layout)
+
+
+def read_row(
+    row: Mapping[str, object], where: str, *, default_id: str, layout: Layout | None = None
+) -> list[LabeledComparison | Comparison]:
     """The comparisons in a row, read by the first format that recognises it (``gramr2.data.formats``).
 
     ``id``, ``category``, ``source``, ``group``, ``rationale`` and, beside a ``label``, ``target`` (P(A), P(B), P(tie)) are
-    optional in each. A column that is null counts as absent; texts are kept as they are.
+    optional in each. A column that is null counts as absent; texts are kept as they are, and text in a column that the format
+    does not know is refused.
+
+    Args:
+        row: the columns.
+        where: the place of the row, for messages.
+        default_id: the id of a row that has none.
+        layout: which columns are what, and what is ignored.
 
     Raises:
         DataError: ``where: reason``.
     """
-    for each in formats():
-        if each.recognises(row):
-            try:
-                return list(each.read(row, default_id))
-            except BadRowError as error:
-                raise DataError(f"{where}: {error}") from None
-    wanted = ", or ".join(each.columns for each in reversed(formats()))
-    raise DataError(f"{where}: needs {wanted}; {shown_columns(row)}")
+    try:
+        fields = prepared(row, layout or Layout())
+        for each in formats():
+            if each.recognises(fields):
+                fields.forget()
+                found = list(each.read(fields, default_id))
+                fields.refuse_unused()
+                return found
+    except BadRowError as error:
+        raise DataError(f"{where}: {error}") from None
+    common = [each.columns for each in reversed(formats()) if not isinstance(each, DataSet)]
+    raise DataError(
+        f"{where}: needs {', or '.join(common)}; {shown_columns(fields)}: say which is which with columns, or see the formats "
+        "in docs/data.md"
+    )

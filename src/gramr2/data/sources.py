@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.config.data import Layout
 from gramr2.data.formats.base import Row
 from gramr2.data.readers import read_rows
 from gramr2.data.rows import read_row
+from gramr2.data.textfiles import RawRow
 from gramr2.errors import DataError
 
 T = TypeVar("T")
@@ -22,6 +24,22 @@ class OnBadRow(StrEnum):
 
     FAIL = "fail"
     SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A source and how it is opened; see ``load``."""
+
+    source: str
+    split: str | None = None
+    base: Path | None = None
+    layout: Layout | None = None
+    name: str | None = None
+
+    def rows(self) -> Iterator[RawRow]:
+        """Its raw rows."""
+        split = self.split or (self.layout.split if self.layout else None)
+        return read_rows(self.source, split, self.base, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,76 +63,81 @@ class Loaded:
 def load(
     source: str,
     *,
-    split: str = "train",
+    split: str | None = None,
     limit: int | None = None,
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
+    layout: Layout | None = None,
+    name: str | None = None,
 ) -> Loaded:
     """The comparisons of a source, labelled or not.
 
     Args:
-        source: a .jsonl, .json, .jsonl.gz or .parquet file, a folder saved by ``datasets``, a hub id (``owner/name`` or
-            ``owner/name@config``; after ``hub:`` it is never taken for a path), ``starter:labeled``, ``starter:unlabeled``
-            or ``starter:gold``, or from the laboratory ``lab:labeled``, ``lab:unlabeled``, ``lab:gold`` or ``lab:test``.
-        split: split of a saved or hub data set.
+        source: a .jsonl, .ndjson, .json, .csv or .tsv file, each also with .gz, a .parquet file, a folder saved by
+            ``datasets``, a hub id (``owner/name`` or ``owner/name@config``; after ``hub:`` it is never taken for a path),
+            ``starter:labeled``, ``starter:unlabeled`` or ``starter:gold``, or from the laboratory ``lab:labeled``,
+            ``lab:unlabeled``, ``lab:gold`` or ``lab:test``.
+        split: split of a saved or hub data set; needed if it has several.
         limit: only the first ``limit`` comparisons of good rows.
         on_bad_row: see ``OnBadRow``; a row whose id occurred before is bad.
         base: folder that relative paths start at; default: the working folder.
+        layout: which columns are what, what their labels mean, and what is ignored.
+        name: what ids of rows without one begin with; default: the file's name.
 
     Raises:
         DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
     """
-    return _load(source, split, limit, on_bad_row, base, labeled=False)
+    return _load(Opening(source, split, base, layout, name), limit, on_bad_row, labeled=False)
 
 
 def load_labeled(
     source: str,
     *,
-    split: str = "train",
+    split: str | None = None,
     limit: int | None = None,
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
+    layout: Layout | None = None,
+    name: str | None = None,
 ) -> tuple[tuple[LabeledComparison, ...], LoadReport]:
     """Labelled comparisons of a source; a row without a label is a bad row. Arguments and errors: see ``load``."""
-    loaded = _load(source, split, limit, on_bad_row, base, labeled=True)
+    loaded = _load(Opening(source, split, base, layout, name), limit, on_bad_row, labeled=True)
     return tuple(item for item in loaded.comparisons if isinstance(item, LabeledComparison)), loaded.report
 
 
 def load_unlabeled(
     source: str,
     *,
-    split: str = "train",
+    split: str | None = None,
     limit: int | None = None,
     on_bad_row: OnBadRow = OnBadRow.FAIL,
     base: Path | None = None,
+    layout: Layout | None = None,
+    name: str | None = None,
 ) -> tuple[tuple[Comparison, ...], LoadReport]:
     """Comparisons of a source; labels are ignored. Arguments and errors: see ``load``."""
-    loaded = _load(source, split, limit, on_bad_row, base, labeled=False)
+    loaded = _load(Opening(source, split, base, layout, name), limit, on_bad_row, labeled=False)
     return tuple(_bare(item) for item in loaded.comparisons), loaded.report
 
 
-def _load(
-    source: str, split: str, limit: int | None, on_bad_row: OnBadRow, base: Path | None, *, labeled: bool
-) -> Loaded:
+def _load(opening: Opening, limit: int | None, on_bad_row: OnBadRow, *, labeled: bool) -> Loaded:
     def read(row: Row, where: str, default_id: str) -> list[LabeledComparison | Comparison]:
-        found = read_row(row, where, default_id=default_id)
+        found = read_row(row, where, default_id=default_id, layout=opening.layout)
         if labeled and not all(isinstance(item, LabeledComparison) for item in found):
             raise DataError(f"{where}: has no label, and labelled comparisons are needed here")
         return found
 
-    items, report = collect(source, read, lambda item: _bare(item).id, "comparison", split, limit, on_bad_row, base)
+    items, report = collect(opening, read, lambda item: _bare(item).id, "comparison", limit, on_bad_row)
     return Loaded(items, report)
 
 
 def collect(
-    source: str,
+    opening: Opening,
     read: Callable[[Row, str, str], Sequence[T]],
     id_of: Callable[[T], str],
     what: str,
-    split: str,
     limit: int | None,
     on_bad_row: OnBadRow,
-    base: Path | None,
 ) -> tuple[tuple[T, ...], LoadReport]:
     """The items in the rows of a source; an id that occurs a second time makes a bad row.
 
@@ -126,10 +149,11 @@ def collect(
     Raises:
         DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
     """
+    source = opening.source
     items: dict[str, T] = {}
     skipped: list[str] = []
     rows = 0
-    for where, default_id, row in read_rows(source, split, base):
+    for where, default_id, row in opening.rows():
         if limit is not None and len(items) >= limit:
             break
         rows += 1

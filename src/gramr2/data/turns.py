@@ -4,30 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
-from gramr2.comparison import MOST_RESPONSES, Message, Role
+from gramr2.comparison import MOST_RESPONSES
+from gramr2.messages import BadRowError, Message, Speaker, Turn, checked, content_text, read_turns, shown
 
-_ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+__all__ = [
+    "BadRowError",
+    "implicit_prompt",
+    "read_answer",
+    "read_prompt",
+    "read_references",
+    "read_reply",
+    "read_text",
+    "shown",
+]
+
 _TURN = re.compile(r"\n\n(Human|Assistant): ?")
+_SPEAKERS: dict[str, Speaker] = {"Human": "user", "Assistant": "assistant"}
+_NO_BEGINNING = (
+    "there is no prompt, and {} have no common beginning to take as one: they do not begin with the same turns"
+)
 
 
-class BadRowError(Exception):
-    """The reason why a row is refused."""
+def implicit_prompt(
+    chosen: object, rejected: object, names: tuple[str, str] = ("chosen", "rejected")
+) -> tuple[tuple[Message, ...], str, str]:
+    """Prompt and answers from two conversations with a common beginning; ``names`` is what messages call them.
 
-
-def implicit_prompt(chosen: object, rejected: object) -> tuple[tuple[Message, ...], str, str]:
-    """Prompt and answers from two conversations with a common beginning."""
+    Texts with turns (“\\n\\nHuman: …\\n\\nAssistant: …”) and lists of messages are cut at the same place.
+    """
     if isinstance(chosen, str) and isinstance(rejected, str):
-        return _split_text(read_text(chosen, "chosen"), read_text(rejected, "rejected"))
+        first, second = read_reply(chosen, names[0]), read_reply(rejected, names[1])
+        turns, others = _dialogue(first), _dialogue(second)
+        return _split_turns(turns, others, names) if turns and others else _split_text(first, second)
     if isinstance(chosen, str) or isinstance(rejected, str):
-        raise BadRowError("without a prompt, chosen and rejected must both be texts or both be lists of messages")
-    first, second = _messages(chosen, "chosen"), _messages(rejected, "rejected")
+        raise BadRowError(f"without a prompt, {' and '.join(names)} must both be texts or both be lists of messages")
+    return _split_turns(read_turns(chosen, names[0]), read_turns(rejected, names[1]), names)
+
+
+def _split_turns(
+    first: tuple[Turn, ...], second: tuple[Turn, ...], names: tuple[str, str]
+) -> tuple[tuple[Message, ...], str, str]:
+    """Cut where the conversations part, or before the last common answer if the user's turns are what differs."""
     common = _common(first, second)
-    if common and common == min(len(first), len(second)) and first[common - 1].role == "assistant":
-        common -= 1  # the same answer twice is an answer, not a prompt
+    while common and not (_answers(first[common:]) and _answers(second[common:])):
+        common -= 1
     if not common:
-        raise BadRowError("there is no prompt, and chosen and rejected do not begin with the same messages")
-    return first[:common], _joined(first[common:], "chosen"), _joined(second[common:], "rejected")
+        raise BadRowError(_NO_BEGINNING.format(" and ".join(names)))
+    return _prompt(first[:common]), _joined(first[common:], names[0]), _joined(second[common:], names[1])
+
+
+def _answers(turns: Sequence[Turn]) -> bool:
+    return bool(turns) and turns[0].speaker == "assistant"
 
 
 def _split_text(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, str]:
@@ -41,18 +70,16 @@ def _split_text(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, s
         cut = next((i for i in range(common, 0, -1) if chosen[i - 1].isspace()), 0)
         prompt = chosen[:cut]
     if not prompt.strip():
-        raise BadRowError("there is no prompt, and chosen and rejected have no common beginning to take as one")
-    return _turns(prompt), read_text(chosen[cut:], "chosen"), read_text(rejected[cut:], "rejected")
+        raise BadRowError(_NO_BEGINNING.format("chosen and rejected"))
+    return read_prompt(prompt), read_reply(chosen[cut:], "chosen"), read_reply(rejected[cut:], "rejected")
 
 
-def _turns(text: str) -> tuple[Message, ...]:
-    """The turns of a text that begins with “\\n\\nHuman:”; any other text is one user turn."""
+def _dialogue(text: str) -> tuple[Turn, ...]:
+    """The turns of a text that begins with “\\n\\nHuman:”; none of any other text."""
     start, *pieces = _TURN.split(text)
     if start or not pieces:
-        return read_prompt(text)
-    roles: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
-    pairs = zip(pieces[::2], pieces[1::2], strict=True)
-    return tuple(Message(roles[role], read_text(content, "a turn of the prompt")) for role, content in pairs)
+        return ()
+    return tuple(Turn(_SPEAKERS[role], content) for role, content in zip(pieces[::2], pieces[1::2], strict=True))
 
 
 def _common(first: Sequence[object], second: Sequence[object]) -> int:
@@ -61,18 +88,56 @@ def _common(first: Sequence[object], second: Sequence[object]) -> int:
 
 
 def read_prompt(value: object) -> tuple[Message, ...]:
-    """A prompt: a text is one user turn, a list is its messages."""
+    """A prompt: a text is one user turn (or the turns it spells, “\\n\\nHuman: …”), a list is its messages."""
     if isinstance(value, str):
         return (Message("user", read_text(value, "prompt")),)
-    return _messages(value, "prompt")
+    return _prompt(read_turns(value, "prompt"))
+
+
+def read_dialogue(text: str) -> tuple[Message, ...]:
+    """The turns of a text that spells them, without the mark of the answer that is to come; else one turn of the user."""
+    turns = _dialogue(text)
+    if turns and turns[-1].speaker == "assistant" and not turns[-1].text.strip():
+        turns = turns[:-1]
+    return _prompt(turns) if turns else read_prompt(text)
+
+
+def _prompt(turns: Sequence[Turn]) -> tuple[Message, ...]:
+    """Turns as a prompt; what the user or a tool says must not be empty, and a system turn without words is none."""
+    for i, turn in enumerate(turns):
+        if turn.speaker == "user" and not turn.text.strip():
+            raise BadRowError(f"prompt[{i}].content is empty: a turn of the user needs words")
+    found = tuple(turn.message for turn in turns if turn.speaker != "system" or turn.text.strip())
+    if not found:
+        raise BadRowError("prompt has no turn with words")
+    return found
 
 
 def read_answer(value: object, name: str, prompt: tuple[Message, ...]) -> str:
-    """An answer to a given prompt; a conversation may repeat the prompt before it."""
+    """An answer to a given prompt; a conversation may repeat the prompt, or all but its system turn, before it.
+
+    An empty answer is an answer. Turns after the first are joined by blank lines, and turns of the user between them named.
+    """
     if isinstance(value, str):
-        return read_text(value, name)
-    turns = _messages(value, name)
-    return _joined(turns[len(prompt) :] if turns[: len(prompt)] == prompt else turns, name)
+        return read_reply(value, name)
+    if isinstance(value, Mapping) and "type" not in value:
+        value = [value]
+    if _are_parts(value):
+        return content_text(value, name)
+    if not isinstance(value, Sequence) or isinstance(value, bytes):
+        return read_reply(value, name)
+    turns = read_turns(value, name)
+    spoken = tuple(turn for turn in prompt if turn.role != "system")
+    for start in (prompt, spoken):
+        if start and tuple(turn.message for turn in turns[: len(start)]) == start:
+            return _joined(turns[len(start) :], name)
+    return _joined(turns, name)
+
+
+def _are_parts(value: object) -> bool:
+    """Whether a list is the content of one message in parts, and not a list of messages."""
+    parts = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
+    return bool(parts) and all(isinstance(part, Mapping) and "type" in part and "role" not in part for part in parts)
 
 
 def read_references(one: object, several: object, read: Callable[[object, str], str]) -> tuple[str, ...]:
@@ -90,45 +155,29 @@ def read_references(one: object, several: object, read: Callable[[object, str], 
     return tuple(dict.fromkeys(texts)) if one is None else (read(one, "reference"),)
 
 
-def _messages(value: object, name: str) -> tuple[Message, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        raise BadRowError(f"{name} must be a text or a non-empty list of messages, not {type(value).__name__}")
-    turns: list[Message] = []
-    for i, turn in enumerate(value):
-        if not isinstance(turn, Mapping):
-            raise BadRowError(f"{name}[{i}] must be a message with role and content")
-        role = turn.get("role")
-        if not isinstance(role, str) or role not in _ROLES:
-            raise BadRowError(f"{name}[{i}] has the role {shown(role)}, which must be system, user or assistant")
-        turns.append(Message(_ROLES[role], read_text(turn.get("content"), f"{name}[{i}].content")))
-    return tuple(turns)
-
-
-def _joined(turns: tuple[Message, ...], name: str) -> str:
+def _joined(turns: Sequence[Turn], name: str) -> str:
     if not turns:
         raise BadRowError(f"{name} has no answer after the prompt")
-    for turn in turns:
-        if turn.role != "assistant":
+    for turn, place in ((turns[0], "begins"), (turns[-1], "ends")):
+        if turn.speaker in ("system", "user") or (place == "begins" and turn.speaker == "tool"):
             raise BadRowError(
-                f"{name} has a turn with the role {turn.role!r} in the answer, which must be assistant turns"
+                f"the answer in {name} {place} with a turn of the role {turn.speaker!r}, not of the assistant"
             )
-    return "\n\n".join(turn.content for turn in turns)
+    texts = [turns[0].text]
+    for before, turn in pairwise(turns):
+        plain = turn.speaker == "tool" or (turn.speaker == "assistant" and before.speaker in ("assistant", "tool"))
+        texts.append(turn.text if plain else f"{turn.speaker.capitalize()}: {turn.text}")
+    return "\n\n".join(texts)
+
+
+def read_reply(value: object, name: str) -> str:
+    """The text of an answer, which may be empty; see ``read_text`` for what is refused."""
+    return checked(value, name)
 
 
 def read_text(value: object, name: str) -> str:
     """The text itself; anything else, white space alone, or text that UTF-8 cannot hold is refused."""
-    if not isinstance(value, str):
-        raise BadRowError(f"{name} must be a text, not {type(value).__name__}")
-    if not value.strip():
+    text = checked(value, name)
+    if not text.strip():
         raise BadRowError(f"{name} is empty")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadRowError(f"{name} contains half of a surrogate pair, which is not text") from None
-    return value
-
-
-def shown(value: object) -> str:
-    """A refused value for a message, never long."""
-    small = isinstance(value, int) and abs(value) < 1e15  # Python refuses to write very long numbers
-    return f"{value!r:.50}" if small or isinstance(value, str | float | None) else f"of type {type(value).__name__}"
+    return text

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
-from gramr2.data.turns import BadRowError, read_text, shown
+from gramr2.config.data import Layout
+from gramr2.data.fields import Fields
+from gramr2.data.labels import Target, better, read_label, read_target, read_verdict
+from gramr2.data.turns import BadRowError, read_text
+from gramr2.messages import shown_names
+
+__all__ = [
+    "BadRowError",
+    "DataSet",
+    "Envelope",
+    "Format",
+    "Row",
+    "comparison_of",
+    "labelled",
+    "layout_of",
+    "optional",
+    "pairs_of",
+    "preferred",
+    "read_id",
+    "read_label",
+    "read_target",
+    "read_verdict",
+    "shown_columns",
+    "shown_names",
+]
 
 Row = Mapping[str, object]
+"""a row; what ``read`` is given remembers which columns were asked for, and text in the others is refused"""
+
+ALL_PAIRS_UP_TO = 6
 
 
 class Format:
@@ -33,29 +62,115 @@ class Format:
         raise NotImplementedError
 
 
+class DataSet(Format):
+    """The format of one published data set or tool: it is tried before those that are recognised by common columns."""
+
+    place = -1
+    needs: tuple[str, ...]
+    """the columns by which it is recognised"""
+
+    def recognises(self, row: Row) -> bool:
+        return all(row.get(name) is not None for name in self.needs)
+
+
+class Envelope:
+    """The export of an annotation tool, which wraps the columns of a row."""
+
+    columns: str
+
+    def recognises(self, row: Row) -> bool:
+        """Whether the row was written by this tool."""
+        raise NotImplementedError
+
+    def open(self, row: Row) -> Row:
+        """The row in it, with the annotators' votes as a list under ``label``.
+
+        Raises:
+            BadRowError: the row cannot be used.
+        """
+        raise NotImplementedError
+
+
 def shown_columns(row: Row) -> str:
     """The columns that a row has, for a message about those that it lacks."""
     names = [str(name) for name, value in row.items() if value is not None]
     return f"the columns here are {shown_names(names) or 'none'}"
 
 
-def shown_names(names: Sequence[str]) -> str:
-    """Names from the user's data for a message, never long."""
-    return ", ".join(names)[:200].encode("utf-8", "backslashreplace").decode("utf-8")
+def layout_of(row: Row) -> Layout:
+    """What the user said of the rows of this source."""
+    return row.layout if isinstance(row, Fields) else Layout()
 
 
 def comparison_of(
     row: Row, name: str, prompt: tuple[Message, ...], first: str, second: str, group: str | None = None
 ) -> Comparison:
-    """A comparison with the row's category, source and group."""
+    """A comparison with the row's category (or ``subset``), source and group."""
+    source = row.get("source")
+    listed = isinstance(source, list) and all(isinstance(each, str) for each in source)
     return Comparison(
         id=name,
         prompt=prompt,
         responses=(first, second),
-        category=optional(row, "category"),
-        source=optional(row, "source"),
-        group=optional(row, "group") or group,
+        category=optional(row, "category") or optional(row, "subset"),
+        source=", ".join(source) or None if listed else optional(row, "source"),  # type: ignore[arg-type]
+        group=_name(row, "group") or group,
     )
+
+
+def labelled(
+    row: Row, comparison: Comparison, label: Label | None, target: Target | None = None
+) -> LabeledComparison | Comparison:
+    """The comparison with its label and the row's rationale; without a label, as it is."""
+    rationale = optional(row, "rationale")
+    return comparison if label is None else LabeledComparison(comparison, label, rationale, target)
+
+
+def preferred(
+    row: Row, name: str, prompt: tuple[Message, ...], chosen: str, rejected: str, group: str | None = None
+) -> LabeledComparison:
+    """Chosen against rejected; a hash of the id decides which comes first."""
+    item = LabeledComparison(
+        comparison_of(row, name, prompt, chosen, rejected, group),
+        Label.A,
+        optional(row, "rationale"),
+        read_target(row.get("target")),
+    )
+    first = hashlib.blake2b(name.encode("utf-8", "surrogatepass")).digest()[0] < 128
+    return item if first else item.swap()
+
+
+def pairs_of(
+    row: Row, name: str, prompt: tuple[Message, ...], texts: Sequence[str], worth: Sequence[object] | None = None
+) -> list[LabeledComparison | Comparison]:
+    """The pairs of a set of responses: all of up to six, of more the neighbours in the order they have, or in that of worth.
+
+    Args:
+        row: for category, source and group.
+        name: the id of the set, and of its pair if there is one.
+        prompt: what was asked.
+        texts: the responses.
+        worth: how good each is, more is better; a pair within the layout's margin is a tie, one without a number has no label.
+    """
+    margin = layout_of(row).margin
+    places = range(len(texts))
+    if len(texts) <= ALL_PAIRS_UP_TO:
+        pairs = list(combinations(places, 2))
+    else:
+        known = worth is not None and all(isinstance(each, int | float) for each in worth)
+        order = sorted(places, key=lambda i: -float(str(worth[i]))) if worth is not None and known else places
+        pairs = list(pairwise(order))
+    found: list[LabeledComparison | Comparison] = []
+    for i, j in pairs:
+        whole = len(texts) == 2
+        pair = comparison_of(
+            row, name if whole else f"{name}:{i}-{j}", prompt, texts[i], texts[j], None if whole else name
+        )
+        label = None if worth is None else better(worth[i], worth[j], margin, "a score")
+        found.append(
+            pair if label is None else LabeledComparison(pair, label, optional(row, "rationale") if whole else None)
+        )
+    return found
 
 
 def optional(row: Row, key: str) -> str | None:
@@ -66,35 +181,17 @@ def optional(row: Row, key: str) -> str | None:
 
 def read_id(row: Row, default_id: str) -> str:
     """The row's own id, a number as text, or the default."""
-    value = row.get("id")
+    return _name(row, "id") or default_id
+
+
+def _name(row: Row, key: str) -> str | None:
+    """A text or a whole number that names something; pandas writes 1.0 where another row has none."""
+    value = row.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             return str(value)
         except ValueError as error:  # Python refuses to write numbers of more than 4300 digits
-            raise BadRowError("id is a number with too many digits") from error
-    return default_id if value is None else read_text(value, "id")
-
-
-def read_target(value: object) -> tuple[float, float, float] | None:
-    """How certain a label is: P(A), P(B), P(tie)."""
-    # Some files have texts in a column of this name.
-    if value is None or isinstance(value, str):
-        return None
-    told = shown(value)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        shares = [float(v) for v in value if isinstance(v, int | float) and 0 <= v <= 1]
-        if len(shares) == len(value) == 3 and abs(sum(shares) - 1) < 1e-3:
-            return shares[0], shares[1], shares[2]
-        told = f"[{', '.join(map(shown, value[:4]))}]"
-    raise BadRowError(f"target {told} is not three probabilities, of A, B and tie, that sum to 1")
-
-
-def read_label(value: object) -> Label | None:
-    """A, B or tie, in any case; None where there is no label."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        known = {"a": Label.A, "b": Label.B, "tie": Label.TIE}
-        if value.strip().lower() in known:
-            return known[value.strip().lower()]
-    raise BadRowError(f"label {shown(value)} is not A, B or tie")
+            raise BadRowError(f"{key} is a number with too many digits") from error
+    return None if value is None or value == "" else read_text(value, key)

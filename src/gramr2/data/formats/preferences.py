@@ -1,15 +1,15 @@
 """TRL's preference columns: ``chosen`` and ``rejected``, strings or messages; the prompt may be implicit in their beginning.
 
-A hash of the id decides whether chosen comes first or second.
+The prompt may also be a ``question``, an ``instruction`` with its ``input`` (Alpaca), or ``conversations`` (ShareGPT), and a
+``system`` column stands before it. Source: https://huggingface.co/docs/trl/dataset_formats
 """
 
 from __future__ import annotations
 
-import hashlib
-
-from gramr2.comparison import Comparison, Label, LabeledComparison
-from gramr2.data.formats.base import Format, Row, comparison_of, optional, read_id, read_target
-from gramr2.data.turns import implicit_prompt, read_answer, read_prompt
+from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.data.formats.base import Format, Row, preferred, read_id
+from gramr2.data.prompts import find_prompt, with_system
+from gramr2.data.turns import implicit_prompt, read_answer
 
 
 class Preferences(Format):
@@ -22,20 +22,15 @@ class Preferences(Format):
         return row.get("chosen") is not None and row.get("rejected") is not None
 
     def read(self, row: Row, default_id: str) -> list[LabeledComparison | Comparison]:
-        name = read_id(row, default_id)
-        if row.get("prompt") is None:
+        # UltraFeedback binarized repeats the chosen conversation in a third column.
+        repeated = "messages" in row and row["messages"] in (row["chosen"], row["rejected"])
+        prompt = find_prompt(row, ("messages",) if repeated else ())
+        if prompt is None:
             prompt, chosen, rejected = implicit_prompt(row["chosen"], row["rejected"])
+            prompt = with_system(row, prompt)
         else:
-            prompt = read_prompt(row["prompt"])
             chosen, rejected = (read_answer(row[key], key, prompt) for key in ("chosen", "rejected"))
-        item = LabeledComparison(
-            comparison_of(row, name, prompt, chosen, rejected),
-            Label.A,
-            optional(row, "rationale"),
-            read_target(row.get("target")),
-        )
-        first = hashlib.blake2b(name.encode("utf-8", "surrogatepass")).digest()[0] < 128
-        return [item if first else item.swap()]
+        return [preferred(row, read_id(row, default_id), prompt, chosen, rejected)]
 
 
 PREFERENCES = Preferences()

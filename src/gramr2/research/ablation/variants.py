@@ -14,6 +14,7 @@ from typing import Any
 
 from gramr2.baselines import BASELINES
 from gramr2.config import RunConfig, parse_config
+from gramr2.config.data import SourceConfig
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
 from gramr2.registry import filters
@@ -215,7 +216,7 @@ def _oracle(raw: Raw) -> str | None:
     labelled = []
     for source in raw["data"]["pool"]:
         with suppress(DataError):
-            load_labeled(source["path"], split=source["split"], limit=1)
+            load_labeled(source["path"], layout=SourceConfig.model_validate(source), limit=1)
             labelled.append(source)
     if not labelled:
         return f"no source of the pool has labels to learn (the first: {raw['data']['pool'][0]['path']})"

@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from gramr2.comparison import Message
+from gramr2.comparison import Message, as_messages
+from gramr2.data.turns import BadRowError, read_answer
 from gramr2.errors import DataError
 from gramr2.rewards.groups import Group, GroupReward
 
@@ -62,7 +63,7 @@ class TRLReward:
             columns: the data set's other columns, and everything else that TRL passes.
 
         Raises:
-            DataError: the batch is not one that TRL would make.
+            DataError: the batch is not one that TRL would make, or a message holds something that is not text.
         """
         if len(prompts) != len(completions):
             raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL passes a prompt for each")
@@ -82,11 +83,11 @@ class TRLReward:
         rows = [
             (
                 i // size if size else 0,
-                _prompt(prompt),
+                prompt,
                 references[i] if references else None,
-                _completion(completions[i]),
+                _completion(completions[i], prompt),
             )
-            for i, prompt in enumerate(prompts)
+            for i, prompt in enumerate(map(as_messages, prompts))
         ]
         groups = [
             Group(prompt, tuple(text for *_, text in members), reference)
@@ -115,19 +116,9 @@ def _finite(reward: float | None) -> float | None:
     return reward if reward is not None and math.isfinite(reward) else None
 
 
-def _prompt(prompt: str | Turns) -> tuple[Message, ...]:
-    if isinstance(prompt, str):
-        return (Message("user", prompt),)
-    return tuple(Message(turn["role"], _text(turn)) for turn in prompt)
-
-
-def _completion(completion: str | Turns) -> str:
-    return completion if isinstance(completion, str) else "\n".join(_text(turn) for turn in completion)
-
-
-def _text(turn: Mapping[str, Any]) -> str:
-    """A turn's text; a turn that only calls a tool has none, and of several parts only the texts count."""
-    content = turn.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "".join(part["text"] for part in content if part.get("type") == "text")
+def _completion(completion: str | Turns, prompt: tuple[Message, ...]) -> str:
+    """The policy's turns as one text; what a tool answered between them is marked as such."""
+    try:
+        return read_answer(completion, "a completion", prompt)
+    except BadRowError as error:
+        raise DataError(str(error)) from None

@@ -20,7 +20,7 @@ from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
 from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
 from gramr2.randomness import derive_seed
-from gramr2.selftraining.run.sources import read_labeled, read_unlabeled
+from gramr2.selftraining.run.sources import id_names, read_labeled, read_unlabeled
 
 Item = TypeVar("Item", Comparison, LabeledComparison)
 
@@ -55,8 +55,8 @@ def load_data(config: RunConfig) -> RunData:
 
     def labeled(part: str, sources: Sequence[SourceConfig]) -> tuple[LabeledComparison, ...]:
         items: list[LabeledComparison] = []
-        for source in sources:
-            loaded, report = read_labeled(source, policy)
+        for source, name in zip(sources, id_names(sources), strict=True):
+            loaded, report = read_labeled(source, policy, name)
             reports.setdefault(part, []).append(report)
             items += _limited(loaded, source, config.seed, lambda item: item.comparison.id)
         _unique([item.comparison.id for item in items], part)
@@ -78,8 +78,8 @@ def load_data(config: RunConfig) -> RunData:
 
     seed, gold = labeled("seed", config.data.seed), labeled("gold", config.data.gold)
     pool: list[Comparison] = []
-    for source in config.data.pool:
-        loaded, report = read_unlabeled(source, policy)
+    for source, name in zip(config.data.pool, id_names(config.data.pool), strict=True):
+        loaded, report = read_unlabeled(source, policy, name)
         reports["pool"].append(report)
         pool += _limited(loaded, source, config.seed, lambda comparison: comparison.id)
     _unique([c.id for c in pool], "pool")

@@ -1,0 +1,73 @@
+"""Two responses in two columns, as spreadsheets and annotation tools have them, beside a ``prompt`` and a ``label``.
+
+The columns are ``response_a`` and ``response_b``, ``answer1`` and ``answer2``, ``output_1`` and ``output_2`` … The label may be
+the name of one of them, or its ending: ``response_2`` or 2. JudgeBench (``response_A``, ``A>B``) is of this format:
+https://huggingface.co/datasets/ScalerLab/JudgeBench
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.config.data import label_key
+from gramr2.data.formats.base import (
+    Format,
+    Row,
+    comparison_of,
+    labelled,
+    layout_of,
+    read_id,
+    read_target,
+    read_verdict,
+    shown_columns,
+)
+from gramr2.data.labels import Target
+from gramr2.data.prompts import find_prompt
+from gramr2.data.turns import BadRowError, read_answer
+
+_STEMS = ("response", "answer", "output", "completion", "candidate", "text")
+_ENDS = (("_a", "_b"), ("_A", "_B"), ("_1", "_2"), ("1", "2"), ("A", "B"), ("_0", "_1"), ("0", "1"))
+_LABELS = ("label", "winner", "preference", "preferred")
+
+
+class TwoResponses(Format):
+    """A prompt, and a column for each response."""
+
+    columns = "prompt, response_a and response_b"
+    place = 2
+
+    def recognises(self, row: Row) -> bool:
+        return _found(row) is not None
+
+    def read(self, row: Row, default_id: str) -> list[LabeledComparison | Comparison]:
+        names = _found(row) or ("", "")
+        prompt = find_prompt(row)
+        if prompt is None:
+            raise BadRowError(f"there is no prompt; {shown_columns(row)}")
+        first, second = (read_answer(row[name], name, prompt) for name in names)
+        comparison = comparison_of(row, read_id(row, default_id), prompt, first, second)
+        label, target = _verdict(row, names)
+        return [labelled(row, comparison, label, read_target(row.get("target")) or target)]
+
+
+def _found(row: Row) -> tuple[str, str] | None:
+    for stem, (first, second) in product(_STEMS, _ENDS):
+        names = (stem + first, stem + second)
+        if all(name in row and row.get(name) is not None for name in names):
+            return names
+    return None
+
+
+def _verdict(row: Row, names: tuple[str, str]) -> tuple[Label | None, Target | None]:
+    column = next((each for each in _LABELS if each in row), "label")
+    value = row.get(column)
+    spelled = label_key(value).lower() if isinstance(value, str | int | float) else ""
+    if spelled not in layout_of(row).label_map:
+        for name, label in zip(names, (Label.A, Label.B), strict=True):
+            if spelled and spelled in (name.lower(), name.lower()[-1]):
+                return label, None
+    return read_verdict(value, layout_of(row))
+
+
+TWO_RESPONSES = TwoResponses()
