@@ -24,20 +24,25 @@ class Arena(DataSet):
         if isinstance(row, Fields):
             row.use("openai_moderation", "toxic_chat_tag", "conv_metadata", "category_tag")
         turn = row.get("turn")
+        known = turn is not None or row.get("evaluation_order") is not None
         names = ("conversation_a", "conversation_b")
-        first, second = (_until(row[name], turn, name) for name in names)
+        first, second = (_until(row[name], turn, name, known) for name in names)
         prompt, one, two = implicit_prompt(first, second, names)
         label, target = read_verdict(row.get("winner"), layout_of(row))
         return [labelled(row, comparison_of(row, read_id(row, default_id), prompt, one, two), label, target)]
 
 
-def _until(conversation: object, turn: object, name: str) -> object:
+def _until(conversation: object, turn: object, name: str, known: bool) -> object:
     """The conversation up to the answer that was judged: MT-bench keeps the later ones too."""
-    if turn is None or not isinstance(conversation, list):
+    if not isinstance(conversation, list):
         return conversation
     answers = [
         i for i, each in enumerate(conversation) if isinstance(each, Mapping) and each.get("role") == "assistant"
     ]
+    if not known and len(answers) > 1:
+        raise BadRowError(f"{name} has {len(answers)} answers: the column turn must say which one was judged")
+    if turn is None:
+        return conversation
     wanted = number(turn, "turn")
     if not (wanted.is_integer() and 1 <= wanted <= len(answers)):
         raise BadRowError(f"{name} has {len(answers)} answers, and turn {wanted:g} was judged")
