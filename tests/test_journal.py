@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gramr2.journal import Journal, address
+from gramr2.journal import Journal, address, read_lines
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -83,3 +86,63 @@ def test_half_a_surrogate_pair_of_a_server_is_kept_like_any_text(tmp_path: Path)
         journal.write("k", {"text": "a\ud800b"})
     with Journal(tmp_path / "j") as journal:
         assert journal.read("k") == {"key": "k", "text": "a\ud800b"}
+
+
+RECORDS = {
+    "k": {"text": "Ünïcode, “quoted”", "n": 1.5},
+    "m": {"text": "", "probabilities": {"A": 0.25}},
+    "o": {"x": None},
+}
+
+
+def written(file: Path) -> bytes:
+    with Journal(file) as journal:
+        for key, record in RECORDS.items():
+            journal.write(key, record)
+    return file.read_bytes()
+
+
+def test_no_changed_bit_is_believed(tmp_path: Path) -> None:
+    data = written(tmp_path / "j")
+    for bit in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        found = read_lines(bytes(changed))
+        assert all(record == {"key": key, **RECORDS[key]} for key, record in found.records.items()), bit
+        assert found.damaged, bit
+        assert len(found.records) >= len(RECORDS) - 2, bit
+
+
+@given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 60))
+def test_whatever_was_written_over_it_a_journal_opens_and_takes_the_answers_again(
+    junk: bytes, start: int, size: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "j"
+        data = written(file)
+        file.write_bytes(data[:start] + junk + data[start + size :])
+        with Journal(file) as journal:
+            for key, record in RECORDS.items():
+                if journal.read(key) != {"key": key, **record}:
+                    journal.write(key, record)
+        with Journal(file) as journal:
+            assert {key: journal.read(key) for key in RECORDS} == {k: {"key": k, **r} for k, r in RECORDS.items()}
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "[1]", '"text"', '{"key": ["k"]}', "{}", "null", "9" * 5000])
+def test_a_line_that_is_no_record_is_counted(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "j"
+    data = written(file)
+    file.write_bytes(data + line.encode() + b"\n")
+    with Journal(file) as journal:
+        assert (len(journal), journal.damaged, journal.unchecked) == (3, 1, 0)
+
+
+def test_lines_of_an_older_version_are_read_and_counted(tmp_path: Path) -> None:
+    file = tmp_path / "j"
+    file.write_text('{"key": "k", "text": "old"}\n')
+    with Journal(file) as journal:
+        assert (journal.read("k"), journal.unchecked) == ({"key": "k", "text": "old"}, 1)
+        journal.write("m", {"text": "new"})
+    with Journal(file) as journal:
+        assert (len(journal), journal.damaged, journal.unchecked) == (2, 0, 1)
