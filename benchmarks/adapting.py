@@ -21,7 +21,7 @@ from typing import Any
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import fingerprint, resolve
+from gramr2.backends.registry import fingerprint, former_id, resolve
 from gramr2.config import load_config
 from gramr2.config.training import ModelConfig
 from gramr2.data import load_labeled, load_unlabeled, subset
@@ -74,7 +74,8 @@ def cell(start: str, folder: Path, data: Path, files: dict[str, Path], judge: st
     options = {"judge": fingerprint(resolve(judge)), "test": digest(files["test"]), "data": digest(data)}
     if done.is_file():
         known = json.loads(done.read_text(encoding="utf-8"))
-        if known["options"] != options:
+        # An earlier version had other ids of models.
+        if known["options"] not in (options, options | {"judge": former_id(options["judge"])}):
             raise RunError(f"{folder} was made with another judge or test set: give a new folder with --out")
         return dict(known["found"])
     if start == "bradley-terry":

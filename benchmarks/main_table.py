@@ -30,7 +30,7 @@ from gramr2 import baselines
 from gramr2.adaptation.adapt import Adaptation
 from gramr2.adaptation.task import OnRegression, Task
 from gramr2.backends.hardware import versions
-from gramr2.backends.registry import resolve
+from gramr2.backends.registry import former_id, resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.baselines.bradley_terry import BradleyTerry
 from gramr2.cli.ablate import refuse_seen
@@ -148,7 +148,8 @@ class Domain:
             "config": self.config(model, seed).model_dump(mode="json"),
         }
         known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-        if known and known["asked"] != asked:
+        # An earlier version had other ids of models.
+        if known and known["asked"] not in (asked, asked | {"weights": former_id(str(asked["weights"]))}):
             raise ConfigError(f"{file} was made with other settings, data or weights: give a new folder with --out")
         found = known["found"] if known else getattr(self, f"_{task}")(model, seed)
         if not known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from gramr2.judging.scripted import scripted
 from gramr2.judgment import FinishReason
 
 PROMPT = (Message("user", "p"),)
+
+
+class Scoring(ScriptedBackend):
+    """Gives every text the same score."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        return [Score(-1.0, 1) for _ in requests]
 
 
 def request(*seeds: int, text: str = "p", temperature: float = 1.0) -> GenerationRequest:
@@ -67,6 +75,25 @@ def test_another_model_is_another_answer(tmp_path: Path) -> None:
         ask(JournaledBackend(ScriptedBackend(answer, "m"), journal), request(1))
         ask(JournaledBackend(other, journal), request(1))
     assert len(other.requests) == 1
+
+
+NOW, FORMER = "m@111111111111-222222222222", "m@111111111111"
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_what_an_earlier_version_kept_under_its_id_is_found_if_it_wrote_it(tmp_path: Path, checked: bool) -> None:
+    file, asked = tmp_path / "j", (request(1, 2), request(3, text="q"))
+    scores = [ScoreRequest(PROMPT, "x")]
+    with Journal(file) as journal:
+        old = JournaledBackend(Scoring(answer, FORMER), journal)
+        found, scored = ask(old, *asked), old.score(scores)
+    if not checked:
+        file.write_text(re.sub(', "check": "[0-9a-f]{12}"}', "}", file.read_text()))
+    with Journal(file) as journal:
+        backend = Scoring(answer, NOW)
+        again = JournaledBackend(backend, journal)
+        assert (ask(again, *asked), again.score(scores)) == (found, scored)
+        assert len(backend.requests) == (2 if checked else 0)
 
 
 def test_what_failed_is_asked_again(tmp_path: Path) -> None:

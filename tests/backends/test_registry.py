@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import zipfile
@@ -203,6 +204,79 @@ def test_the_fingerprint_follows_the_weights(tiny_model: Path, tmp_path: Path) -
     data[-5] ^= 1
     weights.write_bytes(bytes(data))
     assert registry.fingerprint(copy) != before
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder with every kind of file that decides an answer, and some that do not."""
+    made = folder(tmp_path / "m")
+    for name in (*DECISIVE, *IDLE):
+        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).write_bytes(b"{}" + name.encode())
+    return made
+
+
+DECISIVE = (
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "additional_chat_templates/tool_use.jinja",
+    "tokenizer.model",
+    "merges.txt",
+    "modeling_own.py",
+    "model.safetensors",
+    "adapter_config.json",
+)
+IDLE = (
+    "README.md",
+    "LICENSE.txt",
+    "gramr2_judge.json",
+    "gramr2_training.json",
+    "onnx/config.json",
+    "training_args.bin",
+)
+
+
+@pytest.mark.parametrize("name", DECISIVE)
+def test_the_fingerprint_follows_every_file_that_decides_an_answer(model: Path, name: str) -> None:
+    before = registry.fingerprint(model)
+    (model / name).write_bytes((model / name).read_bytes() + b"\n")
+    changed = registry.fingerprint(model)
+    (model / name).unlink()
+    assert len({before, changed, registry.fingerprint(model)}) == 3
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_the_fingerprint_does_not_follow_what_decides_nothing(model: Path, name: str) -> None:
+    before = registry.fingerprint(model)
+    (model / name).write_bytes(b"other")
+    assert registry.fingerprint(model) == before
+
+
+def test_no_byte_of_a_large_file_is_left_out(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "SAMPLE_BLOCKS", 1)
+    weights = model / "model.safetensors"
+    data = bytearray(5 << 20)
+    weights.write_bytes(bytes(data))
+    before = registry.fingerprint(model)
+    data[2 << 20] = 1
+    weights.write_bytes(bytes(data))
+    after = registry.fingerprint(model)
+    assert registry.former_id(after) == registry.former_id(before), "the sample does not see it"
+    assert not registry.same_model(before, after)
+
+
+def test_an_id_of_an_earlier_version_is_recognised(model: Path) -> None:
+    now = registry.fingerprint(model)
+    former = registry.former_id(now)
+    assert re.fullmatch(r"m@[0-9a-f]{12}", former)
+    assert registry.former_id(f"{now}+{now}") == f"{former}+{former}"
+    assert registry.former_id(f"{now} template") == f"{former} template"
+    assert registry.former_id("openai:gpt@http://x") == "openai:gpt@http://x"
+    assert registry.same_model(f"moved@{former.partition('@')[2]}", now)
+    assert registry.same_model(now, now)
+    assert not registry.same_model("m@000000000000", now)
 
 
 def test_a_fingerprint_names_the_folder_or_the_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

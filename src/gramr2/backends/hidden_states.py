@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,10 +21,12 @@ import torch
 from gramr2.backends.counting import TokenizerCounter
 from gramr2.backends.hardware import choose_device, choose_dtype
 from gramr2.backends.pretrained import open_config
-from gramr2.backends.registry import cache_dir, fingerprint
+from gramr2.backends.registry import cache_dir, fingerprint, former_id
 from gramr2.comparison import Message
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ModelError, PromptTooLongError
+
+log = logging.getLogger("gramr2")
 
 Text = tuple[tuple[Message, ...], str]
 TOKENS = 16384
@@ -63,6 +66,12 @@ class HiddenStates:
         dtype = str(choose_dtype(model.dtype, device)).removeprefix("torch.")
         self._kind = f"{device.type} {dtype} {self.layers}"
         self._file = cache or cache_dir() / "features" / f"{self.fingerprint}.sqlite"
+        former = self._file.with_name(f"{former_id(self.fingerprint)}.sqlite")
+        if not self._file.exists() and former.exists():
+            # Its name does not cover all of the weights, so it may hold another model's states.
+            log.info(
+                "%s: an earlier version made this cache of hidden states; it is not used and can be removed", former
+            )
 
     def of(self, texts: Sequence[Text]) -> np.ndarray:
         """Features of the texts, in the order given.

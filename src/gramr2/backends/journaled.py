@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from gramr2.backends.base import Backend, Completion, GenerationRequest, Score, ScoreRequest
+from gramr2.backends.registry import former_id
 from gramr2.comparison import Message
 from gramr2.journal import Journal, address
 from gramr2.judgment import FinishReason
@@ -18,7 +19,8 @@ class JournaledBackend:
 
     A completion's key is a hash of the backend's id, the request and the seed; a score's, of the id and the request. A failed
     completion is not kept, so it is requested again. If one answer of a chunk is missing, the whole chunk is computed again
-    (see ``Backend.chunk``), and the answers that were already in the journal stay as they are.
+    (see ``Backend.chunk``), and the answers that were already in the journal stay as they are. Answers that an earlier version
+    kept under its own id of the model are found too.
     """
 
     def __init__(self, backend: Backend, journal: Journal) -> None:
@@ -27,6 +29,7 @@ class JournaledBackend:
         self.failure: str | None = None
         """the last error, as long as no request has been answered, here or in the journal"""
         self._answered = False
+        self._former = former_id(backend.id) if journal.unchecked else backend.id
 
     @property
     def id(self) -> str:
@@ -69,7 +72,7 @@ class JournaledBackend:
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """See ``Backend.score``."""
-        keys = [address(self.id, "score", asdict(request)) for request in requests]
+        keys = [self._key("score", asdict(request)) for request in requests]
         found: list[Score] = []
         for part in self._parts(len(requests)):
             missing = [i for i in part if _score(self.journal.read(keys[i])) is None]
@@ -125,7 +128,13 @@ class JournaledBackend:
 
     def _keys(self, request: GenerationRequest) -> list[str]:
         content = asdict(replace(request, seeds=()))
-        return [address(self.id, content, seed) for seed in request.seeds]
+        return [self._key(content, seed) for seed in request.seeds]
+
+    def _key(self, *parts: Any) -> str:
+        key = address(self.id, *parts)
+        if self._former != self.id:
+            self.journal.take(key, address(self._former, *parts))
+        return key
 
 
 def _score(record: dict[str, Any] | None) -> Score | None:

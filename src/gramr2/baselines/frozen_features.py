@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gramr2.backends.registry import same_model
 from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import digest, read, write
 from gramr2.baselines.logistic import Fitted, fit_logistic
@@ -90,8 +91,7 @@ def load(folder: Path, setting: Setting | None) -> FrozenFeatures:
     values, tensors = read(folder)
     setting = setting or Setting(ModelConfig(**values["model"]))
     states = _states(setting)
-    # The name before the digest is the folder's, which may have moved.
-    if states.fingerprint.rpartition("@")[2] != values["fingerprint"].rpartition("@")[2]:
+    if not same_model(values["fingerprint"], states.fingerprint):
         raise ModelError(
             f"{folder} was fitted on the hidden states of {values['fingerprint']}, and {setting.model.name} is "
             f"{states.fingerprint} now: restore that model, or remove the folder and fit it again"

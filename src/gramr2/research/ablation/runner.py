@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.backends.memory import free_memory
-from gramr2.backends.registry import fingerprint, resolve, weights_in_fp32
+from gramr2.backends.registry import fingerprint, former_id, resolve, weights_in_fp32
 from gramr2.config import RunConfig, parse_config
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError, RunError
@@ -202,6 +202,8 @@ def _adopt(folder: Path, spec: dict[str, Any]) -> None:
                 f"{folder} was started by another version of gramr2 ({error}): finish it with that version, or give a new "
                 "folder with --out"
             ) from error
+        if found.get("weights") == former_id(spec["weights"]):
+            found["weights"] = spec["weights"]
         changed = sorted(key for key in spec.keys() | found.keys() if key != "keep" and spec.get(key) != found.get(key))
         if changed:
             raise RunError(

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from gramr2.backends.registry import former_id
 from gramr2.config import RunConfig, dump_config
 from gramr2.config.load import parse_config
 from gramr2.errors import ConfigError, RunError
@@ -188,7 +189,7 @@ def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
     file, plan = path / PLAN, json.loads(json.dumps(plan))
     if file.exists():
         found = json.loads(file.read_text(encoding="utf-8"))
-        changed = [key for key, value in plan.items() if found.get(key) != value]
+        changed = [key for key, value in plan.items() if not _same(found.get(key), value)]
         if changed:
             raise RunError(
                 f"{path} was started with another {', '.join(changed)}: undo the change or give a new folder with --out"
@@ -200,6 +201,11 @@ def adopt_plan(path: Path, plan: dict[str, Any], what: str) -> None:
             f"{path} is not empty and not {what} (it contains {strangers[0]!r}): give a new folder with --out"
         )
     write_json(file, plan)
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Whether two settings are equal; the id of a model also equals the one that an earlier version gave it."""
+    return bool(found == wanted) or (isinstance(wanted, str) and found == former_id(wanted))
 
 
 def record_of(path: Path) -> Path | None:

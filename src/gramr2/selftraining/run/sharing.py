@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from gramr2.backends.registry import fingerprint
+from gramr2.backends.registry import fingerprint, former_id
 from gramr2.comparison import LabeledComparison
 from gramr2.files import link_tree
 from gramr2.hashing import digest_of
@@ -48,7 +49,7 @@ class SeedJudges:
         }
         if config.warmup is not None:
             decisive["warmup"] = self.warmup_address(context).name
-        return self.path / digest_of(decisive)
+        return self._place(decisive)
 
     def warmup_address(self, context: RunContext) -> Path:
         """Where the warm-up of this run belongs."""
@@ -66,7 +67,13 @@ class SeedJudges:
             "max_prompt_tokens": config.data.max_prompt_tokens,
             "learnt": [comparison_row(each) for each in context.data.pool],
         }
-        return self.path / f"warmup-{digest_of(decisive)}"
+        return self._place(decisive, "warmup-")
+
+    def _place(self, decisive: dict[str, Any], kind: str = "") -> Path:
+        """The folder of these settings; the one that an earlier version made, with its id of the model, if there is only that."""
+        place = self.path / f"{kind}{digest_of(decisive)}"
+        former = self.path / f"{kind}{digest_of(decisive | {'weights': former_id(decisive['weights'])})}"
+        return former if former.exists() and not place.exists() else place
 
     def hidden_states(self, context: RunContext) -> Path:
         """Where runs that share this run's warm-up cache its hidden states, for their second views."""
