@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from conftest import make
 from gramr2 import load_judge
+from gramr2.backends.registry import resolve
 from gramr2.errors import ModelError
 from gramr2.exporting.export import export, publish
 from gramr2.exporting.source import find
@@ -87,6 +89,27 @@ def test_an_adapter_of_another_kind_is_refused(tiny_model: Path, tmp_path: Path)
     file.write_text(json.dumps(json.loads(file.read_text()) | {"task_type": "SEQ_CLS"}))
     with pytest.raises(ModelError, match="adapter for SEQ_CLS"):
         load_judge(folder)
+
+
+def test_a_config_of_the_model_beside_the_adapter_changes_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    folder = adapter(tiny_model, tmp_path / "lora")
+    options = {"mode": "label", "dtype": "float32", "device": "cpu"}
+    before = load_judge(folder, **options).compare("q", "a", "b")
+    shutil.copy(tiny_model / "config.json", folder)
+    assert load_judge(folder, **options).compare("q", "a", "b") == before
+
+
+def test_a_model_and_an_adapter_in_one_folder_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    """transformers would load the adapter's base and not look at the weights that are there."""
+    folder = adapter(tiny_model, tmp_path / "lora")
+    shutil.copytree(tiny_model, folder, dirs_exist_ok=True)
+    with pytest.raises(ModelError, match="adapter_config.json beside a model's config.json"):
+        load_judge(folder)
+
+
+def test_an_adapter_where_a_model_is_needed_says_how_to_merge_it(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="merge the two first with gramr2 export"):
+        resolve(str(adapter(tiny_model, tmp_path / "lora")))
 
 
 @pytest.mark.parametrize("content", ["[]", "{", "{}", '{"base_model_name_or_path": 3}', "[" * 100000])

@@ -9,9 +9,9 @@ from safetensors import safe_open
 
 from gramr2.backends.loading import loading
 from gramr2.backends.pretrained import listed
+from gramr2.backends.registry import ADAPTER_WEIGHTS
 from gramr2.errors import ModelError
 
-WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 """what peft puts before the name of a weight of the model itself"""
 
@@ -25,9 +25,9 @@ def with_adapter(model: Any, adapter: Path) -> Any:
     """
     from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 
-    file = adapter / WEIGHTS
+    file = adapter / ADAPTER_WEIGHTS
     if not file.is_file():
-        raise ModelError(f"{adapter} has no {WEIGHTS}: save the adapter again with save_pretrained")
+        raise ModelError(f"{adapter} has no {ADAPTER_WEIGHTS}: save the adapter again with save_pretrained")
     with loading("the adapter", adapter):
         config = PeftConfig.from_pretrained(adapter)
         if config.task_type not in (None, "CAUSAL_LM"):

@@ -20,6 +20,7 @@ import torch
 
 from gramr2.backends.counting import TokenizerCounter
 from gramr2.backends.hardware import choose_device, choose_dtype
+from gramr2.backends.loading import loading
 from gramr2.backends.pretrained import open_config
 from gramr2.backends.registry import cache_dir, fingerprint, former_id
 from gramr2.comparison import Message
@@ -60,7 +61,8 @@ class HiddenStates:
         self._open = open_model
         self._counter = TokenizerCounter(folder, model.chat_template_options, model.trust_remote_code)
         config = open_config(folder, trust_remote_code=model.trust_remote_code)
-        depth = int(config.get_text_config(decoder=True).num_hidden_layers)
+        with loading("the model", folder):
+            depth = int(config.get_text_config(decoder=True).num_hidden_layers)
         self.layers = tuple(dict.fromkeys(max(1, round(depth * third / 3)) for third in (1, 2, 3)))
         device = choose_device(model.device)
         dtype = str(choose_dtype(model.dtype, device)).removeprefix("torch.")

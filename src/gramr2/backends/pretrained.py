@@ -15,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from gramr2.backends.loading import loading
+from gramr2.backends.registry import ADAPTER_CONFIG
 from gramr2.errors import ModelError
 
 _OTHER_HEAD = re.compile(r"For(?!CausalLM|ConditionalGeneration)[A-Z]\w*\Z")
@@ -65,6 +66,7 @@ def open_causal(folder: Path, *, dtype: Any, trust_remote_code: bool = False) ->
     Raises:
         ModelError: it cannot be loaded, is another kind of model, or weights are missing, left over or of another shape.
     """
+    _refuse_adapter_beside(folder)
     config = open_config(folder, trust_remote_code=trust_remote_code)
     refuse_other_heads(config, folder)
     with loading("the model", folder):
@@ -82,6 +84,7 @@ def open_scalar(folder: Path, *, trust_remote_code: bool = False, new_head: bool
     Raises:
         ModelError: see ``open_causal``.
     """
+    _refuse_adapter_beside(folder)
     head = {"num_labels": 1} if new_head else {}
     with loading("the model" if new_head else "the reward model", folder):
         model, told = AutoModelForSequenceClassification.from_pretrained(
@@ -89,6 +92,14 @@ def open_scalar(folder: Path, *, trust_remote_code: bool = False, new_head: bool
         )
     refuse_gaps(folder, told, within=f"{model.base_model_prefix}." if new_head else "")
     return model
+
+
+def _refuse_adapter_beside(folder: Path) -> None:
+    # transformers would load the model that the adapter names, whatever weights are in the folder.
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise ModelError(
+            f"{folder} has an {ADAPTER_CONFIG} beside a model's config.json: remove what does not belong there"
+        )
 
 
 _STRICT = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
@@ -172,9 +183,8 @@ def end_tokens(model: Any) -> frozenset[int]:
     found: set[int] = set()
     for source in (getattr(model, "generation_config", None), model.config.get_text_config(decoder=True)):
         stated = getattr(source, "eos_token_id", None)
-        found.update(
-            each for each in (stated if isinstance(stated, (list, tuple)) else [stated]) if isinstance(each, int)
-        )
+        several = stated if isinstance(stated, list | tuple) else [stated]
+        found.update(each for each in several if isinstance(each, int))
     return frozenset(found)
 
 

@@ -18,10 +18,13 @@ from pathlib import Path
 
 from gramr2.backends import random_model
 from gramr2.backends.digests import decisive_files, kept_digest
+from gramr2.backends.loading import loading
 from gramr2.errors import ModelError, ModelNotFoundError
 
 SHIPPED = "lab-tiny"
 """the model inside this package: made by ``gramr2 lab pretrain``"""
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""what peft saves"""
 SAMPLE_BLOCKS = 256
 SAMPLE_BYTES = 1 << 16
 
@@ -110,21 +113,22 @@ def is_here(model: str) -> bool:
 
 def adapted(model: str) -> tuple[str, Path | None]:
     """The model to load and the LoRA adapter on it: for a folder saved by peft its base model and the folder, else the name.
+    Some trainers put the model's ``config.json`` beside their adapter.
 
     Raises:
         ModelError: the adapter does not name its base model.
     """
     folder = Path(model).expanduser()
-    file = folder / "adapter_config.json"
-    if not file.is_file() or (folder / "config.json").is_file():
+    file = folder / ADAPTER_CONFIG
+    if not file.is_file() or _has_weights(folder):
         return model, None
     try:
         base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
     except (ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"{file} is not what peft writes: save the adapter again with save_pretrained") from error
-    if not base:
+    if not base or not isinstance(base, str):
         raise ModelError(f"{file} has no base_model_name_or_path: set it to the model that the adapter is for")
-    return str(base), folder
+    return base, folder
 
 
 def pull(name: str) -> Path:
@@ -250,8 +254,9 @@ def _sample(folder: Path) -> str:
 def weights_in_fp32(folder: Path) -> int:
     """Bytes that a model's weights take in fp32; they are assumed to be stored in 16 bits unless the config says float32."""
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    dtype = config.get("dtype") or config.get("torch_dtype")
+    with loading("the config", folder):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        dtype = config.get("dtype") or config.get("torch_dtype")
     return stored if dtype == "float32" else 2 * stored
 
 
@@ -262,7 +267,14 @@ def _folder(path: Path) -> Path:
         return path / "judge"
     if (path / "run.yaml").is_file() or (path / "rounds").is_dir():
         raise ModelError(f"the run in {path} has no judge/ yet: continue it with gramr2 train, or give rounds/N/model")
+    if (path / ADAPTER_CONFIG).is_file():
+        raise ModelError(f"{path} holds an adapter, not a model: merge the two first with gramr2 export")
     raise ModelError(f"{path} is not a model folder: it has no config.json")
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether a folder has weights of a whole model."""
+    return any(file.name != ADAPTER_WEIGHTS for file in folder.glob("*.safetensors"))
 
 
 def _built(target: Path, build: Callable[[Path], None]) -> Path:

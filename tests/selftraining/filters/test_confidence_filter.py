@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -68,3 +69,10 @@ def test_after_roll_backs_it_asks_for_more_and_at_last_for_certainty() -> None:
 @pytest.mark.parametrize("calibrate", [True, False])
 def test_it_says_whether_it_needs_held_out_comparisons(calibrate: bool) -> None:
     assert Confidence(calibrate=calibrate).calibrates is calibrate
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.8, {"schedule": "quantile", "start": 0.5, "end": 0.5}])
+def test_nan_passes_no_threshold(threshold: Any) -> None:
+    items = candidates(math.nan, 0.9)
+    found = Confidence.model_validate({"threshold": threshold}).review(items, FilterContext())
+    assert isinstance(found[0], Rejection) and found[1] is items[1]
