@@ -151,3 +151,18 @@ def test_a_run_file_says_the_same(tmp_path: Path, write: Callable[..., str]) -> 
 def test_a_source_without_a_layout_is_dumped_and_read_as_before() -> None:
     old = {"path": "a.jsonl", "split": "train", "part": None, "limit": 3}
     assert SourceConfig.model_validate(old) == SourceConfig(path="a.jsonl", limit=3)
+
+
+def test_kto_rows_of_one_prompt_are_pairs(write: Callable[..., str]) -> None:
+    def row(prompt: str, completion: str, label: Any) -> dict[str, Any]:
+        return {"prompt": prompt, "completion": completion, "label": label}
+
+    rows = [row("2+2?", "4", True), row("2+3?", "5", True), row("2+2?", "5", False), row("2+2?", "6", False)]
+    items, _ = load_labeled(write(*rows, row("2+3?", "9", "False")))
+    pairs = [(item if item.label is Label.A else item.swap()).comparison.responses for item in items]
+    assert pairs == [("4", "5"), ("4", "6"), ("5", "9")]
+    assert [item.comparison.id for item in items] == ["in.jsonl:1-3", "in.jsonl:1-4", "in.jsonl:2-5"]
+    with pytest.raises(DataError, match=r"in\.jsonl:2: no completion .* disliked"):
+        load_labeled(write(*rows))
+    with pytest.raises(DataError, match="hint"):
+        load_labeled(write(rows[0], rows[2] | {"hint": "x"}))

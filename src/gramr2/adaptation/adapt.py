@@ -171,6 +171,7 @@ class Adaptation:
         digest = digest_of([[labeled_row(item) for item in part] for part in data])
         # on_regression may change between calls: whether to publish a worse judge can be decided once it is known.
         settings = asdict(self.task) | {"training": self.task.training.model_dump(mode="json"), "on_regression": None}
+        del settings["layout"]  # it shows in the data
         plan = {"weights": model, "data_digest": digest} | settings
         adopt_plan(self.folder.path, plan, "an adaptation")
 

@@ -14,6 +14,7 @@ from gramr2.data.formats.base import Row
 from gramr2.data.readers import read_rows
 from gramr2.data.rows import read_row
 from gramr2.data.textfiles import RawRow
+from gramr2.data.unpaired import paired
 from gramr2.errors import DataError
 
 T = TypeVar("T")
@@ -36,10 +37,13 @@ class Opening:
     layout: Layout | None = None
     name: str | None = None
 
+    pairing: bool = False
+
     def rows(self) -> Iterator[RawRow]:
-        """Its raw rows."""
+        """Its raw rows; if ``pairing``, those with one rated completion each as pairs."""
         split = self.split or (self.layout.split if self.layout else None)
-        return read_rows(self.source, split, self.base, self.name)
+        rows = read_rows(self.source, split, self.base, self.name)
+        return paired(rows) if self.pairing else rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def load(
     Raises:
         DataError: the source cannot be read, a row is bad (``FAIL``), or nothing usable is in it.
     """
-    return _load(Opening(source, split, base, layout, name), limit, on_bad_row, labeled=False)
+    return _load(Opening(source, split, base, layout, name, pairing=True), limit, on_bad_row, labeled=False)
 
 
 def load_labeled(
@@ -101,7 +105,7 @@ def load_labeled(
     name: str | None = None,
 ) -> tuple[tuple[LabeledComparison, ...], LoadReport]:
     """Labelled comparisons of a source; a row without a label is a bad row. Arguments and errors: see ``load``."""
-    loaded = _load(Opening(source, split, base, layout, name), limit, on_bad_row, labeled=True)
+    loaded = _load(Opening(source, split, base, layout, name, pairing=True), limit, on_bad_row, labeled=True)
     return tuple(item for item in loaded.comparisons if isinstance(item, LabeledComparison)), loaded.report
 
 
@@ -116,7 +120,7 @@ def load_unlabeled(
     name: str | None = None,
 ) -> tuple[tuple[Comparison, ...], LoadReport]:
     """Comparisons of a source; labels are ignored. Arguments and errors: see ``load``."""
-    loaded = _load(Opening(source, split, base, layout, name), limit, on_bad_row, labeled=False)
+    loaded = _load(Opening(source, split, base, layout, name, pairing=True), limit, on_bad_row, labeled=False)
     return tuple(_bare(item) for item in loaded.comparisons), loaded.report
 
 

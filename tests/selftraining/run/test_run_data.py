@@ -324,3 +324,19 @@ def test_a_part_that_is_needed_must_not_become_empty(part: str) -> None:
         fit_to_budget(data, run, JudgeTemplate(), counter)
     # The pool may.
     assert fit_to_budget(replace(data_with("gold", long), pool=(long,)), run, JudgeTemplate(), counter).pool == ()
+
+
+def test_files_of_the_same_name_in_two_folders_have_ids_of_their_own(tmp_path: Path) -> None:
+    paths = []
+    for folder, word in (("one", "x"), ("two", "y")):
+        (tmp_path / folder).mkdir()
+        rows = [{"prompt": f"{word}{i}", "responses": ["a", "b"], "label": "A"} for i in range(2)]
+        write_jsonl(tmp_path / folder / "d.jsonl", rows)
+        paths.append(str(tmp_path / folder / "d.jsonl"))
+    gold = {"path": "starter:gold", "limit": 4}
+    halves = [{"path": paths[0], "part": [0, 0.5]}, {"path": paths[0], "part": [0.5, 1]}]
+    data = load_data(config({"seed": paths, "pool": [*halves, paths[1]], "gold": gold}))
+    names = ["d.jsonl:1", "d.jsonl:2", "two/d.jsonl:1", "two/d.jsonl:2"]
+    assert [named(item) for item in data.seed] == names
+    # Two parts of one file are one file, whose ids were distinct before.
+    assert sorted(named(item) for item in data.pool) == names

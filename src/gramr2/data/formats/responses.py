@@ -27,7 +27,7 @@ from gramr2.data.prompts import find_prompt
 from gramr2.data.turns import BadRowError, read_answer
 
 # What gramr2 judge and run folders write beside a comparison.
-_WRITTEN = ("votes", "rationale_order", "probabilities", "readings", "rationale", "filter", "reason")
+_WRITTEN = ("votes", "rationale_order", "rationale", "truth", "filter", "reason", "value", "threshold")
 
 
 class Responses(Format):
