@@ -166,14 +166,15 @@ def test_a_comparison_is_named_by_its_texts() -> None:
 @pytest.mark.parametrize(
     "turn",
     [
-        {"role": "tool", "content": "4"},
+        {"role": "robot", "content": "4"},
         {"role": "user"},
-        {"role": "user", "content": [{"type": "text", "text": "p"}]},
-        {"role": "assistant", "content": "", "tool_calls": [{"name": "f"}]},
+        {"role": "user", "content": [{"type": "image", "text": "p"}]},
+        {"role": "assistant", "content": "", "tool_calls": [{"arguments": "f"}]},
+        {"role": "user", "content": "p", "note": "q"},
     ],
 )
 def test_a_message_that_is_not_understood_is_refused(turn: dict[str, object]) -> None:
-    with pytest.raises(DataError, match="a prompt's message must have a role"):
+    with pytest.raises(DataError, match=r"^prompt\[0\]"):
         Comparison.of([turn], "a", "b")
 
 

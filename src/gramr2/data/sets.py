@@ -16,8 +16,9 @@ from gramr2.data.sources import LoadReport, OnBadRow, Opening, collect
 from gramr2.data.turns import BadRowError, read_answer, read_references, read_text
 from gramr2.errors import DataError
 
-# Known of two responses, and of no use to rank or score them.
+# What a file may also have that is judged or scored, and of no use here.
 _OF_PAIRS = ("label", "rationale", "target", "scores", "ranking")
+_OF_SCORES = ("reference", "references")
 
 T = TypeVar("T", ResponseSet, SingleResponse)
 
@@ -77,6 +78,7 @@ def _load(
 
 
 def _set(row: Fields, default_id: str) -> list[ResponseSet]:
+    row.use(*_OF_SCORES)
     prompt = _prompt(row)
     return [ResponseSet(read_id(row, default_id), prompt, _responses(row, prompt))]
 
