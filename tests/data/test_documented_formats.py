@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gramr2 import registry
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.data import load_labeled
+from gramr2.data import load_labeled, read_row
 from gramr2.data.formats.base import Envelope, Format
 from gramr2.errors import DataError
 
@@ -88,3 +90,41 @@ def test_a_field_that_is_dropped_or_renamed_is_missed_or_of_no_account(
     elif path[-1] in OPTIONAL:
         pytest.skip("a row without it is a whole row")
     assert outcome(row, tmp_path) in (None, outcome(EXAMPLES[name][0], tmp_path))
+
+
+values = st.recursive(
+    st.sampled_from([None, True, 0, -3, 2.5, float("nan"), float("inf"), 10**400, "", " ", "A", "[", "[1]", "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "tool_calls", "value"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(MUTATIONS), values)
+def test_any_value_in_any_place_is_read_or_refused_with_the_place(
+    where: tuple[str, tuple[Any, ...]], value: object
+) -> None:
+    name, path = where
+    row = copy.deepcopy(EXAMPLES[name][0])
+    holder = row
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = value
+    try:
+        assert read_row(row, "f:7", default_id="f:7")
+    except DataError as error:
+        assert str(error).startswith("f:7: ")
+        str(error).encode("utf-8")
+
+
+def test_a_row_that_is_nested_too_deeply_is_refused() -> None:
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(DataError, match="nested too deeply"):
+        read_row({"prompt": "p", "responses": ["a", "b"], "x": deep}, "f:7", default_id="f:7")

@@ -64,6 +64,8 @@ def read_row(
                 return found
     except BadRowError as error:
         raise DataError(f"{where}: {error}") from None
+    except RecursionError:
+        raise DataError(f"{where}: is nested too deeply") from None
     common = [each.columns for each in reversed(formats()) if not isinstance(each, DataSet)]
     raise DataError(
         f"{where}: needs {', or '.join(common)}; {shown_columns(fields)}: say which is which with columns, or see the formats "

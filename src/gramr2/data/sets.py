@@ -73,6 +73,8 @@ def _load(
             return found
         except (BadRowError, DataError) as error:
             raise DataError(f"{where}: {error}") from None
+        except RecursionError:
+            raise DataError(f"{where}: is nested too deeply") from None
 
     return collect(opening, placed, lambda item: item.id, "row", limit, on_bad_row)
 
