@@ -94,7 +94,7 @@ async def bad(http: httpx.AsyncClient, kind: str, port: int, seen: Seen) -> None
     if kind == "slow":
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
-            b"POST /v1/judge HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"
+            b"POST /v1/judge HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"
         )
         line = await asyncio.wait_for(reader.readline(), 60)
         writer.close()

@@ -5,6 +5,7 @@ A failure is an error status, or null with a reason; it is never a number.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +28,8 @@ from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import Scored, against_references, comparisons_against, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.tournaments import tournament
-from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
+from gramr2.serving.memory import MemoryKeeper
+from gramr2.serving.middleware import OPEN_PATHS, LimitsMiddleware, ServerLimits
 from gramr2.serving.model import BusyError, ClosedError, GoneError, LateError, Model, QueuedJudge
 from gramr2.serving.openrlhf import UNDECIDED, EndTokens, RewardPlan, samples
 from gramr2.serving.sizes import SizeCheck
@@ -50,6 +52,8 @@ from gramr2.wire import (
     turns,
 )
 
+WATCHED = OPEN_PATHS | {"/metrics"}
+"""paths that are asked all the time without making work"""
 GONE = 499
 """nginx's status for a client that has hung up; it is counted, and nobody receives it"""
 REFUSALS: dict[int, str] = {
@@ -104,17 +108,24 @@ def create_app(
         end_tokens: texts that end the completions of ``/get_reward`` and are removed.
         hosts: names that requests may call the server by; None allows all.
     """
-    ends, sizes = EndTokens(end_tokens), SizeCheck()
+    ends, sizes, memory = EndTokens(end_tokens), SizeCheck(), MemoryKeeper()
     limits, metrics = limits or ServerLimits(), metrics or Metrics()
     metrics.waiting.set_function(lambda: model.waiting)
     paths = {"/v1/judge", "/v1/rank", "/v1/score", "/get_reward", "/healthz", "/readyz", "/metrics"}
+
+    def counted(path: str, status: int) -> None:
+        metrics.requests.labels(path if path in paths else "other", str(status)).inc()
+        if path not in WATCHED:
+            memory.worked()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Requests wait in threads; with the default of forty some would wait for a thread, not counted by the queue's bound.
         anyio.to_thread.current_default_thread_limiter().total_tokens = limits.max_requests + 8
         model.start()
+        keeping = asyncio.create_task(memory.run())
         yield
+        keeping.cancel()
         await anyio.to_thread.run_sync(model.close, limits.deadline)
 
     app = FastAPI(title="gramr2 reward server", version="1", lifespan=lifespan)
@@ -122,7 +133,7 @@ def create_app(
         LimitsMiddleware,
         limits=limits,
         token=token,
-        counted=lambda path, status: metrics.requests.labels(path if path in paths else "other", str(status)).inc(),
+        counted=counted,
         hosts=hosts,
     )
     _errors(app, model)

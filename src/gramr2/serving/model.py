@@ -19,11 +19,7 @@ from gramr2.comparison import Comparison
 from gramr2.errors import GramrError
 from gramr2.judging.judge import Judge, Progress
 from gramr2.judgment import Decision
-from gramr2.serving.memory import release_memory
 from gramr2.serving.visit import Visit
-
-IDLE = 5.0
-"""seconds without work after which memory is given back"""
 
 
 class BusyError(GramrError):
@@ -229,19 +225,12 @@ class Model:
 
     def _next(self) -> list[tuple[_Job, int]] | None:
         """Jobs, and how many comparisons of each to judge now; None when nothing is left and no more will come."""
-        busy = True
         with self._changed:
             while True:
                 while not self._jobs:
                     if self._closing:
                         return None
-                    if not self._changed.wait(IDLE if busy else None):
-                        busy = False
-                        self._changed.release()
-                        try:
-                            release_memory()
-                        finally:
-                            self._changed.acquire()
+                    self._changed.wait()
                 if self._jobs[0].task is None and not self._closing and self._gather:
                     self._changed.wait_for(lambda: self._closing or self._full(), self._gather)
                 late = [job for job in self._jobs if time.monotonic() >= job.deadline]
