@@ -137,7 +137,8 @@ def test_thinking_that_comes_beside_the_answer_is_the_rationale() -> None:
     [
         (choice("<think>and", "length"), FinishReason.LENGTH, Outcome.TRUNCATED),
         (choice("I like both."), FinishReason.STOP, Outcome.UNPARSEABLE),
-        (choice(None), FinishReason.STOP, Outcome.UNPARSEABLE),
+        (choice(None), FinishReason.ERROR, Outcome.ERROR),
+        (choice(None, "length"), FinishReason.LENGTH, Outcome.TRUNCATED),
         (choice("<answer>A</answer>", "content_filter"), FinishReason.ERROR, Outcome.ERROR),
         (choice("x") | {"choices": []}, FinishReason.ERROR, Outcome.ERROR),
         ((400, "the prompt is too long"), FinishReason.ERROR, Outcome.ERROR),

@@ -41,7 +41,7 @@ BROKEN: dict[str, tuple[Callable[[Body], Answer], str, str]] = {
     "no-choices": (lambda b: {"choices": None}, "error", "no choices"),
     "refusal": (lambda b: completion({"content": None, "refusal": "I can't help."}), "error", "I can't help."),
     "tool-call": (lambda b: completion({"content": None, "tool_calls": [{}]}), "error", "called a tool"),
-    "nothing": (lambda b: completion({"content": None}), "unparseable", "empty message"),
+    "nothing": (lambda b: completion({"content": None}), "error", "empty message"),
     "deep": (lambda b: "[" * 100_000, "error", "not JSON"),
 }
 

@@ -15,6 +15,7 @@ import pytest
 
 from conftest import make
 from gramr2 import load_judge
+from gramr2.cli.serve import _names
 from gramr2.client import Client, ServerError
 
 
@@ -32,6 +33,22 @@ def test_it_does_not_open_to_everybody(cli: Any, words: tuple[str, ...], reason:
     assert code == 2
     assert reason in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "trusted", "names"),
+    [
+        ("127.0.0.1", None, (), {"localhost", "127.0.0.1", "::1"}),
+        ("127.0.0.2", None, ("judge.test",), {"localhost", "127.0.0.1", "::1", "127.0.0.2", "judge.test"}),
+        ("127.0.0.1", "secret", (), None),
+        ("0.0.0.0", "secret", (), None),
+        ("0.0.0.0", "secret", ("judge.test",), {"localhost", "127.0.0.1", "::1", "0.0.0.0", "judge.test"}),
+    ],
+)
+def test_which_names_it_answers_to(
+    host: str, token: str | None, trusted: tuple[str, ...], names: set[str] | None
+) -> None:
+    assert _names(host, token, trusted) == names
 
 
 def test_a_missing_package_is_named_with_what_to_type(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from gramr2.serving.middleware import LOOPBACK, LimitsMiddleware, ServerLimits
 from gramr2.serving.model import GoneError, Model, QueuedJudge
 from gramr2.serving.sizes import SizeCheck
 from gramr2.serving.visit import KEY, Visit
+from gramr2.wire import ProblemBody
 
 ONCE = Sampling(votes=1, temperature=0, max_new_tokens=1)
 
@@ -233,6 +234,15 @@ def test_every_refusal_is_in_the_document() -> None:
             schema = answers[str(status)]["content"]["application/json"]["schema"]
             assert schema["$ref"].endswith("/ProblemBody"), (path, status)
     assert set(document["paths"]["/readyz"]["get"]["responses"]) == {"200", "503"}
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"[" * 200_000, b"{", b"{}"])
+def test_what_cannot_be_read_gets_a_documented_status(body: bytes) -> None:
+    with served() as client:
+        until_ready(client)
+        found = client.post("/v1/judge", content=body, headers={"content-type": "application/json"})
+    assert found.status_code in REFUSALS and found.status_code < 500
+    assert ProblemBody.model_validate(found.json()).detail
 
 
 def test_an_unexpected_error_is_json_and_says_nothing_of_the_inside() -> None:

@@ -78,15 +78,15 @@ def _of_choice(
     apart = message.get("reasoning_content") or message.get("reasoning")
     thinking = thinking or (apart if isinstance(apart, str) else "")
     cut = finish == "length"
+    if not cut and not content.strip() and not thinking.strip():
+        return failed("the server returned an empty message")
     text = _encodable(_text(content, thinking, prefill, reading, cut))
-    empty = not content.strip() and not thinking.strip()
     return Completion(
         text=text,
         finish_reason=FinishReason.LENGTH if cut else FinishReason.STOP,
         label_logprobs=_label_logprobs(choice.get("logprobs"), reading) if reading else None,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
-        error="the server returned an empty message" if empty else None,
     )
 
 

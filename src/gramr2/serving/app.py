@@ -57,6 +57,7 @@ WATCHED = OPEN_PATHS | {"/metrics"}
 GONE = 499
 """nginx's status for a client that has hung up; it is counted, and nobody receives it"""
 REFUSALS: dict[int, str] = {
+    400: "the body cannot be read as JSON",
     401: "the bearer token is missing or wrong",
     408: "the body did not arrive in time",
     413: "the body is too large, or a comparison does not fit the judge",
