@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from conftest import make
 from gramr2.client import Client, JournaledClient, ServerError
 from gramr2.comparison import Comparison, Message, ResponseSet, SingleResponse
+from gramr2.errors import ConfigError
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
@@ -192,3 +193,29 @@ def test_what_a_server_did_not_decide_is_asked_again(tmp_path: Path) -> None:
         kept.compare(some)
         kept.compare(some, seed=1)
     assert sizes == [2, 1, 2]
+
+
+@pytest.mark.parametrize("url", ["http://h:x", "http://[bad]x:1"])
+def test_what_is_no_address_is_a_sentence(url: str) -> None:
+    with pytest.raises(ConfigError, match="not the address of a server"):
+        Client(url)
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "пароль"])
+def test_what_is_no_token_is_a_sentence(token: str) -> None:
+    with pytest.raises(ConfigError, match="set GRAMR2_TOKEN again"):
+        Client("http://judge", token=token)
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>a page</html>", b"[]", b'{"judge": null}'])
+def test_another_server_is_one_sentence(answer: bytes) -> None:
+    each, _ = client(httpx.Response(200, content=answer))
+    with pytest.raises(ServerError, match="is the address right") as error:
+        each.judge([make()])
+    assert "\n" not in str(error.value)
+
+
+def test_an_answer_that_cannot_be_unpacked_is_a_sentence() -> None:
+    each, _ = client(httpx.DecodingError("not gzip"))
+    with pytest.raises(ServerError, match="no answer: not gzip"):
+        each.judge([make()])

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from gramr2.comparison import Comparison, Label, Order, ResponseSet, SingleResponse
-from gramr2.errors import GramrError
+from gramr2.errors import ConfigError, GramrError, reason_of
 from gramr2.journal import Journal, address
 from gramr2.judgment import Decision, LabelProbabilities, Reading
 from gramr2.wire import (
@@ -53,6 +53,9 @@ class Client:
         timeout: seconds to wait for one answer.
         retries: how often a request is sent again after 429, 503 or a failed connection.
         transport: a replacement for the HTTP transport, for tests.
+
+    Raises:
+        ConfigError: the address or the token cannot be one.
     """
 
     def __init__(
@@ -64,8 +67,17 @@ class Client:
         retries: int = 5,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        if token and not (token.isascii() and token.isprintable()):
+            raise ConfigError(
+                f"the server's token holds characters that no token has, such as a line break: set {TOKEN} again"
+            )
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        except httpx.InvalidURL as error:
+            raise ConfigError(
+                f"{url} is not the address of a server ({error}): write it like http://127.0.0.1:8000"
+            ) from error
         self._retries = retries
 
     @property
@@ -152,7 +164,7 @@ class Client:
             response = self._http.request(method, path, json=body)
         except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
             raise _PassingError(f"{self._http.base_url}: the server cannot be reached: {error}") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
         if response.is_success:
             return response
@@ -226,7 +238,8 @@ def _read(path: str, response: httpx.Response, kind: type[Body]) -> Body:
         return kind.model_validate_json(response.content)
     except ValidationError as error:
         raise ServerError(
-            f"{path}: this is not an answer from a gramr2 server: {error}", response.status_code
+            f"{path}: this is not an answer from a gramr2 server ({reason_of(error)}): is the address right?",
+            response.status_code,
         ) from error
 
 

@@ -196,9 +196,21 @@ def test_what_a_chat_api_cannot_do_is_a_sentence(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ConfigError, match="set OPENAI_API_KEY, or name a server of your own"):
         OpenAIBackend("gpt")
-    for name in ("", "m@", "m@judge", "@http://judge"):
+    for name in (
+        "",
+        "m@",
+        "m@judge",
+        "@http://judge",
+        "m@http://[bad/v1",
+        "m@http://h:x/v1",
+        "m@http://h:99999",
+        "m@http://:80",
+    ):
         with pytest.raises(ConfigError, match="does not name a model and a server"):
             OpenAIBackend(name)
+    monkeypatch.setenv("OPENAI_API_KEY", "two\nlines")
+    with pytest.raises(ConfigError, match="set it again"):
+        OpenAIBackend("gpt")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install 'openai>="):
         OpenAIBackend("m@http://judge/v1")

@@ -58,7 +58,7 @@ class OpenAIBackend:
     ) -> None:
         self.name, at, url = model.partition("@")
         url = url if at else OPENAI
-        if not self.name or urlparse(url).scheme not in ("http", "https") or not urlparse(url).netloc:
+        if not self.name or not _is_address(url):
             raise ConfigError(
                 f"{PREFIX}{model} does not name a model and a server: write it like openai:NAME@http://127.0.0.1:8000/v1"
             )
@@ -208,7 +208,17 @@ def _client(url: str, retries: int, timeout: float) -> Any:
     key = os.environ.get(KEY)
     if not key and url == OPENAI:
         raise ConfigError(f"OpenAI needs a key: set {KEY}, or name a server of your own, openai:NAME@URL")
+    if key and not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{KEY} holds characters that no key has, such as a line break: set it again")
     return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=retries, timeout=timeout)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        found = urlparse(url)
+        return found.scheme in ("http", "https") and bool(found.hostname) and (found.port is None or found.port > 0)
+    except ValueError:
+        return False
 
 
 def _body(error: Any) -> Any:
