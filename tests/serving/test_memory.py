@@ -23,11 +23,11 @@ def test_it_is_given_back_once_after_work_and_not_while_requests_come(monkeypatc
             keeper.worked()
             await asyncio.sleep(0.05)
         assert given == [], "requests still come"
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
         assert given == ["back"]
         running.cancel()
 
-    asyncio.run(day(MemoryKeeper(idle=0.4)))
+    asyncio.run(day(MemoryKeeper(idle=1.0)))
     given.clear()
 
     async def never_quiet(keeper: MemoryKeeper) -> None:

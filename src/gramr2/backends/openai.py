@@ -97,7 +97,14 @@ class OpenAIBackend:
         stop = threading.Event()
 
         def ask(request: GenerationRequest, seed: int) -> Completion | None:
-            return None if stop.is_set() else self._sample(request, seed)
+            if stop.is_set():
+                return None
+            try:
+                return self._sample(request, seed)
+            except ModelError:
+                # Here, and not where the results are read: until then the other threads would send more.
+                stop.set()
+                raise
 
         with ThreadPoolExecutor(self._workers) as pool:
             jobs: dict[Future[Completion | None], tuple[int, int]] = {
@@ -111,7 +118,6 @@ class OpenAIBackend:
                     try:
                         completion = job.result()
                     except ModelError as error:
-                        stop.set()
                         fatal = fatal or error
                         continue
                     if completion is not None:
