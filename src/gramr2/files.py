@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gramr2.errors import writing
 
@@ -62,9 +62,23 @@ def write_text(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
+def json_text(value: Any) -> str:
+    """A value as indented JSON."""
+    return strict_json(value, indent=2) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically (see ``strict_json``)."""
-    write_text(path, strict_json(value, indent=2) + "\n")
+    write_text(path, json_text(value))
+
+
+def lock_file(path: Path) -> IO[bytes]:
+    """Open a file to lock it: nothing in it changes, and a symbolic link is not followed.
+
+    Raises:
+        OSError: it cannot be opened, or is a symbolic link (``ELOOP``).
+    """
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "rb+")
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ from gramr2.selftraining.gate.baselines import measure_baselines
 from gramr2.selftraining.gate.guards import gate, gold_alarms, pool_alarms, training_alarms
 from gramr2.selftraining.gate.measurement import Measurement, measure, recorded
 from gramr2.selftraining.gate.warnings import conclusion
+from gramr2.selftraining.integrity import adopt_finished, finish_round, refuse_missing_judge, whole_round
 from gramr2.selftraining.labelling import label_pool, second_view
 from gramr2.selftraining.rationales.own import with_own_rationales
 from gramr2.selftraining.rationales.proofs import Prover, with_rationales
@@ -34,6 +35,7 @@ from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.data import fit_to_budget, load_data
 from gramr2.selftraining.run.engine import Engine, LocalEngine, TrainingJob
 from gramr2.selftraining.run.folder import RunFolder
+from gramr2.selftraining.run.inputs import Inputs, agree_on_inputs
 from gramr2.selftraining.run.observer import Observer, Silent
 from gramr2.selftraining.run.pool import slice_of
 from gramr2.selftraining.run.records import (
@@ -112,7 +114,15 @@ class SelfTraining:
             for file, rows in self.data.items():
                 if not file.exists():
                     write_jsonl(file, rows)
-            data = fit_to_budget(load_data(self.config), self.config, self.template, self.engine.counter())
+            loaded = load_data(self.config)
+            older = agree_on_inputs(self.folder.path, Inputs.present(self.config, loaded, self.engine), loaded)
+            if older:
+                adopt_finished(self.folder.path)
+                self.observer.note(
+                    f"an older version of gramr2 started {self.folder.path} and recorded no digests: data, model and files agree "
+                    "with what it wrote, but not all of them can be checked; they are recorded from now on"
+                )
+            data = fit_to_budget(loaded, self.config, self.template, self.engine.counter())
             write_json(self.folder.path / "data.json", data.summary)
             with Journal(self.folder.journal) as journal:
                 self._tell_of(journal)
@@ -156,6 +166,7 @@ class _Rounds:
         if self.config.final:
             state = self._final(len(self.records), state)
         self._conclude(*conclusion(self.context, state.model, baselines, state.gold))
+        refuse_missing_judge(state.model)
         self.folder.publish_judge(state.model)
         self.folder.hidden_states.unlink(missing_ok=True)
         return self.records
@@ -163,6 +174,7 @@ class _Rounds:
     def _seed_judge(self) -> RunState:
         folder, model = self.folder.round(0), self.folder.round(0) / "model"
         settings, written = self.config.rationale, folder / "seed.jsonl"
+        whole_round(self.context, 0)
         if written.exists():
             self.seed = load_labeled(str(written))[0]
         elif settings.source == "proving" and settings.proving.rationales_for_seed:
@@ -172,6 +184,7 @@ class _Rounds:
         shared = self.seed_judges.address(self.context, self.seed) if self.seed_judges else None
         if self.seed_judges and shared:
             self.seed_judges.take(shared, folder)
+            whole_round(self.context, 0)
         if not model.exists():
             self._train(0, "round 0 · train the seed judge", self._backbone(), model, self.seed)
         if not (folder / "metrics.json").exists():
@@ -186,6 +199,7 @@ class _Rounds:
     def _round(self, number: int, state: RunState) -> RunState:
         """Run one round and return the state after it."""
         folder = self.folder.round(number)
+        whole_round(self.context, number)
         if not (folder / "metrics.json").exists():
             self._do_round(number, state)
         return self._after(number, state)
@@ -217,6 +231,7 @@ class _Rounds:
     def _final(self, number: int, state: RunState) -> RunState:
         """The paper's last stage: fine-tune the current judge on human rationales and gate it like any round."""
         folder, settings = self.folder.round(number), self.config.final
+        whole_round(self.context, number)
         if settings is not None and not (folder / "metrics.json").exists():
             trained, items = folder / "model", self.context.data.final
             training = settings.training.applied_to(self.config.training)
@@ -270,7 +285,7 @@ class _Rounds:
         if (folder / READINGS).exists():
             rest = rest | {"verdict_read": ReadingsRecord.read(folder / READINGS)}
         record = RoundRecord(round=number, stage=stage, gold=gold.metrics, version=VERSION, **rest)
-        write_json(folder / "metrics.json", record.row())
+        finish_round(folder, record)
 
     def _after(self, number: int, state: RunState) -> RunState:
         """The state after a round, from its metrics alone."""

@@ -12,7 +12,9 @@ from gramr2.config.training import ModelConfig
 from gramr2.data import subset
 from gramr2.errors import DataError
 from gramr2.files import write_json
+from gramr2.selftraining.integrity import whole_model
 from gramr2.selftraining.run.context import RunContext
+from gramr2.selftraining.run.manifest import seal
 from gramr2.text import warm_up_line
 from gramr2.training.texts import WarmupJob, hold_out, texts_of
 
@@ -41,6 +43,7 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
     folder = context.folder.warmup
     if context.config.warmup is None:
         return
+    whole_model(folder)
     if shared is None:
         if not folder.exists():
             _train(context, folder)
@@ -48,6 +51,7 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
     place = shared.warmup_address(context)
     with shared.alone(place):
         shared.take(place, folder)
+        whole_model(folder)
         if not folder.exists():
             _train(context, folder)
         shared.give(place, folder)
@@ -63,6 +67,7 @@ def _train(context: RunContext, folder: Path) -> None:
     with context.observer.task(f"warm up on {len(job.texts)} texts of the pool") as progress:
         report = context.engine.warm_up(context.engine.backbone(model), scratch / "model", job, model, progress)
     write_json(scratch / REPORT, asdict(report))
+    seal(scratch)
     scratch.rename(folder)
     context.observer.note(warm_up_line(json.loads((folder / REPORT).read_text(encoding="utf-8"))))
 

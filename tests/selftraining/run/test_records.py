@@ -77,6 +77,8 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(run: Path, change: dict[
     file = run / "rounds/1/metrics.json"
     before = file.read_text()
     file.write_text(json.dumps(json.loads(before) | change))
+    # Its manifest would say that the file is damaged.
+    file.with_name("manifest.json").unlink(missing_ok=True)
     try:
         with pytest.raises(RunError, match=reason):
             SelfTraining(parse_config(CONFIG), run, engine=ScriptedEngine()).run()

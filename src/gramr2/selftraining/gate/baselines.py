@@ -22,6 +22,7 @@ from gramr2.errors import ConfigError, DataError, RunError
 from gramr2.evaluation.metrics import evaluate
 from gramr2.files import write_json
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.selftraining.integrity import readable
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.data import RunData, fit_to_budget, load_data
 from gramr2.selftraining.run.engine import LocalEngine
@@ -45,6 +46,9 @@ def measure_baselines(context: RunContext) -> dict[str, Measured]:
     One that cannot learn from this seed, or whose backbone is not available, is left out, and the observer is told why.
     """
     file = context.folder.path / FILE
+    if file.exists() and not readable(file):
+        context.observer.note(f"{FILE} is damaged: the baselines are measured again")
+        file.unlink()
     if not file.exists():
         write_json(file, {name: _measured(context, name) for name in context.config.baselines})
     found = json.loads(file.read_text(encoding="utf-8"))

@@ -13,9 +13,11 @@ from gramr2.judging.records import labeled_row
 from gramr2.judging.template import CONCLUSIONS
 from gramr2.judgment import FinishReason
 from gramr2.randomness import derive_seed
+from gramr2.selftraining.integrity import whole_model
 from gramr2.selftraining.rationales.readers import scored
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.engine import TrainingJob
+from gramr2.selftraining.run.manifest import seal
 from gramr2.selftraining.warmup import start_of
 
 
@@ -40,13 +42,17 @@ class Prover:
     def train(self) -> None:
         """Fine-tune the proving model, once."""
         context, into = self._context, self._context.folder.proving
-        if not self._settings.train or into.exists():
+        if not self._settings.train:
+            return
+        if into.exists():
+            whole_model(into.parent)
             return
         items = context.data.proving
         training = self._settings.training.applied_to(context.config.training)
         with context.observer.task(f"train the proving model on {len(items)} rationales") as progress:
             job = TrainingJob(items, self._template, training, "proving")
             context.engine.train(start_of(context, self._model), into, job, self._model, progress)
+        seal(into.parent)
 
     def prove(self, items: Sequence[tuple[Comparison, Label]]) -> list[Proof | None]:
         """The best proof for each label; None where none of the k proofs is eligible.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import shutil
@@ -15,8 +16,8 @@ import yaml
 from gramr2.backends.registry import former_id
 from gramr2.config import RunConfig, dump_config
 from gramr2.config.load import parse_config
-from gramr2.errors import ConfigError, RunError
-from gramr2.files import link_tree, write_json, write_text
+from gramr2.errors import ConfigError, RunError, reason_of
+from gramr2.files import link_tree, lock_file, write_json, write_text
 
 DATA = "data"
 """subfolder of a run for comparisons that were passed in memory"""
@@ -27,11 +28,12 @@ PLAN = "plan.json"
 class RunFolder:
     """Paths and atomic steps of one run.
 
-    ``run.yaml`` resolved config · ``data.json`` counts · ``journal/answers.jsonl`` requests to models and their answers ·
-    ``warmup/`` {model, report.json} · ``proving/model`` · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl,
-    labelling.json, model, readings.json, gold.jsonl, metrics.json} · ``metrics.jsonl`` one line per round, the last one also
-    about the whole run · ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` ·
-    ``judge/`` the final model.
+    ``run.yaml`` resolved config · ``inputs.json`` digests of data and models · ``data.json`` counts · ``journal/answers.jsonl``
+    requests to models and their answers · ``warmup/`` {model, report.json, manifest.json} · ``proving/`` {model, manifest.json}
+    · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl, labelling.json, model, readings.json, gold.jsonl, manifest.json,
+    metrics.json}, see ``run.manifest`` · ``metrics.jsonl`` one line per round, the last one also about the whole run ·
+    ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` · ``judge/`` the final
+    model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,8 +88,10 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("w")
+            handle = lock_file(self.path / ".lock")
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise RunError(f"{self.path / '.lock'} is a symbolic link, which a lock never is: remove it") from error
             raise RunError(f"{self.path}: cannot be used as a run folder: {error.strerror}") from error
         with handle:
             try:
@@ -143,11 +147,23 @@ class RunFolder:
 
     def publish_judge(self, model: Path) -> None:
         """Make a round's model the final judge, with hard links if the file system supports them."""
+        if _linked(model, self.judge):
+            return
         scratch = self.path / "judge.tmp"
         shutil.rmtree(scratch, ignore_errors=True)
         link_tree(model, scratch)
         shutil.rmtree(self.judge, ignore_errors=True)
         scratch.rename(self.judge)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Whether a folder consists of hard links to the files of another; linking them again would only change their times."""
+    names, present = ({file.relative_to(place) for file in place.rglob("*")} for place in (source, target))
+    return (
+        bool(names)
+        and names == present
+        and all((source / n).samefile(target / n) for n in names if (source / n).is_file())
+    )
 
 
 def config_of(folder: Path) -> RunConfig:
@@ -160,7 +176,9 @@ def config_of(folder: Path) -> RunConfig:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {error}") from error
+        raise ConfigError(f"{file} is not valid YAML: {getattr(error, 'problem', None) or reason_of(error)}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{file} is damaged: {reason_of(error)}") from error
     config = parse_config(content, str(file))
     parts = {
         part: [each.model_copy(update={"path": _own(folder, each.path)}) for each in getattr(config.data, part)]

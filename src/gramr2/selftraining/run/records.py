@@ -57,7 +57,11 @@ class Record(BaseModel):
         Raises:
             RunError: this version cannot read it.
         """
-        return cls.of(file.read_text(encoding="utf-8"), str(file))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise RunError(f"{file} is damaged ({error.reason}): restore it from a copy") from error
+        return cls.of(text, str(file))
 
     @classmethod
     def of(cls, text: str, where: str) -> Self:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gramr2.backends.registry import fingerprint, former_id
 from gramr2.comparison import LabeledComparison
-from gramr2.files import link_tree
+from gramr2.files import link_tree, lock_file
 from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.run.context import RunContext
@@ -83,7 +83,7 @@ class SeedJudges:
     def alone(self, address: Path) -> Iterator[None]:
         """Lock an address; other processes wait, because doing the work twice costs more than waiting."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / f".{address.name}.lock").open("w") as handle:
+        with lock_file(self.path / f".{address.name}.lock") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
