@@ -35,6 +35,7 @@ def test_the_public_names() -> None:
         "report",
         "inspect",
         "review",
+        "verify",
         "ablate",
         "adapt",
         "export",

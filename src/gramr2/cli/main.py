@@ -22,6 +22,7 @@ from gramr2.cli import (
     score,
     serve,
     train,
+    verify,
 )
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
@@ -45,6 +46,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("review")(review.review)
+app.command("verify")(verify.verify)
 app.command("adapt")(adapt.adapt)
 app.command("ablate")(ablate.ablate)
 app.add_typer(lab.app, name="lab")

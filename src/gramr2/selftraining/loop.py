@@ -115,7 +115,7 @@ class SelfTraining:
                 if not file.exists():
                     write_jsonl(file, rows)
             loaded = load_data(self.config)
-            older = agree_on_inputs(self.folder.path, Inputs.present(self.config, loaded, self.engine), loaded)
+            older = agree_on_inputs(self.folder.path, Inputs.present(self.config, loaded, self.engine.backbone), loaded)
             if older:
                 adopt_finished(self.folder.path)
                 self.observer.note(

@@ -6,19 +6,19 @@ A resumed run with other inputs would mix two runs: a paired test would compare 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gramr2.backends.registry import digests_of
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config import RunConfig
+from gramr2.config.training import ModelConfig
 from gramr2.errors import RunError
 from gramr2.files import read_jsonl, write_text
 from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.run.data import RunData
-from gramr2.selftraining.run.engine import Engine
 from gramr2.selftraining.run.records import VERSION, Record
 
 FILE = "inputs.json"
@@ -35,11 +35,12 @@ class Inputs(Record):
     version: int = VERSION
 
     @classmethod
-    def present(cls, config: RunConfig, data: RunData, engine: Engine) -> Inputs:
+    def present(cls, config: RunConfig, data: RunData, backbone: Callable[[ModelConfig], Path]) -> Inputs:
         """The inputs as they are now.
 
         Args:
             data: all data as loaded, before the token budget is applied.
+            backbone: the folder of a model.
         """
         parts: dict[str, Sequence[Comparison | LabeledComparison]] = {
             "data.seed": (*data.seed, *data.held_out),
@@ -53,7 +54,7 @@ class Inputs(Record):
             models["rationale.proving.model"] = config.rationale.proving.model
         return cls(
             data={place: dict(map(_digested, items)) for place, items in parts.items() if items},
-            models={place: digests_of(engine.backbone(model)) for place, model in models.items()},
+            models={place: digests_of(backbone(model)) for place, model in models.items()},
             version=VERSION,
         )
 

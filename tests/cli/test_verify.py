@@ -1,0 +1,127 @@
+"""``gramr2 verify`` names what is damaged or changed in a run folder, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cli import call
+
+from gramr2.config import parse_config
+from gramr2.config.training import ModelConfig
+from gramr2.selftraining.loop import SelfTraining
+from gramr2.testing import ScriptedEngine
+
+ROWS = [{"id": f"i{k}", "prompt": f"p{k}", "responses": ["a" * 99, "b"], "label": "A"} for k in range(30)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("verify")
+    (base / "mdl").mkdir()
+    (base / "mdl/config.json").write_text("{}")
+    data = {"seed": ROWS[:10], "pool": ROWS[10:20], "gold": ROWS[20:]}
+    for part, rows in data.items():
+        (base / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    class Engine(ScriptedEngine):
+        def backbone(self, model: ModelConfig) -> Path:
+            return Path(model.name)
+
+    paths = {part: str(base / f"{part}.jsonl") for part in data}
+    config = parse_config({"model": str(base / "mdl"), "data": paths, "baselines": ["longer"]})
+    SelfTraining(config, base / "run", engine=Engine()).run()
+    return base
+
+
+@pytest.fixture
+def verified(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, dict[str, tuple[str, str]]]]:
+    shutil.copytree(made / "run", tmp_path / "run")
+
+    def found(change: Callable[[Path], Any] = lambda run: None) -> tuple[int, dict[str, tuple[str, str]]]:
+        change(tmp_path / "run")
+        code, text, _ = call(monkeypatch, capsys, "verify", str(tmp_path / "run"), "--json")
+        told = json.loads(text)
+        assert told["whole"] is (code == 0)
+        return code, {each["place"]: (each["state"], each["why"]) for each in told["parts"]}
+
+    return found
+
+
+Verified = Callable[..., tuple[int, dict[str, tuple[str, str]]]]
+
+
+def test_a_whole_run(verified: Verified) -> None:
+    code, parts = verified()
+    assert code == 0
+    assert {state for state, _ in parts.values()} == {"whole"}
+    assert set(parts) == {"run.yaml", "inputs", "journal", "rounds/0", "rounds/1", "judge"}
+
+
+def over(name: str, data: bytes) -> Callable[[Path], Any]:
+    def change(run: Path) -> None:
+        # The judge is hard links to a round's model.
+        (run / name).unlink()
+        (run / name).write_bytes(data)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "why"),
+    [
+        (over("run.yaml", b"\xff"), "run.yaml", "damaged"),
+        (over("inputs.json", b"{"), "inputs", "inputs.json"),
+        (over("journal/answers.jsonl", b"{"), "journal", "1 lines"),
+        (over("rounds/1/kept.jsonl", b""), "rounds/1", "kept.jsonl has 0 bytes instead of"),
+        (over("rounds/0/model/config.json", b"{}"), "rounds/0", "model/config.json has 2 bytes"),
+        (over("rounds/0/manifest.json", b"{}"), "rounds/0", "manifest.json is damaged"),
+        (over("judge/config.json", b"{}"), "judge", "the model of no round"),
+        (over("baselines.json", b"{"), "baselines.json", "cannot be read"),
+    ],
+)
+def test_what_is_damaged_is_named_and_nothing_else(
+    verified: Verified, change: Callable[[Path], Any], place: str, why: str
+) -> None:
+    code, parts = verified(change)
+    assert code == 1
+    assert parts[place][0] == "damaged"
+    assert why in parts[place][1]
+    assert [name for name, (state, _) in parts.items() if state == "damaged"] == [place]
+
+
+def test_changed_data_are_named(verified: Verified, made: Path) -> None:
+    file = made / "gold.jsonl"
+    before = file.read_text()
+    file.write_text(before.replace('"label": "A"', '"label": "B"', 1))
+    try:
+        code, parts = verified()
+    finally:
+        file.write_text(before)
+    assert (code, parts["inputs"]) == (1, ("changed", "data.gold: 1 comparison changed ('i20')"))
+
+
+def test_a_run_of_an_older_version_and_an_unfinished_one_are_not_damaged(verified: Verified) -> None:
+    def older(run: Path) -> None:
+        for name in ("inputs.json", "rounds/0/manifest.json", "rounds/1/manifest.json", "rounds/1/metrics.json"):
+            (run / name).unlink()
+
+    code, parts = verified(older)
+    assert code == 0
+    states = {place: state for place, (state, _) in parts.items()}
+    assert states["inputs"] == states["rounds/0"] == states["judge"] == "unchecked"
+    assert states["rounds/1"] == "unfinished"
+
+
+def test_a_folder_of_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(monkeypatch, capsys, "verify", str(tmp_path))
+    assert code == 1
+    assert "is not a run folder" in err
