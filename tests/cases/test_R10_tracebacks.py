@@ -26,14 +26,21 @@ def test_a_run_file_that_yaml_cannot_read(cli, tmp_path: Path, text: str, said: 
 
 
 @pytest.mark.parametrize("out", ["/", "", ".", "folder"])
-@pytest.mark.parametrize("command", ["judge", "rank", "score"])
+@pytest.mark.parametrize(
+    ("command", "row"),
+    [
+        ("judge", '{"id": "1", "prompt": "q", "responses": ["a", "bb"]}'),
+        ("rank", '{"id": "1", "prompt": "q", "responses": ["a", "bb", "c"]}'),
+        ("score", '{"id": "1", "prompt": "q", "response": "a", "reference": "b"}'),
+    ],
+)
 def test_a_folder_is_no_file_to_write(
-    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, out: str
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, row: str, out: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     data = tmp_path / "d.jsonl"
-    data.write_text('{"id": "1", "prompt": "q", "responses": ["a", "bb"], "response": "a", "reference": "b"}\n')
+    data.write_text(f"{row}\n")
     code, _, error = cli(command, "-m", "scripted:longer", "-d", str(data), "-o", out)
     assert code == 2
     assert "name the file to write" in error
