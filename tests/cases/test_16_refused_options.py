@@ -97,6 +97,6 @@ def test_a_hopeless_run_stops_after_a_dozen_with_the_servers_own_sentence(tmp_pa
 def test_a_small_hopeless_run_ends_with_an_error_too(tmp_path: Path, judged: Any) -> None:
     with chat_server(lambda body: refused("Top up your account.")) as (url, _):
         code, rows, said = judged(f"openai:m@{url}/v1", comparisons(tmp_path / "in.jsonl"))
-    assert code == 2
+    assert code == 1
     assert "no request was answered" in said and "Top up your account." in said
     assert rows[0]["votes"][0]["error"] == "400: Top up your account."

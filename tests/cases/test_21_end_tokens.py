@@ -34,4 +34,4 @@ def test_what_ends_an_answer_is_part_of_the_models_id(tiny_model: Path, tmp_path
     plain = copied(tiny_model, tmp_path / "a" / "m")
     more = with_json(copied(tiny_model, tmp_path / "b" / "m"), "generation_config.json", eos_token_id=[65, 256])
     ids = [TransformersBackend(each, device="cpu", dtype="float32").id for each in (plain, more)]
-    assert ids[1] == ids[0].replace(":float32", "+ends-65:float32")
+    assert ids[0] != ids[1]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import call
 
 from gramr2.config import parse_config
 from gramr2.config.training import ModelConfig
@@ -40,13 +39,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def verified(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: Callable[..., tuple[int, str, str]], made: Path, tmp_path: Path
 ) -> Callable[..., tuple[int, dict[str, tuple[str, str]]]]:
     shutil.copytree(made / "run", tmp_path / "run")
 
     def found(change: Callable[[Path], Any] = lambda run: None) -> tuple[int, dict[str, tuple[str, str]]]:
         change(tmp_path / "run")
-        code, text, _ = call(monkeypatch, capsys, "verify", str(tmp_path / "run"), "--json")
+        code, text, _ = cli("verify", str(tmp_path / "run"), "--json")
         told = json.loads(text)
         assert told["whole"] is (code == 0)
         return code, {each["place"]: (each["state"], each["why"]) for each in told["parts"]}
@@ -119,9 +118,7 @@ def test_a_run_of_an_older_version_and_an_unfinished_one_are_not_damaged(verifie
     assert states["rounds/1"] == "unfinished"
 
 
-def test_a_folder_of_something_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, err = call(monkeypatch, capsys, "verify", str(tmp_path))
+def test_a_folder_of_something_else(cli: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    code, _, err = cli("verify", str(tmp_path))
     assert code == 1
     assert "is not a run folder" in err

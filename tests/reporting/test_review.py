@@ -115,6 +115,25 @@ def test_a_rationale_stays_with_the_label_it_is_for(run: RunView, tmp_path: Path
     assert told == {"strong": ("B", "Response B is right."), "flip": ("B", "Response B is polite.")}
 
 
+def test_a_rationale_of_any_round_is_stale_beside_another_label(run: RunView, tmp_path: Path) -> None:
+    again = row("strong", 0.9, kept=False, label="A", rationale="Response A is polite.", rationale_order="ab")
+    write_jsonl(run.path / "rounds/2/dropped.jsonl", [again])
+    edited = tmp_path / "edited.jsonl"
+    # The table is of round 1, where the judge said B.
+    write_jsonl(edited, [{"id": "strong", "label": "A", "rationale": "Response B is right."}])
+    assert read_back(edited, read_run(run.path))[0]["rationale"] is None
+
+
+def test_separators_within_a_text_and_long_cells_come_back(run: RunView, tmp_path: Path) -> None:
+    odd = "one\u2028two\u0085three"
+    edited = tmp_path / "edited.jsonl"
+    write_jsonl(edited, [{"id": "even", "label": "A", "rationale": odd}])
+    assert read_back(edited, run)[0]["rationale"] == odd
+    table = tmp_path / "edited.csv"
+    table.write_text(f"id,label,rationale\neven,B,{200_000 * 'x'}\n")
+    assert len(read_back(table, run)[0]["rationale"]) == 200_000
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

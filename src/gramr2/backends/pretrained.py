@@ -155,13 +155,22 @@ def refuse_gaps(folder: Path, told: Mapping[str, Any], within: str = "") -> None
 
 
 def refuse_unembedded(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Refuse a tokenizer with ids that the model has no embedding for.
+    """Refuse a tokenizer whose texts may get ids that the model has no embedding for.
+
+    A special token cannot come out of a text, so one beyond the embeddings, as multimodal families have, matters only if the chat
+    template writes it or a turn ends in it.
 
     Raises:
         ModelError: there are some.
     """
     rows = int(model.get_input_embeddings().weight.shape[0])
-    beyond = sorted(token for token, id in tokenizer.get_vocab().items() if id >= rows)
+    special = {str(each) for each in tokenizer.added_tokens_decoder.values() if each.special}
+    written = f"{tokenizer.chat_template}{tokenizer.bos_token}{tokenizer.eos_token}"
+    beyond = sorted(
+        token
+        for token, id in tokenizer.get_vocab().items()
+        if id >= rows and (token not in special or token in written)
+    )
     if beyond:
         raise ModelError(
             f"the tokenizer in {folder} has tokens without an embedding ({listed([repr(each) for each in beyond])}; the model "

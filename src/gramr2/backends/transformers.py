@@ -106,11 +106,7 @@ class TransformersBackend:
         # An adapter determines the answers as much as the weights under it do.
         self._id = fingerprint(folder) if adapter is None else f"{fingerprint(folder)}+{fingerprint(adapter)}"
         self._grows = can_grow(self.config)
-        ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
-        if ends:
-            # They decide where an answer ends, and are in no file that the fingerprint reads.
-            self._id += f"+ends-{'-'.join(map(str, sorted(ends)))}"
-        self._stepper = Stepper(self.encoder, ends)
+        self._stepper = Stepper(self.encoder, end_tokens(self.model) - {*tokenizer.all_special_ids})
 
     @property
     def id(self) -> str:
@@ -228,7 +224,6 @@ class TransformersBackend:
     ) -> Iterator[tuple[int, list[Completion]]]:
         longest = max(len(prompts[i]) for i in batch)
         cache, mask, logits = self._prefill([prompts[i] for i in batch], longest + room, prefix)
-        self._refuse_broken(logits)
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch

@@ -15,7 +15,7 @@ import typer
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
 from gramr2.client import Client, JournaledClient
-from gramr2.errors import ConfigError, ModelError
+from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
@@ -175,7 +175,7 @@ def require_answers(model: PreferenceModel) -> None:
     """Refuse to call a run finished in which a remote model answered nothing at all; single failures are outcomes.
 
     Raises:
-        ModelError: every request failed; with the last reason.
+        NoVerdictError: every request failed; with the last reason.
     """
     if isinstance(model, Judge) and isinstance(model.backend, JournaledBackend) and model.backend.failure is not None:
-        raise ModelError(f"{model.id}: no request was answered; the last answer was: {model.backend.failure}")
+        raise NoVerdictError(f"{model.id}: no request was answered; the last answer was: {model.backend.failure}")

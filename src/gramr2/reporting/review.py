@@ -105,14 +105,14 @@ def read_back(file: Path, run: RunView) -> list[Row]:
         DataError: a row has an id that the run does not know, or one for the second time, or a label that is none; or no row is
             labelled.
     """
-    known = {
-        _id(each): each
-        for round_ in run.rounds
+    # A round judges what earlier ones have judged, and the table may be of any of them.
+    known: dict[str, list[Candidate]] = {}
+    for round_ in run.rounds:
         for each in (
             *(_candidate(row, True) for row in round_.kept),
             *(_candidate(row, False) for row in round_.dropped),
-        )
-    }
+        ):
+            known.setdefault(_id(each), []).append(each)
     found: dict[str, Row] = {}
     for number, row in _rows(file):
         name, label = _cell(row.get("id")), _cell(row.get("label"))
@@ -124,9 +124,9 @@ def read_back(file: Path, run: RunView) -> list[Row]:
         if label.upper() not in ("A", "B") and label.lower() != "tie":
             raise DataError(f"{file}:{number}: {label!r} is not a label: write A, B or tie, or leave it empty")
         given = Label(label.upper() if len(label) == 1 else "tie")
-        judged, rationale = known[name], _cell(row.get("rationale"))
-        stale = rationale == _cell(judged.rationale) and given is not judged.label
-        found[name] = judged.row | {"label": given.value, "rationale": None if stale else rationale or None}
+        rationale = _cell(row.get("rationale"))
+        stale = any(rationale == _cell(each.rationale) and given is not each.label for each in known[name])
+        found[name] = known[name][-1].row | {"label": given.value, "rationale": None if stale else rationale or None}
     if not found:
         raise DataError(f"{file}: no row has a label: write A, B or tie into its column label")
     return [*found.values()]
@@ -150,7 +150,8 @@ def _rows(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8: save it as UTF-8") from error
     if file.suffix.lower() != ".csv":
-        for number, line in enumerate(text.splitlines(), 1):
+        # Lines end at a line feed alone: other separators may be in a text.
+        for number, line in enumerate(text.split("\n"), 1):
             try:
                 row = json.loads(line) if line.strip() else {}
             except ValueError as error:
@@ -161,13 +162,16 @@ def _rows(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         return
     # Spreadsheets of some countries separate by semicolons.
     first = text.partition("\n")[0]
+    csv.field_size_limit(2**31 - 1)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
-    if not {"id", "label"} <= set(reader.fieldnames or ()):
-        raise DataError(
-            f"{file}: the columns id and label are needed, and there are {', '.join(reader.fieldnames or ())}"
-        )
-    for row in reader:
-        yield reader.line_num, row
+    try:
+        names = reader.fieldnames or ()
+        if not {"id", "label"} <= set(names):
+            raise DataError(f"{file}: the columns id and label are needed, and there are {', '.join(names)}")
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(f"{file}:{reader.line_num}: not a table: {error}") from error
 
 
 def _harmless(value: Any) -> Any:

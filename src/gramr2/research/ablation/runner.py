@@ -202,7 +202,7 @@ def _adopt(folder: Path, spec: dict[str, Any]) -> None:
                 f"{folder} was started by another version of gramr2 ({error}): finish it with that version, or give a new "
                 "folder with --out"
             ) from error
-        if found.get("weights") == former_id(spec["weights"]):
+        if "weights" in spec and found.get("weights") == former_id(spec["weights"]):
             found["weights"] = spec["weights"]
         changed = sorted(key for key in spec.keys() | found.keys() if key != "keep" and spec.get(key) != found.get(key))
         if changed:
