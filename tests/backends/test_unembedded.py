@@ -26,7 +26,8 @@ def test_a_special_token_that_nothing_writes_is_no_reason_to_refuse(tiny_model, 
 
 def test_an_ordinary_token_is_one(tiny_model, tmp_path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    model = SimpleNamespace(get_input_embeddings=lambda: torch.nn.Embedding(len(tokenizer), 2))
+    rows = len(tokenizer)
+    model = SimpleNamespace(get_input_embeddings=lambda: torch.nn.Embedding(rows, 2))
     tokenizer.add_tokens(["Lisbon"])
     with pytest.raises(ModelError, match="Lisbon"):
         refuse_unembedded(model, tokenizer, tmp_path)
