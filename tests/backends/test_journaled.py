@@ -12,6 +12,7 @@ from conftest import make
 from gramr2.backends.base import Completion, Decoding, GenerationRequest, Score, ScoreRequest
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.scripted import ScriptedBackend
+from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Message
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Sampling
@@ -94,6 +95,21 @@ def test_what_an_earlier_version_kept_under_its_id_is_found_if_it_wrote_it(tmp_p
         again = JournaledBackend(backend, journal)
         assert (ask(again, *asked), again.score(scores)) == (found, scored)
         assert len(backend.requests) == (2 if checked else 0)
+
+
+def test_what_an_earlier_version_kept_of_a_local_model_is_found(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = TransformersBackend(tiny_model, dtype="float32", device="cpu")
+    former = re.sub("-[0-9a-f]{12}:float32$", ":float32", backend.id)
+    assert former != backend.id
+    file, asked = tmp_path / "j", (request(1, 2), request(3, text="q"))
+    with Journal(file) as journal:
+        found = ask(JournaledBackend(ScriptedBackend(answer, former), journal), *asked)
+    file.write_text(re.sub(', "check": "[0-9a-f]{12}"}', "}", file.read_text()))
+    monkeypatch.setattr(backend, "generate", lambda requests: pytest.fail("asked again"))
+    with Journal(file) as journal:
+        assert ask(JournaledBackend(backend, journal), *asked) == found
 
 
 def test_what_failed_is_asked_again(tmp_path: Path) -> None:

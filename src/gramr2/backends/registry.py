@@ -221,7 +221,7 @@ def digest_of_weights(file: Path) -> str:
 
 def former_id(model: str) -> str:
     """The id that earlier versions gave a model, from its id."""
-    return re.sub(r"(@[0-9a-f]{12})-[0-9a-f]{12}(?=[+ ]|$)", r"\1", model)
+    return re.sub(r"(@[0-9a-f]{12})-[0-9a-f]{12}(?=[+: ]|$)", r"\1", model)
 
 
 def same_model(recorded: str, model: str) -> bool:
