@@ -51,6 +51,26 @@ def test_a_key_that_the_older_version_did_not_have_is_its_default(folder: RunFol
         folder.adopt(config(guards={"on_worse": "accept"}))
 
 
+@pytest.mark.parametrize("path", ["hub:owner/name", "owner/name", "saved", "labels.jsonl"])
+@pytest.mark.parametrize("part", ["data", "final"])
+def test_the_split_that_older_versions_wrote_where_none_was_given(tmp_path: Path, path: str, part: str) -> None:
+    def asked(**split: str) -> RunConfig:
+        source = {"path": path} | split
+        return config(data=RUN["data"] | {"seed": source}) if part == "data" else config(final={"data": source})
+
+    folder = RunFolder(tmp_path / "r")
+    folder.path.mkdir()
+    folder.adopt(asked())
+    file = folder.path / "run.yaml"
+    file.write_text(file.read_text().replace("split: null", "split: train"))
+    assert "split: train" in file.read_text()
+    folder.adopt(asked())
+    folder.adopt(asked(split="train"))
+    if path != "labels.jsonl":
+        with pytest.raises(RunError, match="started with another config.*'test'"):
+            folder.adopt(asked(split="test"))
+
+
 def test_what_this_version_cannot_read_is_refused_with_what_to_do(folder: RunFolder) -> None:
     edited(folder, telepathy=True)
     with pytest.raises(

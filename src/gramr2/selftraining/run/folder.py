@@ -241,5 +241,15 @@ def _differences(found: Any, wanted: Any, place: str = "") -> Iterator[str]:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in [*found, *(k for k in wanted if k not in found)]:
             yield from _differences(found.get(key), wanted.get(key), f"{place}.{key}" if place else str(key))
-    elif found != wanted:
+    elif _split_left_out(found) != _split_left_out(wanted):
         yield f"{place}: {found!r} became {wanted!r}"
+
+
+def _split_left_out(value: Any) -> Any:
+    """A list of data sources in which the split “train” is left out: earlier versions wrote it where none was given."""
+    if not isinstance(value, list):
+        return value
+    return [
+        each | {"split": None} if isinstance(each, dict) and "path" in each and each.get("split") == "train" else each
+        for each in value
+    ]
