@@ -39,13 +39,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def verified(
-    cli: Callable[..., tuple[int, str, str]], made: Path, tmp_path: Path
+    made: Path, tmp_path: Path, cli: Callable[..., tuple[int, str, str]]
 ) -> Callable[..., tuple[int, dict[str, tuple[str, str]]]]:
     shutil.copytree(made / "run", tmp_path / "run")
 
     def found(change: Callable[[Path], Any] = lambda run: None) -> tuple[int, dict[str, tuple[str, str]]]:
         change(tmp_path / "run")
-        code, text, _ = cli("verify", str(tmp_path / "run"), "--json")
+        code, text, _ = cli("verify", tmp_path / "run", "--json")
         told = json.loads(text)
         assert told["whole"] is (code == 0)
         return code, {each["place"]: (each["state"], each["why"]) for each in told["parts"]}
@@ -77,7 +77,6 @@ def over(name: str, data: bytes) -> Callable[[Path], Any]:
     [
         (over("run.yaml", b"\xff"), "run.yaml", "damaged"),
         (over("inputs.json", b"{"), "inputs", "inputs.json"),
-        (over("journal/answers.jsonl", b"{"), "journal", "1 lines"),
         (over("rounds/1/kept.jsonl", b""), "rounds/1", "kept.jsonl has 0 bytes instead of"),
         (over("rounds/0/model/config.json", b"{}"), "rounds/0", "model/config.json has 2 bytes"),
         (over("rounds/0/manifest.json", b"{}"), "rounds/0", "manifest.json is damaged"),
@@ -93,6 +92,26 @@ def test_what_is_damaged_is_named_and_nothing_else(
     assert parts[place][0] == "damaged"
     assert why in parts[place][1]
     assert [name for name, (state, _) in parts.items() if state == "damaged"] == [place]
+
+
+@pytest.mark.parametrize(("lines", "said"), [(1, "1 damaged line "), (2, "2 damaged lines ")])
+def test_journal_lines_that_a_kill_tore_are_a_note(verified: Verified, lines: int, said: str) -> None:
+    def torn(run: Path) -> None:
+        with (run / "journal/answers.jsonl").open("a") as file:
+            file.write(lines * '{"key": "a\n')
+
+    code, parts = verified(torn)
+    state, why = parts["journal"]
+    assert (code, state) == (0, "whole")
+    assert said in why
+
+
+def test_lines_without_a_checksum_are_unchecked(verified: Verified) -> None:
+    code, parts = verified(over("journal/answers.jsonl", b'{"key": "a"}\n{"key":\n'))
+    state, why = parts["journal"]
+    assert (code, state) == (0, "unchecked")
+    assert why.startswith("1 answer; 1 damaged line ignored")
+    assert "1 line without a checksum" in why
 
 
 def test_changed_data_are_named(verified: Verified, made: Path) -> None:
@@ -118,7 +137,7 @@ def test_a_run_of_an_older_version_and_an_unfinished_one_are_not_damaged(verifie
     assert states["rounds/1"] == "unfinished"
 
 
-def test_a_folder_of_something_else(cli: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    code, _, err = cli("verify", str(tmp_path))
+def test_a_folder_of_something_else(tmp_path: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = cli("verify", tmp_path)
     assert code == 1
     assert "is not a run folder" in err

@@ -133,7 +133,8 @@ class SelfTraining:
 
     def _tell_of(self, journal: Journal) -> None:
         if journal.damaged:
-            self.observer.note(f"{journal.damaged} damaged journal lines are ignored, and their requests repeated")
+            lines = "line is" if journal.damaged == 1 else "lines are"
+            self.observer.note(f"{journal.damaged} damaged journal {lines} ignored; what was asked is asked again")
         if not len(journal) and (old := self.folder.old_journals):
             self.observer.note(
                 f"{old[0]}: an older version wrote it, so unfinished stages repeat their requests; to keep its answers, finish "

@@ -104,12 +104,19 @@ def _journal(folder: RunFolder) -> Iterator[Finding]:
     if not folder.journal.is_file():
         return
     place, found = "journal", read_lines(folder.journal.read_bytes())
+    said = [_count(len(found.records), "answer")]
     if found.damaged:
-        yield Finding(place, State.DAMAGED, f"{found.damaged} lines, whose requests are repeated where they are needed")
-    elif found.unchecked:
-        yield Finding(place, State.UNCHECKED, f"{found.unchecked} of {len(found.records)} lines have no checksum")
-    else:
-        yield Finding(place, State.WHOLE, f"{len(found.records)} answers")
+        # No harm: a kill tears a line for good, and its request is repeated.
+        said.append(
+            f"{_count(found.damaged, 'damaged line')} ignored, whose requests are repeated where they are needed"
+        )
+    if found.unchecked:
+        said.append(f"{_count(found.unchecked, 'line')} without a checksum")
+    yield Finding(place, State.UNCHECKED if found.unchecked else State.WHOLE, "; ".join(said))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _stages(folder: RunFolder) -> Iterator[Finding]:
