@@ -99,6 +99,7 @@ def test_check(cli) -> None:
     assert "valid. 448 seed, 608 unlabelled, 244 gold comparisons; always choosing" in text
     code, text, _ = cli("check", str(ROOT / "examples/quickstart.yaml"), "--json")
     assert json.loads(text)["valid"] is True
+    assert text.count("\n") == 1
 
 
 @pytest.mark.parametrize("terminal", [False, True])

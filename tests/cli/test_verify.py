@@ -125,6 +125,29 @@ def test_changed_data_are_named(verified: Verified, made: Path) -> None:
     assert (code, parts["inputs"]) == (1, ("changed", "data.gold: 1 comparison changed ('i20')"))
 
 
+@pytest.mark.parametrize("name", ["[/b]", "[red]x", "\x1b[2J"])
+def test_ids_are_shown_as_they_are(
+    made: Path, tmp_path: Path, cli: Callable[..., tuple[int, str, str]], name: str
+) -> None:
+    shutil.copytree(made / "run", tmp_path / "run")
+    file = made / "gold.jsonl"
+    before = file.read_text()
+    file.write_text(before.replace('"id": "i20"', f'"id": {json.dumps(name)}'))
+    try:
+        code, text, err = cli("verify", tmp_path / "run")
+    finally:
+        file.write_text(before)
+    assert (code, err) == (1, "")
+    assert "\x1b" not in text
+    assert repr(name) in text
+
+
+def test_json_is_one_line(made: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
+    code, text, _ = cli("verify", made / "run", "--json")
+    assert (code, text.count("\n")) == (0, 1)
+    json.loads(text)
+
+
 def test_a_run_of_an_older_version_and_an_unfinished_one_are_not_damaged(verified: Verified) -> None:
     def older(run: Path) -> None:
         for name in ("inputs.json", "rounds/0/manifest.json", "rounds/1/manifest.json", "rounds/1/metrics.json"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gramr2.cli.console import Json, say, stdout
+from gramr2.cli.console import Json, say, say_json
 from gramr2.config import dump_config, load_config
 
 
@@ -25,7 +25,7 @@ def check(
     remote = [name for name in models if not is_here(name)]
     data = load_data(config)
     if as_json:
-        stdout.print_json(data={"valid": True, "config": config.model_dump(mode="json"), "data": data.summary})
+        say_json({"valid": True, "config": config.model_dump(mode="json"), "data": data.summary})
         return
     say(dump_config(config))
     gold = data.summary["gold"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 
-from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, set_up_logging, show, stdout
+from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.config import RunConfig, load_config
 from gramr2.text import p_value, percent
 
@@ -43,7 +43,7 @@ def run_and_show(config: RunConfig, folder: Path, quiet: bool, as_json: bool) ->
     baselines = read_run(folder).baselines
     if as_json:
         paths = {"run": str(folder), "judge": str(folder / "judge"), "report": str(report)}
-        stdout.print_json(data=paths | {"rounds": [each.row() for each in records], "baselines": baselines})
+        say_json(paths | {"rounds": [each.row() for each in records], "baselines": baselines})
         return
     if not quiet:
         show(table(records))

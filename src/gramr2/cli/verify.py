@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.table import Table
 
-from gramr2.cli.console import Json, show, stdout
+from gramr2.cli.console import Grid, Json, say_json, show
 
 
 def verify(
@@ -24,9 +23,9 @@ def verify(
     found = check(run)
     whole = not any(each.state.bad for each in found)
     if as_json:
-        stdout.print_json(data={"run": str(run), "whole": whole, "parts": [asdict(each) for each in found]})
+        say_json({"run": str(run), "whole": whole, "parts": [asdict(each) for each in found]})
     else:
-        grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for name in ("part", "state", "why"):
             grid.add_column(name)
         for each in found:
