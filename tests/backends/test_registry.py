@@ -164,13 +164,42 @@ def test_pip_that_cannot_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = folder(tmp_path / "snapshot")
 
-    def snapshot(name: str, revision: str | None, allow_patterns: list[str]) -> str:
-        assert (name, revision) == ("a/b", "v1")
+    def snapshot(name: str, revision: str | None, allow_patterns: list[str], local_files_only: bool) -> str:
+        assert (name, revision, local_files_only) == ("a/b", "v1", False)
         assert "*.bin" not in allow_patterns
         return str(model)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     assert registry.resolve("a/b", revision="v1") == model
+
+
+def test_offline_only_what_is_on_this_machine_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    monkeypatch.setenv("GRAMR2_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    for made in ("_pull", "_convert"):
+        monkeypatch.setattr(registry, made, Mock(side_effect=AssertionError(made)))
+    monkeypatch.setattr(registry.random_model, "build", Mock(side_effect=AssertionError("build")))
+    gguf = tmp_path / "m.gguf"
+    gguf.write_bytes(b"gguf")
+    kept = {
+        "smollm2-135m": tmp_path / "cache/models/smollm2-135m",
+        registry.random_model.NAME: tmp_path / f"cache/models/tiny-random-{registry.random_model.SEED}",
+        str(gguf): tmp_path / "cache/gguf" / hashlib.sha256(b"gguf").hexdigest()[:16],
+        "a/b": tmp_path / "hub/models--a--b/snapshots" / ("0" * 40),
+    }
+    for name in kept:
+        with pytest.raises(ModelNotFoundError, match="is not in"):
+            registry.resolve_offline(name)
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "hub/models--a--b/refs").mkdir(parents=True)
+    (tmp_path / "hub/models--a--b/refs/main").write_text("0" * 40)
+    for name, place in kept.items():
+        folder(place)
+        assert registry.resolve_offline(name) == place
+    assert registry.resolve_offline(str(tiny_model)) == tiny_model
+    assert registry.resolve_offline(registry.SHIPPED) == registry.resolve(registry.SHIPPED)
 
 
 REFUSALS = {

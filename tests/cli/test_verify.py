@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
+from gramr2.backends import registry
 from gramr2.config import parse_config
 from gramr2.config.training import ModelConfig
 from gramr2.selftraining.loop import SelfTraining
@@ -146,6 +148,25 @@ def test_json_is_one_line(made: Path, cli: Callable[..., tuple[int, str, str]]) 
     code, text, _ = cli("verify", made / "run", "--json")
     assert (code, text.count("\n")) == (0, 1)
     json.loads(text)
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "owner/name"])
+def test_no_model_is_downloaded(verified: Verified, made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def snapshot(*_: Any, local_files_only: bool = False, **__: Any) -> str:
+        assert local_files_only, "downloaded"
+        raise FileNotFoundError
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(registry, "download_wheel", lambda *_: pytest.fail("downloaded"))
+
+    def named(run: Path) -> None:
+        text = (run / "run.yaml").read_text()
+        assert str(made / "mdl") in text
+        (run / "run.yaml").write_text(text.replace(str(made / "mdl"), name))
+
+    code, parts = verified(named)
+    assert (code, parts["inputs"][0], parts["models"][0]) == (0, "whole", "unchecked")
+    assert f"{name} is not in" in parts["models"][1]
 
 
 def test_a_run_of_an_older_version_and_an_unfinished_one_are_not_damaged(verified: Verified) -> None:

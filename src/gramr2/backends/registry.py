@@ -86,6 +86,27 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
     return _built(cache_dir() / "models" / f"{model}-{random_model.SEED}", random_model.build)
 
 
+def resolve_offline(model: str, *, revision: str | None = None) -> Path:
+    """``resolve`` for a model whose folder is already on this machine; nothing is downloaded, converted or built.
+
+    Raises:
+        ModelNotFoundError: it is not.
+        ModelError: there is something of that name, but it is not a model.
+    """
+    path = Path(model).expanduser()
+    if not is_here(model):
+        return _from_hub(model, revision, offline=True)
+    if path.is_dir() or model == SHIPPED:
+        return resolve(model)
+    if path.suffix == ".gguf":
+        made = cache_dir() / "gguf" / _sha256(path)[:16]
+    else:
+        made = cache_dir() / "models" / (model if model in NAMED_MODELS else f"{model}-{random_model.SEED}")
+    if found := _here(made):
+        return found
+    raise ModelNotFoundError(f"{model} is not in {cache_dir()}: it is made there when it is first used")
+
+
 def is_here(model: str) -> bool:
     """Whether a model can be had without the hub; False for a hub id. Nothing is loaded or downloaded.
 
@@ -311,13 +332,13 @@ def _pull(model: NamedModel, into: Path) -> None:
         _convert(gguf, into)
 
 
-def _from_hub(model: str, revision: str | None) -> Path:
+def _from_hub(model: str, revision: str | None, *, offline: bool = False) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     client_error = errors.HTTPError  # type: ignore[attr-defined]  # of httpx or httpx2, whichever the hub uses
     wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
     try:
-        folder = snapshot_download(model, revision=revision, allow_patterns=wanted)
+        folder = snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=offline)
     except errors.RepositoryNotFoundError as error:
         reason = "no such folder here and no such model on the hub (or it is private: log in)"
         raise ModelNotFoundError(f"{model}: {reason}") from error
@@ -326,6 +347,8 @@ def _from_hub(model: str, revision: str | None) -> Path:
     except errors.HFValidationError as error:
         raise ModelNotFoundError(f"{model} is neither a folder here nor a valid hub id (owner/name)") from error
     except (client_error, OSError) as error:  # being offline, and a file that is not in the hub's cache, are OSErrors
+        if offline:
+            raise ModelNotFoundError(f"{model} is not in the hub's cache on this machine") from error
         raise ModelNotFoundError(
             f"{model}: no such folder here, and the hub cannot be reached ({type(error).__name__}): give the model as a "
             f"folder, or take a named one that needs no hub: {', '.join(NAMED_MODELS)}"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gramr2.backends.digests import file_digest
-from gramr2.backends.registry import resolve
+from gramr2.backends.registry import resolve_offline
 from gramr2.config import RunConfig
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, DataError, ModelError, RunError, reason_of
@@ -78,7 +78,7 @@ def _inputs(path: Path, config: RunConfig) -> Iterator[Finding]:
 
     def backbone(model: ModelConfig) -> Path:
         try:
-            return resolve(model.name, revision=model.revision)
+            return resolve_offline(model.name, revision=model.revision)
         except ModelError as error:
             absent.append(reason_of(error))
             return path / "absent"
@@ -94,8 +94,9 @@ def _inputs(path: Path, config: RunConfig) -> Iterator[Finding]:
         yield Finding("inputs", State.UNCHECKED, reason_of(error))
         return
     if absent:
-        yield Finding("inputs", State.UNCHECKED, absent[0])
-        now = now.model_copy(update={"models": recorded.models})
+        yield Finding("models", State.UNCHECKED, "; ".join(absent))
+        # What is absent has no files here.
+        now = now.model_copy(update={"models": {p: d or recorded.models.get(p, {}) for p, d in now.models.items()}})
     changes = recorded.changes(now)
     yield Finding("inputs", State.CHANGED if changes else State.WHOLE, "; ".join(changes))
 
