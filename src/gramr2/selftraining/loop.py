@@ -184,7 +184,7 @@ class _Rounds:
             self.seed = with_own_rationales(self.context)
         shared = self.seed_judges.address(self.context, self.seed) if self.seed_judges else None
         if self.seed_judges and shared:
-            self.seed_judges.take(shared, folder)
+            self.seed_judges.take(shared, folder, self.context.observer)
             whole_round(self.context, 0)
         if not model.exists():
             self._train(0, "round 0 · train the seed judge", self._backbone(), model, self.seed)

@@ -50,7 +50,7 @@ def warm_up(context: RunContext, shared: SeedJudges | None = None) -> None:
         return
     place = shared.warmup_address(context)
     with shared.alone(place):
-        shared.take(place, folder)
+        shared.take(place, folder, context.observer)
         whole_model(folder)
         if not folder.exists():
             _train(context, folder)

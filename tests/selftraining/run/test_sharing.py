@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from test_loop import config, rows
 
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.run.observer import Silent
 from gramr2.selftraining.run.sharing import SeedJudges
 from gramr2.testing import ScriptedEngine
 
@@ -50,10 +53,48 @@ def test_a_round_that_is_there_stays(tmp_path: Path) -> None:
     for folder, text in ((own, "mine"), (tmp_path / "shared" / "x", "theirs")):
         folder.mkdir(parents=True)
         (folder / "metrics.json").write_text(text)
-    judges.take(tmp_path / "shared" / "x", own)
+    judges.take(tmp_path / "shared" / "x", own, Silent())
     judges.give(tmp_path / "shared" / "x", own)
     assert (own / "metrics.json").read_text() == "mine"
     assert (tmp_path / "shared/x/metrics.json").read_text() == "theirs"
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "a file": lambda entry: (entry / "model/config.json").write_text("{"),
+    "a file is missing": lambda entry: (entry / "model/config.json").unlink(),
+    "the model is missing": lambda entry: shutil.rmtree(entry / "model"),
+    "the manifest": lambda entry: (entry / "manifest.json").write_text("{"),
+    "cut off, without a manifest": lambda entry: [
+        (entry / "manifest.json").unlink(),
+        (entry / "model/model.safetensors").write_bytes(b"\0"),
+    ],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("stage", ["seed judge", "warm-up"])
+def test_what_is_shared_and_damaged_is_made_again(tmp_path: Path, damage: str, stage: str) -> None:
+    shared, warm = tmp_path / "shared", {"warmup": {"form": "responses"}} if stage == "warm-up" else {}
+    run(tmp_path / "one", shared, rounds=0, **warm)
+    (entry,) = (each for each in shared.iterdir() if each.is_dir() and each.name.startswith("warmup-") is bool(warm))
+    # The runs' files are hard links to these.
+    shutil.copytree(entry, tmp_path / "copy")
+    shutil.rmtree(entry)
+    (tmp_path / "copy").rename(entry)
+    DAMAGES[damage](entry)
+    engine, notes = ScriptedEngine(), list[str]()
+
+    class Noted(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    again = config(rounds=0, **warm)
+    SelfTraining(again, tmp_path / "two", engine=engine, observer=Noted(), seed_judges=SeedJudges(shared)).run()
+    assert any(str(entry) in note and "damaged" in note for note in notes)
+    assert len(engine.warmed if warm else engine.jobs) == 1
+    assert (tmp_path / "two/judge").is_dir()
+    assert run(tmp_path / "three", shared, rounds=0, **warm) == []
+    assert not list(shared.glob(".sharing-*"))
 
 
 def test_other_weights_under_the_same_name_make_another_seed_judge(

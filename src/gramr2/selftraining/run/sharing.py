@@ -6,16 +6,19 @@ import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from gramr2.backends.registry import fingerprint, former_id
 from gramr2.comparison import LabeledComparison
+from gramr2.errors import RunError, reason_of
 from gramr2.files import link_tree, lock_file
 from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.run.context import RunContext
+from gramr2.selftraining.run.manifest import MODEL, damage, sealed, torn_weights
+from gramr2.selftraining.run.observer import Observer
 
 
 class SeedJudges:
@@ -87,15 +90,41 @@ class SeedJudges:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def take(self, address: Path, folder: Path) -> None:
-        """Use a shared round 0, or warm-up, as the run's own, if there is one."""
-        if address.exists() and not folder.exists():
+    def take(self, address: Path, folder: Path, observer: Observer) -> None:
+        """Use a shared round 0, or warm-up, as the run's own, if there is one; a damaged one is removed with a note."""
+        if not address.exists() or folder.exists():
+            return
+        if why := _damage(address):
+            observer.note(f"{address}, which runs share, is damaged ({why}): it is removed and made again")
+            _remove(address)
+        else:
             _link(address, folder)
 
     def give(self, address: Path, folder: Path) -> None:
         """Share a finished round 0, or warm-up, with other runs."""
         if not address.exists():
             _link(folder, address)
+
+
+def _damage(address: Path) -> str:
+    """What is wrong with a shared stage; empty if nothing is. Without a manifest, only its model is checked."""
+    if not (address / MODEL).is_dir():
+        return f"{MODEL} is missing"
+    try:
+        manifest = sealed(address)
+    except RunError as error:
+        return reason_of(error)
+    return "; ".join(map(str, torn_weights(address) if manifest is None else damage(address, manifest)))
+
+
+def _remove(address: Path) -> None:
+    """Remove a shared stage; no other process sees a part of it."""
+    scratch = Path(tempfile.mkdtemp(prefix=".sharing-", dir=address.parent))
+    try:
+        with suppress(FileNotFoundError):  # another process has removed it
+            address.rename(scratch / "it")
+    finally:
+        shutil.rmtree(scratch)
 
 
 def _link(source: Path, target: Path) -> None:
