@@ -198,3 +198,11 @@ def test_a_whole_run_on_a_real_model(tmp_path: Path, method: str) -> None:
     assert weights[0] != weights[1]
     items, _ = load_labeled(str(tmp_path / "r/rounds/1/kept.jsonl"))
     assert len(items) == metrics[1]["pool"]["kept"]
+
+
+def test_a_resumed_run_keeps_no_members_of_a_finished_soup(tmp_path: Path) -> None:
+    run(tmp_path / "r", ScriptedEngine())
+    members = tmp_path / "r/rounds/1/model.members"
+    (members / "0").mkdir(parents=True)
+    run(tmp_path / "r", ScriptedEngine())
+    assert not members.exists()

@@ -14,7 +14,8 @@ from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Label
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.training import sft
+from gramr2.selftraining.run.folder import RunFolder
+from gramr2.training import sft, soup
 from gramr2.training.examples import TrainingExample, training_examples
 from gramr2.training.soup import fine_tune
 
@@ -109,3 +110,22 @@ def test_members_of_other_data_are_not_taken(tmp_path: Path, tiny_model: Path, m
         train(tiny_model, tmp_path / "m", 2)
     train(tiny_model, tmp_path / "m", 2, shown=4)
     assert trained == ["0", "stopped", "0", "1"]
+
+
+@pytest.mark.parametrize("stage", ["rounds/0", "proving"])
+def test_members_of_a_finished_soup_are_removed_when_the_run_goes_on(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(soup, "_wait_for_everyone", killed)
+    model = tmp_path / stage / "model"
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_model, model, 2)
+    unfinished = tmp_path / "rounds/1/model.members/0"
+    unfinished.mkdir(parents=True)
+    assert sorted(each.name for each in model.parent.iterdir()) == ["model", "model.members"]
+    RunFolder(tmp_path).remove_members()
+    assert sorted(each.name for each in model.parent.iterdir()) == ["model"]
+    assert unfinished.exists()

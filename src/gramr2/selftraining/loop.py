@@ -111,6 +111,7 @@ class SelfTraining:
         """
         with self.folder.locked():
             self.folder.adopt(self.config)
+            self.folder.remove_members()
             for file, rows in self.data.items():
                 if not file.exists():
                     write_jsonl(file, rows)

@@ -83,6 +83,7 @@ def fine_tune(
             report.write(scratch)
     _wait_for_everyone()
     if main:
+        # ``RunFolder.remove_members`` removes them if the process is killed before this.
         shutil.rmtree(members)
     return report
 

@@ -145,6 +145,12 @@ class RunFolder:
                     source["path"] = f"{DATA}/{path.name}"
         return content
 
+    def remove_members(self) -> None:
+        """Remove the members of soups that are finished: a process killed between the two steps leaves them."""
+        for members in (*self.path.glob("rounds/*/model.members"), *self.path.glob("proving/model.members")):
+            if members.with_name("model").exists():
+                shutil.rmtree(members)
+
     def publish_judge(self, model: Path) -> None:
         """Make a round's model the final judge, with hard links if the file system supports them."""
         if _linked(model, self.judge):
