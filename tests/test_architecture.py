@@ -19,8 +19,13 @@ def test_every_path_exists() -> None:
 
 def test_a_question_needs_two_files_at_most() -> None:
     rows = re.findall(r"^\| (.*\?) \| (.*) \|$", DOC, re.MULTILINE)
-    assert len(rows) == 14
+    assert len(rows) == 15
     assert all(1 <= len(re.findall(r"`[\w/]+(?:\.py|/)`", answer)) <= 2 for _, answer in rows)
+
+
+def test_what_checks_a_resumed_run_is_on_the_map() -> None:
+    (answer,) = re.findall(r"^\| Where is a resumed run checked\? \| (.*) \|$", DOC, re.MULTILINE)
+    assert {"`run/inputs.py`", "`integrity.py`"} <= set(answer.split())
 
 
 def test_the_layers_are_drawn_in_the_order_that_the_linter_holds() -> None:

@@ -302,6 +302,7 @@ def test_an_id_of_an_earlier_version_is_recognised(model: Path) -> None:
     assert re.fullmatch(r"m@[0-9a-f]{12}", former)
     assert registry.former_id(f"{now}+{now}") == f"{former}+{former}"
     assert registry.former_id(f"{now}:float32") == f"{former}:float32"
+    assert registry.former_id(f"{now}+ends-7:float32") == f"{former}+ends-7:float32"
     assert registry.former_id(f"{now} template") == f"{former} template"
     assert registry.former_id("openai:gpt@http://x") == "openai:gpt@http://x"
     assert registry.same_model(f"moved@{former.partition('@')[2]}", now)

@@ -106,7 +106,11 @@ class TransformersBackend:
         # An adapter determines the answers as much as the weights under it do.
         self._id = fingerprint(folder) if adapter is None else f"{fingerprint(folder)}+{fingerprint(adapter)}"
         self._grows = can_grow(self.config)
-        self._stepper = Stepper(self.encoder, end_tokens(self.model) - {*tokenizer.all_special_ids})
+        ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
+        if ends:
+            # Earlier versions did not end an answer at them: what those kept under the model's former id is not to be found.
+            self._id += f"+ends-{'-'.join(map(str, sorted(ends)))}"
+        self._stepper = Stepper(self.encoder, ends)
 
     @property
     def id(self) -> str:
