@@ -62,10 +62,11 @@ def _found(row: Row) -> tuple[str, str] | None:
 def _verdict(row: Row, names: tuple[str, str]) -> tuple[Label | None, Target | None]:
     column = next((each for each in _LABELS if each in row), "label")
     value = row.get(column)
-    spelled = label_key(value).lower() if isinstance(value, str | int | float) else ""
-    if spelled not in layout_of(row).label_map:
+    key = label_key(value) if isinstance(value, str | int | float) else ""
+    # A label_map decides first, and knows its keys in the case that the user wrote.
+    if key and key not in layout_of(row).label_map:
         for name, label in zip(names, (Label.A, Label.B), strict=True):
-            if spelled and spelled in (name.lower(), name.lower()[-1]):
+            if key.lower() in (name.lower(), name.lower()[-1]):
                 return label, None
     return read_verdict(value, layout_of(row))
 

@@ -1,0 +1,37 @@
+"""Two responses in two columns: what their label means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.config.data import Layout
+from gramr2.data import read_row
+
+COLUMNS = {"prompt": "2+2?", "response_a": "4", "response_b": "5"}
+
+
+def label(row: dict[str, Any], **label_map: str) -> Label:
+    layout = Layout.model_validate({"label_map": label_map})
+    (item,) = read_row(row, "f.jsonl:1", default_id="f:1", layout=layout)
+    assert isinstance(item, LabeledComparison)
+    return item.label
+
+
+@pytest.mark.parametrize(
+    ("value", "label_map", "expected"),
+    [
+        ("A", {"A": "B", "B": "A"}, Label.B),
+        ("B", {"A": "B", "B": "A"}, Label.A),
+        ("Response_A", {"Response_A": "tie"}, Label.TIE),
+        # The key has another case than the value, so it says nothing of it.
+        ("A", {"a": "B"}, Label.A),
+        ("RESPONSE_B", {}, Label.B),
+    ],
+)
+def test_a_label_map_comes_before_the_names_of_the_columns(
+    value: str, label_map: dict[str, str], expected: Label
+) -> None:
+    assert label(COLUMNS | {"label": value}, **label_map) is expected
