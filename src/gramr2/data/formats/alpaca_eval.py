@@ -6,8 +6,9 @@ Source: https://github.com/tatsu-lab/alpaca_eval
 from __future__ import annotations
 
 from gramr2.comparison import Comparison, Label, LabeledComparison
+from gramr2.config.data import label_key
 from gramr2.data.fields import Fields
-from gramr2.data.formats.base import DataSet, Row, comparison_of, labelled, read_id
+from gramr2.data.formats.base import DataSet, Row, comparison_of, labelled, layout_of, read_id
 from gramr2.data.labels import number
 from gramr2.data.prompts import find_prompt
 from gramr2.data.turns import BadRowError, read_reply
@@ -18,6 +19,10 @@ class AlpacaEval(DataSet):
 
     columns = "instruction, output_1, output_2 and preference"
     needs = ("instruction", "output_1", "output_2")
+
+    def recognises(self, row: Row) -> bool:
+        # Other tables have these columns too. AlpacaEval's own always has preference, null where nobody judged.
+        return super().recognises(row) and "preference" in set(row) and _of_alpaca(row)
 
     def read(self, row: Row, default_id: str) -> list[LabeledComparison | Comparison]:
         prompt = find_prompt(row) or ()
@@ -32,6 +37,18 @@ class AlpacaEval(DataSet):
                 raise BadRowError(f"preference {given:g} is not between 1 and 2")
             label = Label.TIE if given in (0, 1.5) else Label.A if given < 1.5 else Label.B
         return [labelled(row, comparison_of(row, read_id(row, default_id), prompt, first, second), label)]
+
+
+def _of_alpaca(row: Row) -> bool:
+    """Whether the preference is null or a number that no ``label_map`` explains; else it is a label of a common table."""
+    value = row.get("preference")
+    if value is None or value == "":
+        return True
+    try:
+        number(value, "preference")
+    except BadRowError:
+        return False
+    return label_key(value) not in layout_of(row).label_map
 
 
 ALPACA_EVAL = AlpacaEval()
