@@ -65,6 +65,17 @@ def test_one_row_over_several_lines(tmp_path: Path) -> None:
     assert load_labeled(str(tmp_path / "one.json"))[0][0].comparison.prompt_text == "Hi"
 
 
+@pytest.mark.parametrize("name", ["one.jsonl", "one.ndjson", "one.jsonl.gz"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n\n"])
+def test_one_json_line_is_a_row_though_its_lists_are_equally_long(name: str, end: str, tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Capital of France?"}]
+    line = (json.dumps({"prompt": turns, "responses": ["Paris", "Lyon"], "label": ["A", "A"]}) + end).encode()
+    (tmp_path / name).write_bytes(gzip.compress(line) if name.endswith(".gz") else line)
+    (item,), _ = load_labeled(str(tmp_path / name))
+    assert item.comparison.responses == ("Paris", "Lyon")
+    assert [turn.role for turn in item.comparison.prompt] == ["system", "user"]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [

@@ -41,7 +41,7 @@ def text_rows(path: Path) -> Iterator[RawRow]:
         yield from _table(text, "\t" if kind == ".tsv" else ",", str(path), path.name)
     elif text.lstrip()[:1] == "[":
         yield from _array(text, path, lines)
-    elif (whole := _single(text)) is not None:
+    elif not (lines and "\n" not in text.strip()) and (whole := _single(text)) is not None:
         yield from numbered(_unwrapped(whole), path.name)
     else:
         yield from json_lines(text, str(path), path.name)
