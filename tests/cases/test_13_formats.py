@@ -45,6 +45,12 @@ FILES = {
     "t.tsv": table("\t"),
     "t.csv.gz": gzip.compress(table(",")),
     "bom.csv": b"\xef\xbb\xbf" + table(","),
+    "export.csv.jsonl": LINES.encode(),
+    "export.tsv.json": json.dumps(ROWS).encode(),
+    "export.csv.jsonl.gz": gzip.compress(LINES.encode()),
+    "export.csv.tsv": table("\t"),
+    "export.json.csv.gz": gzip.compress(table(",")),
+    "v1.csv-like.jsonl": LINES.encode(),
 }
 
 

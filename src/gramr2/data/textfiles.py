@@ -19,6 +19,7 @@ RawRow = tuple[str, str, object]
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _GZIP = b"\x1f\x8b"
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def text_rows(path: Path) -> Iterator[RawRow]:
@@ -32,13 +33,12 @@ def text_rows(path: Path) -> Iterator[RawRow]:
         data = gzip.decompress(data) if data.startswith(_GZIP) or path.suffix.lower() == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-    kind = next(
-        each for each in (".csv", ".tsv", ".json") if each in "".join(path.suffixes[-2:]).lower() or each == ".json"
-    )
-    lines = not path.name.lower().removesuffix(".gz").endswith(".json")
-    text = _decoded(data, path, lines=kind == ".json")
-    if kind != ".json":
-        yield from _table(text, "\t" if kind == ".tsv" else ",", str(path), path.name)
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    separator = _SEPARATORS.get(kind)
+    lines = kind != ".json"
+    text = _decoded(data, path, lines=separator is None)
+    if separator is not None:
+        yield from _table(text, separator, str(path), path.name)
     elif text.lstrip()[:1] == "[":
         yield from _array(text, path, lines)
     elif not (lines and "\n" not in text.strip()) and (whole := _single(text)) is not None:
