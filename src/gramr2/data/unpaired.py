@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import cycle
 
 from gramr2.data.textfiles import RawRow
 from gramr2.errors import DataError
+from gramr2.randomness import fraction
 
 _LIKED = {"true": True, "false": False}
 _Rated = tuple[str, str, Mapping[str, object]]
@@ -17,9 +19,10 @@ _OF_THE_PROMPT = ("prompt", "system", "tools")
 
 
 def paired(rows: Iterable[RawRow]) -> Iterator[RawRow]:
-    """The rows, with KTO's ones after the others: each liked completion against each disliked one of the same prompt.
+    """The rows, with KTO's ones after the others, as pairs of a liked and a disliked completion of the same prompt.
 
-    A completion without a counterpart is a bad row, because there is nothing to compare it with.
+    Of n liked and m disliked completions there are max(n, m) pairs, and each completion is in at least one. A completion
+    without a counterpart is a bad row, because there is nothing to compare it with.
     """
     prompts: dict[str, tuple[list[_Rated], list[_Rated]]] = {}
     for place, name, row in rows:
@@ -37,9 +40,26 @@ def paired(rows: Iterable[RawRow]) -> Iterator[RawRow]:
                     f"{place}: no completion of this prompt is {other} (label), so there is nothing to compare it with"
                 )
                 yield place, name, DataError(told)
-        for first in good:
-            for second in bad:
-                yield _pair(first, second)
+        yield from (_pair(first, second) for first, second in _matched(good, bad))
+
+
+def _matched(good: list[_Rated], bad: list[_Rated]) -> Iterator[tuple[_Rated, _Rated]]:
+    """Each completion of the larger side with one of the smaller side, whose completions take turns.
+
+    All combinations would be the product of two numbers. A hash of the ids gives the order of turns, because neighbours in a
+    file often come from one model.
+    """
+    if good and bad:
+        larger, smaller = (good, bad) if len(good) >= len(bad) else (bad, good)
+        turns = cycle(sorted(smaller, key=_turn))
+        for one, other in zip(larger, turns, strict=False):
+            yield (one, other) if larger is good else (other, one)
+
+
+def _turn(rated: _Rated) -> float:
+    _, name, row = rated
+    given = row.get("id")
+    return fraction(0, "unpaired", name if given is None else str(given))
 
 
 def _liked(row: object) -> bool | None:
