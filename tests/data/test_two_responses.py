@@ -9,6 +9,7 @@ import pytest
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data import read_row
+from gramr2.errors import DataError
 
 COLUMNS = {"prompt": "2+2?", "response_a": "4", "response_b": "5"}
 
@@ -35,3 +36,9 @@ def test_a_label_map_comes_before_the_names_of_the_columns(
     value: str, label_map: dict[str, str], expected: Label
 ) -> None:
     assert label(COLUMNS | {"label": value}, **label_map) is expected
+
+
+def test_one_half_of_another_pair_is_not_dropped_in_silence() -> None:
+    row = {"prompt": "2+2?", "response_a": "four", "answer_a": "4", "answer_b": "5", "label": "A"}
+    with pytest.raises(DataError, match="would not see .*response_a"):
+        label(row)

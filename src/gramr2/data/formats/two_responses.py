@@ -28,6 +28,7 @@ from gramr2.data.turns import BadRowError, read_answer
 
 _STEMS = ("response", "answer", "output", "completion", "candidate", "text")
 _ENDS = (("_a", "_b"), ("_A", "_B"), ("_1", "_2"), ("1", "2"), ("A", "B"), ("_0", "_1"), ("0", "1"))
+_PAIRS = tuple((stem + first, stem + second) for stem, (first, second) in product(_STEMS, _ENDS))
 _LABELS = ("label", "winner", "preference", "preferred")
 
 
@@ -52,10 +53,10 @@ class TwoResponses(Format):
 
 
 def _found(row: Row) -> tuple[str, str] | None:
-    for stem, (first, second) in product(_STEMS, _ENDS):
-        names = (stem + first, stem + second)
-        if all(name in row and row.get(name) is not None for name in names):
-            return names
+    for first, second in _PAIRS:
+        # Asking for the content of a column uses it, so a pair of which one is missing is only looked for.
+        if first in row and second in row and row.get(first) is not None and row.get(second) is not None:
+            return first, second
     return None
 
 
