@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gramr2.config.data import Layout
 from gramr2.messages import BadRowError, carries, shown_names
@@ -43,6 +44,11 @@ class Fields(Mapping[str, object]):
         self._used.add(key)
         return self._row[key]
 
+    # Mapping's own takes an exception for every column that is not there, and formats ask for many.
+    def get(self, key: str, default: Any = None) -> Any:
+        self._used.add(key)
+        return self._row.get(key, default)
+
     def __contains__(self, key: object) -> bool:
         return self._row.get(key) is not None  # type: ignore[call-overload]
 
@@ -55,6 +61,10 @@ class Fields(Mapping[str, object]):
     def items(self) -> list[tuple[str, object]]:  # type: ignore[override]
         """Names and values, which do not count as used."""
         return list(self._row.items())
+
+    def present(self) -> frozenset[str]:
+        """The names of the columns that are not null, which do not count as used."""
+        return frozenset([key for key, value in self._row.items() if value is not None])
 
     def use(self, *keys: str) -> None:
         """Say that columns are understood although their content is not shown to the judge."""

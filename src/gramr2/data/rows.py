@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from gramr2 import registry
 from gramr2.comparison import Comparison, LabeledComparison
@@ -13,11 +13,19 @@ from gramr2.data.formats.base import DataSet, Envelope, Format, Row, shown_colum
 from gramr2.data.turns import BadRowError
 from gramr2.errors import DataError
 
+_PLAIN = Layout()
+
 
 @cache
 def formats() -> tuple[Format, ...]:
     """Every format, in the order in which they are tried."""
     return tuple(sorted(registry.instances("formats", Format), key=lambda each: each.place))
+
+
+@lru_cache(maxsize=1024)
+def candidates(columns: frozenset[str]) -> tuple[Format, ...]:
+    """The formats that a row with these columns can be of, in the order in which they are tried."""
+    return tuple(each for each in formats() if columns.issuperset(each.needs))
 
 
 @cache
@@ -55,8 +63,8 @@ def read_row(
         DataError: ``where: reason``.
     """
     try:
-        fields = prepared(row, layout or Layout())
-        for each in formats():
+        fields = prepared(row, layout or _PLAIN)
+        for each in candidates(fields.present()):
             if each.recognises(fields):
                 fields.forget()
                 found = list(each.read(fields, default_id))

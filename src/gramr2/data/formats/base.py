@@ -48,6 +48,8 @@ class Format:
 
     columns: str
     place: int = 100
+    needs: tuple[str, ...] = ()
+    """columns without which a row is never of this format, so that ``recognises`` is not asked"""
 
     def recognises(self, row: Row) -> bool:
         """Whether the row is of this format. A column that is null counts as absent."""
@@ -63,11 +65,12 @@ class Format:
 
 
 class DataSet(Format):
-    """The format of one published data set or tool: it is tried before those that are recognised by common columns."""
+    """The format of one published data set or tool: it is tried before those that are recognised by common columns.
+
+    ``needs`` are the columns by which it is recognised.
+    """
 
     place = -1
-    needs: tuple[str, ...]
-    """the columns by which it is recognised"""
 
     def recognises(self, row: Row) -> bool:
         return all(row.get(name) is not None for name in self.needs)

@@ -17,6 +17,7 @@ class Preferences(Format):
 
     columns = "chosen and rejected"
     place = 0
+    needs = ("chosen", "rejected")
 
     def recognises(self, row: Row) -> bool:
         return row.get("chosen") is not None and row.get("rejected") is not None

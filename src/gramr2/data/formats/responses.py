@@ -35,6 +35,7 @@ class Responses(Format):
 
     columns = "prompt and responses"
     place = 1
+    needs = ("responses",)
 
     def recognises(self, row: Row) -> bool:
         return row.get("responses") is not None
