@@ -164,7 +164,7 @@ def _refuse_unknown(turn: Mapping[str, object], known: set[str], name: str) -> N
     strange = [str(key) for key, value in turn.items() if key not in known | _SILENT and carries(value)]
     if strange:
         raise BadRowError(
-            f"{name} has {shown_names(strange)}, which the judge would not see: put it into the text, or name it in ignore:"
+            f"{name} has {shown_names(strange)}, which the judge would not see: put it into the text, or name it in ignore"
         )
 
 

@@ -56,6 +56,28 @@ def test_they_are_accepted_dropped_or_refused(run) -> None:
         loaded(run(on_conflict="refuse"))
 
 
+def with_stage(file: Path, stage: str, data: Any) -> Path:
+    """The run file with data for a stage that has its own."""
+    settings = yaml.safe_load(file.read_text())
+    settings |= (
+        {"rationale": {"source": "proving", "proving": {"data": data}}}
+        if stage == "proving"
+        else {"final": {"data": data}}
+    )
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+@pytest.mark.parametrize(("stage", "key"), [("proving", r"rationale\.proving\.data"), ("final", r"final\.data")])
+def test_what_is_refused_is_named_by_its_key_in_the_run_file(stage: str, key: str, run, tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row | {"rationale": "It is."}) + "\n" for row in ROWS))
+    (tmp_path / "seed.jsonl").write_text(json.dumps(ROWS[3]) + "\n")
+    with pytest.raises(DataError, match=rf"^{key}: 3 rows have another label.*data\.on_conflict: drop"):
+        loaded(with_stage(run(on_conflict="refuse"), stage, "own.jsonl"))
+    with pytest.raises(DataError, match=rf"^{key}: the id 'a1' occurs in two sources"):
+        loaded(with_stage(run(), stage, ["own.jsonl", "own.jsonl"]))
+
+
 def test_several_labels_become_one(run) -> None:
     for how in ("majority", "soft"):
         seed = loaded(run(aggregate=how, on_conflict="refuse")).seed

@@ -155,3 +155,9 @@ def test_any_row_is_comparisons_or_one_error(row: dict[str, Any]) -> None:
         assert str(error).startswith("f.jsonl:7: ")
     else:
         assert items
+
+
+def test_the_advice_on_an_unknown_field_of_a_message_is_a_whole_sentence() -> None:
+    message = {"role": "user", "content": "Hi", "mood": "gloomy"}
+    with pytest.raises(DataError, match=r"mood, which the judge would not see.* name it in ignore$"):
+        read({"prompt": [message], "responses": ["a", "b"]})

@@ -71,7 +71,7 @@ def load_data(config: RunConfig) -> RunData:
         policy, wrong = config.data.on_conflict, conflicting(whole)
         if wrong and policy == "refuse":
             raise DataError(
-                f"data.{part}: {len(wrong)} rows have another label than a row of the same comparison (the first: "
+                f"{_place(part)}: {len(wrong)} rows have another label than a row of the same comparison (the first: "
                 f"{min(wrong)!r}): correct them, set data.aggregate, or data.on_conflict: drop"
             )
         return tuple(item for item in whole if policy != "drop" or item.comparison.id not in wrong)
@@ -185,7 +185,7 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
                 counter, form, bare, new_tokens=bare_room, max_prompt_tokens=config.data.max_prompt_tokens
             )
         if config.data.on_overlong == "refuse":
-            refuse(found, len(items), _PLACES.get(part, f"data.{part}"))
+            refuse(found, len(items), _place(part))
         out[part] = {each.id for each in found}
         if part in ("seed", "gold") and len(found) == len(items):
             raise DataError(f"data.{part}: every comparison is over the token budget: raise data.max_prompt_tokens")
@@ -197,6 +197,11 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
 _PLACES = {"held_out": "data.seed (held out)", "proving": "rationale.proving.data", "final": "final.data"}
 _LEARNT = ("seed", "proving", "final")
 _EMPTY = Comparison("", (Message("user", ""),), ("", ""))
+
+
+def _place(part: str) -> str:
+    """The key of a run file under which the sources of a part stand."""
+    return _PLACES.get(part, f"data.{part}")
 
 
 def _id(item: Comparison | LabeledComparison) -> str:
@@ -220,7 +225,7 @@ def _unique(ids: Sequence[str], part: str) -> None:
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise DataError(
-            f"data.{part}: the id {twice[0]!r} occurs in two sources: ids identify judgments and must be unique"
+            f"{_place(part)}: the id {twice[0]!r} occurs in two sources: ids identify judgments and must be unique"
         )
 
 
