@@ -45,3 +45,23 @@ def test_a_folder_is_no_file_to_write(
     assert code == 2
     assert "name the file to write" in error
     assert [each.name for each in (tmp_path / "folder").iterdir()] == []
+
+
+@pytest.mark.parametrize("deadline", ["inf", "1e30", "0"])
+def test_a_deadline_is_a_number_of_seconds(cli, deadline: str) -> None:
+    code, _, error = cli("serve", "-m", "scripted:longer", "--deadline", deadline)
+    assert (code, "--deadline" in error) == (2, True), error
+
+
+def test_a_date_out_of_range_is_named(cli, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    texts = {"prompt": ["q"], "response_a": ["a"], "response_b": ["b"]}
+    far = pyarrow.array([2**62], pyarrow.timestamp("us"))
+    file = tmp_path / "d.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(texts | {"at": far}), file)
+    code, _, error = cli("judge", "-m", "scripted:longer", "-d", file, "-o", tmp_path / "o.jsonl")
+    assert code == 2
+    assert "a date or time in it is out of Python's range" in error
+    assert len(error.splitlines()) == 1

@@ -48,7 +48,7 @@ def serve(
         ),
     ] = None,
     deadline: Annotated[
-        float, typer.Option("--deadline", min=0.001, help="Time limit of a request, in seconds.")
+        float, typer.Option("--deadline", min=0.001, max=86_400, help="Time limit of a request, in seconds.")
     ] = 120,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest body of a request, in bytes.")] = 4
     << 20,

@@ -88,6 +88,10 @@ def _parquet(path: Path) -> Iterable[Any]:
 
     try:
         rows: list[Any] = pyarrow.parquet.read_table(path).to_pylist()
+    except OverflowError as error:
+        raise DataError(
+            f"{path}: a date or time in it is out of Python's range ({_first_line(error)}): leave its column out"
+        ) from error
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a Parquet file: {_first_line(error)}") from error
     return rows
