@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -143,11 +144,11 @@ def journals(folder: Path) -> dict[str, Any]:
 
 
 def points(steps: list[str], count: int, seed: int) -> list[int]:
-    """Kill points: one drawn from every kind of step, and others at random until there are enough."""
+    """Kill points: one drawn from every kind of step, whatever its round, and others at random until there are enough."""
     rng = random.Random(seed)
     kinds: dict[str, list[int]] = {}
     for number, what in enumerate(steps, 1):
-        kinds.setdefault(what, []).append(number)
+        kinds.setdefault(re.sub(r"rounds/\d+", "rounds/N", what), []).append(number)
     chosen = {rng.choice(numbers) for numbers in kinds.values()}
     rest = [n for n in range(1, len(steps) + 1) if n not in chosen]
     return sorted(chosen | set(rng.sample(rest, max(0, min(count - len(chosen), len(rest))))))
