@@ -26,8 +26,10 @@ def row(name: str, confidence: float, *, kept: bool, prompt: str | None = None, 
         "confidence": confidence,
         "agreement": 1.0,
         "order_flip": False,
+        "votes": [],
     }
-    return base | ({"swapped": False} if kept else {"filter": "confidence", "rationale_order": "ab"}) | more
+    why = {"filter": "confidence", "reason": "too low", "value": confidence, "threshold": None}
+    return base | ({"swapped": False} if kept else why | {"rationale_order": "ab"}) | more
 
 
 KEPT = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.comparison import Label, swap_mentions
+from gramr2.data.textfiles import json_lines
 from gramr2.errors import DataError
-from gramr2.reporting.examples import prompt_text
+from gramr2.reporting.examples import example, prompt_text
 from gramr2.reporting.run import RoundView, Row, RunView
 
 COLUMNS = ("id", "prompt", "response_a", "response_b", "why", "judge", "confidence", "label", "rationale")
@@ -49,13 +49,11 @@ class Candidate:
 
 def worth_a_look(round_: RoundView, limit: int) -> list[Candidate]:
     """Up to ``limit`` comparisons of a round, the reasons in turn; a prompt occurs again only after all others have."""
-    found = [*(_candidate(row, True) for row in round_.kept), *(_candidate(row, False) for row in round_.dropped)]
+    found = sorted(_candidates(round_), key=lambda each: (each.confidence, _id(each)))
+    split = sorted(found, key=lambda each: (-each.confidence, _id(each)))
     queues = [
-        sorted(
-            (each for each in found if each.why is Why.CONTRADICTORY), key=lambda each: (-each.confidence, _id(each))
-        ),
-        sorted((each for each in found if each.why is Why.UNCERTAIN), key=lambda each: (each.confidence, _id(each))),
-        sorted((each for each in found if each.why is Why.LEARNT), key=lambda each: (each.confidence, _id(each))),
+        [each for each in (split if why is Why.CONTRADICTORY else found) if each.why is why]
+        for why in (Why.CONTRADICTORY, Why.UNCERTAIN, Why.LEARNT)
     ]
     in_turn = [each for level in zip_longest(*queues) for each in level if each is not None]
     times: dict[str, int] = {}
@@ -108,21 +106,18 @@ def read_back(file: Path, run: RunView) -> list[Row]:
     # A round judges what earlier ones have judged, and the table may be of any of them.
     known: dict[str, list[Candidate]] = {}
     for round_ in run.rounds:
-        for each in (
-            *(_candidate(row, True) for row in round_.kept),
-            *(_candidate(row, False) for row in round_.dropped),
-        ):
+        for each in _candidates(round_):
             known.setdefault(_id(each), []).append(each)
     found: dict[str, Row] = {}
-    for number, row in _rows(file):
+    for place, row in _rows(file):
         name, label = _cell(row.get("id")), _cell(row.get("label"))
         if not label:
             continue
         if name not in known or name in found:
             wrong = "occurs a second time" if name in found else f"is none that {run.path} has judged"
-            raise DataError(f"{file}:{number}: the id {name!r} {wrong}")
+            raise DataError(f"{place}: the id {name!r} {wrong}")
         if label.upper() not in ("A", "B") and label.lower() != "tie":
-            raise DataError(f"{file}:{number}: {label!r} is not a label: write A, B or tie, or leave it empty")
+            raise DataError(f"{place}: {label!r} is not a label: write A, B or tie, or leave it empty")
         given = Label(label.upper() if len(label) == 1 else "tie")
         rationale = _cell(row.get("rationale"))
         stale = any(rationale == _cell(each.rationale) and given is not each.label for each in known[name])
@@ -132,33 +127,39 @@ def read_back(file: Path, run: RunView) -> list[Row]:
     return [*found.values()]
 
 
-def _candidate(row: Row, kept: bool) -> Candidate:
-    responses, label, rationale = row["responses"], row["label"] and Label(row["label"]), row["rationale"]
-    if kept and row["swapped"]:
-        responses, label = responses[::-1], label.swap()
-    if rationale and (row["swapped"] if kept else row.get("rationale_order") == "ba"):
+def _candidates(round_: RoundView) -> list[Candidate]:
+    """All that a round has judged."""
+    return [
+        *(_candidate(row, kept=True) for row in round_.kept),
+        *(_candidate(row, kept=False) for row in round_.dropped),
+    ]
+
+
+def _candidate(row: Row, *, kept: bool) -> Candidate:
+    judged = example(row, kept)
+    rationale = judged.rationale
+    if rationale and judged.rationale_swapped:
         rationale = swap_mentions(rationale)
-    split = bool(row["order_flip"]) or (row["agreement"] is not None and row["agreement"] < 1)
+    split = bool(judged.order_flip) or (judged.agreement is not None and judged.agreement < 1)
     why = Why.CONTRADICTORY if split else Why.LEARNT if kept else Why.UNCERTAIN
     texts = {key: row[key] for key in ("id", "prompt", "category", "source", "group") if key in row}
-    return Candidate(texts | {"responses": [*responses]}, label, rationale, row["confidence"] or 0.0, why)
+    label = Label(judged.label) if judged.label else None
+    return Candidate(texts | {"responses": [*judged.responses]}, label, rationale, judged.confidence or 0.0, why)
 
 
-def _rows(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _rows(file: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """The rows of a file, each with its place."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8: save it as UTF-8") from error
     if file.suffix.lower() != ".csv":
-        # Lines end at a line feed alone: other separators may be in a text.
-        for number, line in enumerate(text.split("\n"), 1):
-            try:
-                row = json.loads(line) if line.strip() else {}
-            except ValueError as error:
-                raise DataError(f"{file}:{number}: not JSON: {error}") from error
+        for place, _, row in json_lines(text, str(file), file.name):
+            if isinstance(row, DataError):
+                raise row
             if not isinstance(row, dict):
-                raise DataError(f"{file}:{number}: not a row: write one JSON object a line")
-            yield number, row
+                raise DataError(f"{place}: not a row: write one JSON object a line")
+            yield place, row
         return
     # Spreadsheets of some countries separate by semicolons.
     first = text.partition("\n")[0]
@@ -169,7 +170,7 @@ def _rows(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         if not {"id", "label"} <= set(names):
             raise DataError(f"{file}: the columns id and label are needed, and there are {', '.join(names)}")
         for row in reader:
-            yield reader.line_num, row
+            yield f"{file}:{reader.line_num}", row
     except csv.Error as error:
         raise DataError(f"{file}:{reader.line_num}: not a table: {error}") from error
 
