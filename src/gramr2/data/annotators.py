@@ -42,7 +42,7 @@ class Agreement:
 def agreement(items: Sequence[LabeledComparison]) -> Agreement:
     """The agreement of the rows that are of one comparison."""
     repeated = [group for group in _groups(items) if len(group) > 1]
-    counts = [Counter(label for _, label in _turned(group)) for group in repeated]
+    counts = [Counter(row.label for row in _turned(group)) for group in repeated]
     conflicting = sum(len(each) > 1 for each in counts)
     alpha = None
     if any(label is not Label.TIE for each in counts for label in each):
@@ -58,7 +58,7 @@ def conflicting(items: Sequence[LabeledComparison]) -> set[str]:
     return {
         item.comparison.id
         for group in _groups(items)
-        if len({label for _, label in _turned(group)}) > 1
+        if len({row.label for row in _turned(group)}) > 1
         for item in group
     }
 
@@ -75,11 +75,11 @@ def merged(items: Sequence[LabeledComparison], how: Aggregate) -> tuple[LabeledC
 
 def _one(group: Sequence[LabeledComparison], how: Aggregate) -> LabeledComparison:
     turned = _turned(group)
-    counts = Counter(label for _, label in turned)
+    counts = Counter(row.label for row in turned)
     (label, most), *rest = counts.most_common()
     if rest and rest[0][1] == most:
         label = Label.TIE
-    rationale = next((item.rationale for item, own in turned if own is label and item.rationale), None)
+    rationale = next((row.rationale for row in turned if row.label is label and row.rationale), None)
     shares = tuple(counts[each] / len(group) for each in (Label.A, Label.B, Label.TIE))
     target = (shares[0], shares[1], shares[2]) if how is Aggregate.SOFT else None
     return replace(group[0], label=label, rationale=rationale, target=target)
@@ -94,8 +94,7 @@ def _groups(items: Sequence[LabeledComparison]) -> list[list[LabeledComparison]]
     return [*found.values()]
 
 
-def _turned(group: Sequence[LabeledComparison]) -> list[tuple[LabeledComparison, Label]]:
-    """The rows with their responses in the order of the first row, each with its label for that order."""
+def _turned(group: Sequence[LabeledComparison]) -> list[LabeledComparison]:
+    """The rows with their responses, and so their labels, in the order of the first row."""
     first = group[0].comparison.responses
-    rows = [item if item.comparison.responses == first else item.swap() for item in group]
-    return [(row, row.label) for row in rows]
+    return [item if item.comparison.responses == first else item.swap() for item in group]

@@ -68,13 +68,15 @@ def load_data(config: RunConfig) -> RunData:
         """The rows as the config wants several labels of one comparison; what was found goes to the summary."""
         checked[part] = _doubts(items)
         whole = merged(items, Aggregate(config.data.aggregate))
-        policy, wrong = config.data.on_conflict, conflicting(whole)
-        if wrong and policy == "refuse":
+        if config.data.on_conflict == "accept":
+            return whole
+        wrong = conflicting(whole)
+        if wrong and config.data.on_conflict == "refuse":
             raise DataError(
                 f"{_place(part)}: {len(wrong)} rows have another label than a row of the same comparison (the first: "
                 f"{min(wrong)!r}): correct them, set data.aggregate, or data.on_conflict: drop"
             )
-        return tuple(item for item in whole if policy != "drop" or item.comparison.id not in wrong)
+        return tuple(item for item in whole if item.comparison.id not in wrong)
 
     seed, gold = labeled("seed", config.data.seed), labeled("gold", config.data.gold)
     pool: list[Comparison] = []
