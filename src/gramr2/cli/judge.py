@@ -37,6 +37,16 @@ def failures(decisions: Sequence[Decision]) -> str:
     return f"{told}; {remedies[counts.most_common(1)[0][0]]}" if counts else "an order gave no verdict"
 
 
+def refuse_undecided(decisions: Sequence[Decision]) -> None:
+    """Refuse to call a command finished that decided nothing at all.
+
+    Raises:
+        NoVerdictError: with how the votes failed, and what to change.
+    """
+    if decisions and all(decision.label is None for decision in decisions):
+        raise NoVerdictError(f"none of {len(decisions)} comparisons was decided: {failures(decisions)}")
+
+
 class OnOverlong(StrEnum):
     """What to do with a comparison that does not fit the model: stop, or drop and count it."""
 
@@ -103,5 +113,4 @@ def judge(
             f"{f', {len(names)} over-long dropped' if names else ''}"
             f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''} → {out}"
         )
-    if decisions and not decided:
-        raise NoVerdictError(f"none of {len(decisions)} comparisons was decided: {failures(decisions)}")
+    refuse_undecided(decisions)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +12,7 @@ import typer
 
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
+from gramr2.cli.flags import replacing
 from gramr2.client import Client, JournaledClient
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import Journal
@@ -74,22 +73,9 @@ FLAGS: dict[str, Any] = {
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of ``JudgeOptions`` instead of its parameter ``how``, which receives them as one object."""
-    signature = inspect.signature(command, eval_str=True)
-    own = [each for name, each in signature.parameters.items() if name != "how"]
     defaults = JudgeOptions()
-    flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, name), annotation=kind)
-        for name, kind in FLAGS.items()
-    ]
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        command(how=JudgeOptions(**{name: given.pop(name) for name in FLAGS}), **given)
-
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + flags
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
-    return run
+    flags = {name: (kind, getattr(defaults, name)) for name, kind in FLAGS.items()}
+    return replacing("how", flags, JudgeOptions)(command)
 
 
 def open_judge(model: str, how: JudgeOptions) -> Judge:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
+from gramr2.cli.flags import replacing
 from gramr2.config.data import Layout
 from gramr2.errors import ConfigError
 
@@ -48,21 +47,7 @@ FLAGS: dict[str, tuple[Any, Any]] = {
 
 def reads(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of a ``Layout`` instead of its parameter ``layout``, which receives them as one object."""
-    signature = inspect.signature(command, eval_str=True)
-    own = [each for name, each in signature.parameters.items() if name != "layout"]
-    flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in FLAGS.items()
-    ]
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        command(layout=layout_of(**{name: given.pop(name) for name in FLAGS}), **given)
-
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + flags
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
-    return run
+    return replacing("layout", FLAGS, layout_of)(command)
 
 
 def layout_of(

@@ -11,7 +11,7 @@ from typing import Any
 from gramr2 import registry
 from gramr2.config.data import FILES
 from gramr2.data.textfiles import RawRow, json_lines, numbered, text_rows
-from gramr2.errors import DataError
+from gramr2.errors import DataError, reason_of
 
 STARTER = ("labeled", "unlabeled", "gold")
 HUB = "hub:"
@@ -90,10 +90,10 @@ def _parquet(path: Path) -> Iterable[Any]:
         rows: list[Any] = pyarrow.parquet.read_table(path).to_pylist()
     except OverflowError as error:
         raise DataError(
-            f"{path}: a date or time in it is out of Python's range ({_first_line(error)}): leave its column out"
+            f"{path}: a date or time in it is out of Python's range ({reason_of(error)}): leave its column out"
         ) from error
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a Parquet file: {_first_line(error)}") from error
+        raise DataError(f"{path}: not a Parquet file: {reason_of(error)}") from error
     return rows
 
 
@@ -103,7 +103,7 @@ def _saved(path: Path, split: str | None) -> Iterable[Any]:
     try:
         loaded = datasets.load_from_disk(str(path))
     except Exception as error:  # whatever datasets meets in a folder that it did not write
-        raise DataError(f"{path}: not a folder that datasets saved: {_first_line(error)}") from error
+        raise DataError(f"{path}: not a folder that datasets saved: {reason_of(error)}") from error
     return _split_of(loaded, str(path), split)
 
 
@@ -141,9 +141,5 @@ def _hub(source: str, split: str | None) -> Iterable[Any]:
         kind = "it cannot be loaded from the hub"
         kind = "the hub has no such data set" if isinstance(error, FileNotFoundError) else kind
         kind = "the hub cannot be reached" if isinstance(error, ConnectionError) else kind
-        raise DataError(f"{source}: {tried}{kind}: {_first_line(error)}") from error
+        raise DataError(f"{source}: {tried}{kind}: {reason_of(error)}") from error
     return _split_of(loaded, source, None) if split is None else loaded
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
