@@ -82,7 +82,7 @@ def read_turn(turn: object, name: str) -> Turn:
     silent = content is None and speaker == "assistant" and (bool(calls) or "tool_calls" in turn)
     text = "" if silent else content_text(content, f"{name}.{text_key}")
     if role == "function_call":
-        calls, text = [_call(_parsed(text), f"{name}.value")], ""
+        calls, text = [_call(parsed(text), f"{name}.value")], ""
     if calls and speaker != "assistant":
         raise BadRowError(f"{name} calls a tool, which only the assistant can")
     if speaker == "tool":
@@ -119,7 +119,7 @@ def tools_text(tools: object, name: str) -> str:
     Raises:
         BadRowError: they are neither a text nor a list of objects.
     """
-    found = _parsed(tools) if isinstance(tools, str) else tools
+    found = parsed(tools) if isinstance(tools, str) else tools
     if isinstance(found, Sequence) and not isinstance(found, str | bytes):
         return "\n".join(f"[tool] {_json(each)}" for each in found)
     return f"[tool] {checked(found, name)}"
@@ -173,7 +173,7 @@ def _calls(turn: Mapping[str, object], name: str) -> list[str]:
     found = turn.get("tool_calls")
     if found is None or found == "" or found == []:
         found = []
-    found = _parsed(found) if isinstance(found, str) else found
+    found = parsed(found) if isinstance(found, str) else found
     if not isinstance(found, Sequence) or isinstance(found, str | bytes):
         raise BadRowError(f"{name} must be a list of calls, not {type(found).__name__}")
     if turn.get("function_call") is not None:
@@ -187,7 +187,7 @@ def _call(call: object, name: str) -> str:
         raise BadRowError(f"{name} must be a call with the function's name and arguments")
     arguments = function.get("arguments", function.get("parameters"))
     _refuse_unknown(function, {"name", "arguments", "parameters"}, name)
-    arguments = _parsed(arguments) if isinstance(arguments, str) else arguments
+    arguments = parsed(arguments) if isinstance(arguments, str) else arguments
     written = arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
     return checked(f"[tool call] {function['name']} {written}", name)
 
@@ -197,7 +197,7 @@ def _named(turn: Mapping[str, object]) -> str:
     return f" of {checked(name, 'name')}" if name is not None else ""
 
 
-def _parsed(text: str) -> object:
+def parsed(text: str) -> object:
     """What a text says as JSON, or the text: APIs write arguments in either way."""
     try:
         return json.loads(text)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gramr2.comparison import Label
 from gramr2.config.data import Layout, label_key
-from gramr2.messages import BadRowError, shown
+from gramr2.messages import BadRowError, parsed, shown
 
 Target = tuple[float, float, float]
 """P(A), P(B), P(tie)"""
@@ -112,9 +111,4 @@ def _most(target: Sequence[float]) -> Label:
 
 def _parsed(value: object) -> object:
     """Votes or shares that stand in a cell of a table as JSON."""
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+    return parsed(value) if isinstance(value, str) and value.strip()[:1] in ("[", "{") else value
