@@ -11,6 +11,7 @@ import pytest
 from test_loop import config, rows
 
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.run import sharing
 from gramr2.selftraining.run.observer import Silent
 from gramr2.selftraining.run.sharing import SeedJudges
 from gramr2.testing import ScriptedEngine
@@ -107,6 +108,17 @@ def test_other_weights_under_the_same_name_make_another_seed_judge(
     assert run(tmp_path / "two", tmp_path / "shared", rounds=0) == []
     (backbone / "model.safetensors").write_bytes(b"other")
     assert run(tmp_path / "three", tmp_path / "shared", rounds=0) == ["round 0"]
+
+
+def test_a_seed_judge_of_a_version_without_soups_has_the_address_of_a_run_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[dict[str, Any]] = []
+    digest = sharing.digest_of
+    monkeypatch.setattr(sharing, "digest_of", lambda decisive: written.append(decisive) or digest(decisive))
+    run(tmp_path / "one", tmp_path / "shared", rounds=0)
+    assert written and all("soup" not in each["training"] for each in written)
+    assert run(tmp_path / "two", tmp_path / "shared", rounds=0, training={"soup": 2}) == ["round 0"]
 
 
 def test_a_disk_without_hard_links_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,10 @@ class SeedJudges:
             "seed": config.seed,
             "model": config.model.model_dump(mode="json"),
             "weights": fingerprint(context.engine.backbone(config.model)),
-            "training": config.training.model_dump(mode="json"),
+            # Earlier versions had no soup, and their seed judges are those of a run without one.
+            "training": config.training.model_dump(
+                mode="json", exclude={"soup"} if config.training.soup == 1 else None
+            ),
             "template": context.template.hash,
             "judging": config.judge.gold.model_dump(mode="json"),
             "verdict": config.judge.verdict,
