@@ -2,9 +2,9 @@
 
     python benchmarks/compare_ablations.py plain=runs/ablation-plain warm=runs/ablation-warm --reference plain/seed-only --out DIR
 
-For what one ablation cannot vary: two run files, or two commits of one. A configuration is called NAME/VARIANT; means, intervals
-and differences are those of gramr2.research.ablation. Reads result.json and test.jsonl of the cells, runs nothing, writes
-table.md.
+For what one ablation cannot vary: two run files, or two commits of one. A configuration is called NAME/VARIANT, and with
+--readings a single reading of its verdicts NAME/VARIANT:READING; means, intervals and differences are those of
+gramr2.research.ablation. Reads result.json and test.jsonl of the cells, runs nothing, writes table.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from plans import exit_code
@@ -20,6 +21,7 @@ from plans import exit_code
 from gramr2.backends.hardware import versions
 from gramr2.errors import ConfigError
 from gramr2.files import write_text
+from gramr2.judgment import Reading
 from gramr2.research.ablation.cell import RESULT, TEST
 from gramr2.research.ablation.marks import MARKS, comparable, read_marks
 from gramr2.research.ablation.statistics import summarise
@@ -32,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("ablations", nargs="+", metavar="NAME=DIR")
     parser.add_argument("--reference", required=True, metavar="NAME/VARIANT", help="what the differences are to")
     parser.add_argument("--only", help="configurations in the table, with commas between; default: all")
+    parser.add_argument("--readings", action="store_true", help="also what each reading of a verdict gives by itself")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     return exit_code(lambda: _run(given))
 
 
 def _run(given: argparse.Namespace) -> int:
-    results = [row for each in given.ablations for row in read(*named(each))]
+    results = [row for each in given.ablations for row in read(*named(each), readings=given.readings)]
     names = list(dict.fromkeys(row["variant"] for row in results))
     chosen = given.only.split(",") if given.only else names
     for name in (given.reference, *chosen):
@@ -77,12 +80,21 @@ def named(argument: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def read(name: str, folder: Path) -> list[Mapping[str, Any]]:
-    """The results of the finished cells, their variants renamed."""
+def read(name: str, folder: Path, *, readings: bool = False) -> list[Mapping[str, Any]]:
+    """The results of the finished cells, their variants renamed; also those of single readings, if a cell has several."""
     found = []
     for file in sorted((folder / "cells").glob(f"*/{RESULT}")):
         row = json.loads(file.read_text(encoding="utf-8"))
-        found.append(row | {"variant": f"{name}/{row['variant']}", MARKS: read_marks(file.with_name(TEST))})
+        row |= {"variant": f"{name}/{row['variant']}"}
+        found.append(row | {MARKS: read_marks(file.with_name(TEST))})
+        single = {each.value: read_marks(file.with_name(TEST), each.value) for each in Reading} if readings else {}
+        told = {reading: marks for reading, marks in single.items() if marks is not None}
+        for reading, marks in told.items() if len(told) > 1 else ():
+            share = fmean(marks.right)
+            found.append(
+                row
+                | {"variant": f"{row['variant']}:{reading}", "accuracy": share, "order_flip_rate": None, MARKS: marks}
+            )
     return found
 
 

@@ -58,6 +58,12 @@ class Reading(StrEnum):
     """at the end of a prompt that asks for the verdict alone: one prefill, nothing sampled"""
     REASONED = "reasoned"
     """after a rationale that the judge has written"""
+    VIEW = "second_view"
+    """not in the judge's answer at all: what the second view saved with it says (``gramr2.judging.second_view``)"""
+
+
+ANSWERED = (Reading.DIRECT, Reading.REASONED)
+"""the readings of the judge's own answers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,10 @@ class ReadingWeights:
     @property
     def asked(self) -> tuple[Reading, ...]:
         """The readings with a weight above 0."""
-        return tuple(each for each in Reading if self[each] > 0)
+        return tuple(each for each in ANSWERED if self[each] > 0)
 
     def __getitem__(self, reading: Reading) -> float:
-        return self.direct if reading is Reading.DIRECT else self.reasoned
+        return {Reading.DIRECT: self.direct, Reading.REASONED: self.reasoned}[reading]
 
 
 DIRECT, REASONED, BOTH = ReadingWeights(1.0, 0.0), ReadingWeights(0.0, 1.0), ReadingWeights(1.0, 1.0)
@@ -145,9 +151,9 @@ class Decision:
 
     ``label``, ``probabilities`` and ``confidence`` (the label's averaged probability) are None when the judge abstains.
     ``agreement`` is the share of valid votes that state the label; ``order_flip`` whether the two orders, each decided on
-    its own, name different labels; ``coverage`` the share of votes that were verdicts at all. ``readings`` is what
-    each reading says by itself, both orders combined. ``told`` is the rationale of a decision that came without its votes, as
-    from a server, and the order that it refers to.
+    its own, name different labels; ``coverage`` the share of votes that were verdicts at all. ``readings`` is what each
+    reading says by itself, both orders combined; a second view counts as one. ``told`` is the rationale of a decision that
+    came without its votes, as from a server, and the order that it refers to.
     """
 
     id: str

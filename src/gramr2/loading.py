@@ -69,6 +69,7 @@ class JudgeOptions:
         verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        second_view: count the second view that was saved with the judge, if one was.
         trust_remote_code: run Python code that comes with the model.
 
     Raises:
@@ -84,6 +85,7 @@ class JudgeOptions:
     verdict: str | None = None
     dtype: str = Dtype.AUTO
     device: str = "auto"
+    second_view: bool = True
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -270,6 +272,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         return Judge(OpenAIBackend(rest), template, options.sampling)
     from gramr2.backends.registry import adapted, resolve
     from gramr2.backends.transformers import TransformersBackend
+    from gramr2.baselines.view import load_view
 
     base, adapter = adapted(name)
     folder = adapter or resolve(base)
@@ -285,7 +288,8 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         device=options.device,
         trust_remote_code=options.trust_remote_code,
     )
-    return Judge(backend, template, options.sampling)
+    view = load_view(folder, device=options.device) if options.second_view else None
+    return Judge(backend, template, options.sampling, view)
 
 
 def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:

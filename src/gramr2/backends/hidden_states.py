@@ -51,7 +51,7 @@ class HiddenStates:
         folder: the backbone.
         model: its settings.
         open_model: returns its ``TransformersBackend``; called only if a text is not in the cache.
-        cache: the SQLite file; the default is the backbone's file in gramr2's cache, which all runs share.
+        cache: the SQLite file, or ":memory:"; the default is the backbone's file in gramr2's cache, which all runs share.
     """
 
     def __init__(

@@ -11,6 +11,9 @@ from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.preference import PreferenceModel
 
+IN_MEMORY = Path(":memory:")
+"""a cache of hidden states that ends with the call; SQLite's own name for a database without a file"""
+
 
 class Baseline(PreferenceModel, Protocol):
     """A cheap preference model. Its decisions are those of ``gramr2.judging.preference.decided``."""
@@ -34,7 +37,8 @@ class Setting:
         seed: for the folds, and for training.
         training: how the Bradley-Terry model is trained.
         open: returns the loaded backbone, for callers that already have it; None loads it when it is needed.
-        cache: file for its hidden states; None is the backbone's file in gramr2's cache, which nothing ever removes.
+        cache: file for its hidden states, or ``IN_MEMORY``; None is the backbone's file in gramr2's cache, which nothing ever
+            removes.
     """
 
     model: ModelConfig

@@ -65,6 +65,10 @@ FLAGS: dict[str, Any] = {
     ],
     "dtype": Annotated[Dtype, typer.Option("--dtype", help="auto: fp32 on a CPU, bf16 on a GPU.")],
     "device": Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")],
+    "second_view": Annotated[
+        bool,
+        typer.Option("--second-view/--no-second-view", help="Count the second view that was saved with the judge."),
+    ],
     "trust_remote_code": Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
     ],
@@ -153,7 +157,7 @@ def answers(place: Path, bars: Bars) -> Iterator[Journal]:
 def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:
     """The model, with its answers journaled as they come. A baseline costs nothing, so its answers are not journaled."""
     if isinstance(model, Judge):
-        return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling)
+        return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling, model.view)
     return JournaledClient(model, journal) if isinstance(model, Client) else model
 
 

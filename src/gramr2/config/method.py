@@ -91,8 +91,8 @@ class RationaleConfig(Section):
 
 
 class SecondViewConfig(Section):
-    """A cheap model on other features, fitted on the seed, that contributes to the pseudo-labels. A plain string is its
-    ``name``."""
+    """A cheap model on other features, fitted on the seed, that contributes to the pseudo-labels and, if asked, to the judge's
+    own verdicts. A plain string is its ``name``."""
 
     name: Literal["frozen-features", "bag-of-words"] = "frozen-features"
     """frozen-features: Bradley-Terry on the backbone's hidden states · bag-of-words: on words and surface features"""
@@ -102,6 +102,9 @@ class SecondViewConfig(Section):
     judge_cap: float | None = Field(default=1.0, gt=0)
     """limit on the judge's margin, in units of its spread; null for no limit. A judge trained on few labels is most confident
     where it follows a shortcut, such as “No” before “Yes” (docs/experiments.md)"""
+    verdict_weight: float = Field(default=0.0, ge=0)
+    """weight of its margin in the verdicts of the judge itself, which is then saved with it; 0: it only helps to label. Costs two
+    forward passes of the backbone for each comparison"""
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from gramr2.config.section import would_be_copies
 from gramr2.errors import ConfigError
 from gramr2.judging.parser import parse
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.second_view import Opinion, SecondView
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide, is_settled
 from gramr2.judgment import (
@@ -76,6 +77,7 @@ class Judge:
         template: the prompt, the form of the answer, and which verdicts are read; mode ``label`` has only the direct
             reading.
         sampling: votes, orders and decoding; a direct reading uses only the orders.
+        view: a second opinion that every decision counts; it adds no votes.
     """
 
     def __init__(
@@ -83,15 +85,17 @@ class Judge:
         backend: Backend,
         template: JudgeTemplate | None = None,
         sampling: Sampling | None = None,
+        view: SecondView | None = None,
     ) -> None:
         self.backend = backend
         self.template = template or JudgeTemplate()
         self.sampling = sampling or Sampling()
+        self.view = view
 
     @property
     def id(self) -> str:
-        """The backend's: see ``PreferenceModel``."""
-        return self.backend.id
+        """The backend's, with the second view's, if there is one: see ``PreferenceModel``."""
+        return self.backend.id if self.view is None else f"{self.backend.id}+{self.view.id}"
 
     def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
         """See ``PreferenceModel``."""
@@ -101,7 +105,7 @@ class Judge:
     def direct(self) -> Judge:
         """This judge, asked for its verdict alone, once in each order: one prefill, no sampling."""
         sampling = Sampling(votes=1, orders=self.sampling.orders, temperature=0.0, max_new_tokens=1)
-        return Judge(self.backend, replace(self.template, mode=JudgeMode.LABEL), sampling)
+        return Judge(self.backend, replace(self.template, mode=JudgeMode.LABEL), sampling, self.view)
 
     def judge(
         self,
@@ -119,14 +123,15 @@ class Judge:
         Raises:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` checks this beforehand.
         """
+        opinions = self._opinions(comparisons)
         if self.template.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
-            return _judge_twice(self, comparisons, seed, progress, on_decision)
+            return _judge_twice(self, comparisons, opinions, seed, progress, on_decision)
         if self.sampling.stop_certainty is not None:
-            return _judge_adaptively(self, comparisons, seed, progress, on_decision)
+            return _judge_adaptively(self, comparisons, opinions, seed, progress, on_decision)
         decisions: dict[int, Decision] = {}
 
         def finish(index: int, votes: list[Judgment]) -> None:
-            decisions[index] = decide(comparisons[index].id, votes, self._weights)
+            decisions[index] = decide(comparisons[index].id, votes, self._weights, opinions[index])
             if on_decision:
                 on_decision(index, decisions[index])
             if progress:
@@ -196,6 +201,9 @@ class Judge:
             reading=self._reading,
         )
 
+    def _opinions(self, comparisons: Sequence[Comparison]) -> Sequence[Opinion | None]:
+        return [None] * len(comparisons) if self.view is None else self.view.opinions(comparisons)
+
     @property
     def _reading(self) -> Reading:
         return Reading.REASONED if self.template.mode is JudgeMode.REASON else Reading.DIRECT
@@ -227,6 +235,7 @@ def compare_with(
 def _judge_twice(
     judge: Judge,
     comparisons: Sequence[Comparison],
+    opinions: Sequence[Opinion | None],
     seed: int,
     progress: Progress | None,
     on_decision: Callable[[int, Decision], None] | None,
@@ -236,14 +245,15 @@ def _judge_twice(
     found: dict[int, Decision] = {}
 
     def settle(index: int, votes: Sequence[Judgment]) -> None:
-        found[index] = decide(comparisons[index].id, votes, weights)
+        found[index] = decide(comparisons[index].id, votes, weights, opinions[index])
         if on_decision:
             on_decision(index, found[index])
 
+    alone = Judge(judge.backend, judge.template, judge.sampling)
     if not weights.reasoned:
-        judge.direct.judge(comparisons, seed=seed, progress=progress, on_decision=lambda i, d: settle(i, d.judgments))
+        alone.direct.judge(comparisons, seed=seed, progress=progress, on_decision=lambda i, d: settle(i, d.judgments))
         return [found[index] for index in range(len(comparisons))]
-    direct = judge.direct.judge(comparisons, seed=seed)
+    direct = alone.direct.judge(comparisons, seed=seed)
 
     def combine(index: int, reasoned: Decision) -> None:
         settle(index, (*direct[index].judgments, *reasoned.judgments))
@@ -258,6 +268,7 @@ def _judge_twice(
 def _judge_adaptively(
     judge: Judge,
     comparisons: Sequence[Comparison],
+    opinions: Sequence[Opinion | None],
     seed: int,
     progress: Progress | None,
     on_decision: Callable[[int, Decision], None] | None,
@@ -279,7 +290,7 @@ def _judge_adaptively(
 
         judge.vote([comparisons[index] for index in asked], range(before, upto), seed, finish)
         for index in asked:
-            decision = decide(comparisons[index].id, in_order(votes[index]), weights)
+            decision = decide(comparisons[index].id, in_order(votes[index]), weights, opinions[index])
             if upto >= sampling.votes or is_settled(decision, sampling.stop_certainty or 1.0, weights.ties):
                 decisions[index] = decision
                 if on_decision:

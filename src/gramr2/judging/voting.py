@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from gramr2.comparison import Label, Order
-from gramr2.judgment import BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
+from gramr2.judging.second_view import Opinion
+from gramr2.judgment import ANSWERED, BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
 
 _FLOOR = 1e-6
 """lower bound on a probability before its logarithm is taken"""
@@ -48,15 +49,20 @@ def top_label(probabilities: LabelProbabilities) -> Label:
     return Label.A if probabilities.a > probabilities.b else Label.B
 
 
-def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWeights = BOTH) -> Decision:
-    """Aggregate all judgments of one comparison.
+def decide(
+    comparison_id: str,
+    judgments: Sequence[Judgment],
+    weights: ReadingWeights = BOTH,
+    opinion: Opinion | None = None,
+) -> Decision:
+    """Aggregate all judgments of one comparison, and the second view's opinion on it, if there is one.
 
     A reading counts only if every order that was asked for has a verdict: one order alone carries the position bias that
     asking in both removes. The judge abstains if no reading is left; if one is left, it decides alone.
     """
     valid = [vote for vote in judgments if vote.outcome.label is not None]
     coverage = len(valid) / len(judgments) if judgments else 0.0
-    found = {reading: _by_order([v for v in judgments if v.reading is reading], weights.ties) for reading in Reading}
+    found = {reading: _by_order([v for v in judgments if v.reading is reading], weights.ties) for reading in ANSWERED}
     orders = {reading: each for reading, each in found.items() if each and weights[reading] > 0}
     if not orders:
         return Decision(comparison_id, tuple(judgments), None, None, None, None, None, coverage)
@@ -66,9 +72,12 @@ def decide(comparison_id: str, judgments: Sequence[Judgment], weights: ReadingWe
         # The tie still has a trace of probability, from the floor of its logarithm.
         readings = {reading: each.without_tie() for reading, each in readings.items()}
         combined = combined.without_tie()
-    label = top_label(combined)
     asked = sorted(next(iter(orders.values())))
     per_order = [_readings_combined({r: each[order] for r, each in orders.items()}, weights) for order in asked]
+    if opinion is not None:
+        readings |= {Reading.VIEW: opinion.alone}
+        combined, per_order = opinion.joined(combined), [opinion.joined(each) for each in per_order]
+    label = top_label(combined)
     # A direct reading has one vote per order: reasoned votes, if there are any, better show how far the judge agrees with itself.
     counted = [vote for vote in valid if vote.reading in orders]
     cast = [vote for vote in counted if vote.reading is Reading.REASONED] or counted

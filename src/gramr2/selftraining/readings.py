@@ -14,7 +14,7 @@ from gramr2.evaluation.readings import Fit, fit_weights, order_agreement
 from gramr2.files import write_json
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeMode
-from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, Reading, ReadingWeights
+from gramr2.judgment import ANSWERED, BOTH, DIRECT, REASONED, Decision, Reading, ReadingWeights
 from gramr2.randomness import derive_seed
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.records import ReadingsRecord
@@ -97,7 +97,7 @@ def _by_labels(context: RunContext, number: int, model: Path, wanted: str) -> Re
     uses: dict[str, Sequence[Reading]] = {
         "direct": [Reading.DIRECT],
         "reasoned": [Reading.REASONED],
-        "both": [*Reading],
+        "both": [*ANSWERED],
     }
     fits = {name: fit_weights(readings, labels, use, ties_allowed(context)) for name, use in uses.items()}
     best = "both" if wanted == "both" else _cheapest(fits)
@@ -126,12 +126,12 @@ def _cheapest(fits: dict[str, Fit]) -> str:
 def _by_orders(context: RunContext, number: int, model: Path) -> ReadingsRecord:
     asked = subset(context.data.pool, ASKED, derive_seed(context.config.seed, "readings"))
     decisions = _judged(context, number, model, asked)
-    kappas = {reading: order_agreement(decisions, reading, ties_allowed(context)) for reading in Reading}
-    direct, reasoned = (-1.0 if kappas[r] is None else float(kappas[r] or 0.0) for r in Reading)
+    kappas = {reading: order_agreement(decisions, reading, ties_allowed(context)) for reading in ANSWERED}
+    direct, reasoned = (-1.0 if kappas[r] is None else float(kappas[r] or 0.0) for r in ANSWERED)
     told = f"agreement of the two orders on {len(asked)} unlabelled comparisons, κ: direct {direct:.2f}, reasoned {reasoned:.2f}"
     why = f"{told} (fewer than {MIN_ITEMS} held-out seed comparisons)"
     chosen = _record(REASONED if reasoned > direct else DIRECT, why)
-    return chosen.model_copy(update={"kappa": {r.value: kappas[r] for r in Reading}})
+    return chosen.model_copy(update={"kappa": {r.value: kappas[r] for r in ANSWERED}})
 
 
 def _judged(context: RunContext, number: int, model: Path, comparisons: Sequence[Any]) -> list[Decision]:

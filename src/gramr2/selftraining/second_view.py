@@ -1,8 +1,7 @@
-"""A second view of the pool: a cheap model on other features, fitted on the same seed, that helps to label (co-training).
+"""The second view in a run: a cheap model on other features, fitted on the same seed, that helps to label (co-training).
 
 A judge that learns from its own confident labels only learns what it already knew. A model that makes different mistakes
-moves the labels where the two disagree. Their margins, each in units of its own spread over the slice, are summed (Blum
-and Mitchell 1998; the sum is that of a product of experts).
+moves the labels where the two disagree (Blum and Mitchell 1998). With ``verdict_weight`` the finished judge asks it too.
 """
 
 from __future__ import annotations
@@ -10,12 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from gramr2.comparison import Label
+from gramr2.baselines import BASELINES
+from gramr2.baselines.view import FOLDER, load_view, save_view
+from gramr2.data import subset
+from gramr2.errors import DataError
+from gramr2.judging.second_view import Opinion, SecondView, log_odds, spread
 from gramr2.judging.voting import said, top_label
 from gramr2.judgment import Decision, LabelProbabilities
+from gramr2.randomness import derive_seed
+from gramr2.selftraining.gate.baselines import fitted, margins_of, setting_of
+from gramr2.selftraining.readings import readings_of
+from gramr2.selftraining.run.context import RunContext
 
-_FLOOR = 1e-6
+ASKED = 64
+"""unlabelled comparisons that the spread of a judge's margins is measured on; gives it to about a tenth"""
 
 
 def joined(
@@ -26,10 +35,9 @@ def joined(
     *,
     ties: bool = True,
 ) -> list[Decision]:
-    """The decisions with the second view's margins added to the judge's.
+    """The decisions with the second view's margins added to the judge's (``gramr2.judging.second_view.Opinion``).
 
-    P(tie) stays the judge's; the rest is split between A and B by σ of the summed margins, in the judge's own scale. A
-    comparison is unchanged if the judge abstains on it or the view has no margin for it. The view casts no votes, so
+    A comparison is unchanged if the judge abstains on it or the view has no margin for it. The view casts no votes, so
     ``agreement`` and ``order_flip`` still describe the judge's votes.
 
     Args:
@@ -38,8 +46,8 @@ def joined(
         cap: limit on the judge's margin, in units of its spread; None for no limit.
         ties: whether a vote may count for a tie.
     """
-    own = {d.id: _log_odds(d.probabilities) for d in decisions if d.probabilities is not None and d.id in margins}
-    scale, other = _spread(list(own.values())), _spread([margins[name] for name in own])
+    own = {d.id: log_odds(d.probabilities) for d in decisions if d.probabilities is not None and d.id in margins}
+    scale, other = spread(list(own.values())), spread([margins[name] for name in own])
     if not own or not other:
         return list(decisions)
     most = math.inf if cap is None else cap * scale
@@ -49,10 +57,7 @@ def joined(
         if probabilities is None or decision.id not in own:
             result.append(decision)
             continue
-        total = max(-most, min(most, own[decision.id])) + weight * margins[decision.id] * scale / other
-        first = 1 / (1 + math.exp(-max(-50.0, min(50.0, total / (1 + weight)))))
-        left = 1 - probabilities.tie
-        belief = LabelProbabilities(left * first, left * (1 - first), probabilities.tie)
+        belief = Opinion(margins[decision.id], scale / other, weight, most).joined(probabilities)
         label = top_label(belief)
         valid = [said(vote, ties) for vote in decision.judgments if vote.outcome.label is not None]
         agreement = sum(each is label for each in valid) / len(valid) if valid else decision.agreement
@@ -64,17 +69,42 @@ def joined(
 
 def as_probabilities(margins: Mapping[str, float]) -> dict[str, LabelProbabilities]:
     """A view's log-odds as label probabilities for the second_view filter; P(tie) is 0, as the view has two labels."""
-    found: dict[str, LabelProbabilities] = {}
-    for name, margin in margins.items():
-        first = 1 / (1 + math.exp(-max(-50.0, min(50.0, margin))))
-        found[name] = LabelProbabilities(first, 1 - first, 0.0)
-    return found
+    return {name: Opinion(margin).alone for name, margin in margins.items()}
 
 
-def _log_odds(probabilities: LabelProbabilities) -> float:
-    return math.log(max(probabilities[Label.A], _FLOOR)) - math.log(max(probabilities[Label.B], _FLOOR))
+def deciding_view(context: RunContext, number: int, model: Path) -> SecondView | None:
+    """The view that a round's judge asks with every comparison, saved with the judge; None if the run's has none.
 
+    The spreads of both are measured once, on unlabelled comparisons, and hold for all comparisons to come.
 
-def _spread(values: Sequence[float]) -> float:
-    """Root mean square; no mean is subtracted, because over both orders the margins are symmetric about 0."""
-    return math.sqrt(sum(v * v for v in values) / len(values)) if values else 0.0
+    Raises:
+        DataError: the judge or the view decides none of them, or has no margin but 0.
+    """
+    settings = context.config.second_view
+    if settings is None or not settings.verdict_weight:
+        return None
+    if (model / FOLDER).is_dir():
+        return load_view(model, setting_of(context, settings.name, warmed=True))
+    unlabelled = context.data.pool or [item.comparison for item in context.data.seed]
+    asked = subset(unlabelled, ASKED, derive_seed(context.config.seed, "second view"))
+    margins = margins_of(context, settings.name, asked, warmed=True)
+    decisions = context.judge(
+        f"round {number} · spread of the margins on {len(asked)} comparisons",
+        model,
+        asked,
+        context.config.judge.gold,
+        readings=readings_of(context, number, model),
+    )
+    own = spread([log_odds(d.probabilities) for d in decisions if d.probabilities is not None])
+    other = spread([*margins.values()])
+    if not own or not other:
+        who = "the judge" if not own else settings.name
+        raise DataError(
+            f"second_view.verdict_weight: {who} prefers no response in any of {len(asked)} comparisons: set it to 0"
+        )
+    most = math.inf if settings.judge_cap is None else settings.judge_cap * own
+    baseline = fitted(context, settings.name, warmed=True)
+    view = SecondView(baseline, own / other, settings.verdict_weight, most)
+    warmed = context.config.warmup is not None and BASELINES[settings.name].needs_backbone
+    save_view(baseline, view, model, warmed=warmed)
+    return view

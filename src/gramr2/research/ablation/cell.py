@@ -112,6 +112,7 @@ def _judged(
     ties: bool = True,
 ) -> list[Decision]:
     from gramr2.backends.transformers import TransformersBackend
+    from gramr2.baselines.view import load_view
 
     backend = TransformersBackend(
         model,
@@ -125,7 +126,8 @@ def _judged(
     template = replace(template, readings=replace(template.readings, ties=ties))
     if (backend.folder / PROMPT_FILE).is_file():
         template = replace(template, readings=load_template(backend.folder).readings)
-    return Judge(backend, template, sampling_of(config.judge.gold)).judge(
+    view = load_view(backend.folder, device=config.model.device)
+    return Judge(backend, template, sampling_of(config.judge.gold), view).judge(
         [item.comparison for item in test], seed=derive_seed(config.seed, "test")
     )
 

@@ -10,6 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gramr2.judging.voting import top_label
+from gramr2.judgment import LabelProbabilities
+
 MARKS = "marks"
 """key of a result that holds its ``Marks``"""
 
@@ -26,13 +29,17 @@ class Marks:
     right: tuple[bool, ...]
 
 
-def read_marks(file: Path) -> Marks | None:
-    """The marks in a cell's ``test.jsonl``; None if it is missing or has no truth. An unchanged file is read only once."""
+def read_marks(file: Path, reading: str | None = None) -> Marks | None:
+    """The marks in a cell's ``test.jsonl``; None if it is missing or has no truth. An unchanged file is read only once.
+
+    Args:
+        reading: marks of the labels that this reading gives by itself, instead of the decisions'; None if a row lacks it.
+    """
     try:
         state = file.stat()
     except FileNotFoundError:
         return None
-    return _read(file, state.st_mtime_ns, state.st_size)
+    return _read(file, state.st_mtime_ns, state.st_size, reading)
 
 
 def comparable(results: Sequence[Mapping[str, Any]]) -> bool:
@@ -42,8 +49,15 @@ def comparable(results: Sequence[Mapping[str, Any]]) -> bool:
     return first is not None and all(each is not None and each.ids == first.ids for each in found)
 
 
+def _label(row: Mapping[str, Any], reading: str | None) -> str | None:
+    if reading is None or row["label"] is None:
+        return None if row["label"] is None else str(row["label"])
+    found = row["readings"][reading]
+    return top_label(LabelProbabilities(found["A"], found["B"], found["tie"])).value
+
+
 @lru_cache(maxsize=4096)
-def _read(file: Path, changed: int, size: int) -> Marks | None:
+def _read(file: Path, changed: int, size: int, reading: str | None) -> Marks | None:
     ids: list[str] = []
     clusters: list[str] = []
     right: list[bool] = []
@@ -51,11 +65,11 @@ def _read(file: Path, changed: int, size: int) -> Marks | None:
         # A line at a time: with its votes a cell's file is large, and there are many cells.
         for line in lines:
             row = json.loads(line)
-            if "truth" not in row:
+            if "truth" not in row or (reading and row["label"] and reading not in row["readings"]):
                 return None
             # All cells have the same ids, so one copy of each is enough.
             ids.append(sys.intern(row["id"]))
             group = row.get("group")
             clusters.append(sys.intern(f"group {group}" if group is not None else f"alone {row['id']}"))
-            right.append(row["label"] == row["truth"])
+            right.append(_label(row, reading) == row["truth"])
     return Marks(tuple(ids), tuple(clusters), tuple(right)) if ids else None

@@ -81,6 +81,7 @@ def variants_for(base: RunConfig) -> list[Variant]:
         Variant("proving", "rationales from a preference-proving model in place of the judge's own", _proving),
         Variant("one-order", "the pool judged in its stored order only, with twice the votes", _one_order),
         Variant("without-second-view", "pseudo-labels from the judge alone", _without_second_view),
+        Variant("without-view-in-verdict", "the second view only helps to label", _without_view_in_verdict),
         Variant("without-rationale-loss", "rationales written, but only the verdict learnt", _without_rationale_loss),
         Variant("without-verdict-loss", "the verdict learnt as one token of the answer", _without_verdict_loss),
         Variant("init-previous", "each round continues the last judge instead of the pretrained model", _init_previous),
@@ -181,6 +182,13 @@ def _one_order(raw: Raw) -> str | None:
 def _without_second_view(raw: Raw) -> None:
     raw["second_view"] = None
     raw["filters"] = [each for each in raw["filters"] if not filters()[each["kind"]].needs_second_view]
+
+
+def _without_view_in_verdict(raw: Raw) -> str | None:
+    if not raw["second_view"] or not raw["second_view"]["verdict_weight"]:
+        return "the judge's verdicts do not count a second view"
+    raw["second_view"]["verdict_weight"] = 0.0
+    return None
 
 
 def _without_rationale_loss(raw: Raw) -> str | None:

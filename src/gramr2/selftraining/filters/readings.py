@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from gramr2.comparison import Label
 from gramr2.config.schedules import Share
 from gramr2.judging.voting import top_label
-from gramr2.judgment import LabelProbabilities, Reading
+from gramr2.judgment import ANSWERED, LabelProbabilities
 from gramr2.selftraining.candidate import Candidate
 from gramr2.selftraining.filters.base import FilterConfig, FilterContext, Rejection, Stage, bounded, ruled
 
@@ -40,9 +40,9 @@ class Readings(FilterConfig):
 
     def _contradicted(self, candidate: Candidate) -> Rejection | None:
         label, readings = candidate.decision.label, candidate.decision.readings
-        if label is None or len(readings) < len(Reading):
+        if label is None or len(readings) < len(ANSWERED):
             return None
-        for reading in Reading:
+        for reading in ANSWERED:
             named = top_label(readings[reading])
             if named is not label:
                 reason = f"the {reading.value} reading names another label"
@@ -53,7 +53,7 @@ class Readings(FilterConfig):
 def _measured(candidate: Candidate) -> Candidate:
     label, readings = candidate.decision.label, candidate.decision.readings
     counted = candidate.measured("readings", len(readings))
-    if label is None or len(readings) < len(Reading):
+    if label is None or len(readings) < len(ANSWERED):
         return counted
     return counted.measured("readings_margin", min(_lead(each, label) for each in readings.values()))
 

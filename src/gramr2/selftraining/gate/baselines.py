@@ -74,13 +74,24 @@ def margins_of(
         ConfigError: it needs the backbone, and the run's is not a model folder.
         DataError: it cannot learn from this seed, or a comparison exceeds the backbone's context.
     """
+    baseline = fitted(context, name, warmed=warmed)
+    with context.observer.task(f"{name} · score {len(comparisons)} comparisons") as progress:
+        margins = baseline.margins(comparisons)
+        progress(len(comparisons), len(comparisons))
+    return {each.id: margin for each, margin in zip(comparisons, margins, strict=True)}
+
+
+def fitted(context: RunContext, name: str, *, warmed: bool = False) -> Baseline:
+    """A baseline of the run, fitted if it does not exist yet. Arguments and errors as for ``margins_of``."""
     reason = _out_of_reach(context, name)
     if reason:
         raise ConfigError(f"the run needs the baseline {name}, but {reason}")
-    with context.observer.task(f"{name} · score {len(comparisons)} comparisons") as progress:
-        margins = _fitted(context, name, warmed).margins(comparisons)
-        progress(len(comparisons), len(comparisons))
-    return {each.id: margin for each, margin in zip(comparisons, margins, strict=True)}
+    return _fitted(context, name, warmed)
+
+
+def setting_of(context: RunContext, name: str, *, warmed: bool = False) -> Setting:
+    """How a baseline of the run is opened."""
+    return _place(context, name, warmed)[1]
 
 
 def from_run(name: str, run: str) -> Baseline:
@@ -143,15 +154,7 @@ def _out_of_reach(context: RunContext, name: str) -> str | None:
 
 def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
     """The run's own baseline; fitted and published under its name if it does not exist yet."""
-    config, engine, target = context.config, context.engine, context.folder.path / FOLDER / name
-    setting = Setting(config.model, seed=config.seed)
-    if BASELINES[name].needs_backbone:
-        folder = engine.backbone(config.model)
-        if warmed and config.warmup is not None:
-            folder, target = start_of(context, config.model), context.folder.views / name
-        setting = _setting(config, folder, lambda: engine.open(folder, config.model))
-        if target.parent == context.folder.views:
-            setting = replace(setting, cache=context.hidden_states or context.folder.hidden_states)
+    target, setting = _place(context, name, warmed)
     if target.exists():
         return baselines.load(target, setting)
     baseline = baselines.fit(name, _seed(context.data), model=setting)
@@ -161,6 +164,19 @@ def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
     baseline.save(scratch)
     scratch.rename(target)
     return baseline
+
+
+def _place(context: RunContext, name: str, warmed: bool) -> tuple[Path, Setting]:
+    """Where a baseline of the run is kept, and how it is opened."""
+    config, engine, target = context.config, context.engine, context.folder.path / FOLDER / name
+    if not BASELINES[name].needs_backbone:
+        return target, Setting(config.model, seed=config.seed)
+    folder = engine.backbone(config.model)
+    cache = None
+    if warmed and config.warmup is not None:
+        folder, target = start_of(context, config.model), context.folder.views / name
+        cache = context.hidden_states or context.folder.hidden_states
+    return target, replace(_setting(config, folder, lambda: engine.open(folder, config.model)), cache=cache)
 
 
 def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:

@@ -20,6 +20,7 @@ from gramr2.selftraining.readings import readings_of
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.folder import RunFolder
 from gramr2.selftraining.run.records import GoldReport, RoundRecord
+from gramr2.selftraining.second_view import deciding_view
 from gramr2.text import percent
 
 log = logging.getLogger("gramr2")
@@ -40,7 +41,8 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     comparisons = [item.comparison for item in gold]
     readings = readings_of(context, number, model)
     title = f"round {number} · measure on {len(gold)} gold comparisons"
-    decisions = context.judge(title, model, comparisons, context.config.judge.gold, readings=readings)
+    view = deciding_view(context, number, model)
+    decisions = context.judge(title, model, comparisons, context.config.judge.gold, readings=readings, view=view)
     rows = [
         comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}
         for item, decision in zip(gold, decisions, strict=True)

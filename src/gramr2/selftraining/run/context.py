@@ -15,6 +15,7 @@ from gramr2.config.training import ModelConfig
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.saved import load_template
+from gramr2.judging.second_view import SecondView
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision, ReadingWeights
 from gramr2.selftraining.run.data import RunData
@@ -60,13 +61,17 @@ class RunContext:
         sampling: SamplingConfig,
         template: JudgeTemplate | None = None,
         readings: ReadingWeights | None = None,
+        view: SecondView | None = None,
     ) -> list[Decision]:
         """A model's decisions on comparisons, journaled; without ``readings``, verdicts are read with the weights saved
         with the model."""
         asked = sampling_of(sampling)
+        if view is not None:
+            # Its hidden states are cached now, so that its backbone and the judge are not in memory at the same time.
+            view.opinions(comparisons)
         with self.observer.task(title) as progress:
             shown = replace(template or self.template, readings=readings or load_template(model).readings)
-            judge = Judge(self.open(model), shown, asked)
+            judge = Judge(self.open(model), shown, asked, view)
             # Without rationales, votes would be samples from a distribution that can be read directly.
             judge = judge.direct if shown.mode is JudgeMode.LABEL else judge
             return judge.judge(comparisons, seed=self.config.seed, progress=progress)

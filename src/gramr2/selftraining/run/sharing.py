@@ -53,6 +53,8 @@ class SeedJudges:
             "learnt": [labeled_row(item) for item in seed],
             "gold": [labeled_row(item) for item in context.data.gold],
         }
+        if config.second_view is not None and config.second_view.verdict_weight:
+            decisive["second_view"] = config.second_view.model_dump(mode="json")
         if config.warmup is not None:
             decisive["warmup"] = self.warmup_address(context).name
         return self._place(decisive)

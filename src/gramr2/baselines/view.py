@@ -1,0 +1,87 @@
+"""A judge's second view on disk: a baseline in the folder ``second_view`` of the judge's own, and how its margins are counted.
+
+The backbone of the baseline is not copied. It is the pretrained model, or the warmed-up one of the run that the judge is in.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from gramr2 import baselines
+from gramr2.baselines.base import IN_MEMORY, Baseline, Setting
+from gramr2.baselines.files import read
+from gramr2.config.training import ModelConfig
+from gramr2.errors import ModelError, reason_of
+from gramr2.files import write_json
+from gramr2.judging.second_view import SecondView
+
+FOLDER, FILE = "second_view", "counted.json"
+WARMED = Path("warmup") / "model"
+"""the warmed-up backbone in a run's folder"""
+
+
+def save_view(baseline: Baseline, view: SecondView, folder: Path, *, warmed: bool) -> None:
+    """Write a view into a judge's folder.
+
+    Args:
+        baseline: its model.
+        folder: the judge's.
+        warmed: whether its backbone is the run's warmed-up one.
+    """
+    scratch = folder / f"{FOLDER}.tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    baseline.save(scratch)
+    most = None if math.isinf(view.most) else view.most
+    write_json(scratch / FILE, {"scale": view.scale, "weight": view.weight, "most": most, "warmed": warmed})
+    scratch.rename(folder / FOLDER)
+
+
+def load_view(folder: Path, setting: Setting | None = None, *, device: str = "auto") -> SecondView | None:
+    """The view saved in a judge's folder; None if the judge has none.
+
+    Args:
+        setting: how its backbone is opened; by default as it was in training, with nothing kept on disk.
+        device: of the backbone, if there is no setting.
+
+    Raises:
+        ModelError: it cannot be read, or its backbone is missing or has changed.
+    """
+    place = folder / FOLDER
+    if not place.is_dir():
+        return None
+    try:
+        counted = json.loads((place / FILE).read_text(encoding="utf-8"))
+        scale, weight = float(counted["scale"]), float(counted["weight"])
+        most = math.inf if counted["most"] is None else float(counted["most"])
+        warmed = bool(counted["warmed"])
+        if not all(math.isfinite(each) and each > 0 for each in (scale, weight)) or not most > 0:
+            raise ValueError("a number in it is not above 0")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(
+            f"{place / FILE} does not describe a second view ({reason_of(error)}): train the judge again, or ask it "
+            "without with --no-second-view"
+        ) from error
+    if setting is None:
+        setting = _setting(place, warmed, device)
+    return SecondView(baselines.load(place, setting), scale, weight, most)
+
+
+def _setting(place: Path, warmed: bool, device: str) -> Setting:
+    described = read(place)[0].get("model")
+    model = ModelConfig(name="none") if described is None else ModelConfig(**described)
+    backbone = None
+    if warmed:
+        backbone = next((each / WARMED for each in place.absolute().parents if (each / WARMED).is_dir()), None)
+        if backbone is None:
+            raise ModelError(
+                f"the second view of {place.parent} looks at the warmed-up backbone {WARMED} of its run, which is not there: "
+                "use the judge in its run folder, or ask it without with --no-second-view"
+            )
+    if device != "auto":
+        model = model.model_copy(update={"device": device})
+    return replace(Setting(model), folder=backbone, cache=IN_MEMORY)
