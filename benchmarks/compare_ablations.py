@@ -4,12 +4,15 @@
 
 For what one ablation cannot vary: two run files, or two commits of one. A configuration is called NAME/VARIANT, and with
 --readings a single reading of its verdicts NAME/VARIANT:READING; means, intervals and differences are those of
-gramr2.research.ablation. Reads result.json and test.jsonl of the cells, runs nothing, writes table.md.
+gramr2.research.ablation. Reads result.json and test.jsonl of the cells, runs nothing, and writes table.md and, with --csv, a
+line for every cell.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +30,8 @@ from gramr2.research.ablation.marks import MARKS, comparable, read_marks
 from gramr2.research.ablation.statistics import summarise
 from gramr2.research.ablation.tables import Account, markdown
 
+COLUMNS = ("configuration", "seed", "n", "accuracy", "order_flip_rate", "kept")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table; returns the exit code."""
@@ -35,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", required=True, metavar="NAME/VARIANT", help="what the differences are to")
     parser.add_argument("--only", help="configurations in the table, with commas between; default: all")
     parser.add_argument("--readings", action="store_true", help="also what each reading of a verdict gives by itself")
+    parser.add_argument("--csv", type=Path, help="write every cell in the table here, too")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     return exit_code(lambda: _run(given))
@@ -62,8 +68,21 @@ def _run(given: argparse.Namespace) -> int:
     )
     text = markdown(told)
     write_text(given.out / "table.md", text)
+    if given.csv:
+        write_text(given.csv, cells_of([row for row in results if row["variant"] in chosen]))
     print(text)
     return 0
+
+
+def cells_of(results: Sequence[Mapping[str, Any]]) -> str:
+    """The results as CSV, a cell a line."""
+    out = io.StringIO()
+    table = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for row in sorted(results, key=lambda row: (row["variant"], row["seed"])):
+        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        table.writerow(rounded | {"configuration": row["variant"]})
+    return out.getvalue()
 
 
 def named(argument: str) -> tuple[str, Path]:

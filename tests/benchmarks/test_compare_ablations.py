@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,25 @@ def test_table(asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*asked, "--reference", "old/seed-only", "--only", "new/full"]) == 0
     shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert len(shown) == 2 and "+50.0 (" in shown[1]
+
+
+def test_single_readings_and_every_cell(asked: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "b/cells/full-1/test.jsonl"
+    sides = {"+": {"A": 0.9, "B": 0.1, "tie": 0.0}, "-": {"A": 0.2, "B": 0.8, "tie": 0.0}}
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    both = zip(rows, "++++----", "+++++++-", strict=True)
+    write_jsonl(file, [row | {"readings": {"direct": sides[d], "second_view": sides[v]}} for row, d, v in both])
+    table = tmp_path / "cells.csv"
+    assert main([*asked, "--reference", "new/full", "--readings", "--csv", str(table)]) == 0
+    found = list(csv.DictReader(table.open()))
+    assert {row["configuration"]: row["accuracy"] for row in found if row["seed"] == "1"} == {
+        "old/seed-only": "0.25",
+        "new/seed-only": "0.375",
+        "new/full": "0.75",
+        "new/full:direct": "0.5",
+        "new/full:second_view": "0.875",
+    }
+    assert "new/full:direct" in (tmp_path / "out/table.md").read_text()
 
 
 def test_refuses(asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

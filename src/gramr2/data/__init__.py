@@ -3,7 +3,16 @@
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
 from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
-from gramr2.data.split import in_part, near_duplicates, overlap, refuse_leaks, split_by_prompt, subset, whole_prompts
+from gramr2.data.split import (
+    in_part,
+    near_duplicates,
+    overlap,
+    refuse_leaks,
+    similarity,
+    split_by_prompt,
+    subset,
+    whole_prompts,
+)
 
 __all__ = [
     "LoadReport",
@@ -19,6 +28,7 @@ __all__ = [
     "overlap",
     "read_row",
     "refuse_leaks",
+    "similarity",
     "split_by_prompt",
     "subset",
     "whole_prompts",

@@ -124,6 +124,13 @@ def near_duplicates(
     return sorted(found)
 
 
+def similarity(a: str, b: str) -> float:
+    """The share of their word 3-grams that two texts have in common (Jaccard), as in ``near_duplicates``; 1 if neither has a
+    word."""
+    first, second = _grams(a), _grams(b)
+    return len(first & second) / len(first | second) if first or second else 1.0
+
+
 def _bare(item: Comparison | LabeledComparison) -> Comparison:
     return item if isinstance(item, Comparison) else item.comparison
 

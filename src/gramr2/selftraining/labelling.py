@@ -74,7 +74,8 @@ def label_pool(
         tightenings=tightenings,
         tighten_by=config.guards.tighten_by,
         principles=tuple(config.judge.principles),
-        known=_known(context, kept_before, {c.id for c in slice_}),
+        known={f"gold {item.comparison.id}": text_of(item.comparison) for item in context.data.gold},
+        learnt=_learnt(context, kept_before, {c.id for c in slice_}),
         readers=ModelReaders(context, model),
         second_view=as_probabilities(margins),
         earlier=_earlier(context, number),
@@ -188,14 +189,12 @@ def _calibration(context: RunContext, number: int, model: Path) -> Calibration |
     return fit_temperature(beliefs, labels, ties_allowed(context))
 
 
-def _known(context: RunContext, kept_before: Sequence[LabeledComparison], now: set[str]) -> dict[str, str]:
-    """Texts that must not be learnt (again), by data set and id."""
-    data = context.data
-    known = {f"gold {item.comparison.id}": text_of(item.comparison) for item in data.gold}
-    known |= {f"seed {item.comparison.id}": text_of(item.comparison) for item in (*data.seed, *data.held_out)}
+def _learnt(context: RunContext, kept_before: Sequence[LabeledComparison], now: set[str]) -> dict[str, Comparison]:
+    """Comparisons that must not be learnt again, by data set and id."""
+    seed = {f"seed {item.comparison.id}": item.comparison for item in (*context.data.seed, *context.data.held_out)}
     # A comparison that is judged again replaces its earlier version, so it is not a duplicate of it.
-    return known | {
-        f"kept {item.comparison.id}": text_of(item.comparison) for item in kept_before if item.comparison.id not in now
+    return seed | {
+        f"kept {item.comparison.id}": item.comparison for item in kept_before if item.comparison.id not in now
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -148,3 +149,30 @@ def test_what_is_kept_is_no_copy_and_what_is_dropped_is_one(
         others = [other for other in kept if other != name and alike(kept[other], texts[name]) > limit]
         assert (of is None) == (not others)
         assert of is None or of in others
+
+
+def shared(name: str, a: str, b: str, confidence: float = 0.9) -> Candidate:
+    decided = decide(name, [vote(Outcome.A, order) for order in Order])
+    return Candidate(Comparison(name, (Message("user", words(1, 30)),), (a, b)), decided, confidence)
+
+
+def test_comparisons_that_share_a_prompt_and_one_response_are_no_copies() -> None:
+    one, two, three = words(100, 108), words(200, 208), words(300, 308)
+    first = shared("x", one, two)
+    assert after([first, shared("y", one, three, 0.8), shared("z", three, two, 0.7)]) == dict.fromkeys("xyz")
+    assert after([first, shared("y", f"{two} today", one, 0.8)]) == {"x": None, "y": "x"}, "in either order"
+    both = shared("y", one, one, 0.8)
+    assert after([first, both]) == {"x": None, "y": None}, "one response cannot stand for two"
+
+
+def test_of_what_is_learnt_both_responses_count_and_of_gold_the_text_as_a_whole() -> None:
+    one, two, three = words(100, 108), words(200, 208), words(300, 308)
+    earlier = shared("s", one, two).comparison
+
+    def left(candidate: Candidate, **known: Any) -> bool:
+        (found,) = Duplicates(max_similarity=0.5).review([candidate], FilterContext(**known))
+        return found is candidate
+
+    assert left(shared("x", one, three), learnt={"seed s": earlier})
+    assert not left(shared("x", two, one), learnt={"seed s": earlier})
+    assert not left(shared("x", one, three), known={"gold s": text_of(earlier)})

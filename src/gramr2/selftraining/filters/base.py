@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
-from gramr2.comparison import Label, LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config.schedules import Linear, Quantile, Steps
 from gramr2.config.section import Section
 from gramr2.judgment import LabelProbabilities
@@ -46,9 +46,9 @@ class FilterContext:
     """What a filter may use besides the candidates: its place in the run, known texts, and the views of other models.
 
     ``tightenings`` counts roll-backs; each moves thresholds towards their strict end by ``tighten_by``. ``known`` holds texts
-    that must not be learnt again, by id. ``thresholds`` collects the thresholds in force. By comparison id, ``second_view``
-    has the probabilities of a second, cheaper model trained on the same seed, for the stored order, and ``earlier`` the
-    label of the previous round's judge, whether it was kept or not.
+    that must not be learnt, by name, and ``learnt`` the comparisons that already are. ``thresholds`` collects the thresholds
+    in force. By comparison id, ``second_view`` has the probabilities of a second, cheaper model trained on the same seed, for
+    the stored order, and ``earlier`` the label of the previous round's judge, whether it was kept or not.
     """
 
     number: int = 1
@@ -58,6 +58,7 @@ class FilterContext:
     tighten_by: float = 0.5
     principles: tuple[str, ...] = ()
     known: dict[str, str] = field(default_factory=dict)
+    learnt: dict[str, Comparison] = field(default_factory=dict)
     readers: Readers | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     second_view: Mapping[str, LabelProbabilities] = field(default_factory=dict)
