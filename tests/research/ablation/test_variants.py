@@ -15,7 +15,11 @@ from gramr2.selftraining.run.data import load_data
 LAB = load_config(run_file()).model_dump(mode="json")
 # The laboratory's run, with the parts of the method that it does without.
 BASE = parse_config(
-    LAB | {"second_view": "bag-of-words", "training": LAB["training"] | {"verdict": {"smoothing": 0.1}}}
+    LAB
+    | {
+        "second_view": {"name": "bag-of-words", "verdict_weight": 1},
+        "training": LAB["training"] | {"verdict": {"smoothing": 0.1}},
+    }
 )
 VARIANTS = {each.name: each for each in variants_for(BASE)}
 
@@ -42,6 +46,7 @@ def changed(name: str) -> dict[str, Any]:
         ("one-order", {"judge"}),
         ("init-previous", {"init"}),
         ("without-second-view", {"second_view"}),
+        ("without-view-in-verdict", {"second_view"}),
         ("without-rationale-loss", {"training"}),
         ("without-verdict-loss", {"training"}),
         ("bag-of-words", {"rounds"}),
@@ -64,7 +69,7 @@ def test_what_the_changes_are() -> None:
     loose = next(f for f in changed("no-curriculum")["filters"] if f["kind"] == "consistency")
     strict = next(f for f in BASE.filters if isinstance(f, Consistency))
     assert loose["min_agreement"] == strict.min_agreement.end  # type: ignore[union-attr]
-    kinds = {*(each.kind for each in BASE.filters), "second-view", "rationale-loss", "verdict-loss"}
+    kinds = {*(each.kind for each in BASE.filters), "second-view", "rationale-loss", "verdict-loss", "view-in-verdict"}
     assert {name for name in VARIANTS if name.startswith("without-")} == {f"without-{kind}" for kind in kinds}
     baselines = {name for name, each in VARIANTS.items() if each.kind is Kind.BASELINE}
     assert baselines == {"longer", "bag-of-words", "frozen-features", "bradley-terry"}

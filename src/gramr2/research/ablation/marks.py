@@ -65,7 +65,7 @@ def _read(file: Path, changed: int, size: int, reading: str | None) -> Marks | N
         # A line at a time: with its votes a cell's file is large, and there are many cells.
         for line in lines:
             row = json.loads(line)
-            if "truth" not in row or (reading and row["label"] and reading not in row["readings"]):
+            if "truth" not in row or (reading and row["label"] and reading not in row.get("readings", {})):
                 return None
             # All cells have the same ids, so one copy of each is enough.
             ids.append(sys.intern(row["id"]))
