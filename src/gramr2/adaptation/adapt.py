@@ -16,6 +16,7 @@ from gramr2.adaptation.few_shot import save_few_shot, with_shots
 from gramr2.adaptation.task import OnRegression, Task, drawn, parts, run_config
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.registry import fingerprint, resolve
+from gramr2.baselines.view import alone
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import RunConfig
 from gramr2.data import OnBadRow, load_labeled, overlap, refuse_leaks
@@ -86,6 +87,8 @@ class Adaptation:
                 refuse_leaks(measured, part, of=name, where=source)
         _refuse_twice(task, items, replay)
         own = self._start()
+        if note := alone(own):
+            self.observer.note(note)
         template = load_template(own)
         config = run_config(task, template, None, learnt, replay)
         engine = self.engine_for(config)

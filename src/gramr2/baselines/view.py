@@ -24,6 +24,16 @@ WARMED = Path("warmup") / "model"
 """the warmed-up backbone in a run's folder"""
 
 
+def alone(folder: Path) -> str | None:
+    """What to tell a user of a command that takes the judge in a folder without its second view; None if it has none."""
+    if not (folder / FOLDER).is_dir():
+        return None
+    return (
+        "the second view that this judge counts in its verdicts is left out here (second_view.verdict_weight): "
+        "figures are those of the judge alone"
+    )
+
+
 def save_view(baseline: Baseline, view: SecondView, folder: Path, *, warmed: bool) -> None:
     """Write a view into a judge's folder.
 

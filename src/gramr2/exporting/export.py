@@ -14,6 +14,7 @@ import torch
 from gramr2.backends.adapters import with_adapter
 from gramr2.backends.pretrained import open_causal, open_tokenizer
 from gramr2.backends.transformers import TransformersBackend
+from gramr2.baselines.view import alone
 from gramr2.comparison import Comparison, Label
 from gramr2.errors import ConfigError, RunError
 from gramr2.exporting.source import Source
@@ -63,6 +64,8 @@ def export(
     if not comparisons:
         raise ConfigError("an export is checked on comparisons, and there are none")
     observer = observer or Silent()
+    if note := alone(source.adapter or source.weights):
+        observer.note(note)
     template = source.template
     sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=max_new_tokens)
     with observer.task(f"judge {len(comparisons)} comparisons with the original") as progress:
