@@ -8,6 +8,7 @@ import pytest
 
 from gramr2.config import load_config, parse_config
 from gramr2.research.ablation.variants import Kind, Prepared, prepare, variants_for
+from gramr2.research.lab.comparisons import SIZES, Part
 from gramr2.research.lab.run import run_file
 from gramr2.selftraining.filters.consistency import Consistency
 from gramr2.selftraining.run.data import load_data
@@ -100,7 +101,10 @@ def test_the_second_view_goes_with_its_filter() -> None:
     assert made.config.filters == BASE.filters
 
 
-def test_all_variants_of_a_run_that_calibrates_learn_from_the_same_seed() -> None:
+def test_all_variants_of_a_run_that_calibrates_learn_from_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each of two dozen runs reads its sources, and needs no more of them than this.
+    for part, size in ((Part.LABELED, 200), (Part.UNLABELED, 500), (Part.GOLD, 300)):
+        monkeypatch.setitem(SIZES, part, size)
     raw = BASE.model_dump(mode="json")
     raw["data"]["seed"] = [{"path": "lab:labeled", "limit": 128}]
     raw["filters"][0]["calibrate"] = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from gramr2.comparison import Comparison, LabeledComparison, Message
@@ -23,8 +24,7 @@ from gramr2.research.lab.rationales import (
     PHRASINGS,
     family_of,
     grades,
-    true_label,
-    write_rationale,
+    solved,
 )
 
 PREFIX = "lab:"
@@ -105,8 +105,14 @@ def comparison(name: str, family: Family, problem: Problem, texts: tuple[str, st
     )
 
 
-def draw(part: Part, family_name: str = "") -> list[LabeledComparison]:
+def draw(part: Part, family_name: str = "") -> tuple[LabeledComparison, ...]:
     """All comparisons of a part, each problem at most once, with true labels and rationales; of a new family if one is named."""
+    return _drawn(part, family_name, SIZES[part])
+
+
+@cache
+def _drawn(part: Part, family_name: str, size: int) -> tuple[LabeledComparison, ...]:
+    """Kept, since a run reads its sources several times: all parts together take 14 MB."""
     name = f"{part.value}@{family_name}" if family_name else part.value
     families = [family_of(family_name)] if family_name else FAMILIES
     rng = random.Random(f"{SEED} {name}")
@@ -117,9 +123,9 @@ def draw(part: Part, family_name: str = "") -> list[LabeledComparison]:
             continue
         seen.add(problem)
         each = comparison(f"{name}-{len(items):05d}", family, problem, responses(family, problem, rng))
-        items.append(LabeledComparison(each, true_label(each), write_rationale(each)))
-        if len(items) == SIZES[part]:
-            return items
+        items.append(LabeledComparison(each, *solved(family, problem, each.responses)))
+        if len(items) == size:
+            return tuple(items)
     raise AssertionError("the stream of problems is endless")
 
 

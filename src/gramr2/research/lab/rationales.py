@@ -121,18 +121,30 @@ def listed(checks: Sequence[str]) -> str:
 
 
 def write_rationale(comparison: Comparison) -> str:
-    """The true rationale of a comparison of the lab."""
+    """The true rationale of a comparison of the lab.
+
+    Raises:
+        ValueError: it is not one of the lab's.
+    """
     problem = problem_of(comparison)
     if problem is None:
         raise ValueError(f"{comparison.id!r} is not a comparison of the lab")
-    family = family_of(problem.family)
-    truth = family.solve(problem)
-    checks = [
-        check(side, answer_in(response) or "", truth)
-        for side, response in zip(SIDES, comparison.responses, strict=True)
-    ]
+    return solved(family_of(problem.family), problem, comparison.responses)[1]
+
+
+def solved(family: Family, problem: Problem, responses: tuple[str, str]) -> tuple[Label, str]:
+    """The true label of two responses to a problem, and the true rationale.
+
+    Raises:
+        ValueError: a response is not one of the lab's.
+    """
+    truth, answers = family.solve(problem), [answer_in(response) for response in responses]
+    checks = [check(side, answer, truth) for side, answer in zip(SIDES, answers, strict=True) if answer is not None]
+    if len(checks) < len(SIDES):
+        raise ValueError(f"{responses!r} are not responses of the lab")
+    label = verdict((answers[0] == truth, answers[1] == truth))
     head = f"{OPENING} {worked(family, problem)}"
-    return "\n".join([head, *checks, listed(checks), CONCLUSIONS[true_label(comparison)]])
+    return label, "\n".join([head, *checks, listed(checks), CONCLUSIONS[label]])
 
 
 def verify(comparison: Comparison, rationale: str) -> Verification:
