@@ -64,6 +64,27 @@ def train(start: Path, into: Path, stop: int = 0, **settings: Any) -> tuple[Trai
     return report, steps
 
 
+class Wholes:
+    """Trainings that were not stopped, each made once, with or without checkpoints: they do not change the weights."""
+
+    def __init__(self, start: Path, base: Path) -> None:
+        self.start, self.base = start, base
+        self.made: dict[str, tuple[Path, TrainingReport, list[int]]] = {}
+
+    def __call__(self, **settings: Any) -> tuple[Path, TrainingReport, list[int]]:
+        """The folder, the report, and the steps that were told."""
+        name = json.dumps(settings, sort_keys=True)
+        if name not in self.made:
+            into = self.base / f"whole{len(self.made)}"
+            self.made[name] = (into, *train(self.start, into, **settings))
+        return self.made[name]
+
+
+@pytest.fixture(scope="module")
+def wholes(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Wholes:
+    return Wholes(tiny_model, tmp_path_factory.mktemp("wholes"))
+
+
 def assert_same_files(one: Path, other: Path) -> None:
     assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
     a, b = weights(one), weights(other)
@@ -80,10 +101,15 @@ def assert_same_files(one: Path, other: Path) -> None:
     ids=["two passes a step", "adapters with dropout", "early stop"],
 )
 def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopped(
-    tmp_path: Path, tiny_model: Path, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], stop: int
+    tmp_path: Path,
+    tiny_model: Path,
+    wholes: Wholes,
+    caplog: pytest.LogCaptureFixture,
+    settings: dict[str, Any],
+    stop: int,
 ) -> None:
     """Nine comparisons are three steps a pass, the last of one comparison."""
-    whole, all_steps = train(tiny_model, tmp_path / "whole", **settings)
+    folder, whole, all_steps = wholes(**settings)
     with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", stop, **settings)
     assert not (tmp_path / "m").exists()
@@ -92,7 +118,7 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopp
     # The callback speaks before the checkpoint of its step is written.
     assert f"resumes after step {stop - 1}, from a checkpoint" in caplog.text
     assert steps == all_steps[stop - 1 :]
-    assert_same_files(tmp_path / "m", tmp_path / "whole")
+    assert_same_files(tmp_path / "m", folder)
     assert (report.steps, report.loss, report.parts) == (
         whole.steps,
         pytest.approx(whole.loss),
@@ -106,12 +132,12 @@ def test_a_training_that_goes_on_ends_with_the_weights_of_one_that_was_not_stopp
 @pytest.mark.parametrize("renamed", [False, True])
 @pytest.mark.parametrize("saving", [False, True])
 def test_a_training_that_early_stopping_has_ended_ends_with_the_same_weights(
-    tmp_path: Path, tiny_model: Path, renamed: bool, saving: bool
+    tmp_path: Path, tiny_model: Path, wholes: Wholes, renamed: bool, saving: bool
 ) -> None:
     """It was stopped before the best weights were taken or while they were written, in a run folder that may have another
     name by now."""
     settings = {"epochs": 20, "early_stop": {"patience": 1}, "learning_rate": 3e-2}
-    whole, all_steps = train(tiny_model, tmp_path / "whole", **settings)
+    folder, whole, all_steps = wholes(**settings)
     assert len(all_steps) < 60, "early stopping ended it"
 
     def stop(*_: Any) -> None:
@@ -126,15 +152,17 @@ def test_a_training_that_early_stopping_has_ended_ends_with_the_same_weights(
     report, steps = train(tiny_model, into, **settings)
     # The trainer keeps the best epoch alone at its end, and makes those after it once more.
     assert bool(steps) is saving
-    assert_same_files(into, tmp_path / "whole")
+    assert_same_files(into, folder)
     assert report.held_out_losses == whole.held_out_losses
     assert (report.steps, report.parts) == (whole.steps, pytest.approx(whole.parts))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
-def test_no_checkpoint_stands_between_an_epoch_and_its_evaluation(tmp_path: Path, tiny_model: Path) -> None:
-    whole = train(tiny_model, tmp_path / "whole", **STOPPING)[0]
+def test_no_checkpoint_stands_between_an_epoch_and_its_evaluation(
+    tmp_path: Path, tiny_model: Path, wholes: Wholes
+) -> None:
+    folder, whole, _ = wholes(**STOPPING)
     real = sft.JudgeTrainer.prediction_step
     asked: list[int] = []
 
@@ -149,14 +177,14 @@ def test_no_checkpoint_stands_between_an_epoch_and_its_evaluation(tmp_path: Path
         train(tiny_model, tmp_path / "m", **STOPPING)
     report = train(tiny_model, tmp_path / "m", **STOPPING)[0]
     assert report.held_out_losses == whole.held_out_losses
-    assert_same_files(tmp_path / "m", tmp_path / "whole")
+    assert_same_files(tmp_path / "m", folder)
 
 
 @pytest.mark.slow
 def test_early_stopping_without_room_keeps_the_weights_alone(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_model: Path, wholes: Wholes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(tiny_model, tmp_path / "whole", **STOPPING)[0]
+    folder, whole, _ = wholes(**STOPPING)
     monkeypatch.setattr(checkpoints, "BYTES", 1 << 60)
     with pytest.raises(Stopped):
         train(tiny_model, tmp_path / "m", 5, **STOPPING)
@@ -164,7 +192,7 @@ def test_early_stopping_without_room_keeps_the_weights_alone(
     assert latest(tmp_path / "m.tmp") is None, "nothing to go on from"
     report, steps = train(tiny_model, tmp_path / "m", **STOPPING)
     assert (steps[0], report.held_out_losses) == (1, whole.held_out_losses)
-    assert_same_files(tmp_path / "m", tmp_path / "whole")
+    assert_same_files(tmp_path / "m", folder)
 
 
 @pytest.mark.slow
@@ -243,9 +271,14 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path: Path, tiny_model
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("cause", ["no room", "a write fails"])
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, cause: str
+    tmp_path: Path,
+    tiny_model: Path,
+    wholes: Wholes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    cause: str,
 ) -> None:
-    whole = train(tiny_model, tmp_path / "whole")[0]
+    folder, whole, _ = wholes()
     if cause == "no room":
         monkeypatch.setattr(checkpoints, "BYTES", 1 << 60)
     else:
@@ -261,7 +294,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
         report = train(tiny_model, tmp_path / "m")[0]
     assert "training continues without a checkpoint" in caplog.text
     assert report.loss == whole.loss
-    assert_same_files(tmp_path / "m", tmp_path / "whole")
+    assert_same_files(tmp_path / "m", folder)
 
 
 @pytest.mark.slow
