@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from markupsafe import escape
 
 from gramr2.config import parse_config
 from gramr2.errors import ConfigError, RunError
+from gramr2.reporting import plots
 from gramr2.reporting.examples import example, prompt_text, rejection
 from gramr2.reporting.reliability import expected_calibration_error, reliability_bins
 from gramr2.reporting.report import render, write_report
@@ -186,6 +188,21 @@ def row(**texts: Any) -> dict[str, Any]:
     return base | {"order_flip": False, "rationale": None, "votes": [vote]} | texts
 
 
+@pytest.fixture(scope="module")
+def drawn() -> Iterator[None]:
+    """Figures are made of numbers and titles: the same ones need not be drawn a hundred times."""
+    with pytest.MonkeyPatch.context() as patched:
+        real = plots.histogram
+        known: dict[str, str] = {}
+
+        def histogram(*given: Any) -> str:
+            return known.get(repr(given)) or known.setdefault(repr(given), real(*given))
+
+        patched.setattr(plots, "histogram", histogram)
+        yield
+
+
+@pytest.mark.usefixtures("drawn")
 @given(st.text(max_size=30).map(lambda text: HOSTILE + text))
 def test_text_of_the_data_stays_text(text: str) -> None:
     hostile = row(id=text, prompt=[{"role": "user", "content": text}], responses=[text, text], rationale=text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gramr2.evaluation.audit import Audit, audit, by_fate
@@ -54,10 +55,6 @@ def write_report(run: Path, out: Path | None = None) -> Path:
 
 def render(view: RunView) -> str:
     """The report as HTML."""
-    environment = Environment(
-        loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"percent": percent, "signed": _signed, "number": three_digits, "p_value": p_value}
     measured = view.measured
     stands = _in_force(measured)
     judges = [each for each in measured if each.metrics and each.metrics.verdict is not GateResult.SKIPPED]
@@ -67,7 +64,7 @@ def render(view: RunView) -> str:
         [each.number in stands for each in judges],
         view.longer,
     )
-    return environment.get_template("report.html.j2").render(
+    return _template().render(
         view=view,
         warmup=warm_up_line(view.warmup) if view.warmup else None,
         rows=[each.metrics for each in measured],
@@ -82,6 +79,15 @@ def render(view: RunView) -> str:
         reliability=_reliability(view, stands),
         config=yaml.safe_dump(view.config, sort_keys=False, allow_unicode=True, width=100),
     )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"percent": percent, "signed": _signed, "number": three_digits, "p_value": p_value}
+    return environment.get_template("report.html.j2")
 
 
 def _in_force(measured: tuple[RoundView, ...]) -> list[int]:
