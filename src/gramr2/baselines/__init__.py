@@ -1,6 +1,6 @@
 """Cheap preference models that a trained judge has to beat: one module each, whose ``KIND`` says how it is fitted and loaded.
 
-Torch and scikit-learn are imported only when a baseline that needs them is fitted.
+Torch and scipy are imported only when a baseline that needs them is fitted.
 """
 
 from __future__ import annotations

@@ -104,21 +104,35 @@ def _chosen(won: np.ndarray, folds: Sequence[np.ndarray]) -> float:
     losses: dict[float, float] = dict.fromkeys(STRENGTHS, 0.0)
     for fold in folds:
         rest = np.delete(won, fold, axis=0)
+        weights = None
         for strength in STRENGTHS:
-            margins = won[fold] @ _weights(rest, strength)
-            losses[strength] += float(np.logaddexp(0.0, -margins).sum())
+            # From the weights of the strength before, which are not far.
+            weights = _weights(rest, strength, weights)
+            losses[strength] += float(np.logaddexp(0.0, -(won[fold] @ weights)).sum())
     best: float = min(STRENGTHS, key=lambda strength: (round(losses[strength], 6), strength))
     return best
 
 
-def _weights(won: np.ndarray, strength: float) -> np.ndarray:
-    from sklearn.linear_model import LogisticRegression
+def _weights(won: np.ndarray, strength: float, start: np.ndarray | None = None) -> np.ndarray:
+    """The weights with the least mean of log(1 + exp(−won · w)) + |w|² / (2 · strength · rows)."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
 
-    # Both signs of every row: there are two classes whatever the labels are, and the loss is counted twice.
-    rows, truth = np.vstack([won, -won]), np.repeat([1, 0], len(won))
-    model = LogisticRegression(C=strength / 2, fit_intercept=False, max_iter=2000, tol=1e-6)
-    weights: np.ndarray = model.fit(rows, truth).coef_[0]
-    return weights
+    count, decay = len(won), 1 / (strength * len(won))
+
+    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        margins = won @ weights
+        value = np.logaddexp(0.0, -margins).mean() + decay / 2 * (weights @ weights)
+        return float(value), decay * weights - expit(-margins) @ won / count
+
+    fitted = minimize(
+        objective,
+        np.zeros(won.shape[1]) if start is None else start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 2000, "gtol": 1e-6, "ftol": 1e-14, "maxls": 50},
+    )
+    return np.asarray(fitted.x)
 
 
 def _dense(rows: Any) -> np.ndarray:
