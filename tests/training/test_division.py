@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,12 +148,12 @@ def assert_same(folder: Path, report: TrainingReport, reference: tuple[Path, Tra
     assert apart(folder, reference[0], start) < ALIKE
 
 
-def launch(start: Path, into: Path, settings: dict[str, Any], stop: int = 0) -> subprocess.CompletedProcess[str]:
-    """Two processes on this machine, of which one is killed after step ``stop``."""
+def launch(start: Path, trainings: dict[str, dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """Two processes on this machine, of which one is killed after the step ``stop`` of a training that has it."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = str(Path(__file__).with_name("two_processes.py"))
     running = subprocess.Popen(
-        [*command, script, str(start), str(into), json.dumps(settings), str(stop)],
+        [*command, script, str(start), json.dumps(trainings)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -167,32 +168,59 @@ def launch(start: Path, into: Path, settings: dict[str, Any], stop: int = 0) -> 
     return subprocess.CompletedProcess(command, running.returncode, out, errors)
 
 
+EARLY = SETTINGS | {"epochs": 6, "method": "lora", "learning_rate": 1e-2, "early_stop": {"patience": 1}}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one of two processes says of a training."""
+
+    training: str
+    report: TrainingReport
+    steps: list[int]
+
+
+@pytest.fixture(scope="module")
+def by_two(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Told]]:
+    """The folder of two trainings, and what was told of them: the first was killed, and the same command goes on with both."""
+    folder = tmp_path_factory.mktemp("two")
+    killed = {"into": str(folder / "whole"), "settings": SETTINGS | {"micro_batch_size": 1}}
+    early = {"into": str(folder / "early"), "settings": EARLY}
+    assert launch(tiny_model, {"whole": killed | {"stop": 4}, "early": early}).returncode
+    assert not (folder / "whole").exists()
+    done = launch(tiny_model, {"whole": killed, "early": early})
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = []
+    for line in done.stdout.splitlines():
+        if line.startswith('["'):
+            name, fields, steps = json.loads(line)
+            report = TrainingReport(**fields | {"held_out_losses": tuple(fields["held_out_losses"])})
+            told.append(Told(name, report, steps))
+    return folder, told
+
+
 @pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one(
-    tmp_path: Path, tiny_model: Path, whole: tuple[Path, TrainingReport]
+    tiny_model: Path, whole: tuple[Path, TrainingReport], by_two: tuple[Path, list[Told]]
 ) -> None:
     """One of them is killed on the way, and the same command goes on from the checkpoint before."""
-    assert launch(tiny_model, tmp_path / "m", SETTINGS | {"micro_batch_size": 1}, stop=4).returncode
-    done = launch(tiny_model, tmp_path / "m", SETTINGS | {"micro_batch_size": 1})
-    assert done.returncode == 0, done.stderr[-3000:]
-    reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[{")]
-    assert sorted(steps for _, steps in reports) == [[], [4, 5, 6]], "one process reports progress"
-    for fields, _ in reports:
-        report = TrainingReport(**fields | {"held_out_losses": tuple(fields["held_out_losses"])})
-        assert_same(tmp_path / "m", report, whole, tiny_model)
-    assert {path.name for path in tmp_path.iterdir()} == {"m"}
+    folder, told = by_two[0], [each for each in by_two[1] if each.training == "whole"]
+    assert sorted(each.steps for each in told) == [[], [4, 5, 6]], "one process reports progress"
+    for each in told:
+        assert_same(folder / "whole", each.report, whole, tiny_model)
+    assert {path.name for path in folder.iterdir()} == {"whole", "early"}
 
 
 @pytest.mark.slow
-def test_two_processes_stop_early_as_one_does(tmp_path: Path, tiny_model: Path) -> None:
-    settings = SETTINGS | {"epochs": 6, "method": "lora", "learning_rate": 1e-2, "early_stop": {"patience": 1}}
-    alone, _ = train(tiny_model, tmp_path / "one", settings)
-    done = launch(tiny_model, tmp_path / "two", settings)
-    assert done.returncode == 0, done.stderr[-3000:]
-    report = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[{")))[0]
-    assert report["held_out_losses"] == pytest.approx(alone.held_out_losses, rel=1e-2)
-    assert apart(tmp_path / "two", tmp_path / "one", tiny_model) < 0.05
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+def test_two_processes_stop_early_as_one_does(
+    tmp_path: Path, tiny_model: Path, by_two: tuple[Path, list[Told]]
+) -> None:
+    alone, _ = train(tiny_model, tmp_path / "one", EARLY)
+    two = by_two[0] / "early"
+    report = next(each.report for each in by_two[1] if each.training == "early")
+    assert report.held_out_losses == pytest.approx(alone.held_out_losses, rel=1e-2)
+    assert apart(two, tmp_path / "one", tiny_model) < 0.05
+    assert {path.name for path in two.iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
 
 
 @pytest.mark.usefixtures("launched")

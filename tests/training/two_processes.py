@@ -1,7 +1,8 @@
-"""Fine-tunes the model in one folder into another: what ``torchrun`` starts in a test of several processes."""
+"""Fine-tunes the model in one folder into others, one after the other: what ``torchrun`` starts in a test of several processes."""
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -50,8 +51,12 @@ def train(
 
 
 if __name__ == "__main__":
+    gc.freeze()  # the libraries stay, and looking through them takes longer than a step
     # A checkpoint after every step.
     checkpoints.SECONDS, checkpoints.SHARE = 0.0, math.inf
-    report, steps = train(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), stop=int(sys.argv[4]))
-    # One write a process, so that lines do not mix.
-    sys.stdout.write(json.dumps([asdict(report), steps]) + "\n")
+    start, trainings = Path(sys.argv[1]), json.loads(sys.argv[2])
+    for name, given in trainings.items():
+        report, steps = train(start, Path(given["into"]), given["settings"], stop=given.get("stop", 0))
+        # One write a process, so that lines do not mix.
+        sys.stdout.write(json.dumps([name, asdict(report), steps]) + "\n")
+        sys.stdout.flush()
