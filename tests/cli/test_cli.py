@@ -172,7 +172,8 @@ def test_a_choice_that_there_is_not_is_refused_with_those_there_are(cli) -> None
 
 def test_the_command_line_starts_without_the_libraries_that_are_slow_to_import() -> None:
     code = (
-        "import sys, gramr2.cli.main; print(sorted({'torch', 'transformers', 'scipy', 'sklearn'} & set(sys.modules)))"
+        "import sys, gramr2.cli.main; "
+        "print(sorted({'torch', 'transformers', 'scipy', 'sklearn', 'httpx', 'jinja2', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

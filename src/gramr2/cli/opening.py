@@ -13,7 +13,6 @@ import typer
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
 from gramr2.cli.flags import replacing
-from gramr2.client import Client, JournaledClient
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
@@ -158,6 +157,8 @@ def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:
     """The model, with its answers journaled as they come. A baseline costs nothing, so its answers are not journaled."""
     if isinstance(model, Judge):
         return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling, model.view)
+    from gramr2.client import Client, JournaledClient
+
     return JournaledClient(model, journal) if isinstance(model, Client) else model
 
 
