@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from gramr2.backends.registry import former_id
-from gramr2.config import RunConfig, dump_config
+from gramr2.config import RunConfig
 from gramr2.config.load import parse_config
 from gramr2.errors import ConfigError, RunError, reason_of
 from gramr2.files import link_tree, lock_file, write_json, write_text
@@ -135,9 +135,9 @@ class RunFolder:
             )
         write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
 
-    def _resolved(self, config: RunConfig) -> Any:
+    def _resolved(self, config: RunConfig) -> dict[str, Any]:
         """All keys, but without the folder's own path in ``out`` and in its data paths: the folder may be renamed."""
-        content = yaml.safe_load(dump_config(config.model_copy(update={"out": None})))
+        content: dict[str, Any] = config.model_copy(update={"out": None}).model_dump(mode="json")
         for part in ("seed", "pool", "gold"):
             for source in content["data"][part]:
                 path = Path(source["path"])
