@@ -12,10 +12,10 @@ quickstart-llm: $(VENV)/.installed  ## the same loop on SmolLM2-135M and the sta
 	$(BIN)/gramr2 train examples/quickstart.yaml --out runs/quickstart-llm
 
 test: check  ## all tests, with the real-model ones, a process for each core (at most 4)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations 10
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 10
 
 coverage: $(VENV)/.installed  ## line coverage of all tests: the ten lowest files and the total
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov=gramr2 --cov-report=
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov=gramr2 --cov-report=
 	$(BIN)/coverage report --sort=cover | sed -n '1,12p;$$p'
 
 docs: $(VENV)/.installed  ## tables of the docs that follow from the code

@@ -54,6 +54,13 @@ def vote(
     return Judgment(order, sample, sample, outcome, FinishReason.STOP, rationale, belief)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, where processes share the files: else one of them works through the last while others wait."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 _frozen = 0
 
 
