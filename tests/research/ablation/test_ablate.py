@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
+import multiprocessing
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,11 +17,15 @@ from typer.testing import CliRunner
 from gramr2.cli.main import app
 from gramr2.config import load_config, parse_config
 from gramr2.errors import ConfigError, DataError, RunError
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
+from gramr2.research.ablation import cell
 from gramr2.research.ablation.cell import RESULT, SPEC
-from gramr2.research.ablation.runner import AblationPlan, _adopt
+from gramr2.research.ablation.runner import AblationPlan, _adopt, _start
 from gramr2.research.ablation.variants import variants_for
+from gramr2.research.lab.comparisons import SIZES, Part, draw
 
-RUN = {
+RUN: dict[str, Any] = {
     "model": "tiny-random",
     "data": {
         "seed": {"path": "lab:labeled", "limit": 8},
@@ -40,22 +48,72 @@ def domain(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Path, Path]:
+    """The same run on as much of the lab as it uses, in files that each cell reads at once, and a test set."""
+    places = {part: tmp_path / f"{part.value}.jsonl" for part in SIZES}
+    for part, file in places.items():
+        write_jsonl(file, map(labeled_row, draw(part)[:8]))
+    data = {
+        name: source | {"path": str(places[Part(source["path"].removeprefix("lab:"))])}
+        for name, source in RUN["data"].items()
+    }
+    run = tmp_path / "small.yaml"
+    run.write_text(yaml.safe_dump(RUN | {"data": data}))
+    return run, places[Part.TEST]
+
+
+def cell_of(folder: Path) -> None:
+    """Run a cell in a process that others like it were copied from."""
+    gc.freeze()  # the libraries stay
+    sys.exit(cell.main(folder))
+
+
+class Cell:
+    """A copied process, as the runner looks at one."""
+
+    def __init__(self, folder: Path) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(
+            ["gramr2.training.sft", "gramr2.training.bradley_terry", "gramr2.backends.transformers", cell.__name__]
+        )
+        self.process = context.Process(target=cell_of, args=(folder,))
+        self.process.start()
+        self.terminate, self.wait = self.process.terminate, self.process.join
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells are copies of one process that has imported the libraries, instead of importing them one by one."""
+    monkeypatch.setattr("gramr2.research.ablation.runner._start", Cell)
+
+
 def ablate(*arguments: object) -> None:
     result = CliRunner().invoke(app, ["ablate", *map(str, arguments), "--quiet"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
 
 
 @pytest.mark.slow
-def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+@pytest.mark.usefixtures("copied")
+def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(
+    small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, (run, test) = tmp_path / "out", small
     names = ["full", "seed-only", "bradley-terry", "zero-shot", "few-shot", "oracle"]
     command = (
         "--out",
         out,
         "--domain",
-        domain,
+        run,
         "--test",
-        "lab:test",
+        test,
         "--limit",
         6,
         "--seeds",
@@ -74,7 +132,10 @@ def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: 
     # A finished cell is not run again; one without its result is.
     kept = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
     (out / f"cells/zero-shot-1/{RESULT}").unlink()
-    ablate(*command)
+    with monkeypatch.context() as patch:
+        # In a process of its own, as each has it outside of tests.
+        patch.setattr("gramr2.research.ablation.runner._start", _start)
+        ablate(*command)
     again = {name: (out / f"cells/{name}-1/{RESULT}").stat().st_mtime_ns for name in names}
     assert [name for name in names if kept[name] != again[name]] == ["zero-shot"]
     assert next(iter(csv.DictReader((out / "ablation.csv").open()))) == rows[0]
@@ -92,11 +153,12 @@ def test_every_kind_of_judge_gets_a_result_and_the_same_command_goes_on(domain: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("copied")
 def test_a_run_that_was_stopped_goes_on_and_tables_are_there_before_the_end(
-    domain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    command = ("--out", out, "--domain", domain, "--test", "lab:test", "--limit", 6, "--seeds", 1, "--jobs", 1)
+    out, (run, test) = tmp_path / "out", small
+    command = ("--out", out, "--domain", run, "--test", test, "--limit", 6, "--seeds", 1, "--jobs", 1)
 
     def stop(self: object, text: str) -> None:
         if text.startswith("seed-only-1"):
