@@ -183,15 +183,16 @@ def test_a_run_that_was_stopped_goes_on_and_tables_are_there_before_the_end(
     assert (out / "cells/no-filter-1/run/judge/config.json").exists()
 
 
-def test_a_variant_may_have_fewer_seeds_and_seeds_come_first(domain: Path, tmp_path: Path) -> None:
-    base = load_config(domain)
+def test_a_variant_may_have_fewer_seeds_and_seeds_come_first(small: tuple[Path, Path], tmp_path: Path) -> None:
+    run, test = small
+    base = load_config(run)
     names = ("full", "oracle", "seed-only")
     variants = [each for each in variants_for(base) if each.name in names]
-    plan = AblationPlan(base, variants, range(1, 4), "lab:test", fewer={"oracle": 1, "seed-only": 2})
+    plan = AblationPlan(base, variants, range(1, 4), str(test), fewer={"oracle": 1, "seed-only": 2})
     assert [(seed, each.name) for seed, each in plan.cells] == [
         (1, "full"), (1, "seed-only"), (1, "oracle"), (2, "full"), (2, "seed-only"), (3, "full"),
     ]  # fmt: skip
-    command = ["--domain", domain, "--test", "lab:test", "--limit", 4, "--seeds", 2, "--jobs", 1]
+    command = ["--domain", run, "--test", test, "--limit", 4, "--seeds", 2, "--jobs", 1]
     ablate("--out", tmp_path / "o", *command, "--only", "longer,bag-of-words:1", "--reference", "longer")
     rows = csv.DictReader((tmp_path / "o/ablation.csv").read_text().splitlines())
     assert sorted((row["variant"], row["seed"]) for row in rows) == [
