@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u061c\u200e\u200f]")
-"""control characters but tab and newline, and those that change the direction of the text around them"""
+_ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u061c\u200e\u200f\ud800-\udfff]")
+"""control characters but tab and newline, those that change the direction of the text around them, and halves of surrogate
+pairs, which no output can encode"""
 
 
 def visible(text: str) -> str:

@@ -144,6 +144,8 @@ def test_the_card_of_a_run_has_its_counts_and_intervals(tmp_path: Path) -> None:
     (tmp_path / "rounds/0").mkdir(parents=True)
     metrics = {"round": 0, "stage": "seed", "gold": METRICS, "pool": {"judged": 0, "kept": 0}}
     (tmp_path / "rounds/0/metrics.json").write_text(json.dumps(metrics))
+    judged = {"id": "g", "label": "A", "truth": "A", "confidence": 0.9}
+    (tmp_path / "rounds/0/gold.jsonl").write_text(90 * f"{json.dumps(judged)}\n")
     source = Source(tmp_path, None, tmp_path, "smollm2-135m")
     text = card(source, JudgeTemplate(principles=("Be kind.",)), Check(64, 0.0, 1.0), "float32", "my-judge")
     assert yaml.safe_load(text.split("---")[1])["license"] == "apache-2.0"

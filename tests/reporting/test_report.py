@@ -96,6 +96,7 @@ def test_the_report_shows_the_baselines_and_the_warnings_above_all(run: Path, tm
     # A run that is under way has its baselines, and nothing to warn of yet.
     copy = tmp_path / "partial"
     shutil.copytree(run, copy)
+    shutil.rmtree(copy / "judge")
     (copy / "metrics.jsonl").write_text("".join((run / "metrics.jsonl").read_text().splitlines(keepends=True)[:2]))
     page = render(read_run(copy))
     assert "<td>bag-of-words</td>" in page
@@ -120,6 +121,9 @@ def test_the_report_says_how_verdicts_were_read(run: Path, tmp_path: Path) -> No
     assert f"On gold by itself: {told}." in flat(render(read_run(folder)))
     # Weights that were fitted anew stand beside their round.
     metrics = json.loads((folder / "rounds/1/metrics.json").read_text())
+    # Their manifests would say that they are damaged.
+    for file in folder.glob("rounds/*/manifest.json"):
+        file.unlink()
     metrics["verdict_read"] |= {"weights": {"direct": 0.25, "reasoned": 1.5}, "why": HOSTILE}
     (folder / "rounds/1/metrics.json").write_text(json.dumps(metrics))
     page = render(read_run(folder))
@@ -178,7 +182,7 @@ def test_what_is_not_a_run_is_a_sentence(run: Path, tmp_path: Path) -> None:
         write_report(tmp_path)
     shutil.copytree(run, tmp_path / "broken")
     (tmp_path / "broken/rounds/1/kept.jsonl").write_text("{")
-    with pytest.raises(RunError, match="cannot be read"):
+    with pytest.raises(RunError, match="kept.jsonl is not what the run wrote"):
         write_report(tmp_path / "broken")
 
 

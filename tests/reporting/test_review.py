@@ -11,7 +11,7 @@ import pytest
 
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
-from gramr2.files import write_jsonl
+from gramr2.files import write_json, write_jsonl
 from gramr2.reporting.review import as_csv, as_table, read_back, worth_a_look
 from gramr2.reporting.run import RunView, read_run
 
@@ -49,7 +49,7 @@ DROPPED = [
 def run(tmp_path: Path) -> RunView:
     folder = tmp_path / "run"
     (folder / "journal").mkdir(parents=True)
-    (folder / "run.yaml").write_text("model: x\n")
+    (folder / "run.yaml").write_text("model: {name: x}\nseed: 0\n")
     write_jsonl(folder / "rounds/1/kept.jsonl", KEPT)
     write_jsonl(folder / "rounds/1/dropped.jsonl", DROPPED)
     return read_run(folder)
@@ -120,6 +120,10 @@ def test_a_rationale_stays_with_the_label_it_is_for(run: RunView, tmp_path: Path
 def test_a_rationale_of_any_round_is_stale_beside_another_label(run: RunView, tmp_path: Path) -> None:
     again = row("strong", 0.9, kept=False, label="A", rationale="Response A is polite.", rationale_order="ab")
     write_jsonl(run.path / "rounds/2/dropped.jsonl", [again])
+    gold = dict.fromkeys(("accuracy", "low", "high", "order_flip_rate")) | {"n": 0, "coverage": 0}
+    pool = {"judged": 7, "kept": 2, "dropped": {"confidence": 5}}
+    ended = {"round": 1, "stage": "round", "verdict": "skipped", "gold": gold, "pool": pool}
+    write_json(run.path / "rounds/1/metrics.json", ended)
     edited = tmp_path / "edited.jsonl"
     # The table is of round 1, where the judge said B.
     write_jsonl(edited, [{"id": "strong", "label": "A", "rationale": "Response B is right."}])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gramr2.cli.console import Grid, Json, say, show
+from gramr2.cli.console import Grid, Json, say, say_json, show
 from gramr2.errors import ConfigError
 from gramr2.text import three_digits
 
@@ -53,7 +52,7 @@ def inspect(
         raise ConfigError(f"round {number} has no such comparison{f' as {name!r}' if name else ''} in this selection")
     if as_json:
         for row, _ in rows[:limit]:
-            say(json.dumps(row, ensure_ascii=False))
+            say_json(row)
         return
     show(_counts(round_, known))
     for row, stays in rows[:limit]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich import box
 
-from gramr2.cli.console import Grid, Json, Quiet, say, set_up_logging, show, stderr
+from gramr2.cli.console import Grid, Json, Quiet, say, say_json, set_up_logging, show, stderr
 
 app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,7 +20,7 @@ def list_models(as_json: Json = False) -> None:
 
     models = named()
     if as_json:
-        say(json.dumps([asdict(each) | {"path": str(each.path) if each.path else None} for each in models]))
+        say_json([asdict(each) | {"path": str(each.path) if each.path else None} for each in models])
         return
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("name", "parameters", "licence", "here", "what"):

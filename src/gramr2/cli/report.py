@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gramr2.cli.console import Json, say
+from gramr2.cli.console import Json, say, say_json
 
 
 def report(
@@ -20,4 +19,7 @@ def report(
     from gramr2.reporting.report import write_report
 
     path = write_report(run, out)
-    say(json.dumps({"report": str(path)}) if as_json else str(path))
+    if as_json:
+        say_json({"report": str(path)})
+    else:
+        say(str(path))

@@ -27,12 +27,29 @@ def load_config(path: Path) -> RunConfig:
             together, or a data file does not exist. The message names the place and says what to change.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file; gramr2 train takes a run file, see examples/quickstart.yaml"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a run file is a mapping with the keys model and data, but this one is {_kind(raw)}")
+    config = parse_config(raw, str(path))
+    return _with_base(config, path.parent, str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        ConfigError: it is not YAML.
+        OSError: it cannot be opened.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -43,10 +60,6 @@ def load_config(path: Path) -> RunConfig:
         raise ConfigError(f"{path}: a value is not possible ({error}): put it in quotes if it is a text") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply for a run file") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: a run file is a mapping with the keys model and data, but this one is {_kind(raw)}")
-    config = parse_config(raw, str(path))
-    return _with_base(config, path.parent, str(path))
 
 
 def parse_config(raw: dict[str, Any], where: str = "config") -> RunConfig:

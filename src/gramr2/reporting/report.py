@@ -49,7 +49,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         RunError: the folder is not a run.
     """
     target = out or run / "report.html"
-    write_text(target, render(read_run(run)))
+    # Half of a surrogate pair is shown, since no file can hold it.
+    write_text(target, render(read_run(run)).encode("utf-8", "backslashreplace").decode())
     return target
 
 

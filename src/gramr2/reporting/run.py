@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from gramr2.errors import RunError
-from gramr2.files import read_jsonl
+from gramr2.reporting import files
+from gramr2.reporting.files import REMEDY, Row
 from gramr2.selftraining.filters.stack import place_of_rationales
+from gramr2.selftraining.run.manifest import METRICS
 from gramr2.selftraining.run.records import RoundRecord
 
-Row = dict[str, Any]
+__all__ = ["RoundView", "Row", "RunView", "read_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,8 @@ def read_run(path: Path) -> RunView:
     """Read a run folder.
 
     Raises:
-        RunError: the folder is not a run, or a file in it is damaged.
+        RunError: the folder is not a run, or a file in it is damaged or missing.
+        ConfigError: its run.yaml is not YAML.
     """
     file = path / "run.yaml"
     # A run file that a person wrote may have the same name; only a run has a journal next to it.
@@ -90,34 +90,56 @@ def read_run(path: Path) -> RunView:
         raise RunError(
             f"{path} is not a run folder: it has no run.yaml with a journal next to it; make one with gramr2 train"
         )
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if each.name.isdigit())
-        rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
-        summary, baselines = _record(path / "data.json"), _record(path / "baselines.json")
-        warmup = _record(path / "warmup" / "report.json") or None
-        lines = _rows(path / "metrics.jsonl")
-    except (ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{path}: a file of this run cannot be read: {error}") from error
-    longer = summary.get("gold", {}).get("longer_response_accuracy")
-    keys = ("against_baselines", "warnings")
-    last = {key: lines[-1][key] for key in keys if key in lines[-1]} if lines else {}
-    return RunView(path, config, rounds, longer, warmup, baselines, last)
+    config = files.config(file)
+    numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if _is_number(each.name))
+    rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
+    lines = files.rows(path / "metrics.jsonl", files.LineShape)
+    view = RunView(
+        path,
+        config,
+        rounds,
+        _optional(path / "data.json", files.DataShape).get("gold", {}).get("longer_response_accuracy"),
+        _optional(path / "warmup" / "report.json", files.WarmupShape) or None,
+        files.baselines(path / "baselines.json") if (path / "baselines.json").is_file() else {},
+        {key: lines[-1][key] for key in ("against_baselines", "warnings") if key in lines[-1]} if lines else {},
+    )
+    for name in _missing(view, len(lines)):
+        raise RunError(f"{path / name} is missing or incomplete: {REMEDY}")
+    return view
+
+
+def _missing(view: RunView, lines: int) -> Iterator[str]:
+    """What a run as far as this one has, and this one has not."""
+    for each in view.rounds[: None if view.finished else -1]:
+        if each.metrics is None:
+            yield f"rounds/{each.number}/{METRICS}"
+    if not view.finished:
+        return
+    gone = set(range(max(len(view.rounds), lines))) - {each.number for each in view.rounds}
+    yield from (f"rounds/{number}" for number in sorted(gone))
+    if not (view.path / "data.json").is_file():
+        yield "data.json"
+    if lines < len(view.rounds):
+        yield "metrics.jsonl"
+    if view.config.get("baselines") and not view.baselines:
+        yield "baselines.json"
+    if view.config.get("warmup") and not view.warmup:
+        yield "warmup/report.json"
 
 
 def _round(folder: Path, number: int) -> RoundView:
-    metrics = folder / "metrics.json"
     return RoundView(
         number,
-        RoundRecord.read(metrics) if metrics.is_file() else None,
-        *(_rows(folder / f"{name}.jsonl") for name in ("kept", "dropped", "gold")),
+        files.finished_round(folder),
+        files.rows(folder / "kept.jsonl", files.JudgedRow),
+        files.rows(folder / "dropped.jsonl", files.DroppedRow),
+        files.rows(folder / "gold.jsonl", files.GoldRow),
     )
 
 
-def _record(file: Path) -> Row:
-    found: Row = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
 
 
-def _rows(file: Path) -> tuple[Row, ...]:
-    return tuple(read_jsonl(file)) if file.is_file() else ()
+def _optional(file: Path, shape: type[files.Shape]) -> Row:
+    return files.record(file, shape) if file.is_file() else {}

@@ -115,11 +115,11 @@ def refuse_missing_judge(model: Path) -> None:
 
 
 def _adopt(folder: Path) -> None:
-    refuse_damage(folder, list(_contradictions(folder)), _remedy(folder))
+    refuse_damage(folder, list(contradictions(folder)), _remedy(folder))
     seal(folder)
 
 
-def _contradictions(folder: Path) -> Iterator[Damage]:
+def contradictions(folder: Path) -> Iterator[Damage]:
     """What is wrong with a finished round without a manifest: files that cannot be read, or are shorter than it says."""
     for name in OF_A_ROUND:
         if not readable(folder / name):
@@ -130,6 +130,8 @@ def _contradictions(folder: Path) -> Iterator[Damage]:
     counts = {GOLD: record.gold.n if record.verdict is not GateResult.SKIPPED else None}
     if record.stage == "round":
         counts[KEPT] = record.pool.kept
+        if (dropped := sum(record.pool.dropped.values())) == record.pool.judged - record.pool.kept:
+            counts[DROPPED] = dropped
     for name, count in counts.items():
         if count is None:
             continue

@@ -15,8 +15,8 @@ import yaml
 
 from gramr2.backends.registry import former_id
 from gramr2.config import RunConfig
-from gramr2.config.load import parse_config
-from gramr2.errors import ConfigError, RunError, reason_of
+from gramr2.config.load import parse_config, read_yaml
+from gramr2.errors import ConfigError, RunError
 from gramr2.files import link_tree, lock_file, write_json, write_text
 
 DATA = "data"
@@ -179,13 +179,7 @@ def config_of(folder: Path) -> RunConfig:
         ConfigError: this version cannot read its run.yaml.
     """
     file = folder / "run.yaml"
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {getattr(error, 'problem', None) or reason_of(error)}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{file} is damaged: {reason_of(error)}") from error
-    config = parse_config(content, str(file))
+    config = parse_config(read_yaml(file), str(file))
     parts = {
         part: [each.model_copy(update={"path": _own(folder, each.path)}) for each in getattr(config.data, part)]
         for part in ("seed", "pool", "gold")
