@@ -110,18 +110,20 @@ class LabeledComparison:
     """A comparison with its label and, if there is one, the rationale for it.
 
     ``target`` is how certain the label is, as P(A), P(B), P(tie), if a judge gave it; a judge may be trained on it.
+    ``annotator`` is who gave the label, if the data say so.
     """
 
     comparison: Comparison
     label: Label
     rationale: str | None = None
     target: tuple[float, float, float] | None = None
+    annotator: str | None = None
 
     def swap(self) -> LabeledComparison:
         """Exchange the responses, the label, its certainty and the rationale's references to them, all in one step."""
         rationale = None if self.rationale is None else swap_mentions(self.rationale)
         target = None if self.target is None else (self.target[1], self.target[0], self.target[2])
-        return LabeledComparison(self.comparison.swap(), self.label.swap(), rationale, target)
+        return LabeledComparison(self.comparison.swap(), self.label.swap(), rationale, target, self.annotator)
 
 
 MOST_RESPONSES = 64

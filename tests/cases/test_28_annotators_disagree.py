@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,45 @@ def test_shares_that_nothing_learns_are_refused(run) -> None:
     file.write_text(file.read_text().replace("soft: true", "soft: false"))
     with pytest.raises(ConfigError, match="no effect without training.verdict.soft"):
         load_config(file)
+
+
+def test_annotators_with_a_column_of_their_own(cli, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{**row, "worker": place % 3} for place, row in enumerate(ROWS)]
+    (tmp_path / "seed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"path": "seed.jsonl", "columns": {"annotator": "worker"}}
+    code, text, _ = cli("check", run(seed=source))
+    assert (code, "Fleiss' κ" in text, "Cohen" in text) == (0, True, False)
+    monkeypatch.setitem(sys.modules, "crowdkit.aggregation.classification.dawid_skene", None)
+    code, _, error = cli("check", run(seed=source, aggregate="dawid_skene"))
+    assert (code, "pip install" in error, "crowd-kit" in error) == (2, True, True), error
+
+
+def test_who_labelled_is_kept_with_labels_in_memory() -> None:
+    from gramr2.data import read_row
+    from gramr2.judging.records import labeled_row
+
+    (item,) = read_row(ROWS[0] | {"annotator": 7.0}, "here", default_id="x")
+    (again,) = read_row(labeled_row(item), "here", default_id="x")
+    assert (again, again.annotator, item.swap().annotator) == (item, "7", "7")
+    (odd,) = read_row(ROWS[0] | {"annotator": {"id": 7}}, "here", default_id="x")
+    assert odd.annotator is None
+
+
+def test_check_counts_near_copies(cli, run, tmp_path: Path) -> None:
+    long = "The lake of Garda, in the north of Italy, is the largest lake of the country"
+    pool = [
+        {"id": "p1", "prompt": "Name a lake, please.", "responses": [long, "a cat"]},
+        {"id": "p2", "prompt": "Name a lake, please.", "responses": ["a cat", long.upper()]},
+        {"id": "p3", "prompt": "Name a lake, please.", "responses": ["a cat", f"{long}."]},
+        {"id": "p4", "prompt": "Name a lake, please.", "responses": ["a cat", f"{long} today"]},
+        {"id": "p5", "prompt": "Say anything else.", "responses": ["something", "else"]},
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pool))
+    gold = {"prompt": "Name a lake, please.", "responses": [f"{long} too", "a cat"], "label": "A"}
+    (tmp_path / "gold.jsonl").write_text(json.dumps(gold) + "\n")
+    file = run(pool="pool.jsonl", gold="gold.jsonl")
+    _, text, _ = cli("check", file)
+    assert "data.pool: of 5 comparisons 1 are copies of another, 2 nearly copies of another" in text
+    assert "data.gold: of 1 comparisons 1 nearly copies of pool comparisons" in text
+    _, text, _ = cli("check", file, "--json")
+    assert json.loads(text)["near_copies"]["pool"] == {"compared": 5, "copies": 1, "near": 2}

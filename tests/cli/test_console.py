@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gramr2.cli import console
 from gramr2.cli.console import Grid, set_up_logging, show
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J[bold red]x[/nope]"
@@ -46,3 +47,8 @@ def test_no_command_sends_an_escape_sequence_of_the_data(cli, tmp_path: Path) ->
     for code, text, error in (told, refused, twice):
         assert "\x1b" not in text + error, code
         assert "title" in text + error, code
+
+
+def test_commands_have_one_way_to_print_json() -> None:
+    folder = Path(console.__file__).parent
+    assert [file.name for file in folder.glob("*.py") if "json.dump" in file.read_text(encoding="utf-8")] == []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.data.annotators import Aggregate, Agreement, agreement, conflicting, merged
+from gramr2.errors import DataError
 
 A, B, TIE = Label.A, Label.B, Label.TIE
 
@@ -87,3 +88,59 @@ def test_turning_a_row_changes_nothing(drawn: list[tuple[str, Label, bool]]) -> 
         for one, other in zip(a, b, strict=True):
             assert one.label is (other if one.comparison == other.comparison else other.swap()).label
         assert not conflicting(a)
+
+
+def said(name: str, label: Label, who: str | None, item: str = "x", *, turned: bool = False) -> LabeledComparison:
+    return replace(row(name, label, item=item, turned=turned), annotator=who)
+
+
+@given(st.lists(st.booleans(), min_size=6, max_size=6))
+def test_two_annotators_have_cohen_s_kappa_whatever_the_stored_order(turns: list[bool]) -> None:
+    pairs = [(A, A), (A, B), (TIE, TIE)]
+    rows = [
+        said(f"{who}{place}", label, who, str(place), turned=turns[2 * place + side])
+        for place, labels in enumerate(pairs)
+        for side, (who, label) in enumerate(zip("pq", labels, strict=True))
+    ]
+    found = agreement(rows)
+    # By hand, in both orders: agreed on 4 of 6; by chance 2 · (1/3 · 1/3) + 1/3 · 1/3 = 1/3.
+    assert found.cohen == pytest.approx((4 / 6 - 1 / 3) / (1 - 1 / 3))
+    assert agreement([*rows, said("r0", A, "r", "0")]).cohen is None
+    assert agreement([replace(each, annotator=None) for each in rows]).cohen is None
+
+
+def test_as_many_labels_for_each_have_fleiss_kappa() -> None:
+    rows = [
+        said(f"{item}{n}", label, None, item)
+        for item, labels in (("x", (A, A, A)), ("y", (A, B, TIE)))
+        for n, label in enumerate(labels)
+    ]
+    # By hand, in both orders: 12 ratings of which 5, 5 and 2; agreed (6 + 0 + 6 + 0) / (12 · 2) = 1/2.
+    chance = (25 + 25 + 4) / 144
+    assert agreement(rows).fleiss == pytest.approx((0.5 - chance) / (1 - chance))
+    assert agreement(rows[:-1]).fleiss is None
+
+
+def test_one_who_labels_against_all_others_is_seen_through() -> None:
+    pytest.importorskip("crowdkit")
+    truth = [A, B, A, B, A, B, A, B]
+    rows = []
+    for place, label in enumerate(truth):
+        # Two of five see it right, always; the other three err on half of the comparisons each, and on the last together.
+        given = [label, label, *(label if (place + shift) % 2 else label.swap() for shift in (0, 1, 0))]
+        if place == 7:
+            given = [label, label, *(3 * [label.swap()])]
+        rows += [said(f"{place}-{n}", each, f"w{n}", str(place), turned=bool(n % 2)) for n, each in enumerate(given)]
+    settled = merged(rows, Aggregate.DAWID_SKENE)
+    assert [item.label for item in settled] == truth
+    assert merged(rows, Aggregate.MAJORITY)[7].label is truth[7].swap()
+    assert all(item.annotator is None for item in settled)
+    again = merged([each.swap() for each in rows], Aggregate.DAWID_SKENE)
+    assert [item.label.swap() for item in again] == truth
+    alone = [said("1", A, None, "y")]
+    assert merged(alone, Aggregate.DAWID_SKENE) == tuple(alone)
+
+
+def test_labels_of_nobody_have_no_mistakes_to_estimate() -> None:
+    with pytest.raises(DataError, match=r"2 rows do not say so \(the first: '1'\): name the column with columns"):
+        merged([said("1", A, None), said("2", B, None)], Aggregate.DAWID_SKENE)

@@ -89,3 +89,22 @@ def test_where_no_prompt_is_shared_whole_prompts_is_the_subset(numbers: set[int]
 
 def _labelled(name: str, prompt: str) -> LabeledComparison:
     return LabeledComparison(Comparison(name, (Message("user", prompt),), (f"a{name}", "b")), Label.A)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abc"), max_size=12).map(" ".join), max_size=6),
+    st.sampled_from([0.0, 0.3, 0.5, 0.6, 1.0]),
+)
+def test_near_duplicates_misses_none(texts: list[str], threshold: float) -> None:
+    def grams(text: str) -> set[str]:
+        words = text.split()
+        return {" ".join(words[i : i + 3]) for i in range(max(len(words) - 2, 1))} if words else set()
+
+    keyed = {str(i): text for i, text in enumerate(texts)}
+    wanted = [
+        (x, y)
+        for x, one in keyed.items()
+        for y, other in keyed.items()
+        if (both := grams(one) & grams(other)) and len(both) / len(grams(one) | grams(other)) >= threshold
+    ]
+    assert [(x, y) for x, y, _ in near_duplicates(keyed, keyed, threshold)] == sorted(wanted)

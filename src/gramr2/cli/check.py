@@ -18,14 +18,16 @@ def check(
     """Check a run file: keys, types, files, models and combinations; data rows are read too."""
     from gramr2.backends.registry import is_here
     from gramr2.selftraining.run.data import load_data
+    from gramr2.selftraining.run.doubts import SIMILAR, near_copies
 
     config = load_config(run)
     proving = config.rationale.proving.model if config.rationale.source == "proving" else None
     models = [each.name for each in (config.model, proving) if each is not None]
     remote = [name for name in models if not is_here(name)]
     data = load_data(config)
+    near = near_copies(data)
     if as_json:
-        say_json({"valid": True, "config": config.model_dump(mode="json"), "data": data.summary})
+        say_json({"valid": True, "config": config.model_dump(mode="json"), "data": data.summary, "near_copies": near})
         return
     say(dump_config(config))
     gold = data.summary["gold"]
@@ -37,6 +39,11 @@ def check(
     skipped = sum(len(reasons) for reasons in data.summary["skipped"].values())
     for part, found in data.summary["doubts"].items():
         say(f"data.{part}: {_told(found)}")
+    for part, counts in near.items():
+        if told := _copies(counts):
+            say(
+                f"data.{part}: of {counts['compared']} comparisons {told} (word 3-grams, Jaccard of {SIMILAR} or more)."
+            )
     for name in remote:
         say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:
@@ -46,7 +53,8 @@ def check(
 def _told(found: dict[str, Any]) -> str:
     parts = []
     if found["repeated"]:
-        alpha = "" if found["alpha"] is None else f", Krippendorff's α {found['alpha']:.2f}"
+        names = {"alpha": "Krippendorff's α", "cohen_kappa": "Cohen's κ", "fleiss_kappa": "Fleiss' κ"}
+        alpha = "".join(f", {name} {found[key]:.2f}" for key, name in names.items() if found[key] is not None)
         remedy = " (data.aggregate, data.on_conflict)" if found["conflicting"] else ""
         parts.append(
             f"{found['repeated']} comparisons occur more than once, {found['conflicting']} of them with different labels"
@@ -57,3 +65,14 @@ def _told(found: dict[str, Any]) -> str:
     if found["rationale_says_otherwise"]:
         parts.append(f"{found['rationale_says_otherwise']} rationales conclude another label than their row's")
     return "; ".join(parts) + "."
+
+
+def _copies(counts: dict[str, int]) -> str:
+    """What is nearly the same, or nothing."""
+    said = {
+        "copies": "are copies of another",
+        "near": "nearly copies of another",
+        "near_seed": "nearly copies of seed comparisons",
+        "near_pool": "nearly copies of pool comparisons",
+    }
+    return ", ".join(f"{counts[key]} {words}" for key, words in said.items() if counts.get(key))

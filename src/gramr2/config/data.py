@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from gramr2.config.section import Section
 
 _TARGETS = """prompt system responses response label chosen rejected id rationale target category source group scores ranking
-reference references"""
+reference references annotator"""
 TARGETS = frozenset(_TARGETS.split())
 """what a column can be mapped to: the columns of gramr2's own format"""
 
@@ -121,9 +121,10 @@ class DataConfig(Section):
     same comparisons"""
     on_bad_row: Literal["fail", "skip"] = "fail"
     """what to do with a row that is not a comparison: stop the run, or skip and count it"""
-    aggregate: Literal["none", "majority", "soft"] = "none"
-    """several labels of one comparison: every row by itself, one row with the label that most have, or that row with the shares
-    of the labels as its target (``training.verdict.soft``)"""
+    aggregate: Literal["none", "majority", "soft", "dawid_skene"] = "none"
+    """several labels of one comparison: every row by itself, one row with the label that most have, that row with the shares of
+    the labels as its target (``training.verdict.soft``), or one row with the label that is most probable when every annotator's
+    mistakes are estimated too (Dawid and Skene, 1979; needs a column ``annotator``)"""
     on_conflict: Literal["accept", "drop", "refuse"] = "accept"
     """what to do with labelled rows of one comparison whose labels differ, where they are not aggregated"""
     max_prompt_tokens: int | None = Field(default=None, gt=0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from gramr2 import registry
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data.fields import Fields, arranged
-from gramr2.data.formats.base import DataSet, Envelope, Format, Row, shown_columns
+from gramr2.data.formats.base import DataSet, Envelope, Format, Row, read_annotator, shown_columns
 from gramr2.data.turns import BadRowError
 from gramr2.errors import DataError
 
@@ -49,9 +50,9 @@ def read_row(
 ) -> list[LabeledComparison | Comparison]:
     """The comparisons in a row, read by the first format that recognises it (``gramr2.data.formats``).
 
-    ``id``, ``category``, ``source``, ``group``, ``rationale`` and, beside a ``label``, ``target`` (P(A), P(B), P(tie)) are
-    optional in each. A column that is null counts as absent; texts are kept as they are, and text in a column that the format
-    does not know is refused.
+    ``id``, ``category``, ``source``, ``group``, ``annotator``, ``rationale`` and, beside a ``label``, ``target`` (P(A), P(B),
+    P(tie)) are optional in each. A column that is null counts as absent; texts are kept as they are, and text in a column that
+    the format does not know is refused.
 
     Args:
         row: the columns.
@@ -69,7 +70,11 @@ def read_row(
                 fields.forget()
                 found = list(each.read(fields, default_id))
                 fields.refuse_unused()
-                return found
+                who = read_annotator(fields)
+                return [
+                    replace(item, annotator=who) if who and isinstance(item, LabeledComparison) else item
+                    for item in found
+                ]
     except BadRowError as error:
         raise DataError(f"{where}: {error}") from None
     except RecursionError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -106,18 +107,22 @@ def near_duplicates(
     A text of one or two words is one gram of that length.
     """
     grams_a = {key: _grams(text) for key, text in texts_a.items()}
+    times = Counter(gram for grams in grams_a.values() for gram in grams)
+
+    def telling(grams: set[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """The rarest grams: of texts that share enough, one of these is shared too (Chaudhuri et al., 2006)."""
+        fewest = math.ceil(threshold * len(grams) - 1e-9)
+        return sorted(grams, key=lambda gram: (times[gram], gram))[: len(grams) - fewest + 1]
+
     index: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key, grams in grams_a.items():
-        for gram in grams:
+        for gram in telling(grams):
             index[gram].append(key)
     found: list[tuple[str, str, float]] = []
     for other, text in texts_b.items():
         grams = _grams(text)
-        shared: dict[str, int] = defaultdict(int)
-        for gram in grams:
-            for key in index.get(gram, ()):
-                shared[key] += 1
-        for key, count in shared.items():
+        for key in {key for gram in telling(grams) for key in index.get(gram, ())}:
+            count = len(grams & grams_a[key])
             similarity = count / (len(grams) + len(grams_a[key]) - count)
             if similarity >= threshold:
                 found.append((key, other, similarity))

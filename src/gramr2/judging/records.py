@@ -23,9 +23,10 @@ def comparison_row(comparison: Comparison) -> dict[str, Any]:
 
 
 def labeled_row(item: LabeledComparison) -> dict[str, Any]:
-    """A labelled comparison as a row; its target, where it has one, as [P(A), P(B), P(tie)]."""
+    """A labelled comparison as a row; its target, where it has one, as [P(A), P(B), P(tie)], and its annotator where known."""
     row = comparison_row(item.comparison) | {"label": item.label.value, "rationale": item.rationale}
-    return row if item.target is None else row | {"target": list(item.target)}
+    extras = {"target": item.target and list(item.target), "annotator": item.annotator}
+    return row | {key: value for key, value in extras.items() if value is not None}
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:

@@ -25,6 +25,7 @@ __all__ = [
     "optional",
     "pairs_of",
     "preferred",
+    "read_annotator",
     "read_id",
     "read_label",
     "read_target",
@@ -185,6 +186,14 @@ def optional(row: Row, key: str) -> str | None:
 def read_id(row: Row, default_id: str) -> str:
     """The row's own id, a number as text, or the default."""
     return _name(row, "id") or default_id
+
+
+def read_annotator(row: Row) -> str | None:
+    """Who gave the label, if the row says so in a word or a number; some files have more under this name."""
+    try:
+        return _name(row, "annotator")
+    except BadRowError:
+        return None
 
 
 def _name(row: Row, key: str) -> str | None:

@@ -11,15 +11,15 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
 from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset, whole_prompts
-from gramr2.data.annotators import Aggregate, agreement, conflicting, merged
+from gramr2.data.annotators import Aggregate, conflicting, merged
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
-from gramr2.evaluation.stated import concluded
 from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
 from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.template import JudgeTemplate
 from gramr2.randomness import derive_seed
+from gramr2.selftraining.run.doubts import doubts
 from gramr2.selftraining.run.sources import id_names, read_labeled, read_unlabeled
 
 Item = TypeVar("Item", Comparison, LabeledComparison)
@@ -66,8 +66,9 @@ def load_data(config: RunConfig) -> RunData:
 
     def settled(items: Sequence[LabeledComparison], part: str) -> tuple[LabeledComparison, ...]:
         """The rows as the config wants several labels of one comparison; what was found goes to the summary."""
-        checked[part] = _doubts(items)
-        whole = merged(items, Aggregate(config.data.aggregate))
+        checked[part] = doubts(items)
+        # Whose a label is matters until here; the digests of a run's data are of the comparisons.
+        whole = tuple(replace(item, annotator=None) for item in merged(items, Aggregate(config.data.aggregate)))
         if config.data.on_conflict == "accept":
             return whole
         wrong = conflicting(whole)
@@ -107,19 +108,6 @@ def load_data(config: RunConfig) -> RunData:
     if config.final:
         final = _with_rationales(final, annotated, "final")
     return RunData(trained, tuple(pool), gold, summary, held_out, proving, final)
-
-
-def _doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
-    """What a person should know of labelled rows: comparisons that occur again, labels in conflict, rows that teach nothing."""
-    found = agreement(items)
-    stated = [(item.label, concluded(item.rationale)) for item in items if item.rationale]
-    return {
-        "repeated": found.repeated,
-        "conflicting": found.conflicting,
-        "alpha": None if found.alpha is None else round(found.alpha, 3),
-        "identical_responses": sum(len(set(item.comparison.responses)) == 1 for item in items),
-        "rationale_says_otherwise": sum(said is not None and said is not label for label, said in stated),
-    }
 
 
 def _hold_out(

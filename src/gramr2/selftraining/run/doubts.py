@@ -1,0 +1,71 @@
+"""What a person should know of a run's data before it is learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.data import near_duplicates, subset
+from gramr2.data.annotators import agreement
+from gramr2.evaluation.stated import concluded
+from gramr2.selftraining.filters.duplicates import text_of
+
+if TYPE_CHECKING:
+    from gramr2.selftraining.run.data import RunData
+
+SIMILAR = 0.6
+"""overlap of word 3-grams (Jaccard) from which comparisons are near copies; the default of the filter ``duplicates``"""
+MOST = 10_000
+"""comparisons of a part that are compared with each other"""
+
+
+def doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
+    """Comparisons that occur again and how far their labels agree, and rows that teach nothing."""
+    found = agreement(items)
+    stated = [(item.label, concluded(item.rationale)) for item in items if item.rationale]
+    kappas = {"cohen_kappa": found.cohen, "fleiss_kappa": found.fleiss}
+    return {
+        "repeated": found.repeated,
+        "conflicting": found.conflicting,
+        **{
+            name: None if value is None else round(value, 3)
+            for name, value in ({"alpha": found.alpha} | kappas).items()
+        },
+        "identical_responses": sum(len(set(item.comparison.responses)) == 1 for item in items),
+        "rationale_says_otherwise": sum(said is not None and said is not label for label, said in stated),
+    }
+
+
+def near_copies(data: RunData) -> dict[str, dict[str, int]]:
+    """By part: how many comparisons were looked at, how many of them are copies of another, how many near copies, and of gold
+    how many are near copies of what is learnt from. A comparison counts once; the responses may be in either order."""
+    parts = {
+        "seed": [item.comparison for item in (*data.seed, *data.held_out)],
+        "pool": [*data.pool],
+        "gold": [item.comparison for item in data.gold],
+    }
+    texts: dict[str, list[str]] = {}
+    found: dict[str, dict[str, int]] = {}
+    for part, items in parts.items():
+        texts[part] = list(dict.fromkeys(_folded(each) for each in subset(items, MOST, 0)))
+        looked = min(len(items), MOST)
+        found[part] = {"compared": looked, "copies": looked - len(texts[part]), "near": _within(texts[part])}
+    for part in ("seed", "pool"):
+        pairs = near_duplicates(dict(_keyed(texts[part])), dict(_keyed(texts["gold"])), SIMILAR)
+        found["gold"][f"near_{part}"] = len({of_gold for _, of_gold, _ in pairs})
+    return found
+
+
+def _within(texts: Sequence[str]) -> int:
+    """How many texts are near copies of an earlier one."""
+    keyed = dict(_keyed(texts))
+    return len({later for first, later, _ in near_duplicates(keyed, keyed, SIMILAR) if first < later})
+
+
+def _keyed(texts: Sequence[str]) -> list[tuple[str, str]]:
+    return [(f"{place:08}", text) for place, text in enumerate(texts)]
+
+
+def _folded(comparison: Comparison) -> str:
+    return " ".join(text_of(comparison).casefold().split())
