@@ -121,3 +121,18 @@ def test_an_unknown_architecture_is_named(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(ModelError, match="frobnicator"):
         convert(tmp_path / "x.gguf", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("key", "value"), [("block_count", 2**31), ("embedding_length", 2**30), ("vocab_size", 2**31)])
+def test_a_header_that_promises_more_than_there_is_takes_no_memory(key: str, value: int, tmp_path: Path) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
+    writer.add_uint32(f"llama.{key}", value)
+    writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ModelError, match=rf"its header says llama\.{key} = {value}, and its tensors allow \d+ at most"):
+        convert(tmp_path / "m.gguf", tmp_path / "model")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
+from gramr2.config.data import Layout
 from gramr2.data import read_row
 from gramr2.errors import DataError
 from gramr2.judging.records import labeled_row
@@ -161,3 +162,10 @@ def test_the_advice_on_an_unknown_field_of_a_message_is_a_whole_sentence() -> No
     message = {"role": "user", "content": "Hi", "mood": "gloomy"}
     with pytest.raises(DataError, match=r"mood, which the judge would not see.* name it in ignore$"):
         read({"prompt": [message], "responses": ["a", "b"]})
+
+
+def test_a_label_of_too_many_digits_is_a_bad_row() -> None:
+    row = {"prompt": "q", "responses": ["a", "b"], "label": 10**5000}
+    for layout in (None, Layout(label_map={"1": "A"}), Layout(label_map={"1": "A"}, margin=1)):
+        with pytest.raises(DataError, match="label .* is not A, B or tie"):
+            read_row(row, "here", default_id="1", layout=layout)

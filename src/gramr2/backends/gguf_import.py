@@ -16,6 +16,14 @@ log = logging.getLogger("gramr2")
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
+_WIDTHS = frozenset(
+    {
+        *("vocab_size", "embedding_length", "feed_forward_length", "expert_feed_forward_length", "expert_count"),
+        *("expert_used_count", "attention.head_count", "attention.head_count_kv", "attention.key_length"),
+        *("attention.value_length", "rope.dimension_count"),
+    }
+)
+"""sizes of which none exceeds the widest tensor"""
 
 
 def convert(gguf: Path, into: Path) -> None:
@@ -37,6 +45,7 @@ def convert(gguf: Path, into: Path) -> None:
     from gramr2.backends.pretrained import refuse_gaps, refuse_unembedded
 
     try:
+        _refuse_sizes(gguf)
         with _no_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, trust_remote_code=False)
             model, told = AutoModelForCausalLM.from_pretrained(
@@ -63,6 +72,28 @@ def convert(gguf: Path, into: Path) -> None:
         # See ``loading``: a damaged file raises nearly every type there is.
         raise ModelError(f"{gguf} cannot be read as a language model: {reason_of(error)}") from error
     log.info("converted %s: %d tensors, fp32", gguf.name, len(plain.state_dict()))
+
+
+def _refuse_sizes(gguf: Path) -> None:
+    """Refuse a header that promises more than the file has: with 2³¹ layers, transformers fills the memory with their names.
+
+    Raises:
+        ModelError: there are more layers than tensors, or a width is no width of a tensor.
+    """
+    from gguf import GGUFReader
+
+    reader = GGUFReader(gguf)
+    tensors, widest = len(reader.tensors), max((int(n) for each in reader.tensors for n in each.shape), default=0)
+    for name, entry in reader.fields.items():
+        key = name.partition(".")[2]
+        most = tensors if key == "block_count" else widest if key in _WIDTHS else None
+        if most is None or len(entry.data) != 1:
+            continue
+        value = int(entry.parts[entry.data[0]][0])
+        if not 0 <= value <= most:
+            raise ModelError(
+                f"{gguf} is damaged: its header says {name} = {value}, and its tensors allow {most} at most"
+            )
 
 
 @contextmanager

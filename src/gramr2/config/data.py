@@ -62,7 +62,8 @@ def label_key(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip()
+    # Python refuses to write numbers of more than 4300 digits in decimals.
+    return hex(value) if isinstance(value, int) and value.bit_length() > 14_000 else str(value).strip()
 
 
 class SourceConfig(Layout):
