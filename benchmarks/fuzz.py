@@ -32,7 +32,7 @@ import fuzz_inputs as inputs
 ACCEPTED, REFUSED, TRACEBACK, HANG = "accepted", "refused", "traceback", "hang"
 MEMORY = 12 << 30
 """bytes that a process may address; what asks for more has a traceback"""
-SHARES = {"rows": 0.42, "files": 0.2, "configs": 0.1, "completions": 0.22, "gguf": 0.03, "server": 0.03}
+SHARES = {"rows": 0.5, "files": 0.1, "configs": 0.08, "completions": 0.3, "gguf": 0.01, "server": 0.01}
 """shares of the inputs; those that load a library for each input, or draw by a schema, are slower"""
 Try = Callable[[Random], str]
 """tries one input: returns what became of it, or raises"""

@@ -35,6 +35,8 @@ from gramr2.backends.hardware import versions
 
 GOOD = 4
 """good clients"""
+SETTLE = 7.0
+"""seconds to wait for the server, which gives memory back when it has been idle for five"""
 PAUSE = 0.2
 """seconds that a good client waits before it asks again, so that they leave the server room"""
 HEAD = "POST {} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n"
@@ -254,7 +256,9 @@ def until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
     raise SystemExit(f"the server ended before it was ready: {log.read_text(encoding='utf-8')[-300:]}")
 
 
-def measure(model: str, seconds: float, attackers: int, seed: int, flags: list[str]) -> dict[str, Any]:
+def measure(
+    model: str, seconds: float, attackers: int, seed: int, flags: list[str], settle: float = SETTLE
+) -> dict[str, Any]:
     """Both phases, against a server of its own."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -262,13 +266,15 @@ def measure(model: str, seconds: float, attackers: int, seed: int, flags: list[s
         with log.open("wb") as file:
             server = subprocess.Popen(command, stdout=file, stderr=file)
         try:
-            return _phases(server, log, seconds, attackers, seed)
+            return _phases(server, log, seconds, attackers, seed, settle)
         finally:
             if server.poll() is None:
                 server.kill()
 
 
-def _phases(server: subprocess.Popen[bytes], log: Path, seconds: float, attackers: int, seed: int) -> dict[str, Any]:
+def _phases(
+    server: subprocess.Popen[bytes], log: Path, seconds: float, attackers: int, seed: int, settle: float
+) -> dict[str, Any]:
     url = until_ready(server, log)
     before, _ = asyncio.run(phase(url, server.pid, max(3.0, min(60.0, seconds / 5))))
     start = resident(server.pid)
@@ -280,7 +286,7 @@ def _phases(server: subprocess.Popen[bytes], log: Path, seconds: float, attacker
     made = ours.recv() if ours.poll(60) else {}
     enemy.join(5)
     after, _ = asyncio.run(phase(url, server.pid, 3))
-    time.sleep(7)  # five idle seconds, after which the server gives memory back
+    time.sleep(settle)
     alive, last = server.poll() is None, resident(server.pid) if server.poll() is None else 0
     size = log.stat().st_size
     server.send_signal(signal.SIGTERM)
@@ -302,7 +308,7 @@ def _phases(server: subprocess.Popen[bytes], log: Path, seconds: float, attacker
         "ratio": {
             name: round(b / a, 2) if a and b else None for name, a, b in zip(("p50", "p95"), quiet, busy, strict=True)
         },
-        "memory_mib": {"before": start, "largest": max([start, *memory]), "after": last},
+        "memory_mib": {"before": start, "largest": max([start, *memory, last]), "after": last},
         "log_bytes": size,
         "tracebacks_in_log": text.count("Traceback"),
         "alive": alive,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,34 @@ def test_no_model_is_downloaded(verified: Verified, made: Path, monkeypatch: pyt
     code, parts = verified(named)
     assert (code, parts["inputs"][0], parts["models"][0]) == (0, "whole", "unchecked")
     assert f"{name} is not in" in parts["models"][1]
+
+
+def replaced(run: Path, old: str, new: str) -> None:
+    text = (run / "run.yaml").read_text()
+    assert old in text
+    (run / "run.yaml").write_text(text.replace(old, new))
+
+
+def test_data_of_the_hub_are_unchecked_where_it_cannot_be_reached(verified: Verified, made: Path) -> None:
+    code, parts = verified(lambda run: replaced(run, str(made / "seed.jsonl"), "hub:owner/name"))
+    assert (code, parts["inputs"][0]) == (0, "unchecked")
+    assert "cannot be compared here: hub:owner/name: " in parts["inputs"][1]
+
+
+def test_data_that_need_a_package_are_unchecked_without_it(
+    verified: Verified, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "crowdkit.aggregation.classification.dawid_skene", None)
+    twice = [{**ROWS[0], "id": name, "annotator": name} for name in "pq"]
+    (tmp_path / "twice.jsonl").write_text("".join(json.dumps(row) + "\n" for row in twice))
+
+    def needing(run: Path) -> None:
+        replaced(run, str(made / "seed.jsonl"), str(tmp_path / "twice.jsonl"))
+        replaced(run, "aggregate: none", "aggregate: dawid_skene")
+
+    code, parts = verified(needing)
+    assert (code, parts["inputs"][0]) == (0, "unchecked")
+    assert "crowd-kit" in parts["inputs"][1]
 
 
 def test_a_run_of_an_older_version_and_an_unfinished_one_are_not_damaged(verified: Verified) -> None:
