@@ -41,9 +41,7 @@ def check(
         say(f"data.{part}: {_told(found)}")
     for part, counts in near.items():
         if told := _copies(counts):
-            say(
-                f"data.{part}: of {counts['compared']} comparisons {told} (word 3-grams, Jaccard of {SIMILAR} or more)."
-            )
+            say(f"data.{part}: of {counts['compared']} comparisons {told} (word 3-grams, Jaccard above {SIMILAR}).")
     for name in remote:
         say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:

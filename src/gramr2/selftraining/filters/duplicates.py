@@ -39,7 +39,7 @@ class Duplicates(FilterConfig):
         for first, second, overlap in near_duplicates({**context.known, **before, **texts}, texts, threshold=limit):
             if first == second or overlap <= limit:
                 continue
-            if first in context.known or _same_responses(learnt[first], own[second], limit):
+            if first in context.known or same_responses(learnt[first], own[second], limit):
                 twins.setdefault(second, []).append((first, overlap))
         gone: dict[str, Rejection] = {}
         for name in sorted(texts, key=lambda name: rank[name]):
@@ -50,7 +50,7 @@ class Duplicates(FilterConfig):
         return [gone.get(f"{_OWN}{c.comparison.id}", c) for c in candidates]
 
 
-def _same_responses(one: Comparison, other: Comparison, limit: float) -> bool:
+def same_responses(one: Comparison, other: Comparison, limit: float) -> bool:
     """Whether each response of the one is close to a different one of the other."""
     (a, b), (c, d) = one.responses, other.responses
     return any(similarity(a, x) > limit and similarity(b, y) > limit for x, y in ((c, d), (d, c)))

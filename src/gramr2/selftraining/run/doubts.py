@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.data import near_duplicates, subset
 from gramr2.data.annotators import agreement
 from gramr2.evaluation.stated import concluded
-from gramr2.selftraining.filters.duplicates import text_of
+from gramr2.selftraining.filters.duplicates import same_responses, text_of
 
 if TYPE_CHECKING:
     from gramr2.selftraining.run.data import RunData
 
 SIMILAR = 0.6
-"""overlap of word 3-grams (Jaccard) from which comparisons are near copies; the default of the filter ``duplicates``"""
+"""overlap of word 3-grams (Jaccard) above which comparisons are near copies; the default of the filter ``duplicates``"""
 MOST = 10_000
 """comparisons of a part that are compared with each other"""
 
@@ -38,33 +38,36 @@ def doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
 
 
 def near_copies(data: RunData) -> dict[str, dict[str, int]]:
-    """By part: how many comparisons were looked at, how many of them are copies of another, how many near copies, and of gold
-    how many are near copies of what is learnt from. A comparison counts once; the responses may be in either order."""
+    """By part: how many comparisons were looked at, how many of them are copies of another, how many near copies as the filter
+    ``duplicates`` knows them, and of gold how many are near copies of what is learnt from. The responses may be in either order.
+    """
     parts = {
         "seed": [item.comparison for item in (*data.seed, *data.held_out)],
         "pool": [*data.pool],
         "gold": [item.comparison for item in data.gold],
     }
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     found: dict[str, dict[str, int]] = {}
     for part, items in parts.items():
-        texts[part] = list(dict.fromkeys(_folded(each) for each in subset(items, MOST, 0)))
-        looked = min(len(items), MOST)
-        found[part] = {"compared": looked, "copies": looked - len(texts[part]), "near": _within(texts[part])}
+        looked = subset(items, MOST, 0)
+        # Only the first of several copies is compared with others.
+        first = {_folded(each): each for each in reversed(looked)}
+        own = {f"{place:08}": each for place, each in enumerate(first.values())}
+        texts[part] = {key: text_of(each) for key, each in own.items()}
+        found[part] = {"compared": len(looked), "copies": len(looked) - len(own), "near": len(_near(own, texts[part]))}
     for part in ("seed", "pool"):
-        pairs = near_duplicates(dict(_keyed(texts[part])), dict(_keyed(texts["gold"])), SIMILAR)
-        found["gold"][f"near_{part}"] = len({of_gold for _, of_gold, _ in pairs})
+        pairs = near_duplicates(texts[part], texts["gold"], SIMILAR)
+        found["gold"][f"near_{part}"] = len({of_gold for _, of_gold, overlap in pairs if overlap > SIMILAR})
     return found
 
 
-def _within(texts: Sequence[str]) -> int:
-    """How many texts are near copies of an earlier one."""
-    keyed = dict(_keyed(texts))
-    return len({later for first, later, _ in near_duplicates(keyed, keyed, SIMILAR) if first < later})
-
-
-def _keyed(texts: Sequence[str]) -> list[tuple[str, str]]:
-    return [(f"{place:08}", text) for place, text in enumerate(texts)]
+def _near(own: Mapping[str, Comparison], texts: Mapping[str, str]) -> set[str]:
+    """The later ones of those that are near copies of each other."""
+    return {
+        later
+        for earlier, later, overlap in near_duplicates(texts, texts, SIMILAR)
+        if earlier < later and overlap > SIMILAR and same_responses(own[earlier], own[later], SIMILAR)
+    }
 
 
 def _folded(comparison: Comparison) -> str:
