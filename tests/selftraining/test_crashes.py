@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,22 +15,16 @@ from typing import Any
 
 import pytest
 
-from gramr2.data import load_labeled
+from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.data import load_labeled, load_unlabeled
 from gramr2.files import write_jsonl
-from gramr2.judging.records import labeled_row
+from gramr2.judging.records import comparison_row, labeled_row
 
 HERE = Path(__file__).parent
 KILLED = -9
 
-STARTER = {
-    "seed": {"path": "starter:labeled", "limit": 24},
-    "pool": {"path": "starter:unlabeled", "limit": 12},
-    "gold": {"path": "starter:gold", "limit": 6},
-    "held_out_share": 0.7,
-}
 SCRIPTED: dict[str, Any] = {
     "model": "scripted",
-    "data": STARTER,
     "judge": {"pool": {"votes": 2}},
     "rationale": {"source": "proving", "proving": {"proofs": 2, "min_tokens": 5}},
     "warmup": {"form": "pairs", "held_out_share": 0.2},
@@ -51,11 +44,6 @@ SCRIPTED: dict[str, Any] = {
 }
 REAL: dict[str, Any] = {
     "model": "tiny-random",
-    "data": {
-        "seed": {"path": "starter:labeled", "limit": 8},
-        "pool": {"path": "starter:unlabeled", "limit": 8},
-        "gold": {"path": "starter:gold", "limit": 4},
-    },
     "judge": {
         "pool": {"votes": 2, "max_new_tokens": 8, "close_on_budget": True},
         "gold": {"max_new_tokens": 8, "close_on_budget": True},
@@ -78,7 +66,7 @@ REAL: dict[str, Any] = {
 class Runner:
     """The forking process, and what a finished run leaves."""
 
-    def __init__(self, config: dict[str, Any], base: Path) -> None:
+    def __init__(self, config: dict[str, Any], base: Path, **environment: str) -> None:
         self.base = base
         file = base / "config.json"
         file.write_text(json.dumps(config))
@@ -90,35 +78,84 @@ class Runner:
             text=True,
             cwd=HERE,
             # A model this small gains nothing from threads, and spins where they have to share a core.
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         )
 
-    def run(self, folder: Path, kill_at: int = 0) -> tuple[int, list[str]]:
-        """Exit status and the steps that were taken."""
+    def run(self, folder: Path, kill_at: int = 0, copies: dict[int, Path] | None = None) -> tuple[int, list[str]]:
+        """Exit status and the steps that were taken; at those in ``copies`` the folder is copied as a kill would leave it."""
         log = self.base / "steps.txt"
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(f"{folder} {kill_at} {log}\n")
-        self.process.stdin.flush()
-        status = int(self.process.stdout.readline())
+        places = {number: str(place) for number, place in (copies or {}).items()}
+        status = self._ask({"folder": str(folder), "kill_at": kill_at, "log": str(log), "copies": places})
         assert status in (0, KILLED), (self.base / "stderr.txt").read_text()[-3000:]
         return status, log.read_text().splitlines()
 
+    def command(self, words: list[str], limit: int | None = None) -> tuple[int, str]:
+        """Exit status and standard error of a command that can write no larger file than ``limit``."""
+        # A pipe, since the limit holds for a file too.
+        errors = self.base / "errors"
+        os.mkfifo(errors)
+        reading = os.open(errors, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            status = self._ask({"words": words, "limit": limit, "errors": str(errors)})
+            return status, os.read(reading, 1 << 20).decode()
+        finally:
+            os.close(reading)
+            errors.unlink()
+
+    def _ask(self, given: dict[str, Any]) -> int:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(given) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def with_data(
+    config: dict[str, Any], base: Path, seed: int, pool: int, gold: int, *, bare: bool = False
+) -> dict[str, Any]:
+    """The config on so many comparisons of the starter set in files, the shortest: each of dozens of runs would read all of it.
+
+    If ``bare``, every second comparison of the seed loses its rationale.
+    """
+
+    def size(item: LabeledComparison | Comparison) -> int:
+        each = item.comparison if isinstance(item, LabeledComparison) else item
+        return len(each.prompt_text) + sum(map(len, each.responses))
+
+    items = sorted(load_labeled("starter:labeled")[0], key=size)[:seed]
+    rows = {
+        "seed": [labeled_row(replace(e, rationale=None) if bare and i % 2 else e) for i, e in enumerate(items)],
+        "pool": [comparison_row(e) for e in sorted(load_unlabeled("starter:unlabeled")[0], key=size)[:pool]],
+        "gold": [labeled_row(e) for e in sorted(load_labeled("starter:gold")[0], key=size)[:gold]],
+    }
+    for part, each in rows.items():
+        write_jsonl(base / f"{part}.jsonl", each)
+    return config | {"data": {part: str(base / f"{part}.jsonl") for part in rows}}
+
 
 @pytest.fixture
-def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Runner]:
-    config = request.param
-    if config["model"] == "scripted":
-        # Every second seed comparison loses its rationale, so that there is something to prove before the seed judge.
-        items = load_labeled("starter:labeled")[0][:24]
-        bare = [replace(item, rationale=None) if i % 2 else item for i, item in enumerate(items)]
-        write_jsonl(tmp_path / "seed.jsonl", map(labeled_row, bare))
-        config = config | {"data": config["data"] | {"seed": str(tmp_path / "seed.jsonl")}}
+def scripted(tmp_path: Path) -> Iterator[Runner]:
+    # Half of the seed leaves something to prove before the seed judge.
+    config = with_data(SCRIPTED, tmp_path, 24, 12, 6, bare=True)
+    config["data"]["held_out_share"] = 0.7
     made = Runner(config, tmp_path)
     yield made
-    assert made.process.stdin
-    made.process.stdin.close()
-    made.process.wait()
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """One for all tests, since its libraries take long to import."""
+    base = tmp_path_factory.mktemp("real")
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    made = Runner(with_data(REAL, base, 8, 8, 4), base, GRAMR2_CACHE=str(cache))
+    yield made
+    made.close()
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
@@ -128,6 +165,12 @@ def outcome(folder: Path) -> dict[str, bytes]:
     found = {str(f.relative_to(folder)): f.read_bytes() for f in files}
     report = json.loads(found["warmup/report.json"])
     return found | {"warmup/report.json": json.dumps(report | {"seconds": 0}).encode()}
+
+
+def remains(folder: Path) -> dict[str, bytes]:
+    """Every file but that with the time a warm-up took."""
+    files = [f for f in folder.rglob("*") if f.is_file() and f.name != "report.json"]
+    return {str(f.relative_to(folder)): f.read_bytes() for f in files}
 
 
 def journals(folder: Path) -> dict[str, Any]:
@@ -154,8 +197,8 @@ def points(steps: list[str], count: int, seed: int) -> list[int]:
     return sorted(chosen | set(rng.sample(rest, max(0, min(count - len(chosen), len(rest))))))
 
 
-@pytest.mark.parametrize("runner", [SCRIPTED], indirect=True, ids=["proving"])
-def test_killed_once_at_every_kind_of_step(runner: Runner, tmp_path: Path) -> None:
+def test_killed_once_at_every_kind_of_step(scripted: Runner, tmp_path: Path) -> None:
+    runner = scripted
     status, steps = runner.run(tmp_path / "whole")
     assert status == 0
     expected, known = outcome(tmp_path / "whole"), journals(tmp_path / "whole")
@@ -183,17 +226,23 @@ def test_killed_once_at_every_kind_of_step(runner: Runner, tmp_path: Path) -> No
         assert any(stage in step for step in steps), stage
     chosen = points(steps, 60, seed=1)
     assert len(chosen) >= 60
-    for number in chosen:
-        folder = tmp_path / f"k{number}"
-        assert runner.run(folder, number)[0] == KILLED, steps[number - 1]
+    # One run leaves what a kill at each of its steps would leave, as is seen where it is killed.
+    left = {number: tmp_path / f"k{number}" for number in chosen}
+    assert runner.run(tmp_path / "copied", copies=left)[0] == 0
+    line = next(number for number in chosen if steps[number - 1].startswith("journal"))
+    for number in {line, chosen[len(chosen) // 3], chosen[-1]}:
+        killed = tmp_path / f"killed{number}"
+        assert runner.run(killed, number)[0] == KILLED, steps[number - 1]
+        assert remains(killed) == remains(left[number]), steps[number - 1]
+    for number, folder in left.items():
         assert runner.run(folder)[0] == 0, steps[number - 1]
         assert outcome(folder) == expected, steps[number - 1]
         assert journals(folder) == known, steps[number - 1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runner", [REAL], indirect=True, ids=["tiny-random"])
-def test_killed_again_and_again_on_a_real_model(runner: Runner, tmp_path: Path) -> None:
+def test_killed_again_and_again_on_a_real_model(real: Runner, tmp_path: Path) -> None:
+    runner = real
     status, steps = runner.run(tmp_path / "whole")
     assert status == 0
     expected, known = outcome(tmp_path / "whole"), journals(tmp_path / "whole")
@@ -221,23 +270,20 @@ def test_killed_again_and_again_on_a_real_model(runner: Runner, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(real: Runner, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk's; the error comes from the same places."""
     file = tmp_path / "run.yaml"
-    file.write_text(json.dumps(REAL | {"rounds": 1, "final": None}))
-    words = [sys.executable, "-m", "gramr2.cli.main", "train", str(file), "--out", str(tmp_path / "r"), "--quiet"]
+    file.write_text(json.dumps(with_data(REAL, tmp_path, 8, 8, 4) | {"rounds": 1, "final": None}))
+    # The model and its hidden states are in the cache: what is refused here is the run's own.
+    status, errors = real.command(["gramr2", "train", str(file), "--out", str(tmp_path / "before"), "--quiet"])
+    assert status == 0, errors
+    words = ["gramr2", "train", str(file), "--out", str(tmp_path / "r"), "--quiet"]
     for limit in (1_000, 20_000):
-        refused = subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
-        )
-        assert refused.returncode == 1, refused.stderr
-        assert refused.stderr.strip().splitlines()[-1].startswith("gramr2: "), refused.stderr
-        assert "File too large" in refused.stderr
-        assert "Traceback" not in refused.stderr
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+        status, errors = real.command(words, limit)
+        assert status == 1, errors
+        assert errors.strip().splitlines()[-1].startswith("gramr2: "), errors
+        assert "File too large" in errors
+        assert "Traceback" not in errors
+    status, errors = real.command(words)
+    assert status == 0, errors
     assert (tmp_path / "r/judge/model.safetensors").exists()
