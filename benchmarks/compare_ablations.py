@@ -30,7 +30,7 @@ from gramr2.research.ablation.marks import MARKS, comparable, read_marks
 from gramr2.research.ablation.statistics import summarise
 from gramr2.research.ablation.tables import Account, markdown
 
-COLUMNS = ("configuration", "seed", "n", "accuracy", "order_flip_rate", "kept")
+COLUMNS = ("source", "configuration", "seed", "n", "accuracy", "order_flip_rate", "kept")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", required=True, metavar="NAME/VARIANT", help="what the differences are to")
     parser.add_argument("--only", help="configurations in the table, with commas between; default: all")
     parser.add_argument("--readings", action="store_true", help="also what each reading of a verdict gives by itself")
-    parser.add_argument("--csv", type=Path, help="write every cell in the table here, too")
+    parser.add_argument("--csv", type=Path, help="write every cell in the table here, too; rows of other sources stay")
+    parser.add_argument("--source", default="", help="what --csv calls the data")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     return exit_code(lambda: _run(given))
@@ -69,19 +70,22 @@ def _run(given: argparse.Namespace) -> int:
     text = markdown(told)
     write_text(given.out / "table.md", text)
     if given.csv:
-        write_text(given.csv, cells_of([row for row in results if row["variant"] in chosen]))
+        write_text(given.csv, cells_of([row for row in results if row["variant"] in chosen], given.source, given.csv))
     print(text)
     return 0
 
 
-def cells_of(results: Sequence[Mapping[str, Any]]) -> str:
-    """The results as CSV, a cell a line."""
+def cells_of(results: Sequence[Mapping[str, Any]], source: str, file: Path) -> str:
+    """The results as CSV, a cell a line, below the lines that a file already has of other sources."""
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
+    if file.is_file():
+        with file.open(encoding="utf-8", newline="") as before:
+            table.writerows(row for row in csv.DictReader(before) if row.get("source") != source)
     for row in sorted(results, key=lambda row: (row["variant"], row["seed"])):
         rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        table.writerow(rounded | {"configuration": row["variant"]})
+        table.writerow(rounded | {"configuration": row["variant"], "source": source})
     return out.getvalue()
 
 

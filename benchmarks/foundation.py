@@ -25,6 +25,7 @@ from typing import Any
 from gramr2 import baselines
 from gramr2.adaptation.task import Task, run_config
 from gramr2.backends.hardware import versions
+from gramr2.baselines.view import load_view
 from gramr2.cli.console import Bars
 from gramr2.cli.train import run_and_show
 from gramr2.comparison import LabeledComparison
@@ -258,7 +259,8 @@ class Panel:
     def _judge(self, folder: Path) -> PreferenceModel:
         """A judge of this run or of a specialised one, asked and read as its own file says."""
         template = load_template(folder)
-        judge = Judge(self.engine.open(folder, self.config.model), template, sampling_of(self.config.judge.gold))
+        sampling, view = sampling_of(self.config.judge.gold), load_view(folder)
+        judge = Judge(self.engine.open(folder, self.config.model), template, sampling, view)
         return judge.direct if template.mode is JudgeMode.LABEL else judge
 
     def _own(self, name: str, source: str) -> PreferenceModel:

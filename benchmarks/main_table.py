@@ -33,6 +33,7 @@ from gramr2.backends.hardware import versions
 from gramr2.backends.registry import former_id, resolve
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.baselines.bradley_terry import BradleyTerry
+from gramr2.baselines.view import load_view
 from gramr2.cli.ablate import refuse_seen
 from gramr2.cli.console import Bars
 from gramr2.config import RunConfig, load_config
@@ -185,7 +186,7 @@ class Domain:
         """One of the two generative ones."""
         folder, config = self.trained(model, seed) / "judge", self.config(model, seed)
         backend = TransformersBackend(folder, dtype=config.model.dtype, device=config.model.device)
-        return Judge(backend, load_template(folder), sampling_of(config.judge.gold))
+        return Judge(backend, load_template(folder), sampling_of(config.judge.gold), load_view(folder))
 
     def scalar(self, seed: int) -> BradleyTerry:
         """The other."""

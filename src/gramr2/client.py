@@ -224,7 +224,7 @@ def decision_from(body: DecisionBody) -> Decision:
         body.agreement,
         body.order_flip,
         body.coverage,
-        {Reading(name): belief(values) for name, values in body.readings.items()},
+        {Reading(name): belief(values) for name, values in body.readings.items() if name in {*Reading}},
         None if body.rationale is None else (body.rationale, Order(body.rationale_order or Order.AB)),
     )
 

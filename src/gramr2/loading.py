@@ -260,7 +260,9 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         raise ConfigError(f"{name} gives only decisions: a generative model is needed here")
     prefix, _, rest = name.partition(":")
     if prefix in ("scripted", "openai"):
-        _needs_none(options, f"{name}, which is not loaded here", ("dtype", "device", "trust_remote_code"))
+        _needs_none(
+            options, f"{name}, which is not loaded here", ("dtype", "device", "trust_remote_code", "second_view")
+        )
     if prefix == "scripted":
         from gramr2.judging.scripted import scripted
 
@@ -288,7 +290,11 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         device=options.device,
         trust_remote_code=options.trust_remote_code,
     )
-    view = load_view(folder, device=options.device) if options.second_view else None
+    view = None
+    if options.second_view:
+        view = load_view(
+            folder, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
+        )
     return Judge(backend, template, options.sampling, view)
 
 

@@ -145,7 +145,7 @@ class DecisionBody(_Answer):
     coverage: float
     probabilities: dict[str, float] | None
     readings: dict[str, dict[str, float]]
-    """what the direct and the reasoned reading of the verdict say, each by itself"""
+    """what the direct and the reasoned reading of the verdict, and the judge's second view, say, each by itself"""
     rationale: str | None
     rationale_order: str | None
     reason: str | None

@@ -346,11 +346,12 @@ def test_a_few_shot_judge_leaves_the_model_it_is_made_of_as_it_is(tmp_path: Path
     save_template(JudgeTemplate(JudgeMode.LABEL, ("One.",)), model)
     shots = (LabeledComparison(make("1"), Label.TIE),)
     (model / "model.safetensors").write_bytes(b"w")
-    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/second_view").mkdir(parents=True)
     for file in model.iterdir():
         (tmp_path / "linked" / file.name).symlink_to(file)
     save_few_shot(tmp_path / "linked", JudgeTemplate(JudgeMode.LABEL, ("One.",), shots), tmp_path / "judge")
     assert not any(file.is_symlink() for file in (tmp_path / "judge").iterdir()), "as the hub's cache has them"
+    assert not (tmp_path / "judge/second_view").exists(), "it was fitted for another task"
     (tmp_path / "judge/config.json").write_text("changed")
     assert (model / "config.json").read_text() == "{}"
     assert load_template(model).shots == ()

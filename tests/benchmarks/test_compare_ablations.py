@@ -59,8 +59,12 @@ def test_single_readings_and_every_cell(asked: list[str], tmp_path: Path) -> Non
     both = zip(rows, "++++----", "+++++++-", strict=True)
     write_jsonl(file, [row | {"readings": {"direct": sides[d], "second_view": sides[v]}} for row, d, v in both])
     table = tmp_path / "cells.csv"
+    table.write_text(
+        "source,configuration,seed,n,accuracy,order_flip_rate,kept\nother,x/full,1,2,0.5,,\n,x/gone,1,2,0.5,,\n"
+    )
     assert main([*asked, "--reference", "new/full", "--readings", "--csv", str(table)]) == 0
-    found = list(csv.DictReader(table.open()))
+    first, *found = csv.DictReader(table.open())
+    assert (first["source"], first["configuration"]) == ("other", "x/full"), "rows of another source stay"
     assert {row["configuration"]: row["accuracy"] for row in found if row["seed"] == "1"} == {
         "old/seed-only": "0.25",
         "new/seed-only": "0.375",

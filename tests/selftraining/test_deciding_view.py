@@ -11,27 +11,28 @@ import pytest
 
 from gramr2.baselines.view import FILE, FOLDER, load_view
 from gramr2.config import parse_config
-from gramr2.errors import ConfigError, DataError, ModelError
+from gramr2.errors import ConfigError, ModelError
+from gramr2.judging.judge import Judge
 from gramr2.loading import load_judge
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run.sharing import SeedJudges
 from gramr2.testing import ScriptedEngine
 
 VIEW = {"name": "bag-of-words", "verdict_weight": 1.5}
-ROOT = Path(__file__).parents[2]
+DATA = {
+    "seed": {"path": "starter:labeled", "limit": 12},
+    "pool": {"path": "starter:unlabeled", "limit": 20},
+    "gold": {"path": "starter:gold", "limit": 10},
+}
 
 
 def run(path: Path, engine: ScriptedEngine | None = None, shared: Path | None = None, **changes: Any) -> Path:
     raw: dict[str, Any] = {
         "model": "none",
-        "data": {
-            "seed": {"path": "starter:labeled", "limit": 12},
-            "pool": {"path": "starter:unlabeled", "limit": 20},
-            "gold": {"path": "starter:gold", "limit": 10},
-        },
+        "data": DATA,
         "judge": {"mode": "label", "pool": {"votes": 1, "temperature": 0}},
         "second_view": VIEW,
-        "filters": [],
+        "filters": [{"kind": "confidence", "threshold": 0.8, "calibrate": False}],
     }
     config = parse_config(raw | changes)
     SelfTraining(
@@ -87,9 +88,35 @@ def test_seed_judges_are_shared_only_between_runs_with_the_same_view(tmp_path: P
     assert not engine.trained
 
 
-def test_a_judge_without_any_preference_has_no_spread(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="verdict_weight"):
-        run(tmp_path / "r", ScriptedEngine(lambda request, seed: "no verdict"), rounds=0)
+def test_a_seed_judge_has_no_view_of_another_pool(tmp_path: Path) -> None:
+    """The scale of its margins is measured on the pool."""
+    shared = tmp_path / "shared"
+    first = run(tmp_path / "large", shared=shared, rounds=0)
+    data = {**DATA, "pool": {"path": "starter:unlabeled", "limit": 10}}
+    engine = ScriptedEngine()
+    other = run(tmp_path / "small", engine, shared=shared, rounds=0, data=data)
+    assert engine.trained
+    assert load_view(other / "judge") != load_view(first / "judge")
+
+
+def test_a_judge_without_any_preference_is_measured_alone_and_rolled_back(tmp_path: Path) -> None:
+    engine = ScriptedEngine(scripts={"1": lambda request, seed: "no verdict"})
+    data = {**DATA, "gold": {"path": "starter:gold", "limit": 40}}
+    done = run(tmp_path / "r", engine, data=data, guards={"on_worse": "tighten"})
+    report = json.loads((done / "rounds/1/metrics.json").read_text())
+    assert report["gold"]["coverage"] == 0
+    assert report["verdict"] == "rolled back"
+    assert not (done / "rounds/1/model" / FOLDER).exists()
+    assert load_view(done / "judge") is not None, "the seed judge's"
+
+
+def test_the_spread_is_measured_on_what_the_judge_has_not_learnt(tmp_path: Path) -> None:
+    done = run(tmp_path / "r")
+    kept = [json.loads(line)["id"] for line in (done / "rounds/1/kept.jsonl").read_text().splitlines()]
+    assert 0 < len(kept) < 12
+    views = [load_view(done / f"rounds/{number}/model") for number in (0, 1)]
+    assert views[0] is not None and views[1] is not None
+    assert views[0].scale != views[1].scale, "the scripted judges are the same, and what they are asked is not"
 
 
 def test_a_weight_below_zero_is_refused() -> None:
@@ -133,8 +160,22 @@ def test_a_real_judge_loads_with_its_view_and_its_warmed_up_backbone(
         assert decision.probabilities is not None
         assert decision.probabilities.a == pytest.approx(row["probabilities"]["A"], abs=2e-3)
         assert {reading.value for reading in decision.readings} == {"direct", "second_view"}
+    inner = judge.model
+    assert isinstance(inner, Judge) and inner.view is not None
+    opened = inner.view.model.states._open  # type: ignore[attr-defined]
+    assert opened.cache_info().misses == 1, "the backbone is loaded once, however often the judge is asked"
     plain = load_judge(tmp_path / "r", second_view=False).compare(gold[0]["prompt"], *gold[0]["responses"])
     assert {reading.value for reading in plain.readings} == {"direct"}
+    described = tmp_path / "r/judge" / FOLDER / "baseline.json"
+    values = json.loads(described.read_text())
+    described.unlink()
+    described.write_text(
+        json.dumps(values | {"model": values["model"] | {"trust_remote_code": True, "device": "cuda"}})
+    )
+    view = load_view(tmp_path / "r/judge")
+    assert view is not None
+    model = view.model.model  # type: ignore[attr-defined]
+    assert (model.trust_remote_code, model.device) == (False, "auto"), "what a folder says runs no code"
     (tmp_path / "r/judge").rename(tmp_path / "moved")
     with pytest.raises(ModelError, match="warmed-up backbone"):
         load_judge(tmp_path / "moved")

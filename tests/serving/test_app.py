@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,11 +13,16 @@ from fastapi.testclient import TestClient
 
 from gramr2.backends.base import GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
+from gramr2.client import decision_from
+from gramr2.comparison import Comparison
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
+from gramr2.judging.second_view import SecondView
+from gramr2.judgment import Reading
 from gramr2.serving.app import create_app
 from gramr2.serving.middleware import LimitsMiddleware, ServerLimits
 from gramr2.serving.model import Model
+from gramr2.wire import DecisionBody
 
 PAIR = {"prompt": "Say x.", "responses": ["x", "xxx"]}
 
@@ -55,6 +60,26 @@ def test_decisions_name_who_made_them(client: TestClient) -> None:
         ("c", "A", 1.0),
     ]
     assert body["decisions"][0]["reason"] is None
+
+
+def test_a_second_view_is_a_reading_and_part_of_the_judges_name() -> None:
+    class Second:
+        id = "second"
+
+        def margins(self, comparisons: Sequence[Comparison]) -> list[float]:
+            return [-9.0] * len(comparisons)
+
+    judge = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0), view=SecondView(Second(), 1.0))
+    with served(judge) as client:
+        until_ready(client)
+        body = client.post("/v1/judge", json={"comparisons": [PAIR | {"responses": ["xxx", "x"]}]}).json()
+        assert body["judge"]["model"] == client.get("/v1/judge").json()["model"] == judge.id
+        assert body["judge"]["model"].startswith("scripted:longer+1*second-")
+        (decision,) = body["decisions"]
+        assert decision["readings"]["second_view"]["B"] > 0.99
+        assert decision_from(DecisionBody(**decision)).readings[Reading.VIEW].b > 0.99
+        later = DecisionBody(**(decision | {"readings": {"of a later version": decision["readings"]["second_view"]}}))
+        assert decision_from(later).readings == {}
 
 
 def test_no_decision_is_null_with_its_reason() -> None:

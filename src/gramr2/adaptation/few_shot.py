@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gramr2.baselines.view import FOLDER as SECOND_VIEW
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError
 from gramr2.judging.saved import PROMPT_FILE, save_template
@@ -39,10 +40,11 @@ def with_shots(template: JudgeTemplate, items: Sequence[LabeledComparison], coun
 
 
 def save_few_shot(model: Path, template: JudgeTemplate, into: Path) -> None:
-    """Write a judge folder with the model's own weights and this prompt; it appears when it is complete."""
+    """Write a judge folder with the model's own weights and this prompt; it appears when it is complete. A second view stays
+    behind: it was fitted for another task."""
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
-    shutil.copytree(model, scratch, copy_function=_copy)
+    shutil.copytree(model, scratch, copy_function=_copy, ignore=shutil.ignore_patterns(SECOND_VIEW))
     (scratch / PROMPT_FILE).unlink(missing_ok=True)
     save_template(template, scratch)
     shutil.rmtree(into, ignore_errors=True)

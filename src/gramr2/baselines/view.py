@@ -1,6 +1,7 @@
 """A judge's second view on disk: a baseline in the folder ``second_view`` of the judge's own, and how its margins are counted.
 
-The backbone of the baseline is not copied. It is the pretrained model, or the warmed-up one of the run that the judge is in.
+The backbone of the baseline is not copied. It is the pretrained model, by its name, or the warmed-up one of the run that the
+judge is in.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gramr2 import baselines
 from gramr2.baselines.base import IN_MEMORY, Baseline, Setting
@@ -51,12 +54,21 @@ def save_view(baseline: Baseline, view: SecondView, folder: Path, *, warmed: boo
     scratch.rename(folder / FOLDER)
 
 
-def load_view(folder: Path, setting: Setting | None = None, *, device: str = "auto") -> SecondView | None:
+def load_view(
+    folder: Path,
+    setting: Setting | None = None,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+) -> SecondView | None:
     """The view saved in a judge's folder; None if the judge has none.
 
     Args:
-        setting: how its backbone is opened; by default as it was in training, with nothing kept on disk.
-        device: of the backbone, if there is no setting.
+        setting: how its backbone is opened; by default with nothing kept on disk, and as the other arguments say.
+        dtype: of the backbone; auto is that of the training.
+        device: of the backbone.
+        trust_remote_code: run Python code that comes with the backbone. What the folder says of it does not count.
 
     Raises:
         ModelError: it cannot be read, or its backbone is missing or has changed.
@@ -68,30 +80,50 @@ def load_view(folder: Path, setting: Setting | None = None, *, device: str = "au
         counted = json.loads((place / FILE).read_text(encoding="utf-8"))
         scale, weight = float(counted["scale"]), float(counted["weight"])
         most = math.inf if counted["most"] is None else float(counted["most"])
-        warmed = bool(counted["warmed"])
         if not all(math.isfinite(each) and each > 0 for each in (scale, weight)) or not most > 0:
             raise ValueError("a number in it is not above 0")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        described = read(place)[0].get("model", {"name": "none"})
+        given = {"device": device, "trust_remote_code": trust_remote_code} | (
+            {} if dtype == "auto" else {"dtype": dtype}
+        )
+        model = ModelConfig(**(described | given))
+        warmed = bool(counted["warmed"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"{place / FILE} does not describe a second view ({reason_of(error)}): train the judge again, or ask it "
-            "without with --no-second-view"
+            f"{place} does not describe a second view ({reason_of(error)}): train the judge again, or ask it without with "
+            "--no-second-view"
         ) from error
     if setting is None:
-        setting = _setting(place, warmed, device)
+        backbone = _warmed(place) if warmed else None
+        setting = _kept_open(Setting(model, backbone, cache=IN_MEMORY))
     return SecondView(baselines.load(place, setting), scale, weight, most)
 
 
-def _setting(place: Path, warmed: bool, device: str) -> Setting:
-    described = read(place)[0].get("model")
-    model = ModelConfig(name="none") if described is None else ModelConfig(**described)
-    backbone = None
-    if warmed:
-        backbone = next((each / WARMED for each in place.absolute().parents if (each / WARMED).is_dir()), None)
-        if backbone is None:
-            raise ModelError(
-                f"the second view of {place.parent} looks at the warmed-up backbone {WARMED} of its run, which is not there: "
-                "use the judge in its run folder, or ask it without with --no-second-view"
-            )
-    if device != "auto":
-        model = model.model_copy(update={"device": device})
-    return replace(Setting(model), folder=backbone, cache=IN_MEMORY)
+def _warmed(place: Path) -> Path:
+    found = next((each / WARMED for each in place.resolve().parents if (each / WARMED).is_dir()), None)
+    if found is None:
+        raise ModelError(
+            f"the second view of {place.parent} looks at the warmed-up backbone {WARMED} of its run, which is not there: "
+            "use the judge in its run folder, or ask it without with --no-second-view"
+        )
+    return found
+
+
+def _kept_open(setting: Setting) -> Setting:
+    """The setting with a backbone that is loaded when the first text needs it, and stays."""
+
+    @cache
+    def opened() -> Any:
+        from gramr2.backends.registry import resolve
+        from gramr2.backends.transformers import TransformersBackend
+
+        model = setting.model
+        return TransformersBackend(
+            setting.folder or resolve(model.name, revision=model.revision),
+            dtype=model.dtype,
+            device=model.device,
+            trust_remote_code=model.trust_remote_code,
+            chat_template_options=model.chat_template_options,
+        )
+
+    return replace(setting, open=opened)

@@ -95,7 +95,7 @@ def serve(
 
     def load() -> Judge:
         judge = open_judge(model, how)
-        say(f"ready: {judge.backend.id}", to=stderr)
+        say(f"ready: {judge.id}", to=stderr)
         return judge
 
     def stop() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gramr2.comparison import Comparison, Label
+from gramr2.hashing import text_hash
 from gramr2.judgment import LabelProbabilities
 
 _FLOOR = 1e-6
@@ -75,8 +76,9 @@ class SecondView:
 
     @property
     def id(self) -> str:
-        """The model's, with the weight of its margin."""
-        return f"{self.weight:g}*{self.model.id}"
+        """The model's, with the weight of its margin and a digest of how both margins are counted."""
+        counted = text_hash(repr((self.scale, self.weight, self.most)), 6)
+        return f"{self.weight:g}*{self.model.id}-{counted}"
 
     def opinions(self, comparisons: Sequence[Comparison]) -> list[Opinion]:
         """The view of each comparison."""

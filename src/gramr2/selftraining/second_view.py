@@ -13,8 +13,9 @@ from pathlib import Path
 
 from gramr2.baselines import BASELINES
 from gramr2.baselines.view import FOLDER, load_view, save_view
+from gramr2.comparison import Comparison
 from gramr2.data import subset
-from gramr2.errors import DataError
+from gramr2.files import read_jsonl
 from gramr2.judging.second_view import Opinion, SecondView, log_odds, spread
 from gramr2.judging.voting import said, top_label
 from gramr2.judgment import Decision, LabelProbabilities
@@ -73,38 +74,47 @@ def as_probabilities(margins: Mapping[str, float]) -> dict[str, LabelProbabiliti
 
 
 def deciding_view(context: RunContext, number: int, model: Path) -> SecondView | None:
-    """The view that a round's judge asks with every comparison, saved with the judge; None if the run's has none.
+    """The view that a round's judge asks with every comparison, saved with the judge; None if the run's judges ask none.
 
-    The spreads of both are measured once, on unlabelled comparisons, and hold for all comparisons to come.
-
-    Raises:
-        DataError: the judge or the view decides none of them, or has no margin but 0.
+    The spreads of both are measured once, on comparisons that the judge has not learnt, and hold for all to come. A judge or
+    a view that prefers no response in any of them has no spread: then the judge is measured without the view.
     """
     settings = context.config.second_view
     if settings is None or not settings.verdict_weight:
         return None
     if (model / FOLDER).is_dir():
         return load_view(model, setting_of(context, settings.name, warmed=True))
-    unlabelled = context.data.pool or [item.comparison for item in context.data.seed]
-    asked = subset(unlabelled, ASKED, derive_seed(context.config.seed, "second view"))
+    asked = subset(_not_learnt(context, number), ASKED, derive_seed(context.config.seed, "second view"))
     margins = margins_of(context, settings.name, asked, warmed=True)
-    decisions = context.judge(
-        f"round {number} · spread of the margins on {len(asked)} comparisons",
-        model,
-        asked,
-        context.config.judge.gold,
-        readings=readings_of(context, number, model),
-    )
+    title = f"round {number} · spread of the margins on {len(asked)} comparisons"
+    readings = readings_of(context, number, model)
+    decisions = context.judge(title, model, asked, context.config.judge.gold, readings=readings)
     own = spread([log_odds(d.probabilities) for d in decisions if d.probabilities is not None])
     other = spread([*margins.values()])
     if not own or not other:
         who = "the judge" if not own else settings.name
-        raise DataError(
-            f"second_view.verdict_weight: {who} prefers no response in any of {len(asked)} comparisons: set it to 0"
+        context.observer.note(
+            f"round {number}: {who} prefers no response in any of {len(asked)} comparisons, so the judge's verdicts do not count "
+            "the second view"
         )
+        return None
     most = math.inf if settings.judge_cap is None else settings.judge_cap * own
     baseline = fitted(context, settings.name, warmed=True)
     view = SecondView(baseline, own / other, settings.verdict_weight, most)
     warmed = context.config.warmup is not None and BASELINES[settings.name].needs_backbone
     save_view(baseline, view, model, warmed=warmed)
     return view
+
+
+def _not_learnt(context: RunContext, number: int) -> Sequence[Comparison]:
+    """What the spread is measured on: the pool without what rounds have kept, or the whole of it if too little is left; without
+    a pool, the seed."""
+    kept = {
+        row["id"]
+        for each in range(1, number + 1)
+        if (file := context.folder.round(each) / "kept.jsonl").exists()
+        for row in read_jsonl(file)
+    }
+    pool = context.data.pool or [item.comparison for item in context.data.seed]
+    left = [each for each in pool if each.id not in kept]
+    return left if len(left) >= min(ASKED, len(pool)) // 2 else pool

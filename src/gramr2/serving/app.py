@@ -143,14 +143,14 @@ def create_app(
         visit: Visit = request.scope[KEY]
         judge = QueuedJudge(model, visit.arrived + min(asked or limits.deadline, limits.deadline), visit)
         judge.admit()
-        return judge, JudgeId(model=judge.backend.id, template=judge.template.hash)
+        return judge, JudgeId(model=judge.id, template=judge.template.hash)
 
     asking = _documented(*REFUSALS)
 
     @app.get("/v1/judge", responses=_documented(401, 408, 413, 421, 429, 500, 503))
     def who_judges() -> JudgeId:
         judge = QueuedJudge(model, float("inf"))
-        return JudgeId(model=judge.backend.id, template=judge.template.hash)
+        return JudgeId(model=judge.id, template=judge.template.hash)
 
     @app.post("/v1/judge", responses=asking)
     def judge(body: JudgeRequest, request: Request) -> JudgeResponse:

@@ -293,7 +293,7 @@ class QueuedJudge(Judge):
             raise ClosedError(
                 "the model is still being loaded" if model.failure is None else f"no model: {model.failure}"
             )
-        super().__init__(model.judge.backend, model.judge.template, model.judge.sampling)
+        super().__init__(model.judge.backend, model.judge.template, model.judge.sampling, model.judge.view)
         self._model, self._deadline, self._visit = model, deadline, visit or Visit()
 
     def admit(self) -> None:

@@ -126,7 +126,13 @@ def _judged(
     template = replace(template, readings=replace(template.readings, ties=ties))
     if (backend.folder / PROMPT_FILE).is_file():
         template = replace(template, readings=load_template(backend.folder).readings)
-    view = load_view(backend.folder, device=config.model.device)
+    model_config = config.model
+    view = load_view(
+        backend.folder,
+        dtype=model_config.dtype,
+        device=model_config.device,
+        trust_remote_code=model_config.trust_remote_code,
+    )
     return Judge(backend, template, sampling_of(config.judge.gold), view).judge(
         [item.comparison for item in test], seed=derive_seed(config.seed, "test")
     )

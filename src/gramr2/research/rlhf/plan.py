@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from gramr2.backends.registry import SHIPPED, fingerprint, resolve
+from gramr2.baselines.view import load_view
 from gramr2.config import load_config
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.saved import load_template
@@ -54,7 +55,7 @@ def run_all(
         @cache
         def opened() -> Judge:
             sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=JUDGE_TOKENS)
-            return Judge(TransformersBackend(start), load_template(start), sampling)
+            return Judge(TransformersBackend(start), load_template(start), sampling, load_view(start))
 
         labels_of = _seed_of(Path(judge))
         for seed in seeds:

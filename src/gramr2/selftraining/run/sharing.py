@@ -54,7 +54,9 @@ class SeedJudges:
             "gold": [labeled_row(item) for item in context.data.gold],
         }
         if config.second_view is not None and config.second_view.verdict_weight:
-            decisive["second_view"] = config.second_view.model_dump(mode="json")
+            # The judge is saved with how its view's margins are counted, which is measured on the pool.
+            pool = [comparison_row(item) for item in context.data.pool]
+            decisive["second_view"] = [config.second_view.model_dump(mode="json"), digest_of(pool)]
         if config.warmup is not None:
             decisive["warmup"] = self.warmup_address(context).name
         return self._place(decisive)
