@@ -16,7 +16,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from plans import exit_code
@@ -24,9 +23,8 @@ from plans import exit_code
 from gramr2.backends.hardware import versions
 from gramr2.errors import ConfigError
 from gramr2.files import write_text
-from gramr2.judgment import Reading
 from gramr2.research.ablation.cell import RESULT, TEST
-from gramr2.research.ablation.marks import MARKS, comparable, read_marks
+from gramr2.research.ablation.marks import MARKS, comparable, read_marks, singly
 from gramr2.research.ablation.statistics import summarise
 from gramr2.research.ablation.tables import Account, markdown
 
@@ -105,19 +103,12 @@ def named(argument: str) -> tuple[str, Path]:
 
 def read(name: str, folder: Path, *, readings: bool = False) -> list[Mapping[str, Any]]:
     """The results of the finished cells, their variants renamed; also those of single readings, if a cell has several."""
-    found = []
+    found: list[Mapping[str, Any]] = []
     for file in sorted((folder / "cells").glob(f"*/{RESULT}")):
         row = json.loads(file.read_text(encoding="utf-8"))
         row |= {"variant": f"{name}/{row['variant']}"}
         found.append(row | {MARKS: read_marks(file.with_name(TEST))})
-        single = {each.value: read_marks(file.with_name(TEST), each.value) for each in Reading} if readings else {}
-        told = {reading: marks for reading, marks in single.items() if marks is not None}
-        for reading, marks in told.items() if len(told) > 1 else ():
-            share = fmean(marks.right)
-            found.append(
-                row
-                | {"variant": f"{row['variant']}:{reading}", "accuracy": share, "order_flip_rate": None, MARKS: marks}
-            )
+        found += singly(found[-1], file.with_name(TEST)) if readings else []
     return found
 
 

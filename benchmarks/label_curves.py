@@ -34,7 +34,7 @@ from gramr2.config import load_config
 from gramr2.files import write_text
 from gramr2.reporting import plots
 from gramr2.research.ablation.cell import RESULT, SPEC, TEST
-from gramr2.research.ablation.marks import MARKS, read_marks
+from gramr2.research.ablation.marks import MARKS, read_marks, singly
 from gramr2.research.ablation.runner import AblationPlan, default_jobs, run_plan
 from gramr2.research.ablation.statistics import summarise
 from gramr2.research.ablation.variants import FULL, SEED_ONLY
@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", required=True, help="labelled comparisons that no run sees")
     parser.add_argument("--limit", type=int, help="test comparisons, the same for all cells")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 1 to N")
-    parser.add_argument("--only", type=Curve, choices=list(Curve), help="run this curve alone")
+    parser.add_argument("--only", type=Curve, choices=list(Curve), help="run and show this curve alone")
+    parser.add_argument("--show", type=_words, help="draw these alone, such as seed-only,seed-only:direct")
+    parser.add_argument("--readings", action="store_true", help="also what each reading of a verdict gives by itself")
     parser.add_argument("--variants", type=_words, default=list(VARIANTS))
     parser.add_argument("--labels", type=_words, default=_words("16,64,200,600,all"), help="numbers, own, all")
     parser.add_argument("--unlabelled", type=_words, default=_words("0,300,1000,2500"), help="numbers, own")
@@ -74,10 +76,12 @@ def _run(given: argparse.Namespace) -> int:
     names = list(dict.fromkeys([*VARIANTS, *given.variants]))
 
     def write(_: object = None) -> int:
-        found = collect(points, given.out, given.test, given.limit, names)
+        found = collect(points, given.out, given.test, given.limit, names, readings=given.readings)
+        found = [row for row in found if given.only in (None, row["curve"])]
+        shown = given.show or list(dict.fromkeys(row["variant"] for row in found))
         write_text(table, as_csv(found))
         if found:
-            write_text(figure, draw(found, points.labels, names))
+            write_text(figure, draw(found, points.labels, shown))
         return len(found)
 
     outcome = run_plan(plan, given.out, given.jobs or default_jobs(base), Bars(), write)
@@ -102,8 +106,11 @@ def wanted(points: Points, given: argparse.Namespace) -> list[Point]:
     return found
 
 
-def collect(points: Points, out: Path, test: str, limit: int | None, names: Sequence[str]) -> list[dict[str, Any]]:
-    """A row, with ``Marks``, for each place on a curve and seed that has a finished cell of this run file and test."""
+def collect(
+    points: Points, out: Path, test: str, limit: int | None, names: Sequence[str], *, readings: bool = False
+) -> list[dict[str, Any]]:
+    """A row, with ``Marks``, for each place on a curve and seed that has a finished cell of this run file and test; with
+    ``readings`` one more for each reading, if the cell has several."""
     rows: list[dict[str, Any]] = []
     for file in sorted(out.glob(f"cells/*/{RESULT}")):
         spec = json.loads((file.parent / SPEC).read_text(encoding="utf-8"))
@@ -118,7 +125,13 @@ def collect(points: Points, out: Path, test: str, limit: int | None, names: Sequ
             place = {"curve": point.curve.value, "x": point.x, "variant": point.name}
             sizes = {"labels": settled.labels, "unlabelled": settled.unlabelled}
             rows.append(result | place | sizes | {MARKS: read_marks(file.parent / TEST)})
-    return sorted(rows, key=lambda row: (row["curve"], names.index(row["variant"]), row["x"], row["seed"]))
+            rows += singly(rows[-1], file.parent / TEST) if readings else []
+
+    def order(row: dict[str, Any]) -> tuple[Any, ...]:
+        name, _, reading = row["variant"].partition(":")
+        return row["curve"], names.index(name), reading, row["x"], row["seed"]
+
+    return sorted(rows, key=order)
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from gramr2.judging.voting import top_label
-from gramr2.judgment import LabelProbabilities
+from gramr2.judgment import LabelProbabilities, Reading
 
 MARKS = "marks"
 """key of a result that holds its ``Marks``"""
@@ -40,6 +41,21 @@ def read_marks(file: Path, reading: str | None = None) -> Marks | None:
     except FileNotFoundError:
         return None
     return _read(file, state.st_mtime_ns, state.st_size, reading)
+
+
+def singly(result: Mapping[str, Any], file: Path) -> list[dict[str, Any]]:
+    """A cell's result for each reading of its verdicts by itself, as the variant NAME:READING; none if there is only one."""
+    marks = {each.value: found for each in Reading if (found := read_marks(file, each.value)) is not None}
+    return [
+        {
+            **result,
+            "variant": f"{result['variant']}:{reading}",
+            "accuracy": fmean(found.right),
+            "order_flip_rate": None,
+            MARKS: found,
+        }
+        for reading, found in (marks.items() if len(marks) > 1 else ())
+    ]
 
 
 def comparable(results: Sequence[Mapping[str, Any]]) -> bool:
