@@ -39,6 +39,7 @@ from gramr2.selftraining.run.observer import Observer, Silent
 from gramr2.selftraining.run.records import GoldReport
 from gramr2.selftraining.run.sources import read_labeled
 from gramr2.text import p_value
+from gramr2.written import joined
 
 ALPHA = 0.05
 RESULT = "adaptation.json"
@@ -271,7 +272,7 @@ def _refuse_long(
     counter, room = engine.counter(), config.judge.gold.max_new_tokens
     for name, items in parts.items():
         answers = (template.answer(item.label, item.rationale) for item in items)
-        pairs = [(item.comparison, "".join(answer)) for item, answer in zip(items, answers, strict=True)]
+        pairs = [(item.comparison, joined(*answer)) for item, answer in zip(items, answers, strict=True)]
         found = overlong(counter, template, pairs, new_tokens=room)
         if found:
             raise PromptTooLongError(

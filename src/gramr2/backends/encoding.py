@@ -1,8 +1,9 @@
 """From chat messages to token ids, without turning any text into control tokens.
 
 Rendering a chat template and tokenising the result would turn a literal ``<|im_end|>`` inside a response into the
-control token of that name, and a response could end the prompt and speak as the judge. Here the template is rendered
-around placeholders, and the content of each message is tokenised separately, with special tokens switched off.
+control token of that name, and a response could end the prompt and speak as the judge. Here the chat template is rendered
+around placeholders, and the content of each message is tokenised separately. In a content or an answer only what a template
+wrote (``gramr2.written``) can become a control token, and of those only tokens that are not flagged special.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any, Protocol
 
 from gramr2.backends.base import VerdictReading
 from gramr2.backends.chat_template import frame_of
+from gramr2.backends.control_tokens import ControlTokens, Raw
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
+from gramr2.written import own, parts_of
 
 _OPENED = re.compile(r"<think>\s*\Z")
 
@@ -46,6 +49,9 @@ class Encoder:
         self._lock = threading.Lock()
         self._options = template_options or {}
         self._frames: dict[tuple[str, ...], list[list[int]]] = {}
+        self.control = ControlTokens(tokenizer)
+        self._plain: Raw | None = None
+        self._of_own: dict[str, list[int]] = {}
         # SentencePiece tokenizers put a space marker before any text; a fragment inside an answer must not get one.
         first = tokenizer.convert_ids_to_tokens(self._ids("x"))[0]
         self._guard = self._ids(">") if first.startswith("▁") else []
@@ -55,7 +61,7 @@ class Encoder:
         frame = self._frame(tuple(turn.role for turn in messages))
         ids = list(frame[0])
         for turn, after in zip(messages, frame[1:], strict=True):
-            ids += self._content(turn.content)
+            ids += self._encoded(turn.content, inside=False)
             ids += after
         return ids + [i for piece in pieces for i in self.fragment(piece)]
 
@@ -64,12 +70,12 @@ class Encoder:
         return (len(self.prompt(messages)) if messages else 0) + len(self.fragment(answer))
 
     def fragment(self, text: str) -> list[int]:
-        """Ids of a piece of an answer, encoded separately, so that a boundary of pieces is always a token boundary."""
-        if not text:
-            return []
-        if self._guard:
-            return self._ids(">" + text, literal=True)[len(self._guard) :]
-        return self._ids(text, literal=True)
+        """Ids of a piece of an answer, encoded separately, so that a boundary of pieces is always a token boundary.
+
+        Raises:
+            ModelError: the tokenizer makes a control token of a character.
+        """
+        return self._encoded(text, inside=True) if text else []
 
     def label_ids(self, reading: VerdictReading) -> dict[str, int]:
         """The first token of each label at the position of a verdict.
@@ -78,10 +84,10 @@ class Encoder:
             ModelError: two labels begin with the same token, or the tokenizer merges labels with the tag before them, so
                 that their probabilities cannot be read.
         """
-        anchor = self.fragment(reading.anchor)
+        anchor = self.fragment(own(reading.anchor))
         firsts: dict[str, int] = {}
         for label in reading.labels:
-            ids = self.fragment(f"{reading.anchor}{label}{reading.end}")
+            ids = self.fragment(own(f"{reading.anchor}{label}{reading.end}"))
             if ids[: len(anchor)] != anchor or len(ids) <= len(anchor):
                 raise ModelError(
                     f"this model's tokenizer merges the label {label!r} with the tag {reading.anchor!r} before it, so label "
@@ -111,19 +117,60 @@ class Encoder:
         start = "" if bos is None else self.tokenizer.decode([bos])
         return [start, *["\n\n"] * len(roles)] if roles else [f"{start}\n\n"]
 
-    def _content(self, text: str) -> list[int]:
-        ids = self._ids(text, literal=True)
-        control = set(self.tokenizer.all_special_ids)
-        if not control.intersection(ids):
+    def _encoded(self, text: str, inside: bool) -> list[int]:
+        """Ids of a text; ``inside`` an answer it gets no marker of a beginning."""
+        parts = parts_of(text)
+        ids = self._guarded(self._literal, text, inside)
+        found = self.control.among(ids, text)
+        if not found or found == [i for part, ours in parts if ours for i in self._controls(part)]:
             return ids
-        # The tokenizer ignores ``split_special_tokens``: split the text of each special token so that it cannot match.
         ids = []
-        rest = text
-        for token in sorted((self.tokenizer.decode([special]) for special in control), key=len, reverse=True):
-            rest = rest.replace(token, f"{token[:1]}\ue002{token[1:]}") if token else rest
-        for piece in rest.split("\ue002"):
-            ids += self._ids(piece, literal=True) if piece else []
+        for number, (part, ours) in enumerate(parts):
+            within = inside or number > 0
+            ids += self._guarded(self._literal, part, within) if ours else self._data(part, within)
         return ids
+
+    def _controls(self, part: str) -> list[int]:
+        """The control tokens in a template's own part."""
+        if part not in self._of_own:
+            self._of_own[part] = self.control.among(self._guarded(self._literal, part, True), part)
+        return self._of_own[part]
+
+    def _data(self, text: str, inside: bool) -> list[int]:
+        """Ids of a text without control tokens: by the vocabulary without them, or else in pieces too small to be one."""
+        ids = self._guarded(self._literal, text, inside)
+        if not self.control.among(ids, text):
+            return ids
+        if self._plain is None:
+            with self._lock:
+                self._plain = self.control.without(self.tokenizer) or self._literal
+        raw = self._plain
+        ids = self._guarded(raw, text, inside)
+        if not self.control.among(ids, text):
+            return ids
+        pieces = [*self.control.cut(text)]
+        return [i for n, piece in enumerate(pieces) for i in self._halved(raw, piece, inside or n > 0)]
+
+    def _halved(self, raw: Raw, text: str, inside: bool) -> list[int]:
+        ids = self._guarded(raw, text, inside) if text else []
+        found = self.control.among(ids, text)
+        if not found:
+            return ids
+        if len(text) == 1:
+            name = self.tokenizer.convert_ids_to_tokens(found[:1])[0]
+            raise ModelError(
+                f"this model's tokenizer makes the control token {name!r} of the character {text!r} in a text: use another model"
+            )
+        half = len(text) // 2
+        return self._halved(raw, text[:half], inside) + self._halved(raw, text[half:], True)
+
+    def _guarded(self, raw: Raw, text: str, inside: bool) -> list[int]:
+        ids = raw(">" + text) if inside and self._guard else []
+        # A text may begin with what merges with the sign before it.
+        return ids[len(self._guard) :] if ids and ids[: len(self._guard)] == self._guard else raw(text)
+
+    def _literal(self, text: str) -> list[int]:
+        return self._ids(text, literal=True)
 
     def _ids(self, text: str, literal: bool = False) -> list[int]:
         # transformers sets a flag on the tokenizer before encoding: without a lock, threads would use each other's flag.

@@ -17,6 +17,7 @@ import torch
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.encoding import Encoder
 from gramr2.judgment import FinishReason
+from gramr2.written import own
 
 NUCLEUS_WIDTH = 1024
 TAIL = 16
@@ -59,7 +60,7 @@ class Row:
 
     def close(self, encoder: Encoder, text: str) -> None:
         """Queue the text up to the verdict, written on the model's behalf."""
-        self.queue.extend(encoder.fragment(text))
+        self.queue.extend(encoder.fragment(own(text)))
         self.at_verdict = True
 
 
@@ -135,7 +136,7 @@ class Stepper:
 
     def _first(self, text: str) -> int:
         if text not in self._firsts:
-            self._firsts[text] = self.encoder.fragment(text)[0]
+            self._firsts[text] = self.encoder.fragment(own(text))[0]
         return self._firsts[text]
 
     def completion(self, row: Row) -> Completion:

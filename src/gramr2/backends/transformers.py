@@ -36,6 +36,7 @@ from gramr2.backends.sampling import Row, Stepper, usable
 from gramr2.backends.scoring import ScoreBatching, score_all
 from gramr2.comparison import Message
 from gramr2.errors import ModelError, PromptTooLongError
+from gramr2.written import own
 
 MIN_SHARED_PREFIX = 16
 COMPACT_BELOW = 0.75
@@ -110,6 +111,9 @@ class TransformersBackend:
         if ends:
             # Earlier versions did not end an answer at them: what those kept under the model's former id is not to be found.
             self._id += f"+ends-{'-'.join(map(str, sorted(ends)))}"
+        if self.encoder.control.unflagged:
+            # Earlier versions let a text become such a token: what those kept is not to be found.
+            self._id += "+plain"
         self._stepper = Stepper(self.encoder, ends)
 
     @property
@@ -169,7 +173,7 @@ class TransformersBackend:
 
     def _bridge_tokens(self, request: GenerationRequest) -> int:
         verdict = request.verdict
-        return 0 if verdict is None else len(self.encoder.fragment(f"\n{verdict.close}{verdict.bridge}")) + 1
+        return 0 if verdict is None else len(self.encoder.fragment(own(f"\n{verdict.close}{verdict.bridge}"))) + 1
 
     def _batches(
         self, order: list[int], prompts: list[list[int]], room: list[int], requests: Sequence[GenerationRequest]

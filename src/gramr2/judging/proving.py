@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gramr2.comparison import Comparison, Label, Message
 from gramr2.judging.template import CONCLUSIONS, OPENING, complete, sections
+from gramr2.written import joined, own
 
 PROOF_OPENING = "Here is my justification.\n"
 VERDICTS = {label: sentence.removeprefix("Conclusion: ") for label, sentence in CONCLUSIONS.items()}
@@ -38,7 +39,8 @@ class ProvingTemplate:
         """The prompt for a comparison and its label, with the responses in the order of the comparison."""
         listed = "".join(f"\n{i}. {text}" for i, text in enumerate(self.principles, 1))
         principles = f"\nUse these principles:{listed}" if listed else ""
-        return (Message("user", f"{TASK}{principles}\n\n{sections(comparison)}\nThe verdict: {VERDICTS[label]}"),)
+        given = own(f"\nThe verdict: {VERDICTS[label]}")
+        return (Message("user", joined(own(f"{TASK}{principles}\n\n"), sections(comparison), given)),)
 
     def conversation(
         self, comparison: Comparison, label: Label, rationale: str | None

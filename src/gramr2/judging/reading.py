@@ -16,6 +16,7 @@ from gramr2.comparison import Comparison
 from gramr2.judging.parser import parse
 from gramr2.judging.template import OPENING, JudgeTemplate
 from gramr2.judgment import FinishReason, LabelProbabilities
+from gramr2.written import own
 
 WITHHELD = "(withheld)"
 _CONCLUSION = re.compile(r"^Conclusion:.*\Z", re.MULTILINE | re.DOTALL)
@@ -41,7 +42,7 @@ def request_for(template: JudgeTemplate, comparison: Comparison, rationale: str)
         seeds=(0,),
         decoding=Decoding(temperature=0.0, max_new_tokens=1),
         prefill=template.prefill,
-        written=(body, f"\n{reading.close}{reading.bridge}"),
+        written=(body, own(f"\n{reading.close}{reading.bridge}")),
         verdict=reading,
     )
 

@@ -15,6 +15,7 @@ from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.hashing import text_hash
 from gramr2.judgment import REASONED, ReadingWeights
+from gramr2.written import Written, joined, own
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
 _HEADER = r"\[(?:Prompt|Response|Response A|Response B|End)\]\s*"
@@ -76,7 +77,7 @@ class JudgeTemplate:
         It holds the first word of the rationale: a judge trained on labels alone would otherwise answer at once, inside its
         own thinking.
         """
-        return f"<think>\n{OPENING}" if self.mode is JudgeMode.REASON else "<answer>"
+        return own(f"<think>\n{OPENING}" if self.mode is JudgeMode.REASON else "<answer>")
 
     @property
     def hash(self) -> str:
@@ -87,13 +88,13 @@ class JudgeTemplate:
 
     def render(self, comparison: Comparison) -> tuple[Message, ...]:
         """The prompt for a comparison, with the responses in the order of the comparison."""
-        return (*self._shown(), Message("user", f"{self.rules}\n\n{sections(comparison)}"))
+        return (*self._shown(), Message("user", joined(own(f"{self.rules}\n\n"), sections(comparison))))
 
     def _shown(self) -> tuple[Message, ...]:
         turns: list[Message] = []
         for shot in self.shots:
             turns += replace(self, shots=()).render(shot.comparison)
-            turns.append(Message("assistant", "".join(self.answer(shot.label, shot.rationale))))
+            turns.append(Message("assistant", joined(*self.answer(shot.label, shot.rationale))))
         return tuple(turns)
 
     def verdict_reading(self, *, guided: bool = True, close_on_budget: bool = False) -> VerdictReading:
@@ -103,12 +104,12 @@ class JudgeTemplate:
     def answer(self, label: Label, rationale: str | None) -> tuple[str, ...]:
         """The answer to train on, y = rationale ⊕ verdict, in pieces whose ends are token boundaries.
 
-        The pieces are those of guided decoding, so training and inference see the same tokens.
+        The pieces are those of guided decoding, so training and inference see the same tokens; the rationale's is data.
         """
         if self.mode is JudgeMode.LABEL or rationale is None:
-            return ("<answer>", label.value, "</answer>")
+            return (own("<answer>"), own(label.value), own("</answer>"))
         text = complete(rationale, label).removeprefix(OPENING)
-        return (self.prefill, text, "\n</think>\n<answer>", label.value, "</answer>")
+        return (self.prefill, text, own("\n</think>\n<answer>"), own(label.value), own("</answer>"))
 
     def conversation(
         self, comparison: Comparison, label: Label, rationale: str | None
@@ -122,14 +123,15 @@ class JudgeTemplate:
         return form.render(comparison), form.answer(label, rationale)
 
 
-def sections(comparison: Comparison) -> str:
+def sections(comparison: Comparison) -> Written:
     """Prompt and responses under their headers, with look-alikes of the headers quoted."""
     return sections_of(zip(HEADERS, (comparison.prompt_text, *comparison.responses), strict=False))
 
 
-def sections_of(named: Iterable[tuple[str, str]]) -> str:
+def sections_of(named: Iterable[tuple[str, str]]) -> Written:
     """Texts under headers, with look-alikes of the headers quoted, and the end marked."""
-    return "\n".join([*(f"{header}\n{_quote(text)}" for header, text in named), HEADERS[-1]])
+    shown = (part for header, text in named for part in (own(f"{header}\n"), _quote(text), own("\n")))
+    return joined(*shown, own(HEADERS[-1]))
 
 
 def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
@@ -151,7 +153,11 @@ def complete(rationale: str, label: Label) -> str:
     The text is kept; the opening and the conclusion of ``label`` are added where they are missing, and tags, which would
     end the thinking early, are removed.
     """
-    text = _TAGS.sub("", rationale).strip()
+    text, before = rationale, ""
+    while text != before:
+        # Two halves of a tag around another one make a tag.
+        text, before = _TAGS.sub("", text), text
+    text = text.strip()
     text = text if text.startswith(OPENING) else f"{OPENING} {text}"
     return text if re.search(r"^Conclusion:", text, re.MULTILINE) else f"{text}\n{CONCLUSIONS[label]}"
 

@@ -18,6 +18,7 @@ from gramr2.judging.template import OPENING, sections_of
 from gramr2.judgment import FinishReason
 from gramr2.randomness import derive_seed
 from gramr2.rewards.ranking import result_of
+from gramr2.written import joined, own
 
 GRADES = tuple("0123456789")
 """ten grades, one token each in every tokenizer; reported as 1 to 10, but not written so: “10” may begin with the token of “1”"""
@@ -51,12 +52,12 @@ class Scored:
 class ScoringTemplate:
     """Prompt and answer of a judge that grades one response."""
 
-    prefill = f"<think>\n{OPENING}"
+    prefill = own(f"<think>\n{OPENING}")
 
     def render(self, item: SingleResponse) -> tuple[Message, ...]:
         """The prompt for a response."""
         named = (("[Prompt]", Comparison("", item.prompt, ("", "")).prompt_text), ("[Response]", item.response))
-        return (Message("user", f"{_RULES}\n\n{sections_of(named)}"),)
+        return (Message("user", joined(own(f"{_RULES}\n\n"), sections_of(named))),)
 
     def reading(self, sampling: Sampling) -> VerdictReading:
         """Where the grade is."""

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gramr2.comparison import Label, Message
-from gramr2.judging.template import CONCLUSIONS, HEADERS, JudgeTemplate
+from gramr2.judging.template import CONCLUSIONS, HEADERS, JudgeTemplate, sections_of
 from gramr2.research.lab.comparisons import Part, comparison, problems, responses
 from gramr2.research.lab.problems import Family, Problem, worked
 from gramr2.research.lab.rationales import NONE, PHRASINGS, RIGHT, SIDES, answer_in, check, listed
+from gramr2.written import own
 
 WEIGHTS = (0.65, 0.35)
 """weights of sums and sorting; carries take longer to learn"""
@@ -68,12 +69,12 @@ def _check(family: Family, problem: Problem, rng: random.Random, template: Judge
     if rng.random() < ALONE:
         del sides[1:]
         response = each.responses[SIDES.index(sides[0])]
-        text = f"{HEADERS[0]}\n{family.ask(problem)}\n[Response {sides[0]}]\n{response}\n{HEADERS[-1]}"
-        shown = (Message("user", text),)
+        named = ((HEADERS[0], family.ask(problem)), (f"[Response {sides[0]}]", response))
+        shown = (Message("user", sections_of(named)),)
     answers = dict(zip(SIDES, map(answer_in, each.responses), strict=True))
     lines = [check(side, answers[side] or "", family.solve(problem)) for side in sides]
     said = "\n".join([f" {worked(family, problem)}", *lines])
-    return Document(shown, (template.prefill, said, "\n</think>"))
+    return Document(shown, (template.prefill, said, own("\n</think>")))
 
 
 def _marking(family: Family, problem: Problem, rng: random.Random, template: JudgeTemplate) -> Document:
@@ -82,14 +83,14 @@ def _marking(family: Family, problem: Problem, rng: random.Random, template: Jud
     truth = family.solve(problem)
     answers = [truth if rng.random() < 0.5 else family.slip(rng, problem) for _ in names]
     shown = [
-        f"[Response {name}]\n{rng.choice(PHRASINGS).format(answer)}"
+        (f"[Response {name}]", rng.choice(PHRASINGS).format(answer))
         for name, answer in zip(names, answers, strict=True)
     ]
-    text = "\n".join([HEADERS[0], family.ask(problem), *shown, HEADERS[-1]])
+    text = sections_of([(HEADERS[0], family.ask(problem)), *shown])
     checks = [check(name, answer, truth) for name, answer in zip(names, answers, strict=True)]
     count = f"{sum(answer == truth for answer in answers)} of {len(names)}."
     said = "\n".join([f" {worked(family, problem)}", *checks, listed(checks), count])
-    return Document((Message("user", text),), (template.prefill, said, "\n</think>"))
+    return Document((Message("user", text),), (template.prefill, said, own("\n</think>")))
 
 
 def _copy(rng: random.Random) -> Document:
@@ -117,4 +118,4 @@ def _restatement(family: Family, problem: Problem, rng: random.Random, template:
     answers = dict(zip(SIDES, map(answer_in, each.responses), strict=True))
     lines = [f"Response {side} says {answers[side]}." for side in rng.sample(SIDES, 2)]
     said = "\n".join([f" {worked(family, problem)}", *lines])
-    return Document(template.render(each), (template.prefill, said, "\n</think>"))
+    return Document(template.render(each), (template.prefill, said, own("\n</think>")))

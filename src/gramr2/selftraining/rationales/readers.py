@@ -13,6 +13,7 @@ from gramr2.judging.proving import proof_score
 from gramr2.judging.reading import verdicts_given, withhold, without_conclusion
 from gramr2.judgment import LabelProbabilities
 from gramr2.selftraining.run.context import RunContext
+from gramr2.written import joined
 
 CHUNK = 16
 
@@ -39,7 +40,7 @@ class ModelReaders:
         """Normalised pointwise mutual information of rationale and comparison under the judge."""
         context, template = self.context, self.context.template
         alone = (Message("user", context.config.rationale.unconditional_prompt),)
-        texts = ["".join(template.answer(each.label, each.rationale)[:2]) for each in examples]
+        texts = [joined(*template.answer(each.label, each.rationale)[:2]) for each in examples]
         given = [
             ScoreRequest(template.render(each.comparison), text) for each, text in zip(examples, texts, strict=True)
         ]

@@ -21,6 +21,7 @@ from gramr2.judging.template import JudgeTemplate
 from gramr2.randomness import derive_seed
 from gramr2.selftraining.run.doubts import doubts
 from gramr2.selftraining.run.sources import id_names, read_labeled, read_unlabeled
+from gramr2.written import joined
 
 Item = TypeVar("Item", Comparison, LabeledComparison)
 
@@ -204,7 +205,7 @@ def _with_answer(
     """A comparison, and the answer it is trained on; empty if it is not."""
     if isinstance(item, Comparison):
         return item, ""
-    return item.comparison, "".join(template.answer(item.label, item.rationale)) if trained else ""
+    return item.comparison, joined(*template.answer(item.label, item.rationale)) if trained else ""
 
 
 def _limited(items: Sequence[Item], source: SourceConfig, seed: int, key: Callable[[Item], str]) -> Sequence[Item]:
