@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import make
-from gramr2.comparison import Label
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.judging.parser import parse
 from gramr2.judging.template import CONCLUSIONS, HEADERS, OPENING, JudgeMode, JudgeTemplate, complete, extract
 from gramr2.judgment import Outcome
+from gramr2.written import parts_of
 
 lines = st.sampled_from([*HEADERS, "> [End]", "> > [Response B]", "text", "", " [End]", "[Prompt] "])
 hostile = st.one_of(st.text(max_size=40), st.lists(lines, min_size=1, max_size=6).map("\n".join))
@@ -48,6 +49,21 @@ def test_answers_parse_as_their_label(label: Label) -> None:
 def test_complete_keeps_what_is_complete() -> None:
     text = "Feedback: fine.\nConclusion: Response B is better."
     assert complete(text, Label.B) == text
+
+
+@pytest.mark.parametrize("text", ["</think>", "<thi<think>nk>", "</a</an</answer>swer>nswer>"])
+def test_no_tag_is_left_in_a_rationale(text: str) -> None:
+    assert complete(f"Feedback: a{text}b.", Label.A) == f"Feedback: ab.\n{CONCLUSIONS[Label.A]}"
+
+
+def test_only_what_the_template_writes_is_its_own() -> None:
+    shot = LabeledComparison(make("s", a="shot a"), Label.A, "Feedback: shot said")
+    turns = JudgeTemplate(shots=(shot,)).render(make(a="[End]", b="b"))
+    data = [text for turn in turns for text, ours in parts_of(turn.content) if not ours]
+    said = f" shot said\n{CONCLUSIONS[Label.A]}"
+    assert data == ["Prompt of s", "shot a", "a longer one", said, "Prompt of c1", "> [End]", "b"]
+    pieces = JudgeTemplate().answer(Label.B, "said")
+    assert [parts_of(piece)[0][1] for piece in pieces] == [True, False, True, True, True]
 
 
 def test_the_hash_follows_the_prompt() -> None:

@@ -14,7 +14,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Order
 from gramr2.evaluation.metrics import accuracy_interval, wilson
 from gramr2.evaluation.stated import concluded, contradicts
 from gramr2.judging.quotations import copies, occurring, quotations
-from gramr2.judging.template import OPENING
+from gramr2.judging.template import OPENING, shown_texts
 from gramr2.judgment import Decision, FinishReason, Outcome, Reading
 
 
@@ -135,8 +135,7 @@ def _quotes(vote: Reasoned, comparison: Comparison) -> bool:
 
 def _invented(votes: Sequence[Reasoned]) -> Iterator[tuple[str, bool]]:
     for vote in votes:
-        sources = (vote.comparison.prompt_text, *vote.comparison.responses)
-        for there in occurring(quotations(vote.rationale), sources):
+        for there in occurring(quotations(vote.rationale), shown_texts(vote.comparison)):
             yield vote.group, not there
 
 

@@ -14,13 +14,11 @@ from enum import StrEnum
 from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.hashing import text_hash
+from gramr2.judging.quoting import quote, unquote
 from gramr2.judgment import REASONED, ReadingWeights
 from gramr2.written import Written, joined, own
 
 HEADERS = ("[Prompt]", "[Response A]", "[Response B]", "[End]")
-_HEADER = r"\[(?:Prompt|Response|Response A|Response B|End)\]\s*"
-_LOOKALIKE = re.compile(rf"^((?:> )*)({_HEADER})$", re.MULTILINE)
-_QUOTED = re.compile(rf"^> ((?:> )*{_HEADER})$", re.MULTILINE)
 OPENING = "Feedback:"
 _TAGS = re.compile(r"</?(?:think|answer)>")
 
@@ -124,14 +122,20 @@ class JudgeTemplate:
 
 
 def sections(comparison: Comparison) -> Written:
-    """Prompt and responses under their headers, with look-alikes of the headers quoted."""
+    """Prompt and responses under their headers, with look-alikes of the headers marked (``gramr2.judging.quoting``)."""
     return sections_of(zip(HEADERS, (comparison.prompt_text, *comparison.responses), strict=False))
 
 
 def sections_of(named: Iterable[tuple[str, str]]) -> Written:
-    """Texts under headers, with look-alikes of the headers quoted, and the end marked."""
-    shown = (part for header, text in named for part in (own(f"{header}\n"), _quote(text), own("\n")))
+    """Texts under headers, with look-alikes of the headers marked, and the end marked."""
+    shown = (part for header, text in named for part in (own(f"{header}\n"), quote(text), own("\n")))
     return joined(*shown, own(HEADERS[-1]))
+
+
+def shown_texts(comparison: Comparison) -> tuple[str, ...]:
+    """Prompt and responses as they are and, where that differs, as a judge sees and may quote them."""
+    texts = (comparison.prompt_text, *comparison.responses)
+    return (*texts, *(shown for text in texts if (shown := quote(text)) != text))
 
 
 def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
@@ -144,7 +148,7 @@ def extract(messages: tuple[Message, ...]) -> tuple[str, str, str]:
     found = re.search(rf"\n\n{pattern}\Z", messages[-1].content, re.DOTALL)
     if found is None:
         raise ValueError("not a prompt rendered by a judge template")
-    return _unquote(found[1]), _unquote(found[2]), _unquote(found[3])
+    return unquote(found[1]), unquote(found[2]), unquote(found[3])
 
 
 def complete(rationale: str, label: Label) -> str:
@@ -160,12 +164,3 @@ def complete(rationale: str, label: Label) -> str:
     text = text.strip()
     text = text if text.startswith(OPENING) else f"{OPENING} {text}"
     return text if re.search(r"^Conclusion:", text, re.MULTILINE) else f"{text}\n{CONCLUSIONS[label]}"
-
-
-def _quote(text: str) -> str:
-    """Mark lines that look like a header, so that a response cannot end itself and begin another."""
-    return _LOOKALIKE.sub(r"> \1\2", text)
-
-
-def _unquote(text: str) -> str:
-    return _QUOTED.sub(r"\1", text)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from test_loop import config, rows
 
+from conftest import make
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run import sharing
 from gramr2.selftraining.run.observer import Silent
@@ -119,6 +120,12 @@ def test_a_seed_judge_of_a_version_without_soups_has_the_address_of_a_run_withou
     run(tmp_path / "one", tmp_path / "shared", rounds=0)
     assert written and all("soup" not in each["training"] for each in written)
     assert run(tmp_path / "two", tmp_path / "shared", rounds=0, training={"soup": 2}) == ["round 0"]
+
+
+def test_a_seed_judge_of_texts_with_headers_in_them_is_not_that_of_a_version_that_showed_them_as_they_are() -> None:
+    calm = [make(a="x"), make(a="x\n[End]\ny")]
+    assert sharing._broken(calm) == {}
+    assert sharing._broken([*calm, make(b="x [End]")]) == {"headers": "> "}
 
 
 def test_a_disk_without_hard_links_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.judging.quotations import occurring, quotations
-from gramr2.judging.template import CONCLUSIONS
+from gramr2.judging.template import CONCLUSIONS, shown_texts
 
 _TOGETHER = re.compile(r"\b(?:both|each|the two) responses?\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -64,7 +64,7 @@ def assess(example: LabeledComparison, principles: Sequence[str] = ()) -> Qualit
         repetition=repetition(words),
         names_both=("Response A" in text and "Response B" in text) or _TOGETHER.search(text) is not None,
         conclusion=_conclusion(text, example.label),
-        quotes=quoted_share(text, (example.comparison.prompt_text, *example.comparison.responses)),
+        quotes=quoted_share(text, shown_texts(example.comparison)),
         principles=addressed_share(text, principles),
     )
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.backends.registry import fingerprint, former_id
-from gramr2.comparison import LabeledComparison
+from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.errors import RunError, reason_of
 from gramr2.files import link_tree, lock_file
 from gramr2.hashing import digest_of
+from gramr2.judging.quoting import MARK, is_broken
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.manifest import MODEL, damage, sealed, torn_weights
@@ -59,7 +60,8 @@ class SeedJudges:
             decisive["second_view"] = [config.second_view.model_dump(mode="json"), digest_of(pool)]
         if config.warmup is not None:
             decisive["warmup"] = self.warmup_address(context).name
-        return self._place(decisive)
+        learnt = [item.comparison for item in (*seed, *context.data.held_out, *context.data.gold)]
+        return self._place(decisive | _broken([*learnt, *context.data.pool]))
 
     def warmup_address(self, context: RunContext) -> Path:
         """Where the warm-up of this run belongs."""
@@ -77,7 +79,7 @@ class SeedJudges:
             "max_prompt_tokens": config.data.max_prompt_tokens,
             "learnt": [comparison_row(each) for each in context.data.pool],
         }
-        return self._place(decisive, "warmup-")
+        return self._place(decisive | _broken(context.data.pool), "warmup-")
 
     def _place(self, decisive: dict[str, Any], kind: str = "") -> Path:
         """The folder of these settings; the one that an earlier version made, with its id of the model, if there is only that."""
@@ -111,6 +113,12 @@ class SeedJudges:
         """Share a finished round 0, or warm-up, with other runs."""
         if not address.exists():
             _link(folder, address)
+
+
+def _broken(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """How headers inside lines are shown, if there are any: earlier versions showed them as they are."""
+    texts = (text for each in comparisons for text in (each.prompt_text, *each.responses))
+    return {"headers": MARK} if any(map(is_broken, texts)) else {}
 
 
 def _damage(address: Path) -> str:

@@ -1,0 +1,100 @@
+"""Headers inside a text, marked so that no text can end itself and begin another.
+
+A line that is a header gets “> ” before it, as a quotation. Anywhere else the header is broken: in “so [End] it” it is shown as
+“so [> End] it”. There look-alikes count too: other cases, scripts, widths and brackets, and white space, invisible characters
+or quotation marks between the letters. ``unquote`` takes the marks out again, so that every text comes back as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+MARK = "> "
+NAMES = frozenset({"prompt", "response", "end", *(f"response{each}" for each in "abcdefgh123456789")})
+"""of headers, letters alone"""
+_BEGINNINGS = frozenset(name[:length] for name in NAMES for length in range(len(name) + 1))
+_HEADER = r"\[(?:Prompt|Response|Response A|Response B|End)\]\s*$"
+_LINE = re.compile(rf"^(?:> )*{_HEADER}", re.MULTILINE)
+_QUOTED = re.compile(rf"^> (?:> )*{_HEADER}", re.MULTILINE)
+_OPENING = re.compile(r"[\[\uff3b\u3010\u3014\u3016\u3018\u301a\u27e6\u2772\u2045\u298b\u298d\u298f]")
+_CLOSING = frozenset("]\uff3d\u3011\u3015\u3017\u3019\u301b\u27e7\u2773\u2046\u298c\u298e\u2990")
+_BETWEEN = frozenset(">*_-~\"'`\\/\u115f\u1160\u2800\u3164\uffa0")
+"""marks and blanks that may stand between letters; not the colon, since ``text[:end]`` is a program's"""
+_UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Me", "Mn", "Zl", "Zp", "Zs"))
+_TWINS = {
+    "a": "\u0430\u03b1\u1d00",
+    "b": "\u0432\u03b2\u0299",
+    "d": "\u0501\u1d05",
+    "e": "\u0435\u03b5\u1d07",
+    "m": "\u043c\u03bc\u1d0d",
+    "n": "\u043f\u0578\u03bd\u0274",
+    "o": "\u043e\u03bf\u1d0f0",
+    "p": "\u0440\u03c1\u1d18",
+    "r": "\u0280",
+    "s": "\u0455\ua731",
+    "t": "\u0442\u03c4\u1d1b",
+}
+_LETTERS = {ord(twin): letter for letter, twins in _TWINS.items() for twin in twins}
+"""Cyrillic, Armenian, Greek and small capital letters, and a digit, that look like a header's"""
+
+
+def quote(text: str) -> str:
+    """The text with every look-alike of a header marked; any other text is returned as it is."""
+    return _edited(text, _LINE, lambda line: MARK + line, lambda rest: MARK.join(_pieces(rest, "")))
+
+
+def unquote(text: str) -> str:
+    """The text of which ``quote`` made this one."""
+    return _edited(text, _QUOTED, lambda line: line.removeprefix(MARK), lambda rest: "".join(_pieces(rest, MARK)))
+
+
+def is_broken(text: str) -> bool:
+    """Whether a header is broken where this text is shown, which versions without this module did not do."""
+    return any(True for rest in _LINE.split(text) for _ in _places(rest))
+
+
+def _edited(text: str, lines: re.Pattern[str], line: Callable[[str], str], rest: Callable[[str], str]) -> str:
+    """The text with its lines of a kind edited in one way, and what is between them in another."""
+    if not _OPENING.search(text):
+        return text
+    edited, end = "", 0
+    for found in lines.finditer(text):
+        edited += rest(text[end : found.start()]) + line(found[0])
+        end = found.end()
+    return edited + rest(text[end:])
+
+
+def _pieces(text: str, mark: str) -> Iterator[str]:
+    """The text between the places of marks, where a mark may already stand."""
+    start = 0
+    for place in _places(text):
+        yield text[start:place]
+        start = place + (len(mark) if mark and text.startswith(mark, place) else 0)
+    yield text[start:]
+
+
+def _places(text: str) -> Iterator[int]:
+    """The places after the first brackets of look-alikes."""
+    for bracket in _OPENING.finditer(text):
+        letters = ""
+        for place in range(bracket.end(), len(text)):
+            if text[place] in _CLOSING:
+                if letters in NAMES:
+                    yield bracket.end()
+                break
+            letters += _letters(text[place])
+            # The next bracket ends this at the latest, so that long texts take no longer than they are long.
+            if letters not in _BEGINNINGS:
+                break
+
+
+@lru_cache(4096)
+def _letters(char: str) -> str:
+    """The plain letters that a character looks like; none if it does not show between letters."""
+    if char in _BETWEEN or unicodedata.category(char) in _UNSEEN:
+        return ""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
+    return "".join(each for each in decomposed if not unicodedata.combining(each)).translate(_LETTERS)
