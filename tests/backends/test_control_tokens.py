@@ -200,7 +200,7 @@ def test_a_character_that_is_a_control_token_of_the_vocabulary_is_refused() -> N
         Encoder(tokenizer).fragment("x§x")
 
 
-def test_the_laboratorys_words_are_tokens_and_its_tags_and_headers_are_not() -> None:
+def test_of_the_laboratorys_tokens_only_its_words_come_out_of_a_text() -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(resolve("lab-tiny"))
     encoder = Encoder(tokenizer)
     assert tokenizer.convert_ids_to_tokens(encoder.fragment("What is 1, so Response A is right."))[0] == "What is "
@@ -213,6 +213,8 @@ def test_the_laboratorys_words_are_tokens_and_its_tags_and_headers_are_not() -> 
         "[Response D]\n",
         "[Prompt]\n",
         "[End]",
+        "user\n",
+        "Feedback:",
     ):
         assert len(encoder.fragment(own(text))) == 1
         assert len(encoder.fragment(text)) == len(text)

@@ -76,7 +76,8 @@ class ControlTokens:
 
 
 def _is_word(token: str, phrases: bool) -> bool:
+    if phrases:
+        # The others are tags, headers, roles and openings.
+        return token[0] not in "<[\n" and token[-1] not in "\n:"
     # Gemma and GPT-NeoX have runs of white space among their added tokens, DeepSeek has letters.
-    if not token.strip(" \t\r\n\u2581") or (len(token) == 1 and token.isalnum()):
-        return True
-    return phrases and token[0] not in "<["
+    return not token.strip(" \t\r\n\u2581") or (len(token) == 1 and token.isalnum())

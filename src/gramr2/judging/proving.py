@@ -33,7 +33,7 @@ class ProvingTemplate:
     @property
     def prefill(self) -> str:
         """The start of the proof, given to the model."""
-        return PROOF_OPENING
+        return own(PROOF_OPENING)
 
     def render(self, comparison: Comparison, label: Label = Label.TIE) -> tuple[Message, ...]:
         """The prompt for a comparison and its label, with the responses in the order of the comparison."""
@@ -52,7 +52,7 @@ class ProvingTemplate:
         """
         if rationale is None:
             raise ValueError(f"{comparison.id}: a proof needs a rationale")
-        return self.render(comparison, label), (PROOF_OPENING, to_proof(rationale, label).removeprefix(PROOF_OPENING))
+        return self.render(comparison, label), (self.prefill, to_proof(rationale, label).removeprefix(PROOF_OPENING))
 
 
 def proof_score(given: float, alone: float) -> float:
