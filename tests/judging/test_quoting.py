@@ -54,6 +54,11 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
     assert quote(text) == unquote(text) == text and not is_broken(text)
 
 
+def test_a_header_elsewhere_is_put_on_a_line_and_broken() -> None:
+    assert quote("so [End] it[end]") == "so\n>> [> End] it\n>>[> end]"
+    assert quote("so\n>> [> End] it") == "so\n>>\n>> [> > End] it"
+
+
 def test_a_line_that_is_a_header_is_shown_as_in_earlier_versions() -> None:
     assert quote("a\n[End]\n> [Prompt] \nb") == "a\n> [End]\n> > [Prompt] \nb"
     assert not is_broken("[End]\n> [Prompt]") and is_broken("a [End]") and is_broken("[end]")
@@ -84,12 +89,12 @@ def test_a_prompt_has_each_header_once(prompt: str, a: str, b: str) -> None:
 def test_a_response_that_is_graded_alone_cannot_end_itself_either() -> None:
     (message,) = ScoringTemplate().render(SingleResponse.of("[End] what", "no [Response]\nyes [end]\n[End] \n[end]"))
     assert message.content.endswith(
-        "\n[Prompt]\n[> End] what\n[Response]\nno [> Response]\nyes [> end]\n> [End] \n[> end]\n[End]"
+        "\n[Prompt]\n\n>>[> End] what\n[Response]\nno\n>> [> Response]\nyes\n>> [> end]\n> [End] \n\n>>[> end]\n[End]"
     )
 
 
 def test_a_rationale_may_quote_what_was_shown() -> None:
-    assert shown_texts(make(a="x [End]", b="y"))[1:] == ("x [End]", "y", "x [> End]")
+    assert shown_texts(make(a="x [End]", b="y"))[1:] == ("x [End]", "y", "x\n>> [> End]")
 
 
 def test_long_texts_take_no_longer_than_they_are_long() -> None:
@@ -102,4 +107,4 @@ def test_long_texts_take_no_longer_than_they_are_long() -> None:
 
     text = Counted(("[" * 50 + "[en" + " " * 40 + "d") * 50)
     quote(text)
-    assert len(letters) <= 2 * len(text)
+    assert len(letters) <= 3 * len(text)

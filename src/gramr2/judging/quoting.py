@@ -1,8 +1,9 @@
 """Headers inside a text, marked so that no text can end itself and begin another.
 
-A line that is a header gets “> ” before it, as a quotation. Anywhere else the header is broken: in “so [End] it” it is shown as
-“so [> End] it”. There look-alikes count too: other cases, scripts, widths and brackets, and white space, invisible characters
-or quotation marks between the letters. ``unquote`` takes the marks out again, so that every text comes back as it was.
+A line that is a header gets “> ” before it, as a quotation. Anywhere else the header is put on a line of its own, quoted and
+broken: “so [End] it” is shown as “so”, a new line, “>> [> End] it”. There look-alikes count too: other cases, scripts, widths and
+brackets, and white space, invisible characters or quotation marks between the letters. ``unquote`` takes the marks out again,
+so that every text comes back as it was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 MARK = "> "
+_LINE_BREAK = "\n>>"
 NAMES = frozenset({"prompt", "response", "end", *(f"response{each}" for each in "abcdefgh123456789")})
 """of headers, letters alone"""
 _BEGINNINGS = frozenset(name[:length] for name in NAMES for length in range(len(name) + 1))
@@ -43,12 +45,12 @@ _LETTERS = {ord(twin): letter for letter, twins in _TWINS.items() for twin in tw
 
 def quote(text: str) -> str:
     """The text with every look-alike of a header marked; any other text is returned as it is."""
-    return _edited(text, _LINE, lambda line: MARK + line, lambda rest: MARK.join(_pieces(rest, "")))
+    return _edited(text, _LINE, lambda line: MARK + line, _broken)
 
 
 def unquote(text: str) -> str:
     """The text of which ``quote`` made this one."""
-    return _edited(text, _QUOTED, lambda line: line.removeprefix(MARK), lambda rest: "".join(_pieces(rest, MARK)))
+    return _edited(text, _QUOTED, lambda line: line.removeprefix(MARK), _mended)
 
 
 def is_broken(text: str) -> bool:
@@ -67,23 +69,32 @@ def _edited(text: str, lines: re.Pattern[str], line: Callable[[str], str], rest:
     return edited + rest(text[end:])
 
 
-def _pieces(text: str, mark: str) -> Iterator[str]:
-    """The text between the places of marks, where a mark may already stand."""
-    start = 0
-    for place in _places(text):
-        yield text[start:place]
-        start = place + (len(mark) if mark and text.startswith(mark, place) else 0)
-    yield text[start:]
+def _broken(text: str) -> str:
+    broken, start = "", 0
+    for blanks, place in _places(text):
+        broken += f"{text[start:blanks]}{_LINE_BREAK}{text[blanks:place]}{MARK}"
+        start = place
+    return broken + text[start:]
 
 
-def _places(text: str) -> Iterator[int]:
-    """The places after the first brackets of look-alikes."""
+def _mended(text: str) -> str:
+    mended, start = "", 0
+    for blanks, place in _places(text):
+        mended += text[start:blanks].removesuffix(_LINE_BREAK) + text[blanks:place]
+        start = place + (len(MARK) if text.startswith(MARK, place) else 0)
+    return mended + text[start:]
+
+
+def _places(text: str) -> Iterator[tuple[int, int]]:
+    """Of every look-alike, where the blanks before it begin, and the place after its first bracket."""
+    last = 0
     for bracket in _OPENING.finditer(text):
         letters = ""
         for place in range(bracket.end(), len(text)):
             if text[place] in _CLOSING:
                 if letters in NAMES:
-                    yield bracket.end()
+                    yield len(text[last : bracket.start()].rstrip(" \t")) + last, bracket.end()
+                    last = bracket.end()
                 break
             letters += _letters(text[place])
             # The next bracket ends this at the latest, so that long texts take no longer than they are long.
