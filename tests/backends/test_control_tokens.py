@@ -214,7 +214,7 @@ def test_of_the_laboratorys_tokens_only_its_words_come_out_of_a_text() -> None:
         "[Prompt]\n",
         "[End]",
         "user\n",
-        "Feedback:",
+        "\n\n",
     ):
         assert len(encoder.fragment(own(text))) == 1
         assert len(encoder.fragment(text)) == len(text)

@@ -77,7 +77,7 @@ class ControlTokens:
 
 def _is_word(token: str, phrases: bool) -> bool:
     if phrases:
-        # The others are tags, headers, roles and openings.
-        return token[0] not in "<[\n" and token[-1] not in "\n:"
+        # The others are tags, headers, roles and breaks of the layout.
+        return token[0] not in "<[" and token[-1] != "\n"
     # Gemma and GPT-NeoX have runs of white space among their added tokens, DeepSeek has letters.
     return not token.strip(" \t\r\n\u2581") or (len(token) == 1 and token.isalnum())
