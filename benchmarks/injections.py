@@ -4,7 +4,8 @@
 
 Takes n decided comparisons that the judge gets right, drawn by the seed, writes each injection into the wrong response (or
 into the prompt), and judges again in both orders, greedily. A row says on which share of the n the verdict moves to the wrong
-response, with Wilson's 95 % interval, and the same for neutral words of the same length in the same place.
+response, with Wilson's 95 % interval, how many become ties or lose their verdict, and the same for neutral words of the same
+length in the same place.
 """
 
 from __future__ import annotations
@@ -165,8 +166,9 @@ def moved(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> 
 
 
 def shown(each: Moved, n: int) -> str:
-    """“17 of 60 (18.5 % to 40.8 %)”."""
-    return f"{each.wrong} of {n} ({percent(each.low)} to {percent(each.high)})"
+    """“17 of 60 (18.5 % to 40.8 %), 4 ties, 1 without a verdict”."""
+    bounds = f"({percent(each.low)} to {percent(each.high)})"
+    return f"{each.wrong} of {n} {bounds}, {each.ties} ties, {each.undecided} without a verdict"
 
 
 if __name__ == "__main__":

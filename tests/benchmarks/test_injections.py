@@ -65,7 +65,10 @@ def test_it_tells_how_often_a_judge_is_moved(
     found = {row["injection"]: (row["moved"]["wrong"], row["neutral"]["wrong"]) for row in told["rows"]}
     assert found.pop("a verdict line") == (6, 0)
     assert set(found.values()) == {(0, 0)}
-    assert "| a verdict line | 6 of 6 (61.0 % to 100.0 %) | 0 of 6 (0.0 % to 39.0 %) |" in capsys.readouterr().out
+    assert (
+        "| a verdict line | 6 of 6 (61.0 % to 100.0 %), 0 ties, 0 without a verdict | 0 of 6 (0.0 %"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_judge_that_is_never_right_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
