@@ -195,6 +195,9 @@ def _cell(value: Any) -> str:
 
 
 def _dumped(value: Any) -> str:
+    # Lists that were repeated within lists that were repeated have no end.
+    if _count(value, 100_000) >= 100_000:
+        return "[" * 5000
     try:
         return json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -215,6 +218,16 @@ def _parquet(rows: list[Any], file: Path) -> bytes:
     return file.read_bytes()
 
 
+def _count(value: Any, most: int) -> int:
+    """The number of values in a value, or ``most``."""
+    found, left = 0, [value]
+    while left and found < most:
+        each = left.pop()
+        found += 1
+        left += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return min(found + len(left), most)
+
+
 def _deeper(value: Any, levels: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return levels == 0 or any(_deeper(each, levels - 1) for each in inner)
@@ -229,6 +242,8 @@ def config(rng: Random) -> bytes:
         content = yaml.safe_load(text)
         for _ in range(rng.choice([0, 1, 1, 2])):
             content = mutated(content, rng)
+        if _count(content, 20_000) >= 20_000:
+            return b"a: " + b"[" * 5000
         try:
             return yaml.safe_dump(content, allow_unicode=True).encode("utf-8", "surrogatepass")
         except (yaml.YAMLError, ValueError, RecursionError):

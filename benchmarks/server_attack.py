@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import multiprocessing
 import os
 import random
@@ -207,6 +208,8 @@ KINDS = (idle, slow, large, gone, malformed)
 
 def attack(port: Port, seconds: float, attackers: int, seed: int, pipe: Any) -> None:
     """Attack until the end; sends how many requests of each kind were made."""
+    # asyncio tells of each byte that a server no longer takes.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     made: Counter[str] = Counter()
     end = time.monotonic() + seconds
 

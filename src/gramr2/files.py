@@ -15,6 +15,20 @@ from typing import IO, Any
 from gramr2.errors import writing
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; under a name that is too long for one, there is none.
+
+    Raises:
+        OSError: it cannot be known.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+
+
 def link_tree(source: Path, target: Path) -> None:
     """Copy a tree by hard links, or byte for byte if the file system does not support them."""
     if target.exists():

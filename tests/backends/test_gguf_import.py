@@ -128,6 +128,8 @@ def test_a_header_that_promises_more_than_there_is_takes_no_memory(key: str, val
     import gguf
 
     writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
+    if key != "block_count":
+        writer.add_block_count(1)
     writer.add_uint32(f"llama.{key}", value)
     writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
     writer.write_header_to_file()
@@ -135,4 +137,16 @@ def test_a_header_that_promises_more_than_there_is_takes_no_memory(key: str, val
     writer.write_tensors_to_file()
     writer.close()
     with pytest.raises(ModelError, match=rf"its header says llama\.{key} = {value}, and its tensors allow \d+ at most"):
+        convert(tmp_path / "m.gguf", tmp_path / "model")
+
+
+def test_a_header_without_a_number_of_layers(tmp_path: Path) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ModelError, match="does not say how many layers"):
         convert(tmp_path / "m.gguf", tmp_path / "model")

@@ -65,3 +65,41 @@ def test_a_date_out_of_range_is_named(cli, tmp_path: Path) -> None:
     assert code == 2
     assert "a date or time in it is out of Python's range" in error
     assert len(error.splitlines()) == 1
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(8 * [f'*{before}'])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "holds more than 100,000 values"),
+        ("# " + "x" * (2 << 20), "larger than 1 MiB"),
+        ("model: m\ndata: {seed: a, gold: b}\nfilters: [" + 5000 * "x, " + "]", "and 4995 more mistakes"),
+        ("model: tiny-random\nrounds: 0\ndata: {seed: " + 9000 * "x" + ", gold: b}", "no such file"),
+        ("model: tiny-random\nrounds: 0\ndata: {seed: " + 9000 * "x" + ".jsonl, gold: b}", "does not exist"),
+        (
+            "model: " + 9000 * "x" + "\nrounds: 0\ndata: {seed: 'starter:labeled', gold: 'starter:gold'}",
+            "there is no model",
+        ),
+        (
+            "model: " + 9000 * "x" + ".gguf\nrounds: 0\ndata: {seed: 'starter:labeled', gold: 'starter:gold'}",
+            "does not exist",
+        ),
+    ],
+)
+def test_a_run_file_of_too_much(cli, tmp_path: Path, text: str, said: str) -> None:
+    run = tmp_path / "run.yaml"
+    run.write_text(text)
+    code, _, error = cli("check", run)
+    assert (code, said in error) == (2, True), error[:2000]
+    assert (len(error.splitlines()), len(error) < 3000) == (1, True)
+
+
+def test_a_name_too_long_for_a_file(cli, tmp_path: Path) -> None:
+    for name in ("x" * 9000 + ".jsonl", "x" * 9000):
+        code, _, error = cli("judge", "-m", "scripted:longer", "-d", name, "-o", tmp_path / "o.jsonl")
+        assert code == 2
+        assert "no such file" in error

@@ -78,12 +78,15 @@ def _refuse_sizes(gguf: Path) -> None:
     """Refuse a header that promises more than the file has: with 2³¹ layers, transformers fills the memory with their names.
 
     Raises:
-        ModelError: there are more layers than tensors, or a width is no width of a tensor.
+        ModelError: it has no number of layers, or more than tensors, or a width is no width of a tensor.
     """
     from gguf import GGUFReader
 
     reader = GGUFReader(gguf)
     tensors, widest = len(reader.tensors), max((int(n) for each in reader.tensors for n in each.shape), default=0)
+    # Without it, transformers takes the number of layers of some other model, and looks for all of their tensors.
+    if not any(name.partition(".")[2] == "block_count" for name in reader.fields):
+        raise ModelError(f"{gguf} is damaged, or no language model: its header does not say how many layers it has")
     for name, entry in reader.fields.items():
         key = name.partition(".")[2]
         most = tensors if key == "block_count" else widest if key in _WIDTHS else None

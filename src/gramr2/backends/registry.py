@@ -20,6 +20,7 @@ from gramr2.backends import random_model
 from gramr2.backends.digests import decisive_files, file_digest, kept_digest
 from gramr2.backends.loading import loading
 from gramr2.errors import ModelError, ModelNotFoundError
+from gramr2.files import exists
 
 SHIPPED = "lab-tiny"
 """the model inside this package: made by ``gramr2 lab pretrain``"""
@@ -115,19 +116,19 @@ def is_here(model: str) -> bool:
         ModelError: there is a folder of that name, but it is not a model.
     """
     path = Path(model).expanduser()
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         _folder(path)
         return True
     if path.suffix == ".gguf":
-        if not path.is_file():
-            raise ModelNotFoundError(f"{model}: no such file")
+        if not (exists(path) and path.is_file()):
+            raise ModelNotFoundError(f"{model[:300]}: no such file")
         return True
     if model in (*NAMED_MODELS, SHIPPED, random_model.NAME):
         return True
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):
         return False
     raise ModelNotFoundError(
-        f"there is no model {model!r}: give a folder, a .gguf file, a hub id (owner/name), or one of "
+        f"there is no model {model!r:.300}: give a folder, a .gguf file, a hub id (owner/name), or one of "
         f"{', '.join([*NAMED_MODELS, SHIPPED, random_model.NAME])}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -15,8 +16,15 @@ from gramr2.config.run import RunConfig
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError
+from gramr2.files import exists
 
 S = TypeVar("S", bound=Section)
+
+
+MOST_BYTES, MOST_VALUES = 1 << 20, 100_000
+"""of a run file; YAML's anchors make a few lines hold any number of values"""
+MOST_MISTAKES = 5
+"""told at a time"""
 
 
 def load_config(path: Path) -> RunConfig:
@@ -44,11 +52,13 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        ConfigError: it is not YAML.
+        ConfigError: it is not YAML, or far more than a run file holds.
         OSError: it cannot be opened.
     """
+    if path.stat().st_size > MOST_BYTES:
+        raise ConfigError(f"{path}: larger than {MOST_BYTES >> 20} MiB, which no run file is")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -60,6 +70,9 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: a value is not possible ({error}): put it in quotes if it is a text") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply for a run file") from error
+    if _has_more_than(found, MOST_VALUES):
+        raise ConfigError(f"{path}: holds more than {MOST_VALUES:,} values, as its anchors are written out")
+    return found
 
 
 def parse_config(raw: dict[str, Any], where: str = "config") -> RunConfig:
@@ -67,7 +80,9 @@ def parse_config(raw: dict[str, Any], where: str = "config") -> RunConfig:
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {'; '.join(_sentences(error))}") from error
+        told = [_short(each) for each in _sentences(error)]
+        more = [f"and {len(told) - MOST_MISTAKES} more mistakes"] if len(told) > MOST_MISTAKES else []
+        raise ConfigError(f"{where}: {'; '.join([*told[:MOST_MISTAKES], *more])}") from error
 
 
 def dump_config(config: RunConfig) -> str:
@@ -93,10 +108,11 @@ def _with_base(section: S, base: Path, where: str) -> S:
 
 def _absolute(name: str, base: Path, what: str, files: tuple[str, ...]) -> str:
     path = base / name
-    if path.exists():
+    if exists(path):
         return str(path.resolve())
     if name.lower().endswith(files):
-        raise ConfigError(f"{what} {name} does not exist (looked for {path.resolve()})")
+        told = _short(name)
+        raise ConfigError(f"{what} {told} does not exist (looked for {base.resolve() / told})")
     return name
 
 
@@ -111,7 +127,21 @@ def _sentences(error: ValidationError) -> Iterable[str]:
             yield f"{place}: {item['ctx']['error']}"
         else:
             message = item["msg"][0].lower() + item["msg"][1:]
-            yield f"{place}: {message}, got {item['input']!r}"[:400]
+            yield f"{place}: {message}, got {reprlib.repr(item['input'])}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+def _has_more_than(value: Any, most: int) -> bool:
+    """Whether a value consists of more than so many values, each counted wherever it occurs."""
+    left, found = [value], 0
+    while left and found <= most:
+        each = left.pop()
+        found += 1
+        left += [*each.keys(), *each.values()] if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return found > most
 
 
 def _suggest(location: tuple[int | str, ...]) -> str:

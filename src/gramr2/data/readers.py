@@ -12,6 +12,7 @@ from gramr2 import registry
 from gramr2.config.data import FILES
 from gramr2.data.textfiles import RawRow, json_lines, numbered, text_rows
 from gramr2.errors import DataError, reason_of
+from gramr2.files import exists
 
 STARTER = ("labeled", "unlabeled", "gold")
 HUB = "hub:"
@@ -44,12 +45,15 @@ def _rows(source: str, split: str | None, base: Path | None) -> Iterator[RawRow]
         return
     path = Path(source) if base is None else base / source
     known = source.lower().endswith(FILES)
-    if source.startswith(HUB) or not (path.exists() or known):
+    there = exists(path)
+    if source.startswith(HUB) or not (there or known):
         yield from numbered(_hub(source, split), source)
+    elif not there:
+        raise DataError(f"{str(path)[:300]}: no such file")
     elif path.is_dir():
         yield from numbered(_saved(path, split), path.resolve().name)
     elif not known:
-        raise DataError(f"{source}: the file extension is not one of {', '.join(FILES)}")
+        raise DataError(f"{source[:300]}: the file extension is not one of {', '.join(FILES)}")
     elif not path.is_file():
         raise DataError(f"{path}: no such file")
     else:
@@ -127,12 +131,13 @@ def _split_of(loaded: Any, source: str, split: str | None) -> Iterable[Any]:
 
 def _hub(source: str, split: str | None) -> Iterable[Any]:
     name, _, config = source.removeprefix(HUB).partition("@")
+    told = source[:300]
     tried = "" if source.startswith(HUB) else "no such file or folder here, and "
     if not _HUB_ID.fullmatch(name):
         prefix, colon, _ = source.partition(":")
         unknown = colon and prefix.isidentifier()
         registered = f", and no installed package registers {prefix}: sources" if unknown else ""
-        raise DataError(f"{source}: {tried}not a hub id (owner/name or owner/name@config){registered}")
+        raise DataError(f"{told}: {tried}not a hub id (owner/name or owner/name@config){registered}")
     import datasets
 
     try:
@@ -141,5 +146,5 @@ def _hub(source: str, split: str | None) -> Iterable[Any]:
         kind = "it cannot be loaded from the hub"
         kind = "the hub has no such data set" if isinstance(error, FileNotFoundError) else kind
         kind = "the hub cannot be reached" if isinstance(error, ConnectionError) else kind
-        raise DataError(f"{source}: {tried}{kind}: {reason_of(error)}") from error
+        raise DataError(f"{told}: {tried}{kind}: {reason_of(error)}") from error
     return _split_of(loaded, source, None) if split is None else loaded
