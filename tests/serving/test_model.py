@@ -40,6 +40,7 @@ class Held:
     def __init__(self) -> None:
         self.go, self.entered = threading.Event(), threading.Event()
         self.batches: list[int] = []
+        self.prompts: list[str] = []
         self.model = Model(lambda: Judge(ScriptedBackend(self._answer), sampling=ONCE), capacity=8, batch=6, gather=0.0)
         self.model._on_batch = lambda size, seconds: self.batches.append(size)
         self.model.start()
@@ -47,7 +48,8 @@ class Held:
     def _answer(self, request: GenerationRequest, seed: int) -> Completion | str:
         self.entered.set()
         assert self.go.wait(20)
-        _, a, b = extract(request.messages)
+        prompt, a, b = extract(request.messages)
+        self.prompts.append(prompt)
         if "poison" in (a, b):
             raise DataError("this one is poison")
         return verdict_text(Label.A if len(a) > len(b) else Label.B)
@@ -154,6 +156,23 @@ def test_a_large_request_is_judged_in_several_goes(held: Held) -> None:
         assert [each.label for each in large.result()] == [("B", "tie", "A")[i % 3] for i in range(14)]
     held.model.close(10)
     assert held.batches == [1, 6, 6, 2]
+
+
+def test_a_small_request_does_not_wait_for_the_rest_of_large_ones(held: Held) -> None:
+    def ask(pool: ThreadPoolExecutor, name: str, size: int, seed: int) -> Future[list[Decision]]:
+        return pool.submit(held.model.compare, [make(f"{name}{i}") for i in range(size)], seed, later())
+
+    with ThreadPoolExecutor(2) as pool:
+        large = ask(pool, "large", 7, 0)
+        assert held.entered.wait(20)
+        # What comes while the first part of the large one is judged stands behind its second part.
+        small = ask(pool, "small", 1, 1)
+        while held.model.waiting < 8:
+            time.sleep(0.005)
+        held.go.set()
+        assert [len(each.result(20)) for each in (large, small)] == [7, 1]
+    prompts = list(dict.fromkeys(held.prompts))
+    assert prompts.index("Prompt of small0") < prompts.index("Prompt of large6")
 
 
 def test_an_end_while_the_model_is_loaded_does_not_wait_for_it() -> None:

@@ -249,10 +249,11 @@ class Model:
         return sum(count for _, count in self._parts()) >= self._batch
 
     def _parts(self) -> list[tuple[_Job, int]]:
-        """The next batch, oldest jobs first: a task by itself, or comparisons with the same seed."""
+        """The next batch: a task by itself, or comparisons with the same seed. Jobs of which fewest comparisons are judged come
+        first, so that small requests never wait for the rest of large ones; then the oldest."""
         parts: list[tuple[_Job, int]] = []
         room = self._batch
-        for job in self._jobs:
+        for job in sorted(self._jobs, key=lambda job: len(job.found)):
             if not parts and job.task is not None:
                 return [(job, job.size)]
             if job.task is None and room and (not parts or job.seed == parts[0][0].seed):
