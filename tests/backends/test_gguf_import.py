@@ -140,10 +140,13 @@ def test_a_header_that_promises_more_than_there_is_takes_no_memory(key: str, val
         convert(tmp_path / "m.gguf", tmp_path / "model")
 
 
-def test_a_header_without_a_number_of_layers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["", "lama.block_count"])
+def test_a_header_without_a_number_of_layers(key: str, tmp_path: Path) -> None:
     import gguf
 
     writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
+    if key:
+        writer.add_uint32(key, 0)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

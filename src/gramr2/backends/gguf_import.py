@@ -85,7 +85,9 @@ def _refuse_sizes(gguf: Path) -> None:
     reader = GGUFReader(gguf)
     tensors, widest = len(reader.tensors), max((int(n) for each in reader.tensors for n in each.shape), default=0)
     # Without it, transformers takes the number of layers of some other model, and looks for all of their tensors.
-    if not any(name.partition(".")[2] == "block_count" for name in reader.fields):
+    kind = reader.fields.get("general.architecture")
+    name = bytes(kind.parts[kind.data[0]]).decode("utf-8", "replace") if kind and len(kind.data) == 1 else ""
+    if f"{name}.block_count" not in reader.fields:
         raise ModelError(f"{gguf} is damaged, or no language model: its header does not say how many layers it has")
     for name, entry in reader.fields.items():
         key = name.partition(".")[2]
