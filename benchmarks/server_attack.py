@@ -2,8 +2,8 @@
 
     python benchmarks/server_attack.py [--model lab-tiny] [--minutes 10] [--attackers 64] [--seed 1]
 
-Starts ``gramr2 serve`` on a free port. Good clients ask one comparison at a time, first alone and then beside attackers in a
-process of their own: connections that say nothing, headers and bodies that come byte by byte, bodies and headers that are too
+Starts ``gramr2 serve`` on a free port. Good clients ask one comparison at a time, alone, then beside attackers in a process
+of their own, then alone again: connections that say nothing, headers and bodies that come byte by byte, bodies and headers that are too
 large, requests whose sender has gone or never reads the answer, and bytes that are no HTTP, no JSON or no request. Prints one
 JSON object. Exit code 1 if a good request failed, the server ended, or ``--most-ratio`` (3) was passed.
 """
@@ -279,7 +279,8 @@ def _phases(
     server: subprocess.Popen[bytes], log: Path, seconds: float, attackers: int, seed: int, settle: float
 ) -> dict[str, Any]:
     url = until_ready(server, log)
-    before, _ = asyncio.run(phase(url, server.pid, max(3.0, min(60.0, seconds / 5))))
+    calm = max(3.0, min(60.0, seconds / 5))
+    before, _ = asyncio.run(phase(url, server.pid, calm))
     start = resident(server.pid)
     ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
     arguments = (int(url.rpartition(":")[2]), seconds, attackers, seed, theirs)
@@ -288,20 +289,25 @@ def _phases(
     under, memory = asyncio.run(phase(url, server.pid, seconds))
     made = ours.recv() if ours.poll(60) else {}
     enemy.join(5)
-    after, _ = asyncio.run(phase(url, server.pid, 3))
+    after, _ = asyncio.run(phase(url, server.pid, calm))
     time.sleep(settle)
     alive, last = server.poll() is None, resident(server.pid) if server.poll() is None else 0
     size = log.stat().st_size
     server.send_signal(signal.SIGTERM)
     code = server.wait(timeout=180)
     text = log.read_text(encoding="utf-8", errors="replace")
-    quiet, busy = (before.at(0.5), before.at(0.95)), (under.at(0.5), under.at(0.95))
+    # Before and after: where the two differ much, something else was at work on the machine, and the ratio says little.
+    both = Seen([*before.seconds, *after.seconds])
+    quiet, busy = (both.at(0.5), both.at(0.95)), (under.at(0.5), under.at(0.95))
     wrong = [*before.wrong, *under.wrong, *after.wrong]
     return {
         "attack_seconds": seconds,
         "attackers": attackers,
         "attacks": made,
-        "quiet": {"answered": len(before.seconds), "p50_s": quiet[0], "p95_s": quiet[1]},
+        "quiet": {"answered": len(both.seconds), "p50_s": quiet[0], "p95_s": quiet[1]},
+        "quiet_before": {"p50_s": before.at(0.5), "p95_s": before.at(0.95)},
+        "quiet_after": {"p50_s": after.at(0.5), "p95_s": after.at(0.95)},
+        "load_average": [round(each, 1) for each in os.getloadavg()],
         "attacked": {
             "answered": len(under.seconds),
             "p50_s": busy[0],
