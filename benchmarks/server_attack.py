@@ -2,10 +2,11 @@
 
     python benchmarks/server_attack.py [--model lab-tiny] [--minutes 10] [--attackers 64] [--seed 1]
 
-Starts ``gramr2 serve`` on a free port. Good clients ask one comparison at a time, alone, then beside attackers in a process
-of their own, then alone again: connections that say nothing, headers and bodies that come byte by byte, bodies and headers that are too
-large, requests whose sender has gone or never reads the answer, and bytes that are no HTTP, no JSON or no request. Prints one
-JSON object. Exit code 1 if a good request failed, the server ended, or ``--most-ratio`` (3) was passed.
+Starts ``gramr2 serve`` on a free port. Good clients ask one comparison at a time, alone, then beside attackers in a process of
+their own, then alone again. Attacks are connections that say nothing, headers and bodies that come byte by byte, bodies and
+headers that are too large or as large as is allowed, requests whose sender has gone or never reads the answer, and bytes that
+are no HTTP, no JSON or no request. Prints one JSON object. Exit code 1 if a good request failed, the server ended, or
+``--most-ratio`` (3) was passed.
 """
 
 from __future__ import annotations
