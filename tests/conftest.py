@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
 from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
+from gramr2.serving.logs import LOGGERS
 
 # The first draw of a fresh clone builds hypothesis' tables of Unicode, which takes a second and is not our slowness.
 settings.register_profile("gramr2", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -127,8 +128,10 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
-    """A command sends the log to the standard error of its moment; the next test has its own."""
+    """A command sends the log to the standard error of its moment, and a server bounds it; the next test has its own."""
     yield
+    for name in LOGGERS:
+        logging.getLogger(name).filters.clear()
     logger = logging.getLogger("gramr2")
     logger.handlers.clear()
     logger.propagate = True

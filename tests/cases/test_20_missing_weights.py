@@ -109,5 +109,5 @@ def test_whole_models_pass(tiny_model: Path) -> None:
 def test_a_gguf_that_is_no_model_is_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
     file.write_bytes(b"GGUF\x03\x00\x00\x00" + bytes(64))
-    with pytest.raises(ModelError, match="cannot be read as a language model"):
+    with pytest.raises(ModelError, match="damaged, or no language model"):
         convert(file, tmp_path / "m")
