@@ -15,6 +15,7 @@ from unittest.mock import Mock
 import huggingface_hub
 import pytest
 from huggingface_hub import errors
+from safetensors import SafetensorError
 
 from gramr2.backends import registry
 from gramr2.errors import ModelError, ModelNotFoundError
@@ -322,3 +323,17 @@ def test_the_random_model_is_built_once_and_is_always_the_same(tiny_model: Path)
     path = registry.resolve("tiny-random")
     digest = registry.fingerprint(path).partition("@")[2]
     assert digest == registry.fingerprint(tiny_model).partition("@")[2]
+
+
+def test_a_model_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(folder: Path) -> None:
+        folder.mkdir()
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setenv("GRAMR2_CACHE", str(tmp_path))
+    monkeypatch.setattr("gramr2.backends.random_model.build", full)
+    with pytest.raises(ModelError, match=r"cannot be written .*No space left .*is the disk full"):
+        registry.resolve("tiny-random")
+    assert not any((tmp_path / "models").iterdir())

@@ -19,7 +19,7 @@ from pathlib import Path
 from gramr2.backends import random_model
 from gramr2.backends.digests import decisive_files, file_digest, kept_digest
 from gramr2.backends.loading import loading
-from gramr2.errors import ModelError, ModelNotFoundError
+from gramr2.errors import ModelError, ModelNotFoundError, reason_of
 from gramr2.files import exists
 
 SHIPPED = "lab-tiny"
@@ -300,13 +300,22 @@ def _has_weights(folder: Path) -> bool:
 
 
 def _built(target: Path, build: Callable[[Path], None]) -> Path:
-    """``target``, which ``build`` makes in a folder beside it if it is missing; two processes may try at once."""
+    """``target``, which ``build`` makes in a folder beside it if it is missing; two processes may try at once.
+
+    Raises:
+        ModelError: it cannot be written, as when the disk is full.
+    """
+    from safetensors import SafetensorError
+
     if (target / "config.json").is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         fresh = Path(scratch) / "model"
-        build(fresh)
+        try:
+            build(fresh)
+        except SafetensorError as error:
+            raise ModelError(f"{target} cannot be written ({reason_of(error)}): is the disk full?") from error
         try:
             fresh.rename(target)
         except OSError as error:
