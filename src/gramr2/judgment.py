@@ -62,6 +62,8 @@ class Reading(StrEnum):
     """not in the judge's answer at all: what the second view saved with it says (``gramr2.judging.second_view``)"""
 
 
+FLOOR = 1e-6
+"""lower bound on a probability before its logarithm is taken"""
 ANSWERED = (Reading.DIRECT, Reading.REASONED)
 """the readings of the judge's own answers"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,10 +78,7 @@ def test_weights_tokenizer_and_template_arrive(tmp_path: Path, capfd: pytest.Cap
         if name.endswith("k_proj"):
             weight = llama_cpp_order(weight, KV_HEADS)
         writer.add_tensor(f"{theirs}.weight", np.ascontiguousarray(weight))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
 
     capfd.readouterr()
     convert(tmp_path / "m.gguf", tmp_path / "out")
@@ -110,15 +108,20 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         convert(tmp_path / "x.gguf", tmp_path / "out")
 
 
+def finish(writer: Any) -> None:
+    """Write the file that a ``GGUFWriter`` was made for."""
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def test_an_unknown_architecture_is_named(tmp_path: Path) -> None:
     import gguf
 
     writer = gguf.GGUFWriter(str(tmp_path / "x.gguf"), "frobnicator")
     writer.add_block_count(1)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     with pytest.raises(ModelError, match="frobnicator"):
         convert(tmp_path / "x.gguf", tmp_path / "out")
 
@@ -132,10 +135,7 @@ def test_a_header_that_promises_more_than_there_is_takes_no_memory(key: str, val
         writer.add_block_count(1)
     writer.add_uint32(f"llama.{key}", value)
     writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     with pytest.raises(ModelError, match=rf"its header says llama\.{key} = {value}, and its tensors allow \d+ at most"):
         convert(tmp_path / "m.gguf", tmp_path / "model")
 
@@ -147,9 +147,6 @@ def test_a_header_without_a_number_of_layers(key: str, tmp_path: Path) -> None:
     writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
     if key:
         writer.add_uint32(key, 0)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     with pytest.raises(ModelError, match="does not say how many layers"):
         convert(tmp_path / "m.gguf", tmp_path / "model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,7 @@ def _states(setting: Setting) -> HiddenStates:
     model = setting.model
     folder = setting.folder or resolve(model.name, revision=model.revision)
 
+    @cache
     def opened() -> Any:
         from gramr2.backends.transformers import TransformersBackend
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from gramr2 import baselines
 from gramr2.baselines.base import IN_MEMORY, Baseline, Setting
@@ -94,8 +91,7 @@ def load_view(
             "--no-second-view"
         ) from error
     if setting is None:
-        backbone = _warmed(place) if warmed else None
-        setting = _kept_open(Setting(model, backbone, cache=IN_MEMORY))
+        setting = Setting(model, _warmed(place) if warmed else None, cache=IN_MEMORY)
     return SecondView(baselines.load(place, setting), scale, weight, most)
 
 
@@ -107,23 +103,3 @@ def _warmed(place: Path) -> Path:
             "use the judge in its run folder, or ask it without with --no-second-view"
         )
     return found
-
-
-def _kept_open(setting: Setting) -> Setting:
-    """The setting with a backbone that is loaded when the first text needs it, and stays."""
-
-    @cache
-    def opened() -> Any:
-        from gramr2.backends.registry import resolve
-        from gramr2.backends.transformers import TransformersBackend
-
-        model = setting.model
-        return TransformersBackend(
-            setting.folder or resolve(model.name, revision=model.revision),
-            dtype=model.dtype,
-            device=model.device,
-            trust_remote_code=model.trust_remote_code,
-            chat_template_options=model.chat_template_options,
-        )
-
-    return replace(setting, open=opened)

@@ -122,18 +122,21 @@ def near_duplicates(
     for other, text in texts_b.items():
         grams = _grams(text)
         for key in {key for gram in telling(grams) for key in index.get(gram, ())}:
-            count = len(grams & grams_a[key])
-            similarity = count / (len(grams) + len(grams_a[key]) - count)
-            if similarity >= threshold:
-                found.append((key, other, similarity))
+            overlapping = _jaccard(grams, grams_a[key])
+            if overlapping >= threshold:
+                found.append((key, other, overlapping))
     return sorted(found)
 
 
 def similarity(a: str, b: str) -> float:
     """The share of their word 3-grams that two texts have in common (Jaccard), as in ``near_duplicates``; 1 if neither has a
     word."""
-    first, second = _grams(a), _grams(b)
-    return len(first & second) / len(first | second) if first or second else 1.0
+    return _jaccard(_grams(a), _grams(b))
+
+
+def _jaccard(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared) if a or b else 1.0
 
 
 def _bare(item: Comparison | LabeledComparison) -> Comparison:

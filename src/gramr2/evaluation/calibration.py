@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from scipy.optimize import minimize_scalar
 
 from gramr2.comparison import Label
-from gramr2.judgment import LabelProbabilities
+from gramr2.judgment import FLOOR, LabelProbabilities
 
 MIN_ITEMS = 16
 """fewer decided comparisons than this say nothing reliable about a temperature"""
 _BOUNDS = (0.25, 4.0)
-_FLOOR = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Calibration:
 
 def scaled(probabilities: LabelProbabilities, temperature: float, ties: bool = True) -> LabelProbabilities:
     """A distribution at another temperature: above 1 it is flatter. The order of the labels stays the same."""
-    logits = [math.log(max(probabilities[label], _FLOOR)) / temperature for label in Label]
+    logits = [math.log(max(probabilities[label], FLOOR)) / temperature for label in Label]
     top = max(logits)
     weights = [math.exp(value - top) for value in logits]
     found = LabelProbabilities(*(weight / sum(weights) for weight in weights))
@@ -57,7 +56,7 @@ def fit_temperature(
     def loss(log_temperature: float) -> float:
         temperature = math.exp(log_temperature)
         losses = [
-            -math.log(max(scaled(belief, temperature, ties)[label], _FLOOR))
+            -math.log(max(scaled(belief, temperature, ties)[label], FLOOR))
             for belief, label in zip(beliefs, labels, strict=True)
         ]
         return sum(losses) / len(losses)

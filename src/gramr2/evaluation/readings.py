@@ -12,9 +12,8 @@ from scipy.optimize import minimize
 
 from gramr2.comparison import Label, Order
 from gramr2.judging.voting import average, belief, top_label, weighted
-from gramr2.judgment import Decision, LabelProbabilities, Reading, ReadingWeights
+from gramr2.judgment import FLOOR, Decision, LabelProbabilities, Reading, ReadingWeights
 
-_FLOOR = 1e-6
 _MOST = 4.0
 """largest weight of a reading: a fit on a handful of comparisons may become arbitrarily certain"""
 _RIDGE = 0.02
@@ -52,7 +51,7 @@ def fit_weights(
 
     def likelihood(values: Sequence[float]) -> float:
         weights = weights_of(values)
-        return sum(-math.log(max(combined(found, weights)[label], _FLOOR)) for found, label in pairs) / len(pairs)
+        return sum(-math.log(max(combined(found, weights)[label], FLOOR)) for found, label in pairs) / len(pairs)
 
     def objective(values: np.ndarray) -> float:
         return likelihood(values.tolist()) + _RIDGE * float(((values - 0.5) ** 2).sum())

@@ -71,15 +71,16 @@ def _decision(name: str, margin: float, ties: Ties) -> Decision:
     label, tie = Label.A if margin > 0 else Label.B, 0.0
     if _gap(margin) < max(ties.margin, _LEVEL):
         # However rare ties are, deciding for one means that it is likelier than either response.
-        likelier = max(_chance(margin), _chance(-margin))
+        likelier = max(chance(margin), chance(-margin))
         label, tie = Label.TIE, max(ties.probability, likelier / (1 + likelier))
-    probabilities = LabelProbabilities(_chance(margin) * (1 - tie), _chance(-margin) * (1 - tie), tie)
+    probabilities = LabelProbabilities(chance(margin) * (1 - tie), chance(-margin) * (1 - tie), tie)
     return Decision(name, (), label, probabilities, probabilities[label], None, False, 1.0)
 
 
 def _gap(margin: float) -> float:
-    return abs(_chance(margin) - _chance(-margin))
+    return abs(chance(margin) - chance(-margin))
 
 
-def _chance(margin: float) -> float:
+def chance(margin: float) -> float:
+    """σ of log-odds."""
     return 1 / (1 + math.exp(-max(-CERTAIN, min(CERTAIN, margin))))

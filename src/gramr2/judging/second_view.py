@@ -13,12 +13,8 @@ from typing import Protocol
 
 from gramr2.comparison import Comparison, Label
 from gramr2.hashing import text_hash
-from gramr2.judgment import LabelProbabilities
-
-_FLOOR = 1e-6
-"""lower bound on a probability before its logarithm is taken"""
-_MOST = 50.0
-"""log-odds that mean certainty"""
+from gramr2.judging.preference import chance
+from gramr2.judgment import FLOOR, LabelProbabilities
 
 
 class Margins(Protocol):
@@ -53,14 +49,14 @@ class Opinion:
     @property
     def alone(self) -> LabelProbabilities:
         """What the view says by itself, in its own scale; it knows no tie."""
-        first = _chance(self.margin)
+        first = chance(self.margin)
         return LabelProbabilities(first, 1 - first, 0.0)
 
     def joined(self, belief: LabelProbabilities) -> LabelProbabilities:
         """The judge's belief with the view's margin added: P(tie) stays, and σ of the weighted mean of both margins splits the
         rest."""
         own = max(-self.most, min(self.most, log_odds(belief)))
-        first = _chance((own + self.weight * self.margin * self.scale) / (1 + self.weight))
+        first = chance((own + self.weight * self.margin * self.scale) / (1 + self.weight))
         left = 1 - belief.tie
         return LabelProbabilities(left * first, left * (1 - first), belief.tie)
 
@@ -87,13 +83,9 @@ class SecondView:
 
 def log_odds(belief: LabelProbabilities) -> float:
     """Log-odds of A over B."""
-    return math.log(max(belief[Label.A], _FLOOR)) - math.log(max(belief[Label.B], _FLOOR))
+    return math.log(max(belief[Label.A], FLOOR)) - math.log(max(belief[Label.B], FLOOR))
 
 
 def spread(margins: Sequence[float]) -> float:
     """Root mean square; no mean is subtracted, because over both orders the margins are symmetric about 0."""
     return math.sqrt(sum(each * each for each in margins) / len(margins)) if margins else 0.0
-
-
-def _chance(margin: float) -> float:
-    return 1 / (1 + math.exp(-max(-_MOST, min(_MOST, margin))))

@@ -14,10 +14,7 @@ from statistics import fmean
 
 from gramr2.comparison import Label, Order
 from gramr2.judging.second_view import Opinion
-from gramr2.judgment import ANSWERED, BOTH, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
-
-_FLOOR = 1e-6
-"""lower bound on a probability before its logarithm is taken"""
+from gramr2.judgment import ANSWERED, BOTH, FLOOR, Decision, Judgment, LabelProbabilities, Reading, ReadingWeights
 
 
 def belief(judgment: Judgment, ties: bool = True) -> LabelProbabilities | None:
@@ -36,7 +33,7 @@ def average(beliefs: Sequence[LabelProbabilities]) -> LabelProbabilities:
 
 def weighted(beliefs: Sequence[tuple[LabelProbabilities, float]]) -> LabelProbabilities:
     """Distributions combined in log space, each with a weight."""
-    logs = [sum(weight * math.log(max(belief[label], _FLOOR)) for belief, weight in beliefs) for label in Label]
+    logs = [sum(weight * math.log(max(belief[label], FLOOR)) for belief, weight in beliefs) for label in Label]
     top = max(logs)
     shares = [math.exp(value - top) for value in logs]
     return LabelProbabilities(*(share / sum(shares) for share in shares))

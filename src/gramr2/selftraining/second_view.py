@@ -18,10 +18,9 @@ from gramr2.data import subset
 from gramr2.files import read_jsonl
 from gramr2.judging.second_view import Opinion, SecondView, log_odds, spread
 from gramr2.judging.voting import said, top_label
-from gramr2.judgment import Decision, LabelProbabilities
+from gramr2.judgment import Decision, LabelProbabilities, ReadingWeights
 from gramr2.randomness import derive_seed
 from gramr2.selftraining.gate.baselines import fitted, margins_of, setting_of
-from gramr2.selftraining.readings import readings_of
 from gramr2.selftraining.run.context import RunContext
 
 ASKED = 64
@@ -73,7 +72,7 @@ def as_probabilities(margins: Mapping[str, float]) -> dict[str, LabelProbabiliti
     return {name: Opinion(margin).alone for name, margin in margins.items()}
 
 
-def deciding_view(context: RunContext, number: int, model: Path) -> SecondView | None:
+def deciding_view(context: RunContext, number: int, model: Path, readings: ReadingWeights) -> SecondView | None:
     """The view that a round's judge asks with every comparison, saved with the judge; None if the run's judges ask none.
 
     The spreads of both are measured once, on comparisons that the judge has not learnt, and hold for all to come. A judge or
@@ -87,7 +86,6 @@ def deciding_view(context: RunContext, number: int, model: Path) -> SecondView |
     asked = subset(_not_learnt(context, number), ASKED, derive_seed(context.config.seed, "second view"))
     margins = margins_of(context, settings.name, asked, warmed=True)
     title = f"round {number} · spread of the margins on {len(asked)} comparisons"
-    readings = readings_of(context, number, model)
     decisions = context.judge(title, model, asked, context.config.judge.gold, readings=readings)
     own = spread([log_odds(d.probabilities) for d in decisions if d.probabilities is not None])
     other = spread([*margins.values()])

@@ -41,7 +41,7 @@ def measure(context: RunContext, number: int, model: Path) -> Measurement:
     comparisons = [item.comparison for item in gold]
     readings = readings_of(context, number, model)
     title = f"round {number} · measure on {len(gold)} gold comparisons"
-    view = deciding_view(context, number, model)
+    view = deciding_view(context, number, model, readings)
     decisions = context.judge(title, model, comparisons, context.config.judge.gold, readings=readings, view=view)
     rows = [
         comparison_row(item.comparison) | decision_row(decision) | {"truth": item.label.value}

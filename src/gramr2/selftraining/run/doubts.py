@@ -9,13 +9,13 @@ from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.data import near_duplicates, subset
 from gramr2.data.annotators import agreement
 from gramr2.evaluation.stated import concluded
-from gramr2.selftraining.filters.duplicates import same_responses, text_of
+from gramr2.selftraining.filters.duplicates import Duplicates, same_responses, text_of
 
 if TYPE_CHECKING:
     from gramr2.selftraining.run.data import RunData
 
-SIMILAR = 0.6
-"""overlap of word 3-grams (Jaccard) above which comparisons are near copies; the default of the filter ``duplicates``"""
+SIMILAR: float = Duplicates.model_fields["max_similarity"].default
+"""overlap of word 3-grams (Jaccard) above which comparisons are near copies"""
 MOST = 10_000
 """comparisons of a part that are compared with each other"""
 
