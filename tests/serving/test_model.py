@@ -20,6 +20,7 @@ from gramr2.judgment import Decision
 from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
 
 ONCE = Sampling(votes=1, temperature=0)
+DRAWN = Sampling(votes=1, temperature=1)
 
 
 def queued(pool: ThreadPoolExecutor, model: Model) -> Future[list[Decision]]:
@@ -41,7 +42,9 @@ class Held:
         self.go, self.entered = threading.Event(), threading.Event()
         self.batches: list[int] = []
         self.prompts: list[str] = []
-        self.model = Model(lambda: Judge(ScriptedBackend(self._answer), sampling=ONCE), capacity=8, batch=6, gather=0.0)
+        judge = Judge(ScriptedBackend(self._answer), sampling=ONCE)
+        self.model = Model(lambda: judge, capacity=8, batch=6, turn=60.0, gather=0.0)
+        self.draw = lambda: setattr(judge, "sampling", DRAWN)
         self.model._on_batch = lambda size, seconds: self.batches.append(size)
         self.model.start()
 
@@ -80,7 +83,8 @@ def test_requests_share_batches_and_each_gets_its_own_answers(held: Held) -> Non
     assert held.batches == [1, 6]
 
 
-def test_other_seeds_are_other_batches(held: Held) -> None:
+def test_other_seeds_are_other_batches_where_tokens_are_drawn(held: Held) -> None:
+    held.draw()
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(held.model.compare, [make("0")], 0, later())]
         assert held.entered.wait(10)
@@ -94,18 +98,19 @@ def test_other_seeds_are_other_batches(held: Held) -> None:
 
 
 def test_a_full_queue_refuses_and_what_is_late_is_not_computed(held: Held) -> None:
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(9) as pool:
         first = pool.submit(held.model.compare, [make("0")], 0, later())
         assert held.entered.wait(10)
-        late = pool.submit(held.model.compare, [make(str(i)) for i in range(8)], 0, later(1.0))
+        late = [pool.submit(held.model.compare, [make(str(i))], 0, later(1.0)) for i in range(8)]
         until = later(10)
         while held.model.waiting < 8 and time.monotonic() < until:
             time.sleep(0.005)
         with pytest.raises(BusyError) as refused:
             held.model.compare([make("9")], 0, later())
         assert refused.value.retry_after >= 1
-        with pytest.raises(LateError):
-            late.result()
+        for each in late:
+            with pytest.raises(LateError):
+                each.result()
         assert held.model.waiting == 0  # what nobody waits for takes no room
         held.go.set()
         assert len(first.result()) == 1
@@ -175,6 +180,64 @@ def test_a_small_request_does_not_wait_for_the_rest_of_large_ones(held: Held) ->
     assert prompts.index("Prompt of small0") < prompts.index("Prompt of large6")
 
 
+def test_large_requests_do_not_fill_the_queue_for_small_ones(held: Held) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(held.model.compare, [make("0")], 0, later())
+        assert held.entered.wait(20)
+        held.model._pace = 1.0  # a second a character: nothing changes the order while the test runs
+        many = [make(f"large{i}") for i in range(100)]
+        large = pool.submit(held.model.compare, many, 0, later())
+        while held.model.waiting < 100:
+            time.sleep(0.005)
+        with pytest.raises(BusyError):
+            held.model.compare(many, 0, later())
+        small = pool.submit(held.model.compare, [make("small")], 1, later())
+        while held.model.waiting < 101:
+            time.sleep(0.005)
+        held.go.set()
+        assert [len(each.result(20)) for each in (first, large, small)] == [1, 100, 1]
+    assert held.prompts.index("Prompt of small") < 2 + 2 * 6  # in the first batch after the one that was being judged
+
+
+def test_nothing_waits_for_ever_behind_small_requests(held: Held) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(held.model.compare, [make("0")], 0, later())
+        assert held.entered.wait(20)
+        large = pool.submit(held.model.compare, [make(f"large{i}") for i in range(6)], 0, later())
+        while held.model.waiting < 6:
+            time.sleep(0.005)
+        held.model._jobs[0].arrived -= 1000  # longer than its work takes
+        small = pool.submit(held.model.compare, [make("small")], 1, later())
+        while held.model.waiting < 7:
+            time.sleep(0.005)
+        held.go.set()
+        assert [len(each.result(20)) for each in (large, small)] == [6, 1]
+    assert held.prompts.index("Prompt of small") == len(held.prompts) - 2
+
+
+def test_a_batch_is_as_short_as_a_turn_but_shares_what_prompts_begin_with() -> None:
+    sizes: list[int] = []
+    judge = Judge(scripted("longer"), sampling=ONCE)
+    model = Model(lambda: judge, batch=32, turn=0.0, on_batch=lambda size, seconds: sizes.append(size))
+    model.start()
+    assert len(model.compare([make(str(i)) for i in range(10)], 0, later())) == 10
+    model.close(10)
+    assert sizes == [4, 4, 2]
+
+
+def test_seeds_share_batches_where_nothing_is_drawn(held: Held) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(held.model.compare, [make("0")], 0, later())]
+        assert held.entered.wait(20)
+        futures += [pool.submit(held.model.compare, [make(str(seed))], seed, later()) for seed in (1, 2)]
+        while held.model.waiting < 2:
+            time.sleep(0.005)
+        held.go.set()
+        assert [len(each.result(20)) for each in futures] == [1, 1, 1]
+    held.model.close(10)
+    assert held.batches == [1, 2]
+
+
 def test_an_end_while_the_model_is_loaded_does_not_wait_for_it() -> None:
     go = threading.Event()
 
@@ -229,5 +292,5 @@ def test_a_model_that_cannot_be_loaded_tells_those_who_wait() -> None:
 def test_a_task_has_the_judge_to_itself() -> None:
     model = Model(lambda: Judge(scripted("longer"), sampling=ONCE))
     model.start()
-    assert model.alone(lambda judge: judge.backend.id, 1, later()) == "scripted:longer"
+    assert model.alone(lambda judge: judge.backend.id, [1], later()) == "scripted:longer"
     model.close(10)

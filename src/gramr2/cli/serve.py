@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import ipaddress
 from collections.abc import Sequence
@@ -30,7 +31,10 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen on a public address even without a token.")
     ] = False,
-    queue: Annotated[int, typer.Option("--queue", min=1, help="Maximum number of waiting comparisons.")] = 512,
+    queue: Annotated[
+        int,
+        typer.Option("--queue", min=1, help="A request is accepted while fewer comparisons would be judged before it."),
+    ] = 512,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Maximum number of comparisons judged together.")] = 32,
     requests: Annotated[int, typer.Option("--requests", min=1, help="Maximum number of concurrent requests.")] = 128,
     connections: Annotated[
@@ -95,6 +99,9 @@ def serve(
 
     def load() -> Judge:
         judge = open_judge(model, how)
+        # What is here now stays: without this the collector visits all of it again for every large body that is read.
+        gc.collect()
+        gc.freeze()
         say(f"ready: {judge.id}", to=stderr)
         return judge
 

@@ -102,6 +102,12 @@ class Judge:
         return self.judge(comparisons, seed=seed)
 
     @property
+    def draws(self) -> bool:
+        """Whether its decisions depend on the seed: whether it draws tokens or labels."""
+        reads = self.template.mode is JudgeMode.REASON and not self.template.readings.reasoned
+        return self.sampling.temperature > 0 and not reads
+
+    @property
     def direct(self) -> Judge:
         """This judge, asked for its verdict alone, once in each order: one prefill, no sampling."""
         sampling = Sampling(votes=1, orders=self.sampling.orders, temperature=0.0, max_new_tokens=1)

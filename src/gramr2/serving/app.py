@@ -6,17 +6,20 @@ A failure is an error status, or null with a reason; it is never a number.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gramr2.comparison import Comparison, ResponseSet, SingleResponse
@@ -129,7 +132,7 @@ def create_app(
         keeping.cancel()
         await anyio.to_thread.run_sync(model.close, limits.deadline)
 
-    app = FastAPI(title="gramr2 reward server", version="1", lifespan=lifespan)
+    app = FastAPI(title="gramr2 reward server", version="1", lifespan=lifespan, openapi_url=None)
     app.add_middleware(
         LimitsMiddleware,
         limits=limits,
@@ -138,6 +141,7 @@ def create_app(
         hosts=hosts,
     )
     _errors(app, model)
+    _documentation(app)
 
     def queued(request: Request, asked: float | None = None) -> tuple[QueuedJudge, JudgeId]:
         visit: Visit = request.scope[KEY]
@@ -190,7 +194,7 @@ def create_app(
             sizes.check(asked, [Comparison(each.id, each.prompt, (each.response, "")) for each in items])
             for start in range(0, len(items), asked.batch):
                 part = items[start : start + asked.batch]
-                found += asked.alone(_grading(part, body.seed), len(part))
+                found += asked.alone(_grading(part, body.seed), [len(each.response) for each in part])
         keep = ScoreBody.model_fields.keys()
         return ScoreResponse(
             judge=who, scores=[ScoreBody(**{k: v for k, v in asdict(each).items() if k in keep}) for each in found]
@@ -224,6 +228,19 @@ def create_app(
         return PlainTextResponse(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _documentation(app: FastAPI) -> None:
+    """FastAPI's pages, with a document that is written once: its own writes it anew for everybody who asks."""
+    written = cache(lambda: json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode())
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def document() -> Response:
+        return Response(written(), media_type="application/json")
+
+    @app.get("/docs", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return get_swagger_ui_html(openapi_url="/openapi.json", title=app.title)
 
 
 def _errors(app: FastAPI, model: Model) -> None:

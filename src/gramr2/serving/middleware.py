@@ -142,7 +142,7 @@ class LimitsMiddleware:
             self._pending -= len(body)
 
     async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        visit, left = Visit(), asyncio.Event()
+        visit, left = Visit(len(body)), asyncio.Event()
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def watch() -> None:

@@ -1,7 +1,9 @@
 """The one thread that owns the model: it takes waiting comparisons, of all requests together, and judges them in batches.
 
-Requests wait in a bounded queue. A request that does not fit is refused at once, one that is past its deadline is not computed
-further, one whose client has hung up leaves the queue, and an accepted one is answered even while the server shuts down.
+Comparisons are judged in the order in which they would be done if every request had the machine to itself (fair queueing;
+Demers, Keshav and Shenker 1989): a small request never waits for the rest of a large one, and nothing waits for ever. A request
+is refused at once if too much would be judged before it, one that is past its deadline is not computed further, one whose client
+has hung up leaves the queue, and an accepted one is answered even while the server shuts down.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from gramr2.comparison import Comparison
@@ -48,22 +51,36 @@ class ClosedError(GramrError):
     """The server is shutting down, or its model could not be loaded."""
 
 
+FRAME = 400
+"""characters that the judge's own prompt is taken for, beside the texts of a comparison"""
+SHARING = 8 * FRAME
+"""characters that a batch may always have: what its prompts begin with is computed once a batch, so tiny ones would be a waste"""
+
+
 @dataclass(eq=False)
 class _Job:
-    """Comparisons of one request, or a ``task`` that needs the model to itself."""
+    """Comparisons of one request, or a ``task`` that needs the model to itself; ``works`` are the characters of each."""
 
     size: int
     deadline: float
+    works: Sequence[int]
     comparisons: Sequence[Comparison] = ()
     seed: int = 0
     task: Callable[[Judge], Any] | None = None
     found: list[Decision] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
+    arrived: float = field(default_factory=time.monotonic)
+    done_work: int = 0
 
     @property
     def left(self) -> int:
         """Comparisons that are not judged yet."""
         return self.size - len(self.found)
+
+    @property
+    def next_done(self) -> int:
+        """Characters that are judged when its next comparison is; all of them for a task."""
+        return sum(self.works) if self.task is not None else self.done_work + self.works[len(self.found)]
 
     def end(self, result: Any = None, error: Exception | None = None) -> None:
         """Set the result or the error; the one who waits may have been told already that the client has hung up."""
@@ -79,8 +96,9 @@ class Model:
 
     Args:
         load: creates the judge.
-        capacity: comparisons that may wait; a request is accepted while fewer are waiting.
-        batch: comparisons judged together; a larger request is judged in several batches, with others in between.
+        capacity: a request is accepted while fewer comparisons would be judged before its last one.
+        batch: most comparisons judged together; a larger request is judged in several batches, with others in between.
+        turn: seconds that a batch should not exceed, so that the next request need not wait longer.
         gather: seconds to wait for more comparisons when there is less than a batch.
         on_batch: called with (comparisons, seconds) for every batch.
         on_failure: called when the judge cannot be loaded or the thread ends with an error, which is then in ``failure``.
@@ -92,17 +110,18 @@ class Model:
         *,
         capacity: int = 512,
         batch: int = 32,
+        turn: float = 0.2,
         gather: float = 0.01,
         on_batch: Callable[[int, float], None] | None = None,
         on_failure: Callable[[], None] | None = None,
     ) -> None:
-        self._load, self._capacity, self._batch, self._gather = load, capacity, batch, gather
+        self._load, self._capacity, self._batch, self._turn, self._gather = load, capacity, batch, turn, gather
         self._on_batch = on_batch or (lambda size, seconds: None)
         self._on_failure = on_failure or (lambda: None)
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._pace = 0.1
+        self._pace = 1e-4  # seconds per character
         self.judge: Judge | None = None
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="gramr2-model", daemon=True)
@@ -136,15 +155,15 @@ class Model:
         """Comparisons judged together."""
         return self._batch
 
-    def admit(self) -> None:
-        """Raise what a request would get now, before anything is done for it.
+    def admit(self, work: int = 0) -> None:
+        """Raise what a request of about so many characters would get now, before anything is done for it.
 
         Raises:
             BusyError: there is no room in the queue.
             ClosedError: the server is shutting down, or has no model.
         """
         with self._changed:
-            self._admit()
+            self._admit(time.monotonic(), work)
 
     def compare(
         self, comparisons: Sequence[Comparison], seed: int, deadline: float, visit: Visit | None = None
@@ -163,19 +182,42 @@ class Model:
         """
         if not comparisons:
             return []
-        found: list[Decision] = self._await(_Job(len(comparisons), deadline, comparisons, seed), visit)
+        works = [FRAME + len(each.prompt_text) + sum(map(len, each.responses)) for each in comparisons]
+        found: list[Decision] = self._await(_Job(len(comparisons), deadline, works, comparisons, seed), visit)
         return found
 
-    def alone(self, task: Callable[[Judge], Any], size: int, deadline: float, visit: Visit | None = None) -> Any:
-        """The result of calling ``task`` with the judge while nothing else uses it. Raises as ``compare`` does."""
-        return self._await(_Job(size, deadline, task=task), visit)
+    def alone(
+        self, task: Callable[[Judge], Any], works: Sequence[int], deadline: float, visit: Visit | None = None
+    ) -> Any:
+        """The result of calling ``task`` with the judge while nothing else uses it. Raises as ``compare`` does.
 
-    def _admit(self) -> None:
+        Args:
+            works: characters of each item that it works on.
+        """
+        return self._await(_Job(len(works), deadline, [FRAME + each for each in works], task=task), visit)
+
+    def _admit(self, arrived: float, work: int) -> None:
         if self._closing or self.failure is not None:
             raise ClosedError("the server is shutting down" if self.failure is None else f"no model: {self.failure}")
-        waiting = sum(each.left for each in self._jobs)
-        if waiting >= self._capacity:
-            raise BusyError(max(1.0, waiting * self._pace))
+        count, before = self._before(arrived + self._pace * work)
+        if count >= self._capacity:
+            raise BusyError(max(1.0, before * self._pace))
+
+    def _before(self, due: float) -> tuple[int, int]:
+        """Comparisons that are to be done by then, and their characters."""
+        count = total = 0
+        for job in self._jobs:
+            done = 0
+            for work in job.works[len(job.found) :]:
+                done += work
+                if job.arrived + self._pace * (job.done_work + done) > due and job.task is None:
+                    break
+                count, total = count + 1, total + work
+        return count, total
+
+    def _due(self, job: _Job) -> float:
+        """When the next comparison of a job would be done if the job had the machine to itself."""
+        return job.arrived + self._pace * job.next_done
 
     def _leave(self, job: _Job) -> None:
         with self._changed:
@@ -185,7 +227,7 @@ class Model:
 
     def _await(self, job: _Job, visit: Visit | None) -> Any:
         with self._changed:
-            self._admit()
+            self._admit(job.arrived, sum(job.works))
             if time.monotonic() >= job.deadline:
                 raise LateError
             self._jobs.append(job)
@@ -207,9 +249,10 @@ class Model:
             self.judge = self._load()
             while (parts := self._next()) is not None:
                 started = time.monotonic()
+                work = sum(sum(job.works[len(job.found) : len(job.found) + count]) for job, count in parts)
                 self._do(parts)
                 size, seconds = sum(count for _, count in parts), time.monotonic() - started
-                self._pace = 0.8 * self._pace + 0.2 * seconds / size
+                self._pace = 0.8 * self._pace + 0.2 * seconds / work
                 self._on_batch(size, seconds)
         except BaseException as error:  # noqa: BLE001  # whatever ends this thread must reach the requests that wait
             self.failure = error
@@ -237,11 +280,9 @@ class Model:
                 for job in late:
                     self._jobs.remove(job)
                 parts = self._parts()
-                # A job that this batch does not finish goes to the end of the queue.
                 for job, count in parts:
-                    self._jobs.remove(job)
-                    if count < job.left:
-                        self._jobs.append(job)
+                    if count == job.left:
+                        self._jobs.remove(job)
                 if parts:
                     return parts
 
@@ -249,17 +290,30 @@ class Model:
         return sum(count for _, count in self._parts()) >= self._batch
 
     def _parts(self) -> list[tuple[_Job, int]]:
-        """The next batch: a task by itself, or comparisons with the same seed. Jobs of which fewest comparisons are judged come
-        first, so that small requests never wait for the rest of large ones; then the oldest."""
-        parts: list[tuple[_Job, int]] = []
-        room = self._batch
-        for job in sorted(self._jobs, key=lambda job: len(job.found)):
-            if not parts and job.task is not None:
-                return [(job, job.size)]
-            if job.task is None and room and (not parts or job.seed == parts[0][0].seed):
-                parts.append((job, min(room, job.left)))
-                room -= parts[-1][1]
-        return parts
+        """The next batch: a task by itself, or the comparisons that are due first, with the same seed if it matters."""
+        counts: dict[_Job, int] = {}
+        taken, work, allowed = 0, 0, max(self._turn / self._pace, SHARING)
+        anyhow = self.judge is not None and not self.judge.draws
+        heap = [(self._due(job), place, job) for place, job in enumerate(self._jobs)]
+        heapify(heap)
+        while heap and taken < self._batch:
+            _, place, job = heappop(heap)
+            first = next(iter(counts), None)
+            if job.task is not None:
+                if first is None:
+                    return [(job, job.size)]
+                continue
+            if first is not None and not anyhow and job.seed != first.seed:
+                continue
+            at = len(job.found) + counts.get(job, 0)
+            if taken and work + job.works[at] > allowed:
+                break
+            counts[job] = counts.get(job, 0) + 1
+            taken, work = taken + 1, work + job.works[at]
+            if at + 1 < job.size:
+                done = job.done_work + sum(job.works[len(job.found) : at + 2])
+                heappush(heap, (job.arrived + self._pace * done, place, job))
+        return [*counts.items()]
 
     def _do(self, parts: Sequence[tuple[_Job, int]]) -> None:
         assert self.judge is not None
@@ -269,7 +323,7 @@ class Model:
                 first.end(first.task(self.judge))
                 return
             asked = [each for job, count in parts for each in job.comparisons[len(job.found) : len(job.found) + count]]
-            decisions = iter(self.judge.judge(asked, seed=first.seed))
+            decisions = iter(self.judge.judge(asked, seed=first.seed))  # another seed only where it does not matter
         except Exception as error:  # noqa: BLE001  # one request's error must not end the thread that serves all
             if len(parts) > 1:
                 for part in parts:
@@ -281,7 +335,9 @@ class Model:
             first.end(error=error)
             return
         for job, count in parts:
-            job.found += [next(decisions) for _ in range(count)]
+            with self._changed:
+                job.done_work += sum(job.works[len(job.found) : len(job.found) + count])
+                job.found += [next(decisions) for _ in range(count)]
             if not job.left:
                 job.end(job.found)
 
@@ -299,7 +355,7 @@ class QueuedJudge(Judge):
 
     def admit(self) -> None:
         """Raise what the request would get now. Raises as ``Model.compare`` does."""
-        self._model.admit()
+        self._model.admit(self._visit.size)
         self._remaining()
 
     @contextmanager
@@ -313,9 +369,9 @@ class QueuedJudge(Judge):
         finally:
             lock.release()
 
-    def alone(self, task: Callable[[Judge], Any], size: int) -> Any:
+    def alone(self, task: Callable[[Judge], Any], works: Sequence[int]) -> Any:
         """See ``Model.alone``."""
-        return self._model.alone(task, size, self._deadline, self._visit)
+        return self._model.alone(task, works, self._deadline, self._visit)
 
     @property
     def batch(self) -> int:

@@ -13,8 +13,9 @@ KEY = "gramr2.visit"
 
 @dataclass
 class Visit:
-    """A request; ``arrived`` is on the clock of ``time.monotonic``. Safe to use from several threads."""
+    """A request with a body of ``size`` bytes; ``arrived`` is on the clock of ``time.monotonic``. Threads may share it."""
 
+    size: int = 0
     arrived: float = field(default_factory=time.monotonic)
     gone: bool = False
     """whether the client has hung up"""
