@@ -222,7 +222,7 @@ def test_a_batch_is_as_short_as_a_turn_but_shares_what_prompts_begin_with() -> N
     model.start()
     assert len(model.compare([make(str(i)) for i in range(10)], 0, later())) == 10
     model.close(10)
-    assert sizes == [4, 4, 2]
+    assert sizes == [7, 3]
 
 
 def test_seeds_share_batches_where_nothing_is_drawn(held: Held) -> None:
