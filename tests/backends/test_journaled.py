@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from conftest import make
-from gramr2.backends.base import Completion, Decoding, GenerationRequest, Score, ScoreRequest
+from gramr2.backends.base import (
+    Completion,
+    Decoding,
+    Enough,
+    GenerationRequest,
+    Score,
+    ScoreRequest,
+    generate_in_stages,
+    generate_until,
+)
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.backends.transformers import TransformersBackend
@@ -210,3 +220,57 @@ def test_the_rest_is_the_backends() -> None:
     assert (journaled.id, journaled.context_length, journaled.count_tokens(PROMPT, "a b")) == ("m", 77, 3)
     assert journaled.chunk is None
     assert journaled.score([ScoreRequest(PROMPT, "p")]) == backend.score([ScoreRequest(PROMPT, "p")])
+
+
+class PatientScripted(ScriptedBackend):
+    """A backend with chunks that counts what it is asked, and may die after some answers."""
+
+    chunk = 4
+    dies_after = 1000
+
+    def generate_until(
+        self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        for count, found in enumerate(generate_in_stages(self, requests, groups, enough)):
+            if count == self.dies_after:
+                raise KeyboardInterrupt
+            yield found
+
+
+def until(backend: JournaledBackend, upto: dict[int, int]) -> dict[int, list[str]]:
+    requests = [request(*range(8), text=f"p{i}") for i in range(6)]
+    groups = [[0, 1], [2, 3], [4, 5]]
+    found = generate_until(
+        backend, requests, groups, lambda number, votes: len(votes[0]) >= upto.get(number, 8) and len(votes) == 2
+    )
+    return {i: [each.text for each in completions] for i, completions in found}
+
+
+@pytest.mark.parametrize("dies_after", [0, 1, 3, 5])
+def test_votes_that_stop_early_are_resumed_with_whole_chunks(tmp_path: Path, dies_after: int) -> None:
+    with Journal(tmp_path / "whole") as journal:
+        whole = until(JournaledBackend(PatientScripted(answer, "m"), journal), {0: 2, 1: 4})
+    assert {i: len(each) for i, each in whole.items()} == {0: 2, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8}
+    dying = PatientScripted(answer, "m")
+    dying.dies_after = dies_after
+    with Journal(tmp_path / "j") as journal, suppress(KeyboardInterrupt):
+        until(JournaledBackend(dying, journal), {0: 2, 1: 4})
+    again = PatientScripted(answer, "m")
+    with Journal(tmp_path / "j") as journal:
+        assert until(JournaledBackend(again, journal), {0: 2, 1: 4}) == whole
+    third = PatientScripted(answer, "m")
+    with Journal(tmp_path / "j") as journal:
+        assert until(JournaledBackend(third, journal), {0: 2, 1: 4}) == whole
+    assert len(third.requests) == 0
+    for name in ("whole", "j"):
+        with Journal(tmp_path / name) as journal:
+            assert len(journal) == 28
+
+
+def test_without_chunks_only_what_is_missing_is_asked(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        until(JournaledBackend(ScriptedBackend(answer, "m"), journal), {0: 2, 1: 2, 2: 2})
+        more = ScriptedBackend(answer, "m")
+        found = until(JournaledBackend(more, journal), {0: 2, 1: 2, 2: 4})
+    assert [len(found[i]) for i in range(6)] == [2, 2, 2, 2, 4, 4]
+    assert [each.seeds for each in more.requests] == [(2, 3), (2, 3)]

@@ -88,17 +88,18 @@ def test_minus_infinity_only_rules_a_token_out() -> None:
 def test_one_prompt_that_overflows_is_an_error_and_the_others_are_judged(
     backend: TransformersBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner = backend._prefill
+    inner = backend._prefilled
 
-    def overflows(prompts: list[list[int]], *rest: Any) -> Any:
-        cache, mask, logits = inner(prompts, *rest)
-        spoilt = torch.tensor([len(each) == max(map(len, prompts)) for each in prompts])
-        logits = logits.clone()
-        logits[spoilt if not spoilt.all() or everything else ~spoilt] = NAN
-        return cache, mask, logits
+    def overflows(*arguments: Any) -> Any:
+        for caches in inner(*arguments):
+            most = max(length for found, _ in caches for length in found.lengths)
+            for found, _ in caches:
+                spoilt = torch.tensor([length == most or everything for length in found.lengths])
+                found.logits[spoilt] = NAN
+            yield caches
 
     everything = False
-    monkeypatch.setattr(backend, "_prefill", overflows)
+    monkeypatch.setattr(backend, "_prefilled", overflows)
     judge = Judge(backend, JudgeTemplate(JudgeMode.LABEL), Sampling(votes=1, temperature=0.0))
     long, short = judge.judge([make("long", a="x" * 50), make("short", a="y", b="z")])
     assert (long.label, long.coverage, short.coverage) == (None, 0.0, 1.0)

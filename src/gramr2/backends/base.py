@@ -6,9 +6,10 @@ OpenAI-compatible server) is a new class that implements it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 from gramr2.comparison import Message
 from gramr2.judgment import FinishReason
@@ -100,6 +101,16 @@ class Score:
     tokens: int
 
 
+Enough = Callable[[int, Sequence[Sequence[Completion]]], bool]
+"""Called with a group of requests, by its number, and the samples of each so far: whether they suffice. It must depend on nothing
+else, as it may be called again with the same samples."""
+
+
+def stages(samples: int) -> list[int]:
+    """After how many samples of a request it is asked whether they suffice: 2, 4, 8 …, and all."""
+    return [*(2**power for power in range(1, max(1, samples).bit_length()) if 2**power < samples), samples]
+
+
 class Backend(Protocol):
     """A model that completes and scores."""
 
@@ -133,3 +144,55 @@ class Backend(Protocol):
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """Log-probability of each text given its messages, in the order of the requests."""
         ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A backend that keeps a prompt until it is known how many samples of it are needed."""
+
+    def generate_until(
+        self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """See ``generate_until``."""
+        ...
+
+
+def generate_until(
+    backend: Backend, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
+) -> Iterator[tuple[int, list[Completion]]]:
+    """Draw the first 2, 4, 8 … samples of each request, and stop where ``enough`` says so.
+
+    Args:
+        backend: if it is not ``Patient``, every stage computes its prompts anew.
+        requests: with the seeds of all samples that may be drawn; those of a group have as many.
+        groups: requests that are decided together, by their indices; each request is in one.
+        enough: see ``Enough``.
+
+    Yields:
+        (index of a request, its completions so far), once they are enough or all; groups in any order.
+    """
+    ask = backend.generate_until if isinstance(backend, Patient) else partial(generate_in_stages, backend)
+    yield from ask(requests, groups, enough)
+
+
+def generate_in_stages(
+    backend: Backend, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
+) -> Iterator[tuple[int, list[Completion]]]:
+    """``generate_until`` by one call of ``generate`` for each stage of all groups."""
+    found: list[list[Completion]] = [[] for _ in requests]
+    left, before = [*range(len(groups))], 0
+    for upto in stages(max((len(each.seeds) for each in requests), default=0)):
+        asked = [i for number in left for i in groups[number] if before < len(requests[i].seeds)]
+        if not asked:
+            break
+        parts = [replace(requests[i], seeds=requests[i].seeds[before:upto]) for i in asked]
+        for place, completions in backend.generate(parts):
+            found[asked[place]] += completions
+        ended = [
+            number
+            for number in left
+            if upto >= len(requests[groups[number][0]].seeds) or enough(number, [found[i] for i in groups[number]])
+        ]
+        for number in ended:
+            yield from ((i, found[i]) for i in groups[number])
+        left, before = [each for each in left if each not in {*ended}], upto

@@ -5,9 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
-from gramr2.backends.base import Backend, Completion, GenerationRequest, Score, ScoreRequest
+from gramr2.backends.base import (
+    Backend,
+    Completion,
+    Enough,
+    GenerationRequest,
+    Patient,
+    Score,
+    ScoreRequest,
+    generate_in_stages,
+    stages,
+)
 from gramr2.backends.registry import former_id
 from gramr2.comparison import Message
 from gramr2.journal import Journal, address
@@ -69,6 +80,58 @@ class JournaledBackend:
                     fresh = dict(zip(wanted[place].seeds, completions, strict=True))
                     pairs = zip(requests[index].seeds, keys[index], strict=True)
                     yield index, [self._read(key) or self._kept(key, fresh[seed]) for seed, key in pairs]
+
+    def generate_until(
+        self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """See ``gramr2.backends.base.generate_until``; a chunk ends where a group does."""
+        if not self.chunk or not isinstance(self.backend, Patient):
+            yield from generate_in_stages(self, requests, groups, enough)
+            return
+        keys = [self._keys(request) for request in requests]
+        for numbers in self._chunks(groups):
+            replayed = [self._replayed(number, groups[number], keys, enough) for number in numbers]
+            known = {i: found for each in replayed for i, found in (each or {}).items()}
+            yield from known.items()
+            if all(each is not None for each in replayed):
+                continue
+            asked = [i for number in numbers for i in groups[number]]
+            places = {i: place for place, i in enumerate(asked)}
+            wanted = self.backend.generate_until(
+                [requests[i] for i in asked],
+                [[places[i] for i in groups[number]] for number in numbers],
+                partial(_renumbered, enough, numbers),
+            )
+            for place, completions in wanted:
+                index = asked[place]
+                if index not in known:
+                    pairs = zip(keys[index], completions, strict=False)  # fewer samples than seeds, if they were enough
+                    yield index, [self._read(key) or self._kept(key, each) for key, each in pairs]
+
+    def _chunks(self, groups: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Numbers of the groups that are computed together: as many as make a chunk."""
+        part: list[int] = []
+        size = 0
+        for number, members in enumerate(groups):
+            part, size = [*part, number], size + len(members)
+            if size >= (self.chunk or 1):
+                yield part
+                part, size = [], 0
+        if part:
+            yield part
+
+    def _replayed(
+        self, number: int, members: Sequence[int], keys: Sequence[Sequence[str]], enough: Enough
+    ) -> dict[int, list[Completion]] | None:
+        """A group's completions as the journal has them; None if one is missing that would have been drawn."""
+        found: list[list[Completion]] = [[] for _ in members]
+        for upto in stages(len(keys[members[0]])):
+            found = [self._known(keys[i][:upto]) for i in members]
+            if any(len(each) < upto for each in found):
+                return None
+            if enough(number, found):
+                break
+        return dict(zip(members, found, strict=True))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """See ``Backend.score``."""
@@ -135,6 +198,10 @@ class JournaledBackend:
         if self._former != self.id:
             self.journal.take(key, address(self._former, *parts))
         return key
+
+
+def _renumbered(enough: Enough, numbers: Sequence[int], number: int, found: Sequence[Sequence[Completion]]) -> bool:
+    return enough(numbers[number], found)
 
 
 def _score(record: dict[str, Any] | None) -> Score | None:

@@ -1,8 +1,8 @@
 """The transformers backend: every prompt is prefilled once, and its k votes are sampled from the shared cache.
 
 The library's ``generate()`` repeats a prompt k times and reads no label probabilities. Here the tokens that all prompts
-begin with (the rules) are computed once per call and every prompt once; only then are the cache rows repeated for the
-votes.
+begin with (the rules) are computed once per call, those that some begin with once per batch (``prefill``), and every prompt
+once; only then are the cache rows repeated for the votes, which are decoded in slots (``continuous``).
 """
 
 from __future__ import annotations
@@ -17,12 +17,21 @@ import torch
 from transformers.cache_utils import Cache
 
 from gramr2.backends.adapters import with_adapter
-from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
-from gramr2.backends.cache import can_grow, new_cache, seeded_with
+from gramr2.backends.base import (
+    Completion,
+    Enough,
+    GenerationRequest,
+    Score,
+    ScoreRequest,
+    generate_in_stages,
+    stages,
+)
+from gramr2.backends.cache import can_grow
+from gramr2.backends.continuous import Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.loading import loading
-from gramr2.backends.padding import aligned_at_the_end
+from gramr2.backends.prefill import MIN_SHARED, Prefilled, common_prefix, prefill, prefilled
 from gramr2.backends.pretrained import (
     answers,
     context_of,
@@ -38,7 +47,6 @@ from gramr2.comparison import Message
 from gramr2.errors import ModelError, PromptTooLongError
 from gramr2.written import own
 
-MIN_SHARED_PREFIX = 16
 COMPACT_BELOW = 0.75
 CHUNK = 128
 """requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length"""
@@ -134,6 +142,21 @@ class TransformersBackend:
             ModelError: the logits of every prompt of a batch are NaN or infinite; those of one prompt are the error of its
                 completions.
         """
+        yield from self._completed(requests, [[i] for i in range(len(requests))], None)
+
+    def generate_until(
+        self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """See ``gramr2.backends.base.generate_until``; a prompt's cache is kept until its group has enough. Raises as
+        ``generate`` does."""
+        if not self._grows:
+            return generate_in_stages(self, requests, groups, enough)
+        return self._completed(requests, groups, enough)
+
+    @torch.inference_mode()
+    def _completed(
+        self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough | None
+    ) -> Iterator[tuple[int, list[Completion]]]:
         prompts = [self.encoder.prompt(request.messages, request.prefill, *request.written) for request in requests]
         room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
         for ids, extra in zip(prompts, room, strict=True):
@@ -141,11 +164,40 @@ class TransformersBackend:
                 raise PromptTooLongError(
                     f"a prompt of {len(ids)} tokens and {extra} new ones exceed the model's context of {self.context_length}"
                 )
-        shared = _common_prefix(prompts) if self._grows and len(prompts) > 1 else 0
-        prefix = self._prefix(prompts[0][:shared]) if shared >= MIN_SHARED_PREFIX else None
-        order = sorted(range(len(requests)), key=lambda i: -len(prompts[i]))
-        for batch in self._batches(order, prompts, room, requests):
-            yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch), prefix)
+        # Prompts that begin alike come together: they share more of a batch.
+        order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i]))
+        if not self._grows:
+            for batch in self._batches(order, prompts, room, [len(each.seeds) for each in requests]):
+                yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch))
+            return
+        if not requests:
+            return
+        samples = [len(each.seeds) if enough is None else stages(len(each.seeds))[0] for each in requests]
+        # A verdict that is read right after the prompt needs no row.
+        votes = [0 if _reads_at_once(each) else count for each, count in zip(requests, samples, strict=True)]
+        longest, widest = len(prompts[order[0]]), max(room)
+        rows = min(self.batching.rows, max(1, self._cache_share // (longest + widest)))
+        yield from Slotted(
+            self.model,
+            self._stepper,
+            requests,
+            groups,
+            enough,
+            self._label_ids,
+            rows,
+            self._prefilled(order, prompts, room, votes),
+            longest,
+            widest,
+        ).run()
+
+    def _prefilled(
+        self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int]
+    ) -> Iterator[list[tuple[Prefilled, list[int]]]]:
+        shared = common_prefix(prompts) if len(prompts) > 1 else 0
+        start = prefill(self.model, [prompts[0][:shared]]) if shared >= MIN_SHARED else None
+        for batch in self._batches(order, prompts, room, votes):
+            caches = prefilled(self.model, [prompts[i] for i in batch], start)
+            yield [(cache, [batch[place] for place in places]) for cache, places in caches]
 
     @torch.inference_mode()
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
@@ -175,22 +227,29 @@ class TransformersBackend:
         verdict = request.verdict
         return 0 if verdict is None else len(self.encoder.fragment(own(f"\n{verdict.close}{verdict.bridge}"))) + 1
 
-    def _batches(
-        self, order: list[int], prompts: list[list[int]], room: list[int], requests: Sequence[GenerationRequest]
-    ) -> Iterator[list[int]]:
-        """Batches of prompts of similar length, within the limits."""
+    @property
+    def _cache_share(self) -> int:
+        """Tokens in half of the memory for keys and values: prompts have one half, and the rows that are decoded the other."""
         heads = getattr(self.config, "num_key_value_heads", None) or self.config.num_attention_heads
         size = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
         per_token = 2 * self.config.num_hidden_layers * heads * size * self.dtype.itemsize
+        return self.batching.cache_bytes // 2 // int(per_token)
+
+    def _label_ids(self, request: GenerationRequest) -> dict[str, int]:
+        return self.encoder.label_ids(request.verdict) if request.verdict else {}
+
+    def _batches(
+        self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int]
+    ) -> Iterator[list[int]]:
+        """Batches of prompts of similar length, within the limits."""
         batch: list[int] = []
         rows = longest = widest = 0
         for i in order:
-            votes = len(requests[i].seeds)
             length, extra = max(longest, len(prompts[i])), max(widest, room[i])
             full = (
-                rows + votes > self.batching.rows
+                rows + votes[i] > self.batching.rows
                 or length * (len(batch) + 1) > self.batching.prefill_tokens
-                or (rows + votes) * (length + extra) * per_token > self.batching.cache_bytes
+                or max(rows + votes[i], len(batch) + 1) * (length + extra) > self._cache_share
                 # Padding uses up positions of a sliding window: such models get prompts of one length only.
                 or (not self._grows and len(prompts[i]) != longest)
             )
@@ -198,40 +257,16 @@ class TransformersBackend:
                 yield batch
                 batch, rows, longest, widest = [], 0, 0, 0
             batch.append(i)
-            rows, longest, widest = rows + votes, max(longest, len(prompts[i])), max(widest, room[i])
+            rows, longest, widest = rows + votes[i], max(longest, len(prompts[i])), max(widest, room[i])
         if batch:
             yield batch
 
-    def _prefix(self, ids: list[int]) -> tuple[int, Cache]:
-        cache = new_cache(self.config, len(ids))
-        self.model(torch.tensor([ids], device=self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return len(ids), cache
-
-    def _prefill(
-        self, prompts: list[list[int]], capacity: int, prefix: tuple[int, Cache] | None
-    ) -> tuple[Cache, torch.Tensor, torch.Tensor]:
-        """Compute every prompt once. Returns cache, attention mask (rows, length) and last logits (rows, vocabulary)."""
-        start = prefix[0] if prefix else 0
-        ids, positions, mask = aligned_at_the_end([prompt[start:] for prompt in prompts], start)
-        cache = (
-            seeded_with(self.config, capacity, prefix[1], len(prompts)) if prefix else new_cache(self.config, capacity)
-        )
-        ids, mask, positions = ids.to(self.device), mask.to(self.device), positions.to(self.device)
-        output = self.model(
-            ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
-        )
-        return cache, mask, output.logits[:, -1]
-
     def _run_batch(
-        self,
-        batch: list[int],
-        requests: Sequence[GenerationRequest],
-        prompts: list[list[int]],
-        room: int,
-        prefix: tuple[int, Cache] | None,
+        self, batch: list[int], requests: Sequence[GenerationRequest], prompts: list[list[int]], room: int
     ) -> Iterator[tuple[int, list[Completion]]]:
-        longest = max(len(prompts[i]) for i in batch)
-        cache, mask, logits = self._prefill([prompts[i] for i in batch], longest + room, prefix)
+        """Decode a batch in step, for models whose caches cannot be taken apart."""
+        found = prefill(self.model, [prompts[i] for i in batch])
+        cache, mask, logits = found.cache, found.mask, found.logits
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch
@@ -242,8 +277,7 @@ class TransformersBackend:
         if len(rows) != len(batch):
             cache.batch_select_indices(source)
         mask, logits = mask[source], logits[source]
-        verdict = requests[batch[0]].verdict
-        label_ids = self.encoder.label_ids(verdict) if verdict else {}
+        label_ids = self._label_ids(requests[batch[0]])
         done: dict[int, dict[int, Completion]] = {i: {} for i in batch}
         while True:
             tokens = self._stepper.step(rows, logits, label_ids)
@@ -278,8 +312,6 @@ class TransformersBackend:
         return output
 
 
-def _common_prefix(prompts: list[list[int]]) -> int:
-    """Number of tokens that all prompts begin with; every prompt keeps at least one of its own."""
-    first, last = min(prompts), max(prompts)
-    limit = min(len(prompt) for prompt in prompts) - 1
-    return next((i for i in range(limit) if first[i] != last[i]), max(limit, 0))
+def _reads_at_once(request: GenerationRequest) -> bool:
+    verdict = request.verdict
+    return verdict is not None and verdict.guided and request.given.endswith(verdict.anchor)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest
+from gramr2.backends.base import Backend, Completion, Decoding, GenerationRequest, generate_until
 from gramr2.comparison import Comparison, Order
 from gramr2.config.section import would_be_copies
 from gramr2.errors import ConfigError
@@ -279,30 +279,36 @@ def _judge_adaptively(
     progress: Progress | None,
     on_decision: Callable[[int, Decision], None] | None,
 ) -> list[Decision]:
-    """Vote until there are 2, 4, 8 … samples per order, and continue only with comparisons that are not settled.
+    """Vote until there are 2, 4, 8 … samples per order, and continue only with comparisons that are not settled; their prompts
+    are still in the backend's cache, if it can keep them.
 
     Votes keep their seeds, so a comparison that uses all its votes ends with the same decision as without early stopping.
     """
-    sampling, weights = judge.sampling, judge._weights
-    votes: list[list[Judgment]] = [[] for _ in comparisons]
+    sampling, weights, orders = judge.sampling, judge._weights, judge.sampling.orders.shown
+    jobs = [(index, order) for index in range(len(comparisons)) for order in orders]
+    requests = [judge._request(comparisons[index], order, range(sampling.votes), seed) for index, order in jobs]
+    groups = [range(len(orders) * index, len(orders) * (index + 1)) for index in range(len(comparisons))]
     decisions: dict[int, Decision] = {}
-    left = list(range(len(comparisons)))
-    before, upto = 0, min(2, sampling.votes)
-    while left:
-        asked = tuple(left)
+    found: dict[int, list[Completion]] = {}
 
-        def finish(place: int, fresh: list[Judgment], asked: tuple[int, ...] = asked) -> None:
-            votes[asked[place]] += fresh
+    def decided(index: int, completions: Sequence[Sequence[Completion]]) -> Decision:
+        votes = [
+            judge._read(completion, order, sample, requests[place].seeds[sample])
+            for place, order, each in zip(groups[index], orders, completions, strict=True)
+            for sample, completion in enumerate(each)
+        ]
+        return decide(comparisons[index].id, in_order(votes), weights, opinions[index])
 
-        judge.vote([comparisons[index] for index in asked], range(before, upto), seed, finish)
-        for index in asked:
-            decision = decide(comparisons[index].id, in_order(votes[index]), weights, opinions[index])
-            if upto >= sampling.votes or is_settled(decision, sampling.stop_certainty or 1.0, weights.ties):
-                decisions[index] = decision
-                if on_decision:
-                    on_decision(index, decision)
-        left = [index for index in asked if index not in decisions]
-        if progress:
-            progress(len(decisions), len(comparisons))
-        before, upto = upto, min(2 * upto, sampling.votes)
+    def enough(index: int, completions: Sequence[Sequence[Completion]]) -> bool:
+        return is_settled(decided(index, completions), sampling.stop_certainty or 1.0, weights.ties)
+
+    for place, completions in generate_until(judge.backend, requests, groups, enough) if requests else ():
+        found[place] = completions
+        index, _ = jobs[place]
+        if all(each in found for each in groups[index]):
+            decisions[index] = decided(index, [found.pop(each) for each in groups[index]])
+            if on_decision:
+                on_decision(index, decisions[index])
+            if progress:
+                progress(len(decisions), len(comparisons))
     return [decisions[index] for index in range(len(comparisons))]

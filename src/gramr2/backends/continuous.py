@@ -1,0 +1,264 @@
+"""Samples are decoded in a fixed number of slots: one that has ended makes room for the next at once.
+
+A prompt's cache is kept until it has all its samples, so that votes that are asked for later need no second prefill. What moves
+into a slot is copied to the last columns in use: its positions are in its keys, and only the mask has to know where it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache
+
+from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
+from gramr2.backends.cache import GrowingLayer
+from gramr2.backends.prefill import Prefilled
+from gramr2.backends.sampling import Row, Stepper
+
+REFILL = 0.25
+"""share of the slots that must be free before prompts are computed for them, since prompts are computed faster together"""
+SHRINK = 0.75
+"""share of the slots in use below which they become fewer, if nothing waits for one"""
+SLACK = 64
+"""columns more than the longest row needs: so many steps pass before all columns move"""
+
+
+@dataclass(eq=False)
+class _Prompt:
+    """A prefilled prompt, and the samples of it that are done."""
+
+    index: int
+    cache: Prefilled
+    place: int
+    done: dict[int, Completion] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class _Group:
+    """Requests that are decided together, and how many samples each has been asked for."""
+
+    number: int
+    members: Sequence[int]
+    asked: int
+
+
+class Slots:
+    """The rows that are decoded together.
+
+    Args:
+        model: with full attention in every layer.
+        count: of the slots.
+        longest: tokens of the longest prompt.
+        room: tokens that an answer may add.
+    """
+
+    def __init__(self, model: Any, count: int, longest: int, room: int) -> None:
+        self._model, self._longest, self._end = model, longest, longest
+        self._capacity = longest + room + SLACK
+        layers = model.config.get_text_config(decoder=True).num_hidden_layers
+        self._cache = Cache(layers=[GrowingLayer(self._capacity) for _ in range(layers)])
+        self._mask = torch.zeros((count, self._capacity), dtype=torch.long, device=model.device)
+        self._begins = [0] * count
+        self._lengths = [1] * count
+        self.rows: list[Row | None] = [None] * count
+
+    @property
+    def free(self) -> int:
+        """Number of empty slots."""
+        return self.rows.count(None)
+
+    @property
+    def live(self) -> list[int]:
+        """The slots in use."""
+        return [i for i, row in enumerate(self.rows) if row is not None]
+
+    def place(self, prompt: _Prompt, rows: Sequence[Row]) -> None:
+        """Give a slot to each of a prompt's rows."""
+        slots = [i for i, row in enumerate(self.rows) if row is None][: len(rows)]
+        columns = prompt.cache.mask[prompt.place].nonzero()[:, 0]
+        where = torch.tensor(slots, device=columns.device)
+        for layer, source in zip(self._cache.layers, prompt.cache.cache.layers, strict=True):
+            keys, values = (states[prompt.place].index_select(1, columns) for states in (source.keys, source.values))
+            if layer.buffers is None:
+                layer.reserve(keys, len(self.rows), self._end)
+            layer.place(keys, values, where)
+        begin = self._end - len(columns)
+        self._mask[where, :begin], self._mask[where, begin : self._end] = 0, 1
+        for slot, row in zip(slots, rows, strict=True):
+            self.rows[slot], self._begins[slot], self._lengths[slot] = row, begin, len(columns)
+
+    def advance(self) -> torch.Tensor:
+        """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary)."""
+        live = self.live
+        if self._end == self._capacity:
+            self._move(live)
+        begin = min(self._begins[i] for i in live)
+        for layer in self._cache.layers:
+            layer.begin = begin
+        self._mask[:, self._end] = 1
+        self._end += 1
+        device = self._mask.device
+        tokens = [0 if row is None else row.ids[-1] for row in self.rows]
+        logits: torch.Tensor = self._model(
+            torch.tensor(tokens, device=device)[:, None],
+            attention_mask=self._mask[:, begin : self._end],
+            position_ids=torch.tensor(self._lengths, device=device)[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        for i in live:
+            self._lengths[i] += 1
+        return logits if len(live) == len(self.rows) else logits[torch.tensor(live, device=device)]
+
+    def shrink(self) -> None:
+        """Keep only the slots in use."""
+        kept = self.live
+        where = torch.tensor(kept, device=self._mask.device)
+        for layer in self._cache.layers:
+            layer.batch_select_indices(where)
+        self._mask = self._mask[where]
+        self._begins, self._lengths = ([values[i] for i in kept] for values in (self._begins, self._lengths))
+        self.rows = [self.rows[i] for i in kept]
+
+    def _move(self, live: Sequence[int]) -> None:
+        """Drop the columns that no row needs; a longest prompt must still fit before the last one."""
+        spare = min([self._end - self._longest, *(self._begins[i] for i in live)])
+        for layer in self._cache.layers:
+            layer.drop(spare)
+        self._end -= spare
+        self._mask[:, : self._end] = self._mask[:, spare : spare + self._end].clone()
+        self._mask[:, self._end :] = 0
+        self._begins = [max(0, begin - spare) for begin in self._begins]
+
+
+class Slotted:
+    """Requests on their way through the slots.
+
+    Args:
+        model: with full attention in every layer.
+        stepper: chooses tokens.
+        requests: all of them.
+        groups: requests that are decided together, by their indices; each request is in one.
+        enough: whether a group's samples so far suffice, so that the others need not be drawn; None to draw all.
+        label_ids: of the labels of every request.
+        rows: most slots.
+        waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
+            requests in each, or None if there are no more.
+        longest: tokens of the longest prompt.
+        room: tokens that an answer may add.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        stepper: Stepper,
+        requests: Sequence[GenerationRequest],
+        groups: Sequence[Sequence[int]],
+        enough: Enough | None,
+        label_ids: Callable[[GenerationRequest], dict[str, int]],
+        rows: int,
+        waiting: Iterator[list[tuple[Prefilled, list[int]]]],
+        longest: int,
+        room: int,
+    ) -> None:
+        self._stepper, self._requests, self._enough = stepper, requests, enough
+        self._label_ids, self._waiting = label_ids, waiting
+        first = [len(each.seeds) if enough is None else stages(len(each.seeds))[0] for each in requests]
+        self._groups = {
+            i: group
+            for group in (_Group(n, members, first[members[0]]) for n, members in enumerate(groups))
+            for i in group.members
+        }
+        self._prompts: dict[int, _Prompt] = {}
+        self._asks: deque[tuple[_Prompt, range]] = deque()
+        self._ready: deque[tuple[int, list[Completion]]] = deque()
+        self._more = True
+        self._slots = Slots(model, min(rows, sum(map(len, (each.seeds for each in requests)))), longest, room)
+
+    def run(self) -> Iterator[tuple[int, list[Completion]]]:
+        """Yields (index of a request, its completions) as soon as its group has all that it needs."""
+        while True:
+            self._refill()
+            while self._ready:
+                yield self._ready.popleft()
+            live = self._slots.live
+            if not live:
+                if self._asks or self._more:
+                    continue
+                return
+            if not (self._asks or self._more) and len(live) <= SHRINK * len(self._slots.rows):
+                self._slots.shrink()
+            logits = self._slots.advance()
+            rows = [row for row in self._slots.rows if row is not None]
+            self._stepper.step(rows, logits, self._label_ids(rows[0].request))
+            for i, row in enumerate(self._slots.rows):
+                if row is not None and row.finish:
+                    self._slots.rows[i] = None
+                    self._finished(row)
+
+    def _refill(self) -> None:
+        live = len(self._slots.live)
+        while self._asks or self._more:
+            if self._ready or (live and self._slots.free < max(1, REFILL * len(self._slots.rows))):
+                return
+            if self._asks:
+                live += self._start()
+            else:
+                self._prefill()
+
+    def _prefill(self) -> None:
+        found = next(self._waiting, None)
+        self._more = found is not None
+        for cache, members in found or ():
+            for place, index in enumerate(members):
+                self._prompts[index] = prompt = _Prompt(index, cache, place)
+                self._asks.append((prompt, range(self._groups[index].asked)))
+
+    def _start(self) -> int:
+        """Begin as many of the samples asked for as there are slots; returns how many got one."""
+        taken: list[tuple[_Prompt, list[Row]]] = []
+        free = self._slots.free
+        while self._asks and free:
+            prompt, samples = self._asks.popleft()
+            request = self._requests[prompt.index]
+            if len(samples) > free:
+                self._asks.appendleft((prompt, samples[free:]))
+                samples = samples[:free]
+            length = prompt.cache.lengths[prompt.place]
+            taken.append((prompt, [self._stepper.start(request, prompt.index, s, length) for s in samples]))
+            # One that reads its verdict here needs no slot.
+            free -= len(samples) if not taken[-1][1][0].at_verdict else 0
+        logits = torch.cat([prompt.cache.logits[prompt.place].expand(len(rows), -1) for prompt, rows in taken])
+        everything = [row for _, rows in taken for row in rows]
+        self._stepper.step(everything, logits, self._label_ids(everything[0].request))
+        placed = 0
+        for prompt, rows in taken:
+            if left := [row for row in rows if not row.finish]:
+                self._slots.place(prompt, left)
+                placed += len(left)
+        for row in everything:
+            if row.finish:
+                self._finished(row)
+        return placed
+
+    def _finished(self, row: Row) -> None:
+        """Keep a sample; if its group has all that was asked for, end the group or ask for more."""
+        self._prompts[row.index].done[row.sample] = self._stepper.completion(row)
+        group = self._groups[row.index]
+        prompts = [self._prompts.get(i) for i in group.members]
+        if any(prompt is None or len(prompt.done) < group.asked for prompt in prompts):
+            return
+        found = [[prompt.done[s] for s in range(group.asked)] for prompt in prompts if prompt is not None]
+        seeds = len(self._requests[row.index].seeds)
+        if group.asked == seeds or (self._enough is not None and self._enough(group.number, found)):
+            for i, completions in zip(group.members, found, strict=True):
+                self._ready.append((i, completions))
+                del self._prompts[i]
+            return
+        before, group.asked = group.asked, next(each for each in stages(seeds) if each > group.asked)
+        self._asks.extend((prompt, range(before, group.asked)) for prompt in prompts if prompt is not None)
