@@ -65,6 +65,8 @@ class JudgeOptions:
         temperature: default: 0 for one vote, 0.75 for several.
         max_new_tokens: budget of a rationale.
         close: read the verdict of a rationale that used up its budget; otherwise the vote counts as truncated.
+        stop_certainty: stop voting on a comparison once its majority is this certain.
+        direct_certainty: write no rationale where the direct reading is this certain and its orders agree.
         mode: ``reason`` or ``label``; default: what the model was trained for.
         verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
@@ -81,6 +83,8 @@ class JudgeOptions:
     temperature: float | None = None
     max_new_tokens: int = 256
     close: bool = False
+    stop_certainty: float | None = None
+    direct_certainty: float | None = None
     mode: str | None = None
     verdict: str | None = None
     dtype: str = Dtype.AUTO
@@ -99,6 +103,10 @@ class JudgeOptions:
             raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
         if self.temperature is not None and not 0 <= self.temperature < math.inf:
             raise ConfigError(f"temperature {self.temperature} is not valid: take 0 or more")
+        for name in ("stop_certainty", "direct_certainty"):
+            value = getattr(self, name)
+            if value is not None and not 0.5 < value < 1:
+                raise ConfigError(f"{name} {value} is not valid: take a probability between 0.5 and 1")
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -114,6 +122,8 @@ class JudgeOptions:
             temperature=self.temperature if self.temperature is not None else (0.0 if self.votes == 1 else 0.75),
             max_new_tokens=self.max_new_tokens,
             close_on_budget=self.close,
+            stop_certainty=self.stop_certainty,
+            direct_certainty=self.direct_certainty,
         )
 
 

@@ -303,3 +303,43 @@ def test_votes_for_ties_settle_nothing_where_ties_are_no_verdict(ties: bool, set
     votes = [reasoned(order, beliefs[sample % 2], sample) for order in Order for sample in range(4)]
     weights = replace(REASONED, ties=ties)
     assert is_settled(decide("c", votes, weights), 0.95, ties) is settled
+
+
+def sure_of_some(request: GenerationRequest, seed: int) -> Completion | str:
+    """Directly certain where a response says so, undecided elsewhere, and for B by reasoning."""
+    _, a, b = extract(request.messages)
+    if request.decoding.max_new_tokens > 1:
+        asked.append(a)
+        return verdict_text(Label.B if "right" in b else Label.A)
+    first = 0.95 if "sure" in a else 0.05 if "sure" in b else 0.6
+    logs = {"A": math.log(first), "B": math.log(1 - first - 0.01), "tie": math.log(0.01)}
+    return Completion(f"<answer>{'A' if first > 0.5 else 'B'}</answer>", FinishReason.STOP, logs)
+
+
+asked: list[str] = []
+
+
+@pytest.mark.parametrize("weights", [REASONED, BOTH])
+def test_no_rationale_where_the_direct_reading_is_certain(weights: ReadingWeights) -> None:
+    asked.clear()
+    judge = Judge(
+        ScriptedBackend(sure_of_some), JudgeTemplate(readings=weights), Sampling(votes=2, direct_certainty=0.9)
+    )
+    seen: list[int] = []
+    both = [make("0", "sure", "right"), make("1", "wrong", "right"), make("2", "right", "sure")]
+    found = judge.judge(both, on_decision=lambda index, decision: seen.append(index))
+    assert [each.label for each in found] == [Label.A, Label.B, Label.B]
+    assert sorted(seen) == [0, 1, 2]
+    assert {*asked} == {"wrong", "right"} and len(asked) == 4  # two votes in each order of the one that was not certain
+    assert found[0].readings.keys() == {Reading.DIRECT}
+    assert Reading.REASONED in found[1].readings and (Reading.DIRECT in found[1].readings) == (weights is BOTH)
+
+
+def test_a_direct_reading_that_follows_the_position_is_not_certain() -> None:
+    def first(request: GenerationRequest, seed: int) -> Completion | str:
+        if request.decoding.max_new_tokens > 1:
+            return verdict_text(Label.TIE)
+        return Completion("<answer>A</answer>", FinishReason.STOP, {"A": -0.01, "B": -5.0, "tie": -6.0})
+
+    judge = Judge(ScriptedBackend(first), sampling=Sampling(votes=1, temperature=0, direct_certainty=0.51))
+    assert judge.judge([make("0")])[0].label is Label.TIE

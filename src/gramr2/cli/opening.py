@@ -54,6 +54,17 @@ FLAGS: dict[str, Any] = {
     ],
     "max_new_tokens": Tokens,
     "close": Close,
+    "stop_certainty": Annotated[
+        float | None,
+        typer.Option("--stop-certainty", help="Stop voting once the majority is this certain, such as 0.95."),
+    ],
+    "direct_certainty": Annotated[
+        float | None,
+        typer.Option(
+            "--direct-certainty",
+            help="Write no rationale where the direct reading is this certain and its orders agree.",
+        ),
+    ],
     "mode": Annotated[JudgeMode | None, typer.Option("--mode", help="Default: what the model was trained for.")],
     "verdict": Annotated[
         Verdict | None,

@@ -30,6 +30,9 @@ class SamplingConfig(Section):
     stop_certainty: float | None = Field(default=None, gt=0.5, lt=1)
     """stop voting on a comparison once its majority is this certain (0.95 in adaptive consistency, Aggarwal et al. 2023);
     by default all votes are sampled"""
+    direct_certainty: float | None = Field(default=None, gt=0.5, lt=1)
+    """write no rationales to decide what the direct reading is this certain of, both orders agreeing; those that are learnt still
+    get one. By default the verdict is read where ``judge.verdict`` says"""
     close_on_budget: bool = False
     """close a rationale that used up its budget and read the verdict; otherwise the vote counts as truncated"""
 

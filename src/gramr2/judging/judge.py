@@ -18,6 +18,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide, is_settled
 from gramr2.judgment import (
     BOTH,
+    DIRECT,
     REASONED,
     Decision,
     FinishReason,
@@ -46,7 +47,8 @@ class Orders(StrEnum):
 class Sampling:
     """How a comparison is judged: ``votes`` samples in each order.
 
-    With ``stop_certainty``, voting on a comparison stops early, once its majority is that certain (see ``Judge.judge``).
+    With ``stop_certainty``, voting on a comparison stops early, once its majority is that certain (see ``Judge.judge``). With
+    ``direct_certainty``, no rationale is written where the direct reading is that certain of a label and its orders agree.
     ``guided`` lets the backend guide every sample to its verdict. With ``close_on_budget``, a rationale that has used up
     ``max_new_tokens`` is closed and its verdict is still read; otherwise the vote counts as truncated.
     """
@@ -59,6 +61,7 @@ class Sampling:
     guided: bool = True
     close_on_budget: bool = False
     stop_certainty: float | None = None
+    direct_certainty: float | None = None
 
     def __post_init__(self) -> None:
         if wrong := would_be_copies(self.votes, self.temperature):
@@ -130,7 +133,8 @@ class Judge:
             PromptTooLongError: a comparison does not fit the model; ``gramr2.judging.budget`` checks this beforehand.
         """
         opinions = self._opinions(comparisons)
-        if self.template.readings.direct > 0 and self.template.mode is JudgeMode.REASON:
+        reads = self.template.readings.direct > 0 or self.sampling.direct_certainty is not None
+        if reads and self.template.mode is JudgeMode.REASON:
             return _judge_twice(self, comparisons, opinions, seed, progress, on_decision)
         if self.sampling.stop_certainty is not None:
             return _judge_adaptively(self, comparisons, opinions, seed, progress, on_decision)
@@ -246,28 +250,34 @@ def _judge_twice(
     progress: Progress | None,
     on_decision: Callable[[int, Decision], None] | None,
 ) -> list[Decision]:
-    """The direct reading of every comparison, then the reasoned one if it counts, combined with the judge's weights."""
-    weights = judge.template.readings
+    """The direct reading of every comparison, then the reasoned one, if it counts, of those that are not decided yet."""
+    weights, certainty = judge.template.readings, judge.sampling.direct_certainty
     found: dict[int, Decision] = {}
 
-    def settle(index: int, votes: Sequence[Judgment]) -> None:
-        found[index] = decide(comparisons[index].id, votes, weights, opinions[index])
+    def settle(index: int, votes: Sequence[Judgment], counted: ReadingWeights = weights) -> None:
+        found[index] = decide(comparisons[index].id, votes, counted, opinions[index])
         if on_decision:
             on_decision(index, found[index])
 
-    alone = Judge(judge.backend, judge.template, judge.sampling)
+    alone = Judge(judge.backend, judge.template, replace(judge.sampling, direct_certainty=None))
     if not weights.reasoned:
         alone.direct.judge(comparisons, seed=seed, progress=progress, on_decision=lambda i, d: settle(i, d.judgments))
         return [found[index] for index in range(len(comparisons))]
     direct = alone.direct.judge(comparisons, seed=seed)
+    if certainty is not None:
+        for index, decision in enumerate(direct):
+            if (decision.confidence or 0.0) >= certainty and not decision.order_flip:
+                settle(index, decision.judgments, replace(DIRECT, ties=weights.ties))
+    left = [index for index in range(len(comparisons)) if index not in found]
 
-    def combine(index: int, reasoned: Decision) -> None:
-        settle(index, (*direct[index].judgments, *reasoned.judgments))
+    def combine(place: int, reasoned: Decision) -> None:
+        votes = direct[left[place]].judgments if weights.direct else ()
+        settle(left[place], (*votes, *reasoned.judgments))
+        if progress:
+            progress(len(found), len(comparisons))
 
-    reasoning = Judge(
-        judge.backend, replace(judge.template, readings=replace(REASONED, ties=weights.ties)), judge.sampling
-    )
-    reasoning.judge(comparisons, seed=seed, progress=progress, on_decision=combine)
+    template = replace(judge.template, readings=replace(REASONED, ties=weights.ties))
+    Judge(judge.backend, template, alone.sampling).judge([comparisons[i] for i in left], seed=seed, on_decision=combine)
     return [found[index] for index in range(len(comparisons))]
 
 

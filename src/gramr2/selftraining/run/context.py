@@ -66,6 +66,9 @@ class RunContext:
         """A model's decisions on comparisons, journaled; without ``readings``, verdicts are read with the weights saved
         with the model."""
         asked = sampling_of(sampling)
+        if readings is not None:
+            # A reading that is asked for by name is that of every comparison.
+            asked = replace(asked, direct_certainty=None)
         if view is not None:
             # Its hidden states are cached now, so that its backbone and the judge are not in memory at the same time.
             view.opinions(comparisons)
