@@ -135,6 +135,24 @@ def test_the_report_says_how_verdicts_were_read(run: Path, tmp_path: Path) -> No
     assert "the verdict is read" not in render(read_run(folder))
 
 
+def test_the_report_says_which_votes_were_spared(run: Path, tmp_path: Path) -> None:
+    assert "Votes:" not in render(read_run(run))
+    folder = tmp_path / "spared"
+    pool = {"votes": 8, "stop_certainty": 0.7, "audit": 3}
+    SelfTraining(
+        parse_config(
+            CONFIG | {"judge": {"verdict": "reasoned", "pool": pool}, "rounds": 1, "final": None, "guards": {}}
+        ),
+        folder,
+        engine=ScriptedEngine(),
+    ).run()
+    votes = json.loads((folder / "rounds/1/metrics.json").read_text())["votes"]
+    assert votes["most"] == 20 * 16 and votes["cast"] < votes["most"] and votes["audited"] == 3
+    page = flat(render(read_run(folder)))
+    assert f"Votes: {votes['cast']} of 320 were cast." in page
+    assert f"Of 3 that were spared some, all votes decide {votes['differ']} otherwise (" in page
+
+
 def flat(page: str) -> str:
     """The page with every stretch of white space as one space."""
     return " ".join(page.split())

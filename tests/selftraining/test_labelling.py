@@ -389,3 +389,39 @@ def test_a_dropped_row_says_why_and_shows_the_rationale_that_would_have_been_lea
         assert (row["rationale"], row["rationale_order"]) == ("why", order)
         # The comparison and its label stay those of the stored order.
         assert (row["label"], row["responses"]) == ("A", ["short", "a longer one"])
+
+
+def changes_its_mind(asked: list[str]) -> Script:
+    """Sure of the good response in the first two votes of each order, and of the bad one from then on where the prompt says so."""
+
+    def script(request: GenerationRequest, seed: int) -> Completion:
+        prompt, a, _ = extract(request.messages)
+        key = f"{prompt} {a}"
+        asked.append(key)
+        right = asked.count(key) <= 2 or not prompt.endswith("fickle")
+        return prefers({prompt.split()[-1]: 0.95 if right else 0.01})(request, seed)
+
+    return script
+
+
+@pytest.mark.parametrize(("audit", "differ"), [(0, 0), (10, 1)])
+def test_votes_that_were_spared_are_counted_and_audited(tmp_path: Path, audit: int, differ: int) -> None:
+    pool = {"votes": 8, "stop_certainty": 0.8, "audit": audit}
+    asked: list[str] = []
+    found = Round(
+        tmp_path,
+        {"steady": 0.0, "fickle": 0.0},
+        script=changes_its_mind(asked),
+        settings={"judge": {"verdict": "reasoned", "pool": pool}},
+    )
+    assert found.record.votes is not None
+    assert found.record.votes.row() == {
+        "cast": 8, "most": 32, "direct": 0, "audited": min(audit, 2), "differ": differ
+    }  # fmt: skip
+    assert len(asked) == (32 if audit else 8)
+    assert {*found.kept} == {"steady", "fickle"}, "the audit changes no label"
+
+
+def test_without_early_stopping_no_votes_are_counted(tmp_path: Path) -> None:
+    found = Round(tmp_path, {"a": 0.9}, settings={"judge": {"pool": {"votes": 4}}})
+    assert found.record.votes is None and "votes" not in found.record.row()

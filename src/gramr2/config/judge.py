@@ -58,6 +58,14 @@ class SamplingConfig(Section):
         return self
 
 
+class PoolSampling(SamplingConfig):
+    """How unlabelled comparisons are judged."""
+
+    audit: int = Field(default=20, ge=0)
+    """comparisons a round that were spared votes (``stop_certainty``, ``direct_certainty``) and are then given all of them, to
+    count the decisions that change; the labels stay as they are"""
+
+
 class EvaluationSampling(SamplingConfig):
     """How the gold set is judged: by default with one greedy judgment in each order."""
 
@@ -82,7 +90,7 @@ class JudgeConfig(Section):
     no ties may still predict them (docs/experiments.md)"""
     principles: list[str] = Field(default_factory=list)
     """criteria that go into the prompt, one sentence each"""
-    pool: SamplingConfig = Field(default_factory=SamplingConfig)
+    pool: PoolSampling = Field(default_factory=PoolSampling)
     """sampling on unlabelled comparisons"""
     gold: EvaluationSampling = Field(default_factory=EvaluationSampling)
     """sampling on the gold set"""

@@ -26,6 +26,7 @@ from gramr2.selftraining.readings import ties_allowed
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.records import LabellingRecord, PoolCounts, RationaleCounts
 from gramr2.selftraining.second_view import as_probabilities, joined
+from gramr2.selftraining.spending import spent
 
 
 def label_pool(
@@ -46,6 +47,7 @@ def label_pool(
     config = context.config
     title = f"round {number} · judge {len(slice_)} unlabelled comparisons"
     decisions = context.judge(title, model, slice_, config.judge.pool)
+    votes = spent(context, number, model, slice_, decisions)
     margins = second_view(context, slice_)
     if margins and config.second_view and config.second_view.weight:
         view = config.second_view
@@ -99,6 +101,7 @@ def label_pool(
         rationales=RationaleCounts(
             source=source, kept=len(words), mean_words=round(fmean(words), 2) if words else None
         ),
+        **({} if votes is None else {"votes": votes}),
     )
     folder = context.folder.round(number)
     write_jsonl(folder / "dropped.jsonl", (dropped_row(*each) for each in dropped))

@@ -214,7 +214,7 @@ class _Rounds:
             label_pool(self.context, number, state.model, slice_, before, state.tightenings, self.prover)
         labelling = LabellingRecord.read(folder / "labelling.json")
         alarms = pool_alarms(labelling, self._reference_words(), self.config.guards.alarms)
-        rest: dict[str, Any] = dict(labelling)
+        rest: dict[str, Any] = {name: value for name, value in labelling if name in labelling.model_fields_set}
         if not labelling.pool.kept:
             why = "no pseudo-label passed the filters" if labelling.pool.judged else "the pool is used up"
             self.context.observer.note(f"round {number}: {why}, so nothing is trained and the judge is unchanged")

@@ -26,7 +26,7 @@ from gramr2.selftraining.run.observer import Observer
 
 def sampling_of(settings: SamplingConfig) -> Sampling:
     """A judge's sampling settings from a config section."""
-    return Sampling(**(settings.model_dump() | {"orders": Orders(settings.orders)}))
+    return Sampling(**(settings.model_dump(exclude={"audit"}) | {"orders": Orders(settings.orders)}))
 
 
 @dataclass(frozen=True, slots=True)

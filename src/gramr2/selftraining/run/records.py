@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gramr2.errors import RunError
 from gramr2.evaluation.calibration import Calibration
 from gramr2.evaluation.faithfulness import Probe
-from gramr2.evaluation.metrics import Accuracy, PairedTest
+from gramr2.evaluation.metrics import Accuracy, Interval, PairedTest, wilson
 
 VERSION = 1
 """version of the records; records with a higher version are refused"""
@@ -122,6 +122,24 @@ class RationaleCounts(Record):
     mean_words: float | None
 
 
+class VoteCounts(Record):
+    """What the decisions on the pool took: reasoned votes, of how many at most."""
+
+    cast: int
+    most: int
+    direct: int
+    """comparisons decided by the direct reading alone"""
+    audited: int
+    """comparisons that were spared votes and were given all of them afterwards"""
+    differ: int
+    """those of them that all votes decide otherwise"""
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of the share that differs."""
+        return wilson(self.differ, self.audited)
+
+
 class LabellingRecord(Record):
     """``rounds/N/labelling.json``: what a round's filters did."""
 
@@ -132,6 +150,8 @@ class LabellingRecord(Record):
     """thresholds in force, by “filter.field”"""
     calibration: Calibration | None
     rationales: RationaleCounts
+    votes: VoteCounts | None = None
+    """None if voting never stops early"""
 
 
 class ReadingsRecord(Record):
@@ -161,6 +181,7 @@ class RoundRecord(Record):
     thresholds: dict[str, float] | None = None
     calibration: Calibration | None = None
     rationales: RationaleCounts | None = None
+    votes: VoteCounts | None = None
     trained_on: int | None = None
     """number of comparisons, seed and kept together"""
     alarms: list[Alarm] = []
