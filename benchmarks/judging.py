@@ -98,7 +98,9 @@ def main() -> None:
     parser.add_argument("--python", help="a Python that has vLLM")
     parser.add_argument("--json", type=Path, dest="path")
     options = parser.parse_args()
-    labeled = subset(load_labeled(options.data)[0], options.comparisons, options.seed, key=lambda each: each.comparison.id)
+    labeled = subset(
+        load_labeled(options.data)[0], options.comparisons, options.seed, key=lambda each: each.comparison.id
+    )
     items, truth = [item.comparison for item in labeled], {i.comparison.id: i.label for i in labeled}
     judge = generative_judge(options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype=options.dtype))
     assert isinstance(judge.backend, TransformersBackend)

@@ -12,7 +12,7 @@ from gramr2.backends.registry import resolve_offline
 from gramr2.config import RunConfig
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, GramrError, ModelError, RunError, reason_of
-from gramr2.journal import read_lines
+from gramr2.journal import scan
 from gramr2.selftraining.integrity import readable
 from gramr2.selftraining.run import inputs
 from gramr2.selftraining.run.data import load_data
@@ -105,8 +105,8 @@ def _inputs(path: Path, config: RunConfig) -> Iterator[Finding]:
 def _journal(folder: RunFolder) -> Iterator[Finding]:
     if not folder.journal.is_file():
         return
-    place, found = "journal", read_lines(folder.journal.read_bytes())
-    said = [_count(len(found.records), "answer")]
+    place, found = "journal", scan(folder.journal)
+    said = [_count(len(found.places), "answer")]
     if found.damaged:
         # No harm: a kill tears a line for good, and its request is repeated.
         said.append(
