@@ -65,7 +65,7 @@ class Steps:
             if self.count + 1 in {self.kill_at, *self.copies}:
                 # Death in the middle of a line.
                 line, whole = json.dumps({"key": key, **record}), journal.path.stat().st_size
-                journal._file.write(line[: len(line) // 2])
+                journal._file.write(line[: len(line) // 2].encode("utf-8", "surrogatepass"))
                 journal._file.flush()
                 self.step(f"journal {journal.path.name}")
                 os.ftruncate(journal._file.fileno(), whole)
