@@ -51,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for half in given.half or ["choose", "confirm"]:
             draws = drawn(source, half, given.draws, given.labels)
             right: dict[str, np.ndarray] = {}
-            for each in candidates(source):
-                if each.name != BASE and given.only and each.group not in given.only.split(","):
-                    continue
+            for each in candidates(source, given.only.split(",") if given.only else None):
                 right[each.name] = np.stack([marks(source, draw, each.margins(draw)) for draw in draws])
                 mean, low, high = two_way(right[each.name] - right[BASE], source.groups)
                 row = {
