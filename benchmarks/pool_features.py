@@ -30,8 +30,6 @@ from gramr2.data import load_labeled, load_unlabeled, subset
 from gramr2.written import own
 
 QUESTION = "Is this response correct?"
-PROMPTS = 40
-"""in a shard"""
 BATCH = 48
 UNFINISHED = 3
 
@@ -46,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--more", action="store_true", help="responses without their prompt, and after a question")
     parser.add_argument("--half", choices=("choose", "confirm"), help="prompts of this half of the seed only")
     parser.add_argument("--limit", type=int, help="N comparisons of each file, drawn")
+    parser.add_argument("--prompts", type=int, default=40, help="in a shard")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--part", default="0/1", help="I/N: this process does every Nth shard")
     given = parser.parse_args(arguments)
@@ -67,13 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model, stop = Frozen(resolve(given.model)), time.monotonic() + given.seconds
     index, count = map(int, given.part.split("/"))
     named = f"more-{given.half or 'all'}" if given.more else "states"
-    for start in range(0, len(texts), PROMPTS):
+    for start in range(0, len(texts), given.prompts):
         file = given.out / f"{named}-{start}.npz"
-        if file.exists() or start // PROMPTS % count != index:
+        if file.exists() or start // given.prompts % count != index:
             continue
         if time.monotonic() > stop:
             return UNFINISHED
-        asked = list(texts.items())[start : start + PROMPTS]
+        asked = list(texts.items())[start : start + given.prompts]
         found = model.more(asked) if given.more else model.states(asked)
         scratch = file.with_name(f"{file.stem}.tmp.npz")
         np.savez(scratch, **found)

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pool_learners import BASE, Draw, candidates
+from pool_candidates import BASE, candidates
+from pool_learners import Draw
 from pool_source import Source, halves
 
 from gramr2.backends.hardware import versions
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--half", action="append", choices=("choose", "confirm", "both"), help="default: the first two")
     parser.add_argument("--only", help="groups of candidates, with commas")
+    parser.add_argument("--candidate", action="append", help="by name, beside base; default: all of the groups")
     parser.add_argument("--limit", type=int, help="N comparisons of each file, drawn")
     parser.add_argument("--csv", type=Path, required=True)
     given = parser.parse_args(arguments)
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             draws = drawn(source, half, given.draws, given.labels)
             right: dict[str, np.ndarray] = {}
             for each in candidates(source, given.only.split(",") if given.only else None):
+                if each.name != BASE and given.candidate and each.name not in given.candidate:
+                    continue
                 right[each.name] = np.stack([marks(source, draw, each.margins(draw)) for draw in draws])
                 mean, low, high = two_way(right[each.name] - right[BASE], source.groups)
                 row = {

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pool_candidates import candidates
 from pool_features import Frozen
 from pool_features import main as extract
-from pool_learners import Draw, candidates, fitted, newton
+from pool_learners import Draw, fitted, newton
 from pool_source import Source, halves, key
 from pool_view import drawn, main, two_way
 
