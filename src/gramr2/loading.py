@@ -24,9 +24,11 @@ from gramr2.rewards.tournaments import tournament
 
 
 class Dtype(StrEnum):
-    """Number format of a model's weights; auto is fp32 on a CPU, and bf16 on a GPU that supports it."""
+    """Number format of a model's weights; auto is fp32 on a CPU, and bf16 on a GPU that supports it; fast is auto, but bf16 on a
+    CPU that multiplies it in tiles (AMX) too."""
 
     AUTO = "auto"
+    FAST = "fast"
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
@@ -69,7 +71,7 @@ class JudgeOptions:
         direct_certainty: write no rationale where the direct reading is this certain and its orders agree.
         mode: ``reason`` or ``label``; default: what the model was trained for.
         verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
-        dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
+        dtype: ``auto``, ``fast``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         second_view: count the second view that was saved with the judge, if one was.
         trust_remote_code: run Python code that comes with the model.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError
 
 import pytest
+import torch
 
+from gramr2.backends import hardware
 from gramr2.backends.hardware import versions
 
 
@@ -15,3 +17,15 @@ def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("gramr2.backends.hardware.version", missing)
     assert versions().startswith("gramr2 (not installed), torch (not installed)")
+
+
+@pytest.mark.parametrize(("tiles", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_fast_is_bf16_where_the_processor_has_tiles(
+    monkeypatch: pytest.MonkeyPatch, tiles: bool, expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(hardware, "has_tiles", lambda: tiles)
+    hardware.choose_dtype.cache_clear()
+    try:
+        assert hardware.choose_dtype("fast", torch.device("cpu")) is expected
+    finally:
+        hardware.choose_dtype.cache_clear()
