@@ -45,7 +45,7 @@ def choose_device(name: str) -> torch.device:
 
 @functools.cache
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is bf16 on a GPU that has it and fp32 elsewhere; ``fast`` is also bf16 on a CPU that multiplies bf16 in tiles (AMX).
+    """``auto`` is bf16 on a GPU that has it and fp32 elsewhere; ``fast`` is bf16 on a CPU that multiplies it in tiles (AMX) too.
 
     On an AMD EPYC (Zen 3), which has no AMX, bf16 judges less than half as fast as fp32.
 
