@@ -7,9 +7,10 @@ import logging
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from gramr2.cli import console
-from gramr2.cli.console import Grid, set_up_logging, show
+from gramr2.cli.console import Bars, Grid, Lines, RateColumn, rate_of, set_up_logging, show
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J[bold red]x[/nope]"
 
@@ -52,3 +53,33 @@ def test_no_command_sends_an_escape_sequence_of_the_data(cli, tmp_path: Path) ->
 def test_commands_have_one_way_to_print_json() -> None:
     folder = Path(console.__file__).parent
     assert [file.name for file in folder.glob("*.py") if "json.dump" in file.read_text(encoding="utf-8")] == []
+
+
+def test_outside_a_terminal_a_long_stage_tells_its_rate_and_what_is_left_once_a_minute() -> None:
+    now = [0.0]
+    lines = Lines("judge", clock=lambda: now[0])
+
+    def at(seconds: float, done: int) -> str | None:
+        now[0] = seconds
+        return lines.after(done, 400)
+
+    assert [at(10, 10), at(59, 59)] == [None, None]
+    assert at(100, 100) == "judge: 100 of 400, 1/s, 5 min left"
+    assert at(120, 120) is None, "a minute has not passed since"
+    assert at(400, 200) == "judge: 200 of 400, 30/min, 7 min left"
+    assert at(999, 400) is None, "nothing is left"
+
+
+def test_a_bar_shows_the_rate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (rate_of(12.34), rate_of(0.075)) == ("12.3/s", "4.5/min")
+    now = iter(range(100))
+    progress = Progress(RateColumn(), get_time=lambda: float(next(now)))
+    bar = progress.add_task("x", total=10)
+    assert not RateColumn().render(progress.tasks[0]).plain, "nothing is done yet"
+    for done in (2, 4, 6):
+        progress.update(bar, completed=done)
+    assert RateColumn().render(progress.tasks[0]).plain.endswith(("/s", "/min"))
+    monkeypatch.setattr(console, "EVERY", 0.0)
+    with Bars().task("stage") as report:
+        report(1, 3)
+    assert "stage: 1 of 3, " in capsys.readouterr().err

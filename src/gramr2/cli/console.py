@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -11,13 +12,25 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from gramr2.files import strict_json
 from gramr2.judging.judge import Progress as Report
-from gramr2.text import visible
+from gramr2.text import duration, visible
+
+EVERY = 60.0
+"""seconds between the lines of a stage outside a terminal"""
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -91,8 +104,43 @@ class _Visible(logging.Filter):
         return True
 
 
+def rate_of(speed: float) -> str:
+    """“3.2/s”, or “4.5/min” where less than one a second is done."""
+    return f"{speed:.3g}/s" if speed >= 1 else f"{60 * speed:.3g}/min"
+
+
+class RateColumn(ProgressColumn):
+    """How many are done a second, or a minute."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing until something is done."""
+        speed = task.finished_speed or task.speed
+        return Text(rate_of(speed) if speed else "", style="progress.data.speed")
+
+
+class Lines:
+    """What a stage tells outside a terminal: once a minute how much is done, how fast, and how long it will take.
+
+    Args:
+        title: of the stage.
+        clock: seconds; a test gives its own.
+    """
+
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._title, self._clock = title, clock
+        self._begun = self._told = clock()
+
+    def after(self, done: int, total: int) -> str | None:
+        """The line to print, if one is due; none after the last."""
+        now = self._clock()
+        if now - self._told < EVERY or not 0 < done < total:
+            return None
+        self._told, speed = now, done / (now - self._begun)
+        return f"{self._title}: {done} of {total}, {rate_of(speed)}, {duration((total - done) / speed)} left"
+
+
 class Bars:
-    """An ``Observer`` that draws a bar per stage on stderr; outside a terminal it prints a line per stage."""
+    """An ``Observer`` that draws a bar per stage on stderr; outside a terminal it prints a line per stage, and one a minute."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -109,12 +157,20 @@ class Bars:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            RateColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
+        lines = Lines(title)
         with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
             bar = progress.add_task(escape(visible(title)), total=None)
-            yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+            def report(done: int, total: int) -> None:
+                progress.update(bar, completed=done, total=total)
+                if not stderr.is_terminal and (line := lines.after(done, total)):
+                    say(line, to=stderr)
+
+            yield report
 
     def note(self, text: str) -> None:
         """A line on stderr."""
