@@ -42,6 +42,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
 
 
+def counted(value: float) -> str:
+    """A large number in three digits: 12, 4.21 k, 17.3 M, 2.5 G."""
+    for unit in ("", "k", "M", "G", "T", "P", "E", "Z"):
+        if abs(value) < 999.5 or unit == "Z":
+            break
+        value /= 1000
+    digits = 0 if not unit or value >= 99.5 else 1 if value >= 9.95 else 2
+    return f"{value:,.{digits}f} {unit}".rstrip()
+
+
 def warm_up_line(report: Mapping[str, Any]) -> str:
     """What a warm-up cost and what it changed, from its report."""
     left_out = f", {report['left_out']} left out as too long" if report["left_out"] else ""

@@ -1,4 +1,4 @@
-"""``gramr2 check``: is this run file valid, and what would it do? Does not import torch."""
+"""``gramr2 check``: is this run file valid, and what would it do? Does not import torch, except for ``--cost``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from gramr2.cli.console import Json, say, say_json
+from gramr2.cli.console import Json, Quiet, say, say_json
+from gramr2.cli.cost import price, show_cost
 from gramr2.config import dump_config, load_config
 
 
 def check(
     run: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")],
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Also tokens, operations, memory, disk and time, from a probe of a minute.")
+    ] = False,
+    kept: Annotated[
+        float | None,
+        typer.Option("--kept", min=0, max=1, help="Share of judged comparisons to reckon as kept, with --cost."),
+    ] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Check a run file: keys, types, files, models and combinations; data rows are read too."""
@@ -23,11 +32,13 @@ def check(
     config = load_config(run)
     proving = config.rationale.proving.model if config.rationale.source == "proving" else None
     models = [each.name for each in (config.model, proving) if each is not None]
-    remote = [name for name in models if not is_here(name)]
+    remote = [name for name in models if not (cost and name.startswith("openai:")) and not is_here(name)]
     data = load_data(config)
     near = near_copies(data)
+    priced = price(config, data, kept, quiet or as_json) if cost else None
     if as_json:
-        say_json({"valid": True, "config": config.model_dump(mode="json"), "data": data.summary, "near_copies": near})
+        found = {"valid": True, "config": config.model_dump(mode="json"), "data": data.summary, "near_copies": near}
+        say_json(found | ({"cost": priced.as_json()} if priced else {}))
         return
     say(dump_config(config))
     gold = data.summary["gold"]
@@ -46,6 +57,8 @@ def check(
         say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:
         say(f"{skipped} bad rows were skipped (on_bad_row: skip).")
+    if priced:
+        show_cost(config, priced)
 
 
 def _told(found: dict[str, Any]) -> str:

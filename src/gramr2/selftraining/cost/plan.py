@@ -1,0 +1,296 @@
+"""The stages of a run, in the order of ``gramr2.selftraining.loop``, from its config and the sizes of its data.
+
+How many comparisons a round keeps and how long rationales become is not known before the run; ``Assumptions`` states it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from gramr2.config import RunConfig
+from gramr2.config.judge import EvaluationSampling, SamplingConfig
+from gramr2.config.schedules import Quantile
+from gramr2.config.training import TrainingConfig
+from gramr2.evaluation.calibration import MIN_ITEMS
+from gramr2.selftraining.cost.sizes import Lengths, Sizes
+from gramr2.selftraining.cost.stages import Asked, Kind, Learnt, Stage
+
+KEPT = 0.5
+"""share of judged comparisons that a round keeps, where the config does not say more"""
+ROW, VOTE = 400, 250
+"""bytes of a row of kept, dropped or gold comparisons, and of each vote in it, beside their texts"""
+READINGS_ASKED, SPREAD_ASKED = 40, 64
+"""see ``gramr2.selftraining.readings`` and ``gramr2.selftraining.second_view``"""
+PROBED = 8
+"""verdicts for each comparison whose faithfulness is probed"""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What is not known before a run.
+
+    Args:
+        kept: share of judged comparisons that a round keeps; None: what a quantile in the confidence filter says, else ``KEPT``.
+        rationale: tokens of a rationale; None: the mean of the seed's, else the budget.
+    """
+
+    kept: float | None = None
+    rationale: float | None = None
+
+
+AT_MOST = Assumptions(kept=1.0, rationale=float("inf"))
+"""every comparison is kept, and every rationale uses up its budget"""
+
+
+def plan(config: RunConfig, sizes: Sizes, assumed: Assumptions | None = None) -> list[Stage]:
+    """The stages of a run. Their number and order do not depend on what is assumed."""
+    return [*_Plan(config, sizes, assumed or Assumptions()).stages()]
+
+
+class _Plan:
+    def __init__(self, config: RunConfig, sizes: Sizes, assumed: Assumptions) -> None:
+        self.config, self.sizes, self.assumed = config, sizes, assumed
+        self.reasons = config.judge.mode == "reason"
+        self.verdict = self._verdict()
+        self.taught = False
+        self.warmed = "warm-up" if config.warmup else "backbone"
+
+    def stages(self) -> Iterator[Stage]:
+        """All of them."""
+        config, sizes = self.config, self.sizes
+        seed, held, gold = (sizes.count(part) for part in ("seed", "held_out", "gold"))
+        for name in config.baselines:
+            title = f"{name} · fit on {seed + held}, measure on {gold} gold comparisons"
+            yield from self._baseline(name, title, [("seed", seed), ("held_out", held), ("gold", gold)])
+        yield from self._warm_up()
+        if config.rationale.source == "proving" and config.rationale.proving.rationales_for_seed and sizes.bare:
+            yield from self._proofs("seed", sizes.bare)
+        elif config.rationale.own_for_seed and sizes.bare:
+            pool = config.judge.pool.model_copy(update={"votes": config.rationale.own_for_seed, "orders": "both"})
+            title = f"find rationales for {sizes.bare} seed comparisons"
+            yield self._judge(title, "backbone", "seed", sizes.bare, pool, "reasoned")
+        yield self._train("round 0 · train the seed judge", 0, 0.0)
+        yield from self._measured(0)
+        for number in range(1, config.rounds + 1):
+            yield from self._round(number)
+        if config.final:
+            title = f"final · train on {sizes.count('final')} annotated comparisons"
+            settings = config.final.training.applied_to(config.training)
+            yield self._train(title, config.rounds + 1, 0.0, part="final", settings=settings)
+            yield from self._measured(config.rounds + 1)
+
+    def _round(self, number: int) -> Iterator[Stage]:
+        config = self.config
+        before, left = f"round {number - 1}", self._left(number)
+        judged = left if config.curriculum.per_round is None else min(left, config.curriculum.per_round)
+        if config.curriculum.per_round is not None and config.curriculum.order == "easy_first":
+            title = f"round {number} · find the easy ones of {left} comparisons"
+            yield self._judge(title, before, "pool", left, EvaluationSampling(), "direct")
+        title = f"round {number} · judge {judged} unlabelled comparisons"
+        yield self._judge(title, before, "pool", judged, config.judge.pool, self.verdict)
+        named = [f.view_named or "frozen-features" for f in config.filters if f.needs_second_view]
+        for name in [config.second_view.name] if config.second_view else named[:1]:
+            yield from self._baseline(name, f"{name} · score {judged} comparisons", [("pool", judged)], self.warmed)
+        held = self.sizes.count("held_out")
+        if config.calibrates and held >= MIN_ITEMS:
+            title = f"round {number} · calibrate on {held} held-out seed comparisons"
+            yield self._judge(title, before, "held_out", held, config.judge.pool, self.verdict)
+        kept = self._share(number) * judged
+        if config.rationale.source == "joint" and self.verdict == "direct":
+            title = f"round {number} · write rationales for {kept:.0f} labels"
+            yield self._judge(title, before, "pool", kept, config.judge.pool, "reasoned")
+        if config.rationale.source == "proving":
+            yield from self._proofs("pool", kept)
+        yield from self._readers(before, kept)
+        total = self._accumulated(number)
+        yield self._train(
+            f"round {number} · train on {self.sizes.count('seed')} seed + {total:.0f} kept", number, total
+        )
+        yield from self._measured(number)
+
+    def _verdict(self) -> str:
+        """The reading that is planned for; ``auto`` may choose any, and both cost most."""
+        wanted = self.config.judge.verdict
+        if not self.reasons:
+            return "direct"
+        if wanted == "auto":
+            return "both" if self.config.training.verdict.weight else "reasoned"
+        return wanted
+
+    def _left(self, number: int) -> int:
+        step = self.config.curriculum.per_round
+        pool = self.sizes.count("pool")
+        return pool if step is None else max(0, pool - step * (number - 1))
+
+    def _share(self, number: int) -> float:
+        if self.assumed.kept is not None:
+            return self.assumed.kept
+        for each in self.config.filters:
+            threshold = getattr(each, "threshold", None)
+            if each.kind == "confidence" and isinstance(threshold, Quantile):
+                whole = self.config.rounds - 1
+                way = (number - 1) / whole if whole > 0 else 0.0
+                return 1 - (threshold.start + (threshold.end - threshold.start) * way)
+        return KEPT
+
+    def _accumulated(self, number: int) -> float:
+        """Kept so far: slices add up, and a pool that is judged again replaces what was kept of it."""
+        step, total = self.config.curriculum.per_round, 0.0
+        for each in range(1, number + 1):
+            judged = self._left(each) if step is None else min(self._left(each), step)
+            kept = self._share(each) * judged
+            total = max(total, kept) if step is None else total + kept
+        return total
+
+    def _budget(self, budget: int) -> float:
+        """Tokens of a rationale, of at most ``budget``, with those that lead to its verdict."""
+        wanted = self.assumed.rationale if self.assumed.rationale is not None else self.sizes.rationale
+        return (budget if wanted is None else min(budget, wanted)) + self.sizes.bridge
+
+    def _asked(self, part: str, n: float, sampling: SamplingConfig, reading: str) -> Iterator[Asked]:
+        orders = 2 if sampling.orders == "both" else 1
+        if reading in ("direct", "both"):
+            yield Asked(orders * n, self.sizes.of(part, "direct"))
+        if reading in ("reasoned", "both"):
+            written = self._budget(sampling.max_new_tokens)
+            yield Asked(orders * n, self.sizes.of(part, "reasoned"), sampling.votes, written)
+
+    def _judge(self, title: str, model: str, part: str, n: float, sampling: SamplingConfig, reading: str) -> Stage:
+        asked = tuple(self._asked(part, n, sampling, reading))
+        texts = self.sizes.bytes.get(part, 0.0) + sum(each.votes * 4 * each.generated for each in asked)
+        votes = sum(each.requests * each.votes for each in asked)
+        return Stage(title, Kind.JUDGE, n, model, asked, kept=n * (ROW + texts) + VOTE * votes)
+
+    def _baseline(self, name: str, title: str, of: list[tuple[str, int]], model: str = "backbone") -> Iterator[Stage]:
+        n = sum(count for _, count in of)
+        if name == "bradley-terry":
+            learnt = [self._texts(part, count) for part, count in of[:-1]]
+            passes = self.config.training.epochs_for(max(1, n - of[-1][1]))
+            yield Stage(title, Kind.TRAIN, n, model, (), tuple(learnt), passes, trainings=1)
+        elif name == "frozen-features":
+            asked = tuple(
+                Asked(2 * count, replace(self.sizes.of(part, "text"), shared=0), journaled=False) for part, count in of
+            )
+            yield Stage(title, Kind.FEATURES, n, model, asked)
+
+    def _texts(self, part: str, n: int) -> Learnt:
+        return Learnt(2 * n, self.sizes.of(part, "text"), 0.0)
+
+    def _warm_up(self) -> Iterator[Stage]:
+        settings = self.config.warmup
+        if settings is None:
+            return
+        count, lengths = self.sizes.texts
+        trained = round(count * (1 - settings.held_out_share))
+        held = Asked(2 * (count - trained), replace(lengths, shared=0), journaled=False)
+        answer = lengths.mean - 1 if settings.prompt_loss else lengths.mean / 2
+        learnt = Learnt(trained, lengths, answer)
+        steps = settings.epochs * trained / settings.batch_size
+        title = f"warm up on {trained} texts of the pool"
+        yield Stage(title, Kind.WARM_UP, trained, "warm-up", (held,), (learnt,), settings.epochs, steps, 1)
+
+    def _train(
+        self,
+        title: str,
+        number: int,
+        kept: float,
+        part: str = "seed",
+        settings: TrainingConfig | None = None,
+    ) -> Stage:
+        config = settings or self.config.training
+        n = self.sizes.count(part) + kept
+        with_reasons = self.sizes.count("final") if part == "final" else self.sizes.count("seed") - self._without()
+        learnt = [*self._forms(part, self.sizes.count(part), with_reasons if self.reasons else 0.0, self._own())]
+        if kept:
+            learnt += self._forms("pool", kept, kept if self.reasons else 0.0, self._budget(self._longest()))
+        passes = config.soup * config.epochs_for(max(1, round(n)))
+        steps = passes * max(1, -(-n // config.batch_size))
+        return Stage(title, Kind.TRAIN, n, f"round {number}", (), tuple(learnt), passes, steps, config.soup)
+
+    def _without(self) -> int:
+        """Seed comparisons that are learnt without a rationale."""
+        rationale = self.config.rationale
+        filled = rationale.own_for_seed or (rationale.source == "proving" and rationale.proving.rationales_for_seed)
+        return 0 if filled else self.sizes.bare
+
+    def _own(self) -> float:
+        """Tokens of the seed's own rationales."""
+        return self.sizes.rationale or self._budget(self._longest())
+
+    def _longest(self) -> int:
+        proving = self.config.rationale.source == "proving"
+        return self.config.rationale.proving.max_new_tokens if proving else self.config.judge.pool.max_new_tokens
+
+    def _forms(self, part: str, n: float, reasoned: float, written: float) -> Iterator[Learnt]:
+        """The sequences of ``n`` comparisons, ``reasoned`` of which have a rationale of so many tokens."""
+        training, sizes = self.config.training, self.sizes
+        orders = 2 if training.orders == "both" else 1
+        if reasoned:
+            yield self._learnt(orders * reasoned, part, "reasoned", written + sizes.frame)
+        direct = 2 * n if training.verdict.weight else orders * (n - reasoned)
+        if direct:
+            yield self._learnt(direct, part, "direct", sizes.label)
+
+    def _learnt(self, count: float, part: str, form: str, answer: float) -> Learnt:
+        """Prompts of a form with answers of so many tokens, the beginning of which the prompts' lengths hold already."""
+        return Learnt(count, self.sizes.of(part, form).longer(answer - self.sizes.given[form]), answer)
+
+    def _measured(self, number: int) -> Iterator[Stage]:
+        """Readings, spread of the margins, gold and probes of one judge."""
+        config, sizes, model = self.config, self.sizes, f"round {number}"
+        held, pool, gold = (sizes.count(part) for part in ("held_out", "pool", "gold"))
+        by_labels, wanted = held >= MIN_ITEMS, config.judge.verdict
+        chosen = self.verdict == "both" and (by_labels or (wanted == "auto" and number == 0 and pool > 0))
+        if self.reasons and chosen:
+            part, n = ("held_out", held) if by_labels else ("pool", min(READINGS_ASKED, pool))
+            title = f"round {number} · read {n} verdicts directly and after a rationale"
+            yield self._judge(title, model, part, n, config.judge.gold, "both")
+        view = config.second_view if config.second_view and config.second_view.verdict_weight else None
+        if view:
+            part = "pool" if pool else "seed"
+            n = min(SPREAD_ASKED, sizes.count(part))
+            yield from self._baseline(view.name, f"{view.name} · score {n} comparisons", [(part, n)], self.warmed)
+            title = f"round {number} · spread of the margins on {n} comparisons"
+            yield self._judge(title, model, part, n, config.judge.gold, self.verdict)
+        title = f"round {number} · measure on {gold} gold comparisons"
+        yield self._judge(title, model, "gold", gold, config.judge.gold, self.verdict)
+        if config.guards.faithfulness and self.verdict != "direct":
+            n = min(config.guards.faithfulness, gold)
+            prompt = sizes.of("gold", "reasoned").longer(self._budget(config.judge.gold.max_new_tokens))
+            yield Stage(f"probe {n} rationales", Kind.READ, n, model, (Asked(PROBED * n, prompt),))
+
+    def _proofs(self, part: str, n: float) -> Iterator[Stage]:
+        settings = self.config.rationale.proving
+        if settings.train and not self.taught:
+            self.taught, count = True, self.sizes.count("proving")
+            training = settings.training.applied_to(self.config.training)
+            learnt = self._learnt(count, "proving", "proof", self._own() + self.sizes.given["proof"])
+            passes = training.soup * training.epochs_for(max(1, count))
+            steps = passes * max(1, -(-count // training.batch_size))
+            title = f"train the proving model on {count} rationales"
+            yield Stage(title, Kind.TRAIN, count, "proving", (), (learnt,), passes, steps, training.soup)
+        written = self._budget(settings.max_new_tokens) - self.sizes.bridge
+        proof, made = self.sizes.of(part, "proof"), settings.proofs * n
+        asked = Asked(n, proof, settings.proofs, written)
+        yield Stage(f"write proofs for {n:.0f} labels", Kind.JUDGE, n, "proving", (asked,))
+        alone = Lengths(written + 16, (written + 16) ** 2)
+        scored = (Asked(made, proof.longer(written, shared=False)), Asked(made, alone))
+        yield Stage(f"score {made:.0f} proofs", Kind.READ, n, "proving", scored)
+
+    def _readers(self, model: str, kept: float) -> Iterator[Stage]:
+        """The filters that ask a model."""
+        written = self._budget(self._longest())
+        for each in self.config.filters:
+            if each.kind == "readback":
+                prompt = self.sizes.of("pool", "reasoned")
+                # The responses are withheld: what is left of the prompt is what all prompts begin with.
+                left = Lengths(prompt.shared + written, (prompt.shared + written) ** 2, prompt.shared)
+                yield Stage(
+                    f"read {kept:.0f} labels back from rationales", Kind.READ, kept, model, (Asked(kept, left),)
+                )
+            elif each.kind == "pmi":
+                given = self.sizes.of("pool", "reasoned").longer(written, shared=False)
+                alone = Lengths(written + 16, (written + 16) ** 2)
+                asked = (Asked(kept, given), Asked(kept, alone))
+                yield Stage(f"score {kept:.0f} rationales", Kind.READ, kept, model, asked)
