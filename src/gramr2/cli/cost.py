@@ -33,7 +33,11 @@ def show_cost(config: RunConfig, found: Estimate) -> None:
     for each in found.expected:
         stage = each.stage
         counts = (stage.prompt_tokens, stage.generated_tokens, stage.trained_tokens, each.flops)
-        grid.add_row(stage.name.replace(" comparisons", ""), *map(_or_dash, counts), "–" if each.seconds is None else duration(each.seconds))
+        grid.add_row(
+            stage.name.replace(" comparisons", ""),
+            *map(_or_dash, counts),
+            "–" if each.seconds is None else duration(each.seconds),
+        )
     show(grid)
     say(_sum(found))
     for told in _notes(config, found):

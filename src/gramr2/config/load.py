@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from gramr2.config.data import FILES, SourceConfig
 from gramr2.config.run import RunConfig
 from gramr2.config.section import Section
-from gramr2.config.training import ModelConfig
+from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import ConfigError
 from gramr2.files import exists
 
@@ -97,6 +97,11 @@ def _with_base(section: S, base: Path, where: str) -> S:
     if isinstance(section, ModelConfig):
         return section.model_copy(update={"name": _absolute(section.name, base, f"{where}: model file", (".gguf",))})
     changes: dict[str, Any] = {}
+    if isinstance(section, TrainingConfig) and section.accelerate:
+        ends = (".yaml", ".yml", ".json")
+        changes["accelerate"] = _absolute(section.accelerate, base, f"{where}: training.accelerate", ends)
+        if not exists(Path(changes["accelerate"])):
+            raise ConfigError(f"{where}: training.accelerate {_short(section.accelerate)} does not exist")
     for key in type(section).model_fields:
         value = getattr(section, key)
         if isinstance(value, Section):

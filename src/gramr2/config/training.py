@@ -122,6 +122,9 @@ class TrainingConfig(Section):
     """train on each rationale in both orders, or in one chosen by hash (half the cost); direct verdicts always use both"""
     early_stop: EarlyStopConfig | None = None
     """off by default; if set, ``epochs`` is the maximum"""
+    accelerate: str | None = None
+    """an accelerate config (``accelerate config``, or examples/accelerate/): fine-tunings then run in the processes that it
+    describes, with weights shared as it says (DDP, FSDP, DeepSpeed); by default they run in this process"""
     report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(default_factory=list)
     """experiment trackers; TensorBoard's files go to ``rounds/N/tracking``"""
 

@@ -22,6 +22,8 @@ IGNORED = -100
 """no loss on this token, as everywhere in transformers"""
 MIN_SHARED = 16
 """shorter common beginnings are not worth a pass of their own"""
+BLANK = -1
+"""index of no example: fills a step that does not divide evenly among processes"""
 FORMS = ("direct", "reasoned")
 
 
@@ -68,6 +70,8 @@ class Rows(Dataset[dict[str, object]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, object]:
+        if index == BLANK:
+            return {"row": None, "input_ids": ()}
         row = self.rows[index]
         longest = max(row.sequences, key=lambda each: each.length)
         return {"row": row, "input_ids": longest.prompt + longest.answer}
@@ -75,7 +79,7 @@ class Rows(Dataset[dict[str, object]]):
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Turns rows of the data set into tensors, one group per form.
+    """Turns rows of the data set into tensors, one group per form; without any row there is none.
 
     Args:
         share: compute common beginnings once.
@@ -86,7 +90,7 @@ class Collator:
     apart: bool = True
 
     def __call__(self, items: Sequence[dict[str, object]]) -> dict[str, object]:
-        rows = [item["row"] for item in items]
+        rows = [item["row"] for item in items if item["row"] is not None]
         groups: dict[str, list[tuple[int, TokenSequence]]] = {name: [] for name in FORMS}
         for unit, row in enumerate(rows):
             assert isinstance(row, Row)

@@ -33,11 +33,14 @@ class Objective:
         settings: weights of the parts.
         label_ids: first tokens of A, B and tie; None for answers without a verdict.
         answer_tokens: N̄.
+        always: forms whose forward pass is made even for a batch without them, on one token and without loss: processes that
+            share weights wait for each other in every pass.
     """
 
     settings: TrainingConfig
     label_ids: Sequence[int] | None
     answer_tokens: float
+    always: Sequence[str] = ()
 
     def __call__(self, model: Any, batch: dict[str, Any]) -> tuple[Tensor, Parts]:
         """The loss, a scalar, and its parts.
@@ -48,6 +51,8 @@ class Objective:
         totals: dict[str, tuple[Tensor, int]] = {}
         for name in FORMS:
             if name not in batch:
+                if name in self.always:
+                    losses.append(0.0 * _one_token(model).sum())
                 continue
             form = cast(Form, batch[name])
             logits = forward(model, form)
@@ -67,9 +72,9 @@ class Objective:
                 totals[f"{name}_verdict_loss"] = together, len(set(form["unit"]))
                 losses.append(self.settings.verdict.weight * verdict)
         # One transfer, since each waits for the device.
-        values = torch.stack([total for total, _ in totals.values()]).tolist()
+        values = torch.stack([total for total, _ in totals.values()]).tolist() if totals else []
         parts = {name: (value, float(n)) for value, (name, (_, n)) in zip(values, totals.items(), strict=True)}
-        return torch.stack(losses).sum() / batch["count"], parts
+        return torch.stack(losses).sum() / max(1, batch["count"]), parts
 
     def _verdict(self, form: Form, logits: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.arange(len(logits), device=logits.device)
@@ -78,6 +83,13 @@ class Objective:
         target = form["target"].to(at)
         stored = stored_order(at, form["swapped"])
         return verdict_losses(stored, target, form["pairs"], form["alone"], self.settings.verdict)
+
+
+def _one_token(model: Any) -> Tensor:
+    """The logits of a forward pass on a single token."""
+    ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
+    rest = {"attention_mask": torch.ones_like(ids), "position_ids": ids, "logits_to_keep": 1, "use_cache": False}
+    return cast(Tensor, model(input_ids=ids, **rest).logits)
 
 
 def forward(model: Any, form: Form) -> Tensor:

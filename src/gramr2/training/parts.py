@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,22 @@ def appearing(into: Path) -> Iterator[Path]:
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
+
+
+def filled(model: Any, weights: Mapping[str, torch.Tensor]) -> Any:
+    """The model with these weights, which processes that shared them have put together.
+
+    Raises:
+        RunError: they are not the model's.
+    """
+    missing, unused = model.load_state_dict(weights, strict=False)
+    # A head that is tied to the embedding is saved once.
+    tied = {name for name, _ in model.named_parameters(remove_duplicate=False)} - {
+        n for n, _ in model.named_parameters()
+    }
+    if wrong := sorted(({*missing} - tied) | {*unused}):
+        raise RunError(f"the processes put together other weights than the model has ({wrong[0]}): report this")
+    return model
 
 
 class Trims(TrainerCallback):  # type: ignore[misc]

@@ -8,6 +8,8 @@ response stays text here too and both sides see the same boundaries.
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -32,7 +34,7 @@ from gramr2.files import write_json
 from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.training.arguments import arguments_for, divided, recomputes, takes_bf16, within_memory
-from gramr2.training.batches import Collator, Row, Rows
+from gramr2.training.batches import FORMS, Collator, Row, Rows
 from gramr2.training.checkpoints import clear, latest, mark_of, prepare
 from gramr2.training.examples import AnswerTemplate, TrainingExample, encode
 from gramr2.training.lora import adapters
@@ -41,6 +43,7 @@ from gramr2.training.parts import (
     StepCallback,
     Steps,
     Trims,
+    filled,
     load_for_training,
     need_trackers,
     refuse_nan,
@@ -49,6 +52,10 @@ from gramr2.training.parts import (
 )
 from gramr2.training.trainer import JudgeTrainer
 
+log = logging.getLogger("gramr2")
+
+SHARING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+"""what accelerate launch sets for the processes whose config asks to share weights"""
 REPORT = "gramr2_training.json"
 
 
@@ -107,7 +114,8 @@ def fine_tune(
     −log π(answer | prompt) alone. ``into`` appears only when training is finished; an interrupted run resumes from its
     last checkpoint, in ``into``.tmp.
 
-    Under ``torchrun``, all processes share every step; the first one saves and reports progress, and all return the report.
+    Under ``torchrun`` or ``accelerate launch``, all processes share every step; the first one saves and reports progress, and all
+    return the report.
 
     Raises:
         ConfigError: a step's comparisons cannot be divided among the processes.
@@ -131,12 +139,11 @@ def fine_tune(
         for some in (examples, held_out if config.early_stop else ())
     )
     parameters = model.num_parameters()
-    if peft_config := adapters(config, "CAUSAL_LM"):
-        from peft import get_peft_model
-
-        model = get_peft_model(model, peft_config)
+    model = _adapted(model, config)
     tokens = [sum(len(each.answer) for each in row.sequences) for row in rows]
-    objective = Objective(config, label_ids, fmean(tokens))
+    forms = {FORMS[each.reasoned] for row in (*rows, *held_rows) for each in row.sequences}
+    always = sorted(forms) if division.processes > 1 else ()
+    objective = Objective(config, label_ids, fmean(tokens), always)
     # A shared beginning must be kept for the backward pass, which recomputed activations and a wrapped model rule out.
     full = can_grow(model.config)
     collate = Collator(device.type == "cpu" and division.processes == 1 and full, apart=full)
@@ -170,7 +177,7 @@ def fine_tune(
     main = arguments.process_index == 0
     with arguments.main_process_first(local=False):
         if main:
-            settings = config.model_dump(mode="json")
+            settings = config.model_dump(mode="json", exclude={"accelerate"})
             how = {"seed": seed, "bf16": bf16, "device": device.type, "processes": division.processes}
             mark = mark_of(fingerprint(start), (*rows, *held_rows), config=settings, **how)
             prepare(scratch, mark)
@@ -192,11 +199,19 @@ def fine_tune(
             ],
         )
     silence(trainer)
+    if main and not trainer.shares_weights and any(os.environ.get(name) == "true" for name in SHARING):
+        log.warning(
+            "training: no weights are shared, which accelerate does on GPUs alone: every process holds all of them"
+        )
     try:
         seconds = trainer.run()
-        refuse_nan(trainer.model)
+        whole = trainer.whole_weights()
         if main:
-            _save(trainer.model, tokenizer, scratch)
+            trained = trainer.model
+            if whole is not None:
+                trained = filled(_adapted(load_for_training(start, model_config)[0], config), whole)
+            refuse_nan(trained)
+            _save(trained, tokenizer, scratch)
     except SafetensorError as error:
         # safetensors reports a full disk as an error of its own, which contains the system's message.
         raise RunError(f"{scratch}: the model cannot be written: {error}") from error
@@ -232,6 +247,16 @@ def _last_parts(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     last = steps[-max(1, len(steps) // 10) :]
     names = sorted({name for entry in last for name in entry if name.endswith("_loss")})
     return {name: fmean(entry[name] for entry in last if name in entry) for name in names}
+
+
+def _adapted(model: Any, config: TrainingConfig) -> Any:
+    """The model, with adapters if they are what is trained."""
+    peft_config = adapters(config, "CAUSAL_LM")
+    if peft_config is None:
+        return model
+    from peft import get_peft_model
+
+    return get_peft_model(model, peft_config)
 
 
 def _padded(row: Row) -> int:

@@ -8,10 +8,26 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from torch.utils.data import Sampler
 
 from gramr2.errors import RunError
+from gramr2.training.batches import BLANK
 from gramr2.training.checkpoints import ResumingTrainer
 from gramr2.training.objective import Objective, Parts
+
+
+class Even(Sampler[int]):
+    """A sampler's indices, filled with blanks up to a multiple of ``size``: accelerate would repeat examples instead."""
+
+    def __init__(self, sampler: Sampler[int], size: int) -> None:
+        self.sampler, self.size = sampler, size
+
+    def __len__(self) -> int:
+        return -(-len(self.sampler) // self.size) * self.size  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[int]:
+        indices = [*self.sampler]
+        return iter(indices + [BLANK] * (len(self) - len(indices)))
 
 
 class JudgeTrainer(ResumingTrainer):
@@ -26,6 +42,25 @@ class JudgeTrainer(ResumingTrainer):
         # Losses are divided by the number of comparisons in the step, so the trainer must not divide by its passes.
         self.model_accepts_loss_kwargs = True
         self._sums: Parts = {}
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """The sampler of ``ResumingTrainer``; for several processes, each gets as many examples, or blanks."""
+        sampler, options = super()._get_train_sampler(train_dataset), self.args
+        if options.world_size == 1:
+            return sampler
+        return Even(sampler, options.train_batch_size * options.world_size)
+
+    @property
+    def shares_weights(self) -> bool:
+        """Whether each process holds a part of the weights, not all of them."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def whole_weights(self) -> dict[str, Any] | None:
+        """All weights, put together in the first process, if the processes share them; all must call this."""
+        if not self.shares_weights:
+            return None
+        found: dict[str, Any] = self.accelerator.get_state_dict(self.model_wrapped)
+        return found
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +14,7 @@ from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.judging.budget import TokenCounter
 from gramr2.judging.judge import Progress
 from gramr2.judging.proving import ProvingTemplate
-from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.judging.template import JudgeTemplate
 
 if TYPE_CHECKING:
     from gramr2.training.sft import TrainingReport
@@ -94,33 +94,24 @@ class LocalEngine:
     def train(
         self, start: Path, into: Path, job: TrainingJob, model: ModelConfig, progress: Progress
     ) -> TrainingReport:
-        """Free the loaded model, then train on all items except those held out for early stopping."""
+        """Free the loaded model, then train on all items except those held out for early stopping, in this process or in those
+        of ``training.accelerate``."""
         from gramr2.randomness import derive_seed
-        from gramr2.training.examples import held_out_of, training_examples
-        from gramr2.training.soup import fine_tune
+        from gramr2.training.job import Job
 
         self._opened = None
-        seed, orders = self._config.seed, job.training.orders
-        items, held_out = held_out_of(job.items, job.training.early_stop, seed)
-        if not job.training.verdict.soft:
-            items, held_out = ([replace(item, target=None) for item in some] for some in (items, held_out))
-        judge = job.template if isinstance(job.template, JudgeTemplate) else None
-        direct = judge is not None and job.training.verdict.weight > 0
-        reasoned = judge is None or judge.mode is JudgeMode.REASON
-        examples, held = (
-            training_examples(some, orders, seed, direct=direct, reasoned=reasoned) for some in (items, held_out)
-        )
-        return fine_tune(
-            start,
-            into,
-            examples,
-            job.template,
-            job.training,
-            model,
-            seed=derive_seed(seed, "train", job.stage),
-            held_out=held,
-            on_step=lambda done, total, loss: progress(done, total),
-        )
+        seed = self._config.seed
+        own = derive_seed(seed, "train", job.stage)
+        training = Job(start, into, job.items, job.template, job.training, model, draw=seed, seed=own)
+
+        def step(done: int, total: int, loss: float | None) -> None:
+            progress(done, total)
+
+        if job.training.accelerate is None:
+            return training.run(step)
+        from gramr2.training.launch import launch
+
+        return launch(training, Path(job.training.accelerate), step)
 
     def warm_up(self, start: Path, into: Path, job: WarmupJob, model: ModelConfig, progress: Progress) -> WarmupReport:
         """Free the loaded model, then train on text."""
