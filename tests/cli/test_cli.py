@@ -102,6 +102,60 @@ def test_check(cli) -> None:
     assert text.count("\n") == 1
 
 
+def test_a_run_is_checked_without_torch() -> None:
+    code = (
+        "import sys; from gramr2.cli.main import app; "
+        f"app(['check', {str(ROOT / 'examples/quickstart.yaml')!r}, '--json'], standalone_mode=False); "
+        "assert not {'torch', 'transformers', 'trl'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_check_tells_what_a_run_will_cost(cli, tmp_path: Path) -> None:
+    file = str(ROOT / "examples/tiny.yaml")
+    code, text, err = cli("check", file, "--cost", "--kept", "0.25")
+    assert code == 0
+    assert "round 1 · train on 16 seed + 4 kept" in " ".join(text.split())
+    assert re.search(r"Total: about \d+ s \(at most \d+ (s|min)\); 576 requests with \d+ k prompt tokens", text)
+    assert "probe: training a few steps" in err
+    code, text, _ = cli("check", file, "--cost", "--json")
+    cost = json.loads(text)["cost"]
+    assert {"stages", "total", "total_at_most", "memory_bytes", "disk_bytes_in_between", "probe"} == set(cost)
+    assert cost["probe"]["seconds"] < 90
+    assert min(cost["probe"][name] for name in ("prefill", "decode", "features", "training")) > 0
+    assert cost["total"]["seconds"] == pytest.approx(sum(each["seconds"] for each in cost["stages"]))
+    assert cost["total"]["trained_tokens"] < cost["total_at_most"]["trained_tokens"]
+
+
+@pytest.mark.slow
+def test_a_warm_up_and_a_label_only_judge_are_probed_too(cli, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "model: tiny-random\njudge: {mode: label}\nwarmup: {limit: 12}\nbaselines: []\ntraining: {method: lora, batch_size: 2}\n"
+        "data: {seed: {path: 'starter:labeled', limit: 6}, pool: {path: 'starter:unlabeled', limit: 16},"
+        " gold: {path: 'starter:gold', limit: 6}}\n"
+    )
+    code, text, _ = cli("check", file, "--cost", "--json")
+    assert code == 0
+    cost = json.loads(text)["cost"]
+    assert cost["probe"]["warm_up"] > 0
+    assert (cost["probe"]["decode"], cost["probe"]["features"], cost["total"]["generated_tokens"]) == (None, None, 0)
+    assert cost["stages"][0]["stage"].startswith("warm up on")
+
+
+def test_a_remote_model_has_tokens_and_no_time(cli, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "model: openai:judge@http://127.0.0.1:1/v1\ndata: {seed: 'starter:labeled', gold: 'starter:gold'}\nrounds: 0\n"
+    )
+    code, text, err = cli("check", file, "--cost")
+    assert code == 0, err
+    assert "Total: no time known" in text
+    assert "gramr2 train cannot train it" in text
+    assert cli("check", file)[0] == 2, "as a run file it is refused"
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_only_a_terminal_gets_line_breaks(terminal: bool) -> None:
     to = Console(file=io.StringIO(), width=20, force_terminal=terminal)
