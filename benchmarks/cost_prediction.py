@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import re
+import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +25,13 @@ from gramr2.backends.hardware import versions
 from gramr2.config import RunConfig, load_config
 from gramr2.judging.judge import Progress
 from gramr2.selftraining.cost.estimate import Estimate, priced
-from gramr2.selftraining.cost.plan import Assumptions, plan
+from gramr2.selftraining.cost.parts import Assumptions
+from gramr2.selftraining.cost.plan import plan
 from gramr2.selftraining.cost.price import cost_of, sizes_for
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run.data import load_data
 from gramr2.selftraining.run.folder import RunFolder
+from gramr2.text import counted
 
 TOKENS = ("prompt_tokens", "generated_tokens", "trained_tokens")
 COLUMNS = ("run", "stage", *(f"{kind}_{when}" for kind in TOKENS for when in ("predicted", "actual")))
@@ -136,6 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     share = f"{kept} of {judged} kept" if judged else "no round"
     probe = found.rates.seconds if found.rates else 0.0
     print(f"{given.run.stem}: seed {config.seed}, {share}, probe {probe:.0f} s, {versions()}")
+    disk = sum(each.stat().st_size for each in given.out.rglob("*") if each.is_file() and "judge" not in each.parts)
+    print(f"disk: {counted(found.total()['disk_bytes'])}B predicted, {counted(disk)}B written")
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"memory: {counted(found.memory['peak'])}B predicted beside the libraries, {counted(peak)}B at most in all")
     for row in rows:
         tokens = "  ".join(f"{row[f'{kind}_predicted']:>9,} {row[f'{kind}_actual']:>9,}" for kind in TOKENS)
         seconds = " ".join(f"{row[f'seconds_{when}']:7.1f}" for when in ("predicted", "hindsight", "actual"))

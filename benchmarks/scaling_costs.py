@@ -20,7 +20,8 @@ from typing import Any
 from gramr2.config import RunConfig, parse_config
 from gramr2.selftraining.cost.arithmetic import Shape, forward_flops, training_bytes, training_flops
 from gramr2.selftraining.cost.estimate import priced
-from gramr2.selftraining.cost.plan import Assumptions, plan
+from gramr2.selftraining.cost.parts import Assumptions
+from gramr2.selftraining.cost.plan import plan
 from gramr2.selftraining.cost.sizes import Lengths, Sizes
 from gramr2.selftraining.cost.stages import Kind, Stage
 from gramr2.text import counted

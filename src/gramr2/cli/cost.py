@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def price(config: RunConfig, data: RunData, kept: float | None, quiet: bool) -> Estimate:
     """The cost of a run, with a line on stderr for each thing that the probe measures."""
     set_up_logging(quiet=True)
-    from gramr2.selftraining.cost.plan import Assumptions
+    from gramr2.selftraining.cost.parts import Assumptions
     from gramr2.selftraining.cost.price import cost_of
 
     bars = Bars(quiet)

@@ -11,8 +11,9 @@ from contexts import Notes
 
 from gramr2.config import RunConfig, parse_config
 from gramr2.selftraining.cost.estimate import Machine, estimate
-from gramr2.selftraining.cost.plan import AT_MOST, Assumptions, plan
-from gramr2.selftraining.cost.probe import Rates
+from gramr2.selftraining.cost.parts import AT_MOST, Assumptions
+from gramr2.selftraining.cost.plan import plan
+from gramr2.selftraining.cost.rates import Rates
 from gramr2.selftraining.cost.sizes import SAMPLE, Lengths, Sizes, pieces, sizes_of
 from gramr2.selftraining.cost.stages import Kind, Stage
 from gramr2.selftraining.loop import SelfTraining

@@ -8,8 +8,10 @@ from typing import Any
 
 from gramr2.config import RunConfig
 from gramr2.selftraining.cost.arithmetic import FP32, Shape, judging_bytes, training_bytes
-from gramr2.selftraining.cost.plan import AT_MOST, Assumptions, plan
-from gramr2.selftraining.cost.probe import ROWS, Rates
+from gramr2.selftraining.cost.parts import AT_MOST, Assumptions
+from gramr2.selftraining.cost.plan import plan
+from gramr2.selftraining.cost.probe import ROWS
+from gramr2.selftraining.cost.rates import Rates
 from gramr2.selftraining.cost.sizes import Sizes
 from gramr2.selftraining.cost.stages import Kind, Stage
 from gramr2.training.arguments import ACTIVATION_BYTES, ACTIVATION_BYTES_CPU, SHARE_OF_RAM

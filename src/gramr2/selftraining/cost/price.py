@@ -14,7 +14,8 @@ from gramr2.config import RunConfig
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.cost.arithmetic import Shape
 from gramr2.selftraining.cost.estimate import Estimate, Machine, estimate
-from gramr2.selftraining.cost.plan import Assumptions, plan
+from gramr2.selftraining.cost.parts import Assumptions
+from gramr2.selftraining.cost.plan import plan
 from gramr2.selftraining.cost.probe import probe
 from gramr2.selftraining.cost.sizes import Encode, Sizes, pieces, sizes_of
 from gramr2.selftraining.run.data import RunData, fit_to_budget

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +26,7 @@ from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders, Progress, Sampling
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import REASONED
+from gramr2.selftraining.cost.rates import Rates
 from gramr2.selftraining.cost.sizes import Lengths
 from gramr2.selftraining.cost.stages import Kind, Stage
 from gramr2.selftraining.run.data import RunData
@@ -44,38 +45,6 @@ WRITTEN = 24
 """tokens of each rationale in the probe"""
 DRAW = "probe"
 KIB = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What a probe measured; None where the run has no such work.
-
-    Args:
-        prefill: computed prompt tokens a second.
-        decode: generated tokens a second.
-        features: tokens a second whose hidden states are taken.
-        training, warm_up: trained tokens a second.
-        opening: seconds to load a model that judges.
-        around: seconds of a training beside its steps: loading, checking and saving.
-        around_warm_up: the same of the warm-up.
-        record: bytes of a journal's record without generated text.
-        memory: bytes of the process at most, on a CPU.
-        seconds: that the probe took.
-        machine: processor, cores, and GPU.
-    """
-
-    prefill: float
-    training: float
-    opening: float
-    around: float
-    record: float
-    memory: int
-    seconds: float
-    machine: str
-    decode: float | None = None
-    features: float | None = None
-    warm_up: float | None = None
-    around_warm_up: float = 0.0
 
 
 def probe(
