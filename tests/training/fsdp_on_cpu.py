@@ -1,7 +1,11 @@
-"""A worker whose processes share weights on a CPU, as accelerate lets GPUs alone do: torch itself can, through gloo."""
+"""A worker whose processes share weights on a CPU, as accelerate lets GPUs alone do: torch itself can, through gloo.
+
+It writes a checkpoint after every step.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,7 @@ from typing import Any
 from accelerate import state
 from torch.distributed.tensor import DTensor
 
+from gramr2.training import checkpoints
 from gramr2.training.trainer import JudgeTrainer
 from gramr2.training.worker import main, tell
 
@@ -30,6 +35,7 @@ def _told(self: JudgeTrainer) -> dict[str, Any] | None:
     return _whole(self)
 
 
+checkpoints.SECONDS, checkpoints.SHARE = 0.0, math.inf
 state.PartialState.__init__ = _as_accelerators  # type: ignore[method-assign]
 JudgeTrainer.whole_weights = _told  # type: ignore[method-assign]
 
