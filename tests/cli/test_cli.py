@@ -117,12 +117,11 @@ def test_check_tells_what_a_run_will_cost(cli, tmp_path: Path) -> None:
     code, text, err = cli("check", file, "--cost", "--kept", "0.25")
     assert code == 0
     assert "round 1 · train on 16 seed + 4 kept" in " ".join(text.split())
-    assert re.search(r"Total: about \d+ s \(at most \d+ (s|min)\); 576 requests with \d+ k prompt tokens", text)
+    assert re.search(r"Total: about \d+ (s|min) \(at most \d+ (s|min)\); 576 requests with \d+ k prompt tokens", text)
     assert "probe: training a few steps" in err
     code, text, _ = cli("check", file, "--cost", "--json")
     cost = json.loads(text)["cost"]
     assert {"stages", "total", "total_at_most", "memory_bytes", "disk_bytes_in_between", "probe"} == set(cost)
-    assert cost["probe"]["seconds"] < 90
     assert min(cost["probe"][name] for name in ("prefill", "decode", "features", "training")) > 0
     assert cost["total"]["seconds"] == pytest.approx(sum(each["seconds"] for each in cost["stages"]))
     assert cost["total"]["trained_tokens"] < cost["total_at_most"]["trained_tokens"]
@@ -154,6 +153,8 @@ def test_a_remote_model_has_tokens_and_no_time(cli, tmp_path: Path) -> None:
     assert "Total: no time known" in text
     assert "gramr2 train cannot train it" in text
     assert cli("check", file)[0] == 2, "as a run file it is refused"
+    code, _, err = cli("check", file, "--kept", "0.5")
+    assert (code, "--kept is for --cost" in err) == (2, True)
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -10,6 +10,7 @@ import typer
 from gramr2.cli.console import Json, Quiet, say, say_json
 from gramr2.cli.cost import price, show_cost
 from gramr2.config import dump_config, load_config
+from gramr2.errors import ConfigError
 
 
 def check(
@@ -29,10 +30,14 @@ def check(
     from gramr2.selftraining.run.data import load_data
     from gramr2.selftraining.run.doubts import SIMILAR, near_copies
 
+    if kept is not None and not cost:
+        raise ConfigError("--kept is for --cost: give both or neither")
     config = load_config(run)
     proving = config.rationale.proving.model if config.rationale.source == "proving" else None
     models = [each.name for each in (config.model, proving) if each is not None]
-    remote = [name for name in models if not (cost and name.startswith("openai:")) and not is_here(name)]
+    # Such a model cannot be trained, but what its answers would cost can be told.
+    behind_api = cost and config.model.name.startswith("openai:")
+    remote = [name for name in (models[1:] if behind_api else models) if not is_here(name)]
     data = load_data(config)
     near = near_copies(data)
     priced = price(config, data, kept, quiet or as_json) if cost else None

@@ -210,13 +210,14 @@ class _Probe:
     def _steps(self, train: Callable[[Progress], object], tokens: float) -> tuple[float, float]:
         """Tokens a second over the steps after the first, which have ``tokens`` each, and the seconds beside all steps.
 
-        A training that would take longer than is left is stopped after its second step.
+        A training that would take longer than is left is stopped after its second step, or its first if nothing is left.
         """
         ends: list[float] = []
 
         def watch(done: int, total: int) -> None:
             ends.append(time.monotonic())
-            if 2 <= done < total and (total - done) * (ends[-1] - ends[-2]) > self.left:
+            ahead = (total - done) * (ends[-1] - ends[-2]) if done > 1 else 0.0
+            if done < total and ahead > self.left:
                 raise _Enough
 
         whole, _ = _timed(lambda: _until_enough(train, watch))

@@ -1,0 +1,45 @@
+"""A probe ends in time, and measures steps that can be compared."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from conftest import make
+from gramr2.judging.judge import Progress
+from gramr2.selftraining.cost.probe import SECONDS, _Probe, _typical
+
+
+def seen_by(begun: float, pause: float) -> tuple[list[int], float, float]:
+    """The steps of a training of ten that a probe sees, tokens a second, and seconds beside the steps."""
+    seen: list[int] = []
+
+    def train(watch: Progress) -> None:
+        time.sleep(0.1)
+        for done in range(1, 11):
+            time.sleep(pause)
+            seen.append(done)
+            watch(done, 10)
+
+    probe = object.__new__(_Probe)
+    probe.begun = begun
+    return seen, *probe._steps(train, 40.0)
+
+
+def test_a_training_is_stopped_when_the_time_is_over() -> None:
+    now = time.monotonic()
+    assert seen_by(now - SECONDS - 1, 0.01)[0] == [1]
+    assert seen_by(now - SECONDS + 0.4, 0.1)[0] == [1, 2], "eight more take longer than is left"
+    seen, rate, beside = seen_by(now, 0.02)
+    assert seen == [*range(1, 11)]
+    assert 100 < rate <= 2000
+    assert 0.05 < beside < 2
+
+
+def test_steps_are_of_comparisons_of_typical_length() -> None:
+    items = [make(str(size), "x" * size, "y") for size in (1, 50, 54, 400, 20)]
+    assert [each.id for each in _typical(items, 2, lambda item: item)] == ["54", "50"]
+    assert len(_typical(items, 12, lambda item: item)) == 12, "again, if there are fewer"
+    with pytest.raises(ValueError, match="mean"):
+        _typical([], 1, lambda item: item)
