@@ -3,7 +3,8 @@
     python benchmarks/cost_prediction.py examples/tiny.yaml --out runs/cost/tiny [--csv docs/cost-prediction.csv]
 
 Prints a table and appends its rows to the CSV: tokens of prompts, tokens written and trained on, and seconds, as predicted before
-the run and as they were. ``hindsight`` are the seconds predicted with the share of comparisons that the run really kept.
+the run and as they were. ``hindsight`` are the seconds predicted with the share of comparisons that the run really kept. With
+``--cpu`` seconds are those of the processor, which other programs lengthen less.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,15 +44,16 @@ class Watch:
     """An observer that writes down how long stages take and what each leaves in the journal."""
 
     journal: Path
+    clock: Callable[[], float] = time.monotonic
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     tokens: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
 
     @contextmanager
     def task(self, title: str) -> Iterator[Progress]:
         """Clock a stage."""
-        name, begun, at = stage_of(title), time.monotonic(), self._size()
+        name, begun, at = stage_of(title), self.clock(), self._size()
         yield lambda done, total: None
-        self.seconds[name] += time.monotonic() - begun
+        self.seconds[name] += self.clock() - begun
         for record in self._records(at):
             self.tokens[name]["prompt_tokens"] += record.get("prompt_tokens", 0)
             self.tokens[name]["generated_tokens"] += record.get("completion_tokens", 0)
@@ -121,12 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="a new run folder")
+    parser.add_argument("--cpu", action="store_true", help="processor seconds, on a machine that does other work too")
     parser.add_argument("--csv", type=Path, help="append the rows to this file")
     given = parser.parse_args(arguments)
     config = load_config(given.run)
-    found = cost_of(config, load_data(config))
+    clock = time.process_time if given.cpu else time.monotonic
+    found = cost_of(config, load_data(config), clock=clock)
     folder = RunFolder(given.out)
-    watch = Watch(folder.journal)
+    watch = Watch(folder.journal, clock)
     records = SelfTraining(config, given.out, observer=watch).run()
     judged, kept = (sum(getattr(each.pool, name) for each in records) for name in ("judged", "kept"))
     after: dict[str, float] = defaultdict(float)

@@ -23,7 +23,7 @@ def seen_by(begun: float, pause: float) -> tuple[list[int], float, float]:
             watch(done, 10)
 
     probe = object.__new__(_Probe)
-    probe.begun = begun
+    probe.begun, probe.clock = begun, time.monotonic
     return seen, *probe._steps(train, 40.0)
 
 

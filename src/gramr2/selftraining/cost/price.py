@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def cost_of(
     *,
     probed: bool = True,
     note: Callable[[str], None] = lambda text: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Estimate:
     """Plan a run and price it.
 
@@ -38,6 +40,7 @@ def cost_of(
         assumed: what is not known before a run.
         probed: measure this machine; without it there are operations, memory and disk, but no seconds.
         note: told what a probe measures next.
+        clock: seconds that a probe measures with.
 
     A model behind an API has tokens alone, estimated from characters, as only its server has the tokenizer.
 
@@ -57,7 +60,7 @@ def cost_of(
         bf16=in_bf16(config.training.precision, device, shape.parameters),
         free=free_memory(),
     )
-    rates = probe(config, left, plan(config, sizes, assumed), note) if probed else None
+    rates = probe(config, left, plan(config, sizes, assumed), note, clock) if probed else None
     return estimate(config, sizes, shape, machine, rates, assumed)
 
 

@@ -48,20 +48,24 @@ KIB = 1024
 
 
 def probe(
-    config: RunConfig, data: RunData, stages: Sequence[Stage], note: Callable[[str], None] = lambda text: None
+    config: RunConfig,
+    data: RunData,
+    stages: Sequence[Stage],
+    note: Callable[[str], None] = lambda text: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Rates:
     """Measure a run's rates on this machine, with its own model, data, precision and batch.
 
     Args:
         stages: the run's plan.
         note: told what is measured next.
+        clock: seconds.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gramr2-probe-") as name:
-        return _Probe(config, data, stages, Path(name), begun, note).rates()
+        return _Probe(config, data, stages, Path(name), note, clock).rates()
 
 
 class _Enough(Exception):  # noqa: N818
@@ -75,17 +79,11 @@ class _Probe:
         data: RunData,
         stages: Sequence[Stage],
         folder: Path,
-        begun: float,
         note: Callable[[str], None],
+        clock: Callable[[], float],
     ) -> None:
-        self.config, self.data, self.stages, self.folder, self.begun, self.note = (
-            config,
-            data,
-            stages,
-            folder,
-            begun,
-            note,
-        )
+        self.config, self.data, self.stages, self.folder = config, data, stages, folder
+        self.note, self.clock, self.begun = note, clock, clock()
         self.engine = LocalEngine(config)
         self.start = self.engine.backbone(config.model)
         self.template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
@@ -97,7 +95,7 @@ class _Probe:
 
     def rates(self) -> Rates:
         self.note(f"loading {self.config.model.name}")
-        opening, backend = _timed(self._open)
+        opening, backend = self._timed(self._open)
         with Journal(self.folder / "journal.jsonl") as journal:
             asked = JournaledBackend(backend, journal)
             self.note("judging a few comparisons")
@@ -117,7 +115,7 @@ class _Probe:
             around=around,
             record=record,
             memory=_peak(self.device),
-            seconds=time.monotonic() - self.begun,
+            seconds=self.clock() - self.begun,
             machine=processor(),
             decode=decode,
             features=features,
@@ -132,18 +130,23 @@ class _Probe:
 
     @property
     def left(self) -> float:
-        return SECONDS - (time.monotonic() - self.begun)
+        return SECONDS - (self.clock() - self.begun)
+
+    def _timed(self, work: Callable[[], R]) -> tuple[float, R]:
+        begun = self.clock()
+        found = work()
+        return max(self.clock() - begun, 1e-6), found
 
     def _growing(self, batch: int, work: Callable[[Sequence[Comparison]], float], share: float) -> float:
         """Units a second of ``work``, first on two comparisons and then on as many more as fit ``share`` of the time left, at
         most ``batch``."""
         first = self.pool[:2]
-        seconds, units = _timed(lambda: work(first))
+        seconds, units = self._timed(lambda: work(first))
         rest = self.pool[2 : 2 + batch]
         fits = int(share * self.left / (seconds / len(first)))
         if not rest or fits < 2:
             return units / seconds
-        seconds, units = _timed(lambda: work(rest[:fits]))
+        seconds, units = self._timed(lambda: work(rest[:fits]))
         return units / seconds
 
     def _prefill(self, asked: JournaledBackend, backend: TransformersBackend) -> float:
@@ -162,7 +165,7 @@ class _Probe:
         shown = replace(self.template, mode=JudgeMode.REASON, readings=REASONED)
         judge = Judge(asked, shown, sampling)
         some = self.pool[: max(1, ROWS // (votes * len(sampling.orders.shown)))]
-        seconds, found = _timed(lambda: judge.judge(some, seed=self.config.seed))
+        seconds, found = self._timed(lambda: judge.judge(some, seed=self.config.seed))
         spent = _computed(judge, backend, some) / prefill
         tokens = sum(vote.completion_tokens for each in found for vote in each.judgments)
         return tokens / max(seconds - spent, 0.1 * seconds)
@@ -215,12 +218,12 @@ class _Probe:
         ends: list[float] = []
 
         def watch(done: int, total: int) -> None:
-            ends.append(time.monotonic())
+            ends.append(self.clock())
             ahead = (total - done) * (ends[-1] - ends[-2]) if done > 1 else 0.0
             if done < total and ahead > self.left:
                 raise _Enough
 
-        whole, _ = _timed(lambda: _until_enough(train, watch))
+        whole, _ = self._timed(lambda: _until_enough(train, watch))
         each = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else whole
         return tokens / each, max(0.0, whole - each * len(ends))
 
@@ -248,12 +251,6 @@ def _computed(judge: Judge, backend: TransformersBackend, some: Sequence[Compari
     shown = [template.render(each.shown(order)) for each in some for order in judge.sampling.orders.shown]
     found = Lengths.of([backend.encoder.prompt(messages, template.prefill) for messages in shown])
     return found.n * (found.mean - found.shared)
-
-
-def _timed(work: Callable[[], R]) -> tuple[float, R]:
-    begun = time.monotonic()
-    found = work()
-    return max(time.monotonic() - begun, 1e-6), found
 
 
 def _peak(device: torch.device) -> int:
