@@ -7,8 +7,10 @@ import time
 import pytest
 
 from conftest import make
+from gramr2.config import parse_config
+from gramr2.config.training import TrainingConfig
 from gramr2.judging.judge import Progress
-from gramr2.selftraining.cost.probe import SECONDS, _Probe, _typical
+from gramr2.selftraining.cost.probe import SECONDS, _Probe, _short, _typical
 
 
 def seen_by(begun: float, pause: float) -> tuple[list[int], float, float]:
@@ -35,6 +37,19 @@ def test_a_training_is_stopped_when_the_time_is_over() -> None:
     assert seen == [*range(1, 11)]
     assert 100 < rate <= 2000
     assert 0.05 < beside < 2
+
+
+def test_a_slow_machine_takes_smaller_steps() -> None:
+    probe = object.__new__(_Probe)
+    probe.config = parse_config({"model": "none", "data": {"seed": "x", "gold": "y"}, "rounds": 0})
+    probe.begun, probe.clock = 0.0, lambda: SECONDS - 40.0
+    assert probe._affordable(8, 400.0, 1e6) == 8
+    assert probe._affordable(8, 400.0, 500.0) == 2, (
+        "28 s of reading at 500 tokens a second are 2.9 examples in four steps"
+    )
+    assert probe._affordable(8, 400.0, 1.0) == 1
+    short = _short(TrainingConfig(batch_size=8, micro_batch_size=4, soup=3), 2)
+    assert (short.batch_size, short.micro_batch_size, short.soup, short.epochs_for(8)) == (2, 2, 1, 1)
 
 
 def test_steps_are_of_comparisons_of_typical_length() -> None:

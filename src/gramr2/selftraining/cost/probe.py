@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import cycle, islice
+from math import gcd
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -21,6 +22,7 @@ from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.comparison import Comparison
 from gramr2.config import RunConfig
+from gramr2.config.training import TrainingConfig
 from gramr2.data import subset
 from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders, Progress, Sampling
@@ -104,9 +106,9 @@ class _Probe:
             decode = self._decode(asked, prefill, backend) if self.config.judge.mode == "reason" else None
         features = self._features(backend) if self._needs_features() else None
         del backend, asked
-        warm_up, around_warm_up = self._warm_up() if self.config.warmup else (None, 0.0)
+        warm_up, around_warm_up = self._warm_up(prefill) if self.config.warmup else (None, 0.0)
         self.note("training a few steps")
-        training, around = self._training()
+        training, around = self._training(prefill)
         release_freed_memory()
         return Rates(
             prefill=prefill,
@@ -183,32 +185,43 @@ class _Probe:
 
         return self._growing(8, work, 0.2)
 
-    def _training(self) -> tuple[float, float]:
+    def _training(self, prefill: float) -> tuple[float, float]:
         """Tokens a second, and the seconds beside the steps, of a training like the seed judge's."""
         config = self.config.training
-        drawn = _typical(self.data.seed, STEPS * config.batch_size, lambda item: item.comparison)
-        short: dict[str, Any] = {"epochs": 1, "min_steps": 0, "soup": 1, "early_stop": None, "report_to": []}
-        job = TrainingJob(drawn, self.template, config.model_copy(update=short), DRAW)
-        into, model = self.folder / "model", self.config.model
         stage = next(each for each in self.stages if each.kind is Kind.TRAIN and each.model == "round 0")
-        tokens = config.batch_size * stage.trained_tokens / stage.passes / stage.comparisons
-        return self._steps(lambda watch: self.engine.train(self.start, into, job, model, watch), tokens)
+        tokens = stage.trained_tokens / stage.passes / stage.comparisons
+        size = self._affordable(config.batch_size, tokens, prefill)
+        drawn = _typical(self.data.seed, STEPS * size, lambda item: item.comparison)
+        job = TrainingJob(drawn, self.template, _short(config, size), DRAW)
+        into, model = self.folder / "model", self.config.model
+        return self._steps(lambda watch: self.engine.train(self.start, into, job, model, watch), size * tokens)
 
-    def _warm_up(self) -> tuple[float, float]:
+    def _warm_up(self, prefill: float) -> tuple[float, float]:
         """The same of the warm-up."""
-        settings = self.config.warmup
+        settings, seed = self.config.warmup, self.config.seed
         assert settings is not None
         self.note("training a few steps of the warm-up")
-        seed = self.config.seed
-        pool = _typical(self.data.pool, STEPS * settings.batch_size, lambda item: item)
-        texts = texts_of(pool, settings.form, seed)[: STEPS * settings.batch_size]
-        short = {"epochs": 1.0, "report_to": []}
-        training = settings.applied_to(self.config.training).model_copy(update=short)
+        stage = next(each for each in self.stages if each.kind is Kind.WARM_UP)
+        tokens = stage.learnt[0].whole.mean
+        size = self._affordable(settings.batch_size, tokens, prefill)
+        pool = _typical(self.data.pool, STEPS * size, lambda item: item)
+        texts = texts_of(pool, settings.form, seed)[: STEPS * size]
+        training = _short(settings.applied_to(self.config.training), size)
         job = WarmupJob(texts, (), training, settings.prompt_loss, 1 << 20, seed)
         into, model = self.folder / "warm-up", self.config.model
-        stage = next(each for each in self.stages if each.kind is Kind.WARM_UP)
-        tokens = settings.batch_size * stage.learnt[0].whole.mean
-        return self._steps(lambda watch: self.engine.warm_up(self.start, into, job, model, watch), tokens)
+        return self._steps(lambda watch: self.engine.warm_up(self.start, into, job, model, watch), size * tokens)
+
+    def _affordable(self, batch: int, tokens: float, prefill: float) -> int:
+        """Examples in a step: the run's, or fewer if the steps would not end in time.
+
+        Args:
+            batch: the run's.
+            tokens: of an example; training on one takes some three times as long as reading it.
+            prefill: tokens read a second.
+        """
+        if self.config.training.accelerate:
+            return batch
+        return max(1, min(batch, int(0.7 * self.left * prefill / (STEPS * 3 * tokens))))
 
     def _steps(self, train: Callable[[Progress], object], tokens: float) -> tuple[float, float]:
         """Tokens a second over the steps after the first, which have ``tokens`` each, and the seconds beside all steps.
@@ -226,6 +239,13 @@ class _Probe:
         whole, _ = self._timed(lambda: _until_enough(train, watch))
         each = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else whole
         return tokens / each, max(0.0, whole - each * len(ends))
+
+
+def _short(config: TrainingConfig, size: int) -> TrainingConfig:
+    """The settings of one pass with steps of ``size``."""
+    micro = config.micro_batch_size
+    changes = {"epochs": 1, "min_steps": 0, "soup": 1, "early_stop": None, "report_to": [], "batch_size": size}
+    return config.model_copy(update=changes | {"micro_batch_size": micro and gcd(micro, size)})
 
 
 def _until_enough(train: Callable[[Progress], object], watch: Progress) -> None:
