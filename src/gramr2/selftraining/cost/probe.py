@@ -12,7 +12,7 @@ from itertools import cycle, islice
 from math import gcd
 from pathlib import Path
 from statistics import fmean
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -244,7 +244,14 @@ class _Probe:
 def _short(config: TrainingConfig, size: int) -> TrainingConfig:
     """The settings of one pass with steps of ``size``."""
     micro = config.micro_batch_size
-    changes = {"epochs": 1, "min_steps": 0, "soup": 1, "early_stop": None, "report_to": [], "batch_size": size}
+    changes: dict[str, Any] = {
+        "epochs": 1,
+        "min_steps": 0,
+        "soup": 1,
+        "early_stop": None,
+        "report_to": [],
+        "batch_size": size,
+    }
     return config.model_copy(update=changes | {"micro_batch_size": micro and gcd(micro, size)})
 
 
