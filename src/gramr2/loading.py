@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
+from gramr2.backends.base import Backend
 from gramr2.baselines import BASELINES
 from gramr2.comparison import Comparison, Prompt, ResponseSet, SingleResponse
+from gramr2.config.engine import EngineConfig
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.preference import PreferenceModel
@@ -32,6 +35,13 @@ class Dtype(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+class EngineKind(StrEnum):
+    """Where a model runs: in this process, or in workers that Ray places."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class Verdict(StrEnum):
@@ -75,6 +85,8 @@ class JudgeOptions:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         second_view: count the second view that was saved with the judge, if one was.
         trust_remote_code: run Python code that comes with the model.
+        engine: ``local`` is this process; ``ray`` are workers in the cluster that ``RAY_ADDRESS`` names, or on this machine.
+        workers: how many, with ray; default: one for each GPU or, where there is none, for each machine.
 
     Raises:
         ConfigError: a value is not known.
@@ -93,9 +105,16 @@ class JudgeOptions:
     device: str = "auto"
     second_view: bool = True
     trust_remote_code: bool = False
+    engine: str = EngineKind.LOCAL
+    workers: int | None = None
 
     def __post_init__(self) -> None:
-        known = {"orders": tuple(Orders), "mode": tuple(JudgeMode), "verdict": tuple(Verdict)}
+        known = {
+            "orders": tuple(Orders),
+            "mode": tuple(JudgeMode),
+            "verdict": tuple(Verdict),
+            "engine": tuple(EngineKind),
+        }
         for name, allowed in known.items():
             value = getattr(self, name)
             if value is not None:
@@ -103,6 +122,10 @@ class JudgeOptions:
         if self.votes < 1 or self.max_new_tokens < 1:
             name = "votes" if self.votes < 1 else "max_new_tokens"
             raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
+        if self.workers is not None and (self.workers < 1 or self.engine == EngineKind.LOCAL):
+            raise ConfigError(
+                f"workers {self.workers} does not go with engine {self.engine}: take engine ray and at least 1"
+            )
         if self.temperature is not None and not 0 <= self.temperature < math.inf:
             raise ConfigError(f"temperature {self.temperature} is not valid: take 0 or more")
         for name in ("stop_certainty", "direct_certainty"):
@@ -273,7 +296,9 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     prefix, _, rest = name.partition(":")
     if prefix in ("scripted", "openai"):
         _needs_none(
-            options, f"{name}, which is not loaded here", ("dtype", "device", "trust_remote_code", "second_view")
+            options,
+            f"{name}, which is not loaded here",
+            ("dtype", "device", "trust_remote_code", "second_view", "engine", "workers"),
         )
     if prefix == "scripted":
         from gramr2.judging.scripted import scripted
@@ -295,7 +320,8 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         # An untrained model may not reach the end of a rationale.
         verdict = "both"
     template = _read(template, verdict)
-    backend = TransformersBackend(
+    opened = partial(
+        TransformersBackend,
         base,
         adapter=adapter,
         dtype=options.dtype,
@@ -307,7 +333,19 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         view = load_view(
             folder, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
         )
+    backend = opened() if options.engine == EngineKind.LOCAL else _in_workers(opened, base, adapter, options)
     return Judge(backend, template, options.sampling, view)
+
+
+def _in_workers(opened: Callable[[], Backend], base: str, adapter: Path | None, options: JudgeOptions) -> Backend:
+    """The model in workers that Ray places; its tokenizer is here."""
+    from gramr2.backends.counting import TokenizerCounter
+    from gramr2.backends.ray_workers import on_ray
+    from gramr2.backends.registry import resolve
+
+    counter = TokenizerCounter(resolve(base), trust_remote_code=options.trust_remote_code, adapter=adapter)
+    engine = EngineConfig(kind="ray", workers=options.workers or "auto")
+    return on_ray(opened, counter.count_tokens, engine, options.device)
 
 
 def _read(template: JudgeTemplate, verdict: str | None) -> JudgeTemplate:

@@ -11,12 +11,18 @@ from gramr2.comparison import Message
 
 
 class TokenizerCounter:
-    """A ``TokenCounter`` for a model folder."""
+    """A ``TokenCounter`` for a model folder, and the folder of an adapter on it, which may have its own tokenizer."""
 
-    def __init__(self, folder: Path, options: dict[str, Any] | None = None, trust_remote_code: bool = False) -> None:
-        from gramr2.backends.pretrained import context_of, open_config, open_tokenizer
+    def __init__(
+        self,
+        folder: Path,
+        options: dict[str, Any] | None = None,
+        trust_remote_code: bool = False,
+        adapter: Path | None = None,
+    ) -> None:
+        from gramr2.backends.pretrained import context_of, open_config, open_tokenizer, speaker
 
-        tokenizer = open_tokenizer(folder, trust_remote_code=trust_remote_code)
+        tokenizer = open_tokenizer(speaker(folder, adapter), trust_remote_code=trust_remote_code)
         config = open_config(folder, trust_remote_code=trust_remote_code)
         with loading("the tokenizer", folder):
             self.encoder = Encoder(tokenizer, options)

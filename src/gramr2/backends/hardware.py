@@ -117,8 +117,12 @@ def processor() -> str:
 
 def versions() -> str:
     """What figures were measured with: the versions of gramr2, its libraries and Python, and the processor."""
-    packages = ", ".join(f"{name} {_version(name)}" for name in ("gramr2", "torch", "transformers", "trl"))
-    return f"{packages}, Python {platform.python_version()}, {processor()}"
+    return f"{versions_of('gramr2', 'torch', 'transformers', 'trl')}, Python {platform.python_version()}, {processor()}"
+
+
+def versions_of(*packages: str) -> str:
+    """The installed version of each package."""
+    return ", ".join(f"{name} {_version(name)}" for name in packages)
 
 
 def _version(package: str) -> str:

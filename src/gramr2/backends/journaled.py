@@ -20,6 +20,7 @@ from gramr2.backends.base import (
     stages,
 )
 from gramr2.backends.registry import former_id
+from gramr2.backends.spread import SpreadBackend
 from gramr2.comparison import Message
 from gramr2.journal import Journal, address
 from gramr2.judgment import FinishReason
@@ -31,7 +32,7 @@ class JournaledBackend:
     A completion's key is a hash of the backend's id, the request and the seed; a score's, of the id and the request. A failed
     completion is not kept, so it is requested again. If one answer of a chunk is missing, the whole chunk is computed again
     (see ``Backend.chunk``), and the answers that were already in the journal stay as they are. Answers that an earlier version
-    kept under its own id of the model are found too.
+    kept under its own id of the model are found too. A backend with several workers is given all chunks at once.
     """
 
     def __init__(self, backend: Backend, journal: Journal) -> None:
@@ -64,17 +65,17 @@ class JournaledBackend:
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         """See ``Backend.generate``; within a chunk, what is in the journal comes first."""
         keys = [self._keys(request) for request in requests]
-        for part in self._parts(len(requests)):
-            known = {i: found for i in part if len(found := self._known(keys[i])) == len(keys[i])}
+        for parts in self._together(len(requests)):
+            known = {i: found for part in parts for i in part if len(found := self._known(keys[i])) == len(keys[i])}
             yield from known.items()
-            if len(known) == len(part):
-                continue
             if self.chunk:
-                asked, wanted = part, [requests[i] for i in part]
+                # Whole chunks, in their order: divided into chunks again, they are the same ones.
+                asked = [i for part in parts if not known.keys() >= set(part) for i in part]
+                wanted = [requests[i] for i in asked]
             else:
-                asked = [i for i in part if i not in known]
+                asked = [i for part in parts for i in part if i not in known]
                 wanted = [self._missing(requests[i], keys[i]) for i in asked]
-            for place, completions in self.backend.generate(wanted):
+            for place, completions in self.backend.generate(wanted) if wanted else ():
                 index = asked[place]
                 if index not in known:
                     fresh = dict(zip(wanted[place].seeds, completions, strict=True))
@@ -136,17 +137,24 @@ class JournaledBackend:
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """See ``Backend.score``."""
         keys = [self._key("score", asdict(request)) for request in requests]
-        found: list[Score] = []
-        for part in self._parts(len(requests)):
-            missing = [i for i in part if _score(self.journal.read(keys[i])) is None]
-            asked = part if self.chunk and missing else missing
-            scores = self.backend.score([requests[i] for i in asked]) if asked else []
-            for i, score in zip(asked, scores, strict=True):
-                if _score(self.journal.read(keys[i])) is None:
-                    self.journal.write(keys[i], asdict(score))
-            kept = (_score(self.journal.read(keys[i])) for i in part)
-            found += [each for each in kept if each is not None]
-        return found
+        for parts in self._together(len(requests)):
+            missing = {i for part in parts for i in part if _score(self.journal.read(keys[i])) is None}
+            asked = [
+                i for part in parts for i in part if (not missing.isdisjoint(part) if self.chunk else i in missing)
+            ]
+            for place, score in self._scored([requests[i] for i in asked]):
+                key = keys[asked[place]]
+                if _score(self.journal.read(key)) is None:
+                    self.journal.write(key, asdict(score))
+        kept = (_score(self.journal.read(key)) for key in keys)
+        return [each for each in kept if each is not None]
+
+    def _scored(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, Score]]:
+        """Index and score of each text, as they come."""
+        if isinstance(self.backend, SpreadBackend):
+            yield from self.backend.scored(requests)
+        elif requests:
+            yield from enumerate(self.backend.score(requests))
 
     def _kept(self, key: str, completion: Completion) -> Completion:
         """Write a new answer, unless it failed, and return it."""
@@ -171,6 +179,11 @@ class JournaledBackend:
         size = self.chunk or count
         for start in range(0, count, max(1, size)):
             yield list(range(start, min(start + size, count)))
+
+    def _together(self, count: int) -> Iterator[list[list[int]]]:
+        """The chunks that the backend is given at a time."""
+        parts = [*self._parts(count)]
+        return iter([parts] if isinstance(self.backend, SpreadBackend) else [[part] for part in parts])
 
     def _read(self, key: str) -> Completion | None:
         record = self.journal.read(key)

@@ -36,6 +36,11 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False, **options: 
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, **options)
 
 
+def speaker(folder: Path, adapter: Path | None) -> Path:
+    """The folder whose tokenizer counts: the adapter's, if it has one of its own."""
+    return adapter if adapter and (adapter / "tokenizer_config.json").is_file() else folder
+
+
 def open_config(folder: Path, *, trust_remote_code: bool = False) -> Any:
     """The model's ``config.json``.
 

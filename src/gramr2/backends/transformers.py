@@ -39,6 +39,7 @@ from gramr2.backends.pretrained import (
     open_causal,
     open_tokenizer,
     refuse_unembedded,
+    speaker,
 )
 from gramr2.backends.registry import fingerprint, resolve
 from gramr2.backends.sampling import Row, Stepper, usable
@@ -96,7 +97,7 @@ class TransformersBackend:
         adapter: Path | None = None,
     ) -> None:
         self.folder = folder = resolve(str(model), revision=revision)
-        speaks = adapter if adapter and (adapter / "tokenizer_config.json").is_file() else folder
+        speaks = speaker(folder, adapter)
         keep_freed_memory()
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)

@@ -18,7 +18,16 @@ from gramr2.journal import Journal
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode
-from gramr2.loading import Dtype, JudgeOptions, Verdict, generative_judge, is_baseline, is_server, preference_model
+from gramr2.loading import (
+    Dtype,
+    EngineKind,
+    JudgeOptions,
+    Verdict,
+    generative_judge,
+    is_baseline,
+    is_server,
+    preference_model,
+)
 
 Model = Annotated[
     str,
@@ -83,6 +92,16 @@ FLAGS: dict[str, Any] = {
     ],
     "trust_remote_code": Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+    ],
+    "engine": Annotated[
+        EngineKind,
+        typer.Option(
+            "--engine", help="ray: the model runs in workers, on this machine or in the cluster at $RAY_ADDRESS."
+        ),
+    ],
+    "workers": Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="With --engine ray; default: one for each GPU, or for each machine."),
     ],
 }
 

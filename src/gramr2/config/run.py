@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gramr2 import registry
 from gramr2.config.data import DataConfig
+from gramr2.config.engine import EngineConfig
 from gramr2.config.judge import JudgeConfig
 from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, RationaleConfig, SecondViewConfig
 from gramr2.config.section import Section, would_be_copies
@@ -70,6 +71,8 @@ class RunConfig(Section):
     reward model on the same backbone, needs a training of its own"""
     final: FinalConfig | None = None
     """a last fine-tuning on human rationales; off by default"""
+    engine: EngineConfig = Field(default_factory=EngineConfig)
+    """where the judge runs; no result depends on it"""
     out: str | None = None
     """run folder; the default is runs/<name of the YAML file>"""
 
@@ -108,6 +111,12 @@ class RunConfig(Section):
             raise ValueError("rounds of self-training need data.pool: name unlabelled data or set rounds: 0")
         if self.warmup and not self.data.pool:
             raise ValueError("warmup learns from data.pool: name unlabelled data there or remove warmup")
+        if self.engine.kind == "ray" and ":" in self.model.device:
+            kind = self.model.device.partition(":")[0]
+            raise ValueError(
+                f"model.device: {self.model.device} names one GPU, but with engine: ray every worker has one of its own: "
+                f"set model.device: {kind}"
+            )
         if self.data.aggregate == "soft" and not self.training.verdict.soft:
             raise ValueError("data.aggregate: soft has no effect without training.verdict.soft: true; or take majority")
         kinds = [f.kind for f in self.filters]

@@ -7,7 +7,8 @@ an interrupted run: a stage whose result exists is skipped. A round is finished 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -33,7 +34,7 @@ from gramr2.selftraining.rationales.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.data import fit_to_budget, load_data
-from gramr2.selftraining.run.engine import Engine, LocalEngine, TrainingJob
+from gramr2.selftraining.run.engine import Engine, TrainingJob, engine_of
 from gramr2.selftraining.run.folder import RunFolder
 from gramr2.selftraining.run.inputs import Inputs, agree_on_inputs
 from gramr2.selftraining.run.observer import Observer, Silent
@@ -76,7 +77,7 @@ class SelfTraining:
     Args:
         config: the checked config.
         path: the run folder; created, or resumed if it was started with the same config.
-        engine: opens and trains models; in this process by default.
+        engine: opens and trains models; by default, the one that the config asks for.
         observer: receives stages, progress and notes.
         seed_judges: where runs with the same start share their seed judge; None shares nothing.
         data: rows of files that the config names; missing files are written once the folder belongs to this run.
@@ -95,7 +96,11 @@ class SelfTraining:
         self.config = config
         self.data = data or {}
         self.folder = RunFolder(path)
-        self.engine = engine or LocalEngine(config)
+        self._finish: Callable[[], None] | None = None
+        if engine is None:
+            engine = own = engine_of(config)
+            self._finish = own.finish
+        self.engine = engine
         self.observer = observer or Silent()
         self.seed_judges = seed_judges
         self.template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
@@ -109,7 +114,9 @@ class SelfTraining:
             RunError: the folder is in use, or belongs to another config.
             DataError: the data cannot be used.
         """
-        with self.folder.locked():
+        with self.folder.locked(), ExitStack() as stack:
+            if self._finish:
+                stack.callback(self._finish)
             self.folder.adopt(self.config)
             self.folder.remove_members()
             for file, rows in self.data.items():

@@ -204,13 +204,22 @@ def _adopt(folder: Path, spec: dict[str, Any]) -> None:
             ) from error
         if "weights" in spec and found.get("weights") == former_id(spec["weights"]):
             found["weights"] = spec["weights"]
-        changed = sorted(key for key in spec.keys() | found.keys() if key != "keep" and spec.get(key) != found.get(key))
+        known, wanted = _decisive(found), _decisive(spec)
+        changed = sorted(key for key in wanted.keys() | known.keys() if wanted.get(key) != known.get(key))
         if changed:
             raise RunError(
                 f"{folder} was started with other settings ({', '.join(changed)}): undo the change or give a new folder with "
                 "--out"
             )
     write_json(file, spec)
+
+
+def _decisive(spec: dict[str, Any]) -> dict[str, Any]:
+    """What decides a cell's result: where its models run does not."""
+    settings = {key: value for key, value in spec.items() if key != "keep"}
+    if "config" in settings:
+        settings["config"] = {key: value for key, value in settings["config"].items() if key != "engine"}
+    return settings
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

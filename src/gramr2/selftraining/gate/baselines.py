@@ -25,7 +25,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.integrity import readable
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.data import RunData, fit_to_budget, load_data
-from gramr2.selftraining.run.engine import LocalEngine
+from gramr2.selftraining.run.engine import LocalEngine, opener_here
 from gramr2.selftraining.run.folder import config_of
 from gramr2.selftraining.warmup import start_of
 
@@ -176,7 +176,7 @@ def _place(context: RunContext, name: str, warmed: bool) -> tuple[Path, Setting]
     if warmed and config.warmup is not None:
         folder, target = start_of(context, config.model), context.folder.views / name
         cache = context.hidden_states or context.folder.hidden_states
-    return target, replace(_setting(config, folder, lambda: engine.open(folder, config.model)), cache=cache)
+    return target, replace(_setting(config, folder, lambda: opener_here(engine)(folder, config.model)), cache=cache)
 
 
 def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:

@@ -136,8 +136,9 @@ class RunFolder:
         write_text(file, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=120))
 
     def _resolved(self, config: RunConfig) -> dict[str, Any]:
-        """All keys, but without the folder's own path in ``out`` and in its data paths: the folder may be renamed."""
-        content: dict[str, Any] = config.model_copy(update={"out": None}).model_dump(mode="json")
+        """All keys that decide results: not the engine, and not the folder's own path in ``out`` and in its data paths, as it may
+        be renamed."""
+        content: dict[str, Any] = config.model_copy(update={"out": None}).model_dump(mode="json", exclude={"engine"})
         for part in ("seed", "pool", "gold"):
             for source in content["data"][part]:
                 path = Path(source["path"])
