@@ -68,7 +68,7 @@ def on_ray(
     if number:
         raise ConfigError(f"device {device} names one GPU, but every worker has one of its own: take device: {kind}")
     join(engine)
-    place, size = _placed(engine, _resources(), kind)
+    place, size = placed(engine, _resources(), kind)
     if _started_here and place.gpus * size > _resources().get("GPU", 0):
         raise ConfigError(
             f"workers: {size} need a GPU each, and this machine has {_resources().get('GPU', 0):g}: have fewer workers, or set "
@@ -177,7 +177,7 @@ class RayHost(Host):
         return _ray().get_runtime_context().get_node_id(), os.getpid()
 
 
-def _placed(engine: EngineConfig, cluster: dict[str, float], device: str) -> tuple[Place, int]:
+def placed(engine: EngineConfig, cluster: dict[str, float], device: str) -> tuple[Place, int]:
     """What each worker needs, and how many there are."""
     gpus = 0 if device not in ("auto", "cuda") else int(cluster.get("GPU", 0))
     machines = sum(name.startswith("node:") and not name.startswith("node:__") for name in cluster)
