@@ -60,7 +60,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Ray on this machine; its address."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 27)
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 27)
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
 
@@ -170,6 +170,16 @@ def test_without_ray_the_error_names_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"engine: ray needs the package ray: run  pip install '?ray"):
         in_workers(nothing)
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:ten"])
+def test_an_address_where_nobody_listens_is_refused_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gramr2.backends.ray_workers import join
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ConfigError, match=f"no Ray cluster answers at {address}"):
+        join(EngineConfig(kind="ray", address=address))
 
 
 def test_one_gpu_of_several_is_no_place_for_workers() -> None:

@@ -169,10 +169,12 @@ def test_a_worker_that_ends_is_replaced_and_its_work_is_sent_again(call: int, ca
 
 
 def test_work_that_ends_every_worker_is_given_up() -> None:
-    crew = Scripted(dies=lambda worker, method, n: method == "generate")
+    crew = Scripted(dies=lambda worker, method, n: method == "generate" and worker < TRIES)
+    backend = spread(crew, 1)
     with pytest.raises(ModelError, match="3 workers ended over the same 3 requests .*it is gone.*memory"):
-        list(spread(crew, 1).generate(requests(3)))
+        list(backend.generate(requests(3)))
     assert len(crew.dead) == len(crew.hosts) == TRIES
+    assert len(dict(backend.generate(requests(3)))) == 3, "the next work has a worker"
 
 
 def test_workers_that_end_while_they_load_are_replaced_or_given_up() -> None:
@@ -233,6 +235,8 @@ def test_counts_need_no_worker_and_closing_ends_all() -> None:
     assert sorted(crew.stopped) == [0, 1, 2]
     backend.close()
     assert len(crew.stopped) == 3
+    with pytest.raises(ModelError, match="have ended: open it again"):
+        list(backend.generate(requests(1)))
 
 
 def test_waiting_for_a_place_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import platform
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ PATIENCE = 30.0
 """seconds without news of any worker after which it is worth a word"""
 ENDING = 30.0
 """seconds that a worker has to end"""
+KNOCK = 10.0
+"""seconds in which somebody has to listen at a cluster's address"""
 OBJECTS = 1 << 28
 """bytes of shared memory for what is sent; Ray's own default is a third of the machine"""
 
@@ -90,13 +93,17 @@ def join(engine: EngineConfig) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         try:
+            _knock(address)
             ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"engine: no Ray cluster answers at {address}: {reason_of(error)}") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"engine: no Ray cluster answers at {address}: {reason_of(error)} (one that asks for a token needs "
+                "RAY_AUTH_MODE=token here too)"
+            ) from error
         return
     wanted = 0 if engine.workers == "auto" else engine.workers * (engine.threads or 1)
     more = {"num_cpus": wanted} if wanted > (os.cpu_count() or 1) else {}
-    ray.init(include_dashboard=False, object_store_memory=OBJECTS, **more, **quiet)
+    ray.init(address="local", include_dashboard=False, object_store_memory=OBJECTS, **more, **quiet)
     _started_here = True
 
 
@@ -144,11 +151,12 @@ class RayCrew:
             cause = getattr(error, "cause", None)
             raise (cause if isinstance(cause, GramrError) else error) from None
         except (errors.RayActorError, errors.OutOfMemoryError, errors.ObjectLostError) as error:
-            raise WorkerLostError(reason_of(error)) from error
+            raise WorkerLostError(_last_line(error)) from error
 
     def stop(self, workers: Sequence[Any]) -> None:
         """Kill the actors, and wait for the processes on this machine: only when they are gone is a GPU's memory free."""
-        asked = [self._who.pop(worker) for worker in workers]
+        asked = [self._who[worker] for worker in workers]
+        self._who.clear()
         known = self._ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else []
         for worker in workers:
             self._ray.kill(worker)
@@ -190,6 +198,18 @@ def placed(engine: EngineConfig, cluster: dict[str, float], device: str) -> tupl
 def _resources() -> dict[str, float]:
     found: dict[str, float] = _ray().cluster_resources()
     return found
+
+
+def _knock(address: str) -> None:
+    """Raise an ``OSError`` or a ``ValueError`` where nobody listens: Ray itself would try for a quarter of an hour."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+
+
+def _last_line(error: Exception) -> str:
+    """Where Ray says why."""
+    return str(error).strip().splitlines()[-1].strip()[:200]
 
 
 def _runs(process: int) -> bool:

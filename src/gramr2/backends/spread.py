@@ -125,6 +125,7 @@ class SpreadBackend:
 
     def __init__(self, crew: Crew, size: int, count: Callable[[tuple[Message, ...], str], int]) -> None:
         self._crew = crew
+        self._size = size
         self._count = count
         self._workers: list[Worker] = []
         self._loading: dict[Ticket, Worker] = {}
@@ -132,8 +133,7 @@ class SpreadBackend:
         self._facts: Facts | None = None
         self._failed = 0
         self._told = False
-        for _ in range(size):
-            self._hire()
+        self._fill()
 
     @property
     def facts(self) -> Facts:
@@ -175,11 +175,14 @@ class SpreadBackend:
         yield from self._spread("score", requests)
 
     def close(self) -> None:
-        """End the workers, and free what they hold."""
+        """End the workers, and free what they hold; nothing can be asked any more."""
+        self._size = 0
         workers, self._workers, self._idle, self._loading = self._workers, [], [], {}
         self._crew.stop(workers)
 
     def _spread(self, method: str, requests: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        # An earlier call may have been given up, and workers with it.
+        self._fill()
         size = self.chunk or UNIT
         waiting = deque(range(0, len(requests), size))
         busy: dict[Ticket, tuple[Worker, int]] = {}
@@ -196,11 +199,12 @@ class SpreadBackend:
                     except WorkerLostError as error:
                         del busy[ticket]
                         lost[start] += 1
+                        self._workers.remove(worker)
                         if lost[start] == TRIES:
                             raise _given_up(
                                 f"over the same {min(size, len(requests) - start)} requests", error
                             ) from error
-                        self._replace(worker, error, f"{lost[start]} of {TRIES} over the same requests")
+                        self._replace(error, f"{lost[start]} of {TRIES} over the same requests")
                         waiting.appendleft(start)
                         continue
                     del busy[ticket]
@@ -212,6 +216,8 @@ class SpreadBackend:
 
     def _look(self, busy: dict[Ticket, tuple[Worker, int]]) -> list[Ticket]:
         """Wait for something to finish; workers that have loaded the model become idle, and finished work is returned."""
+        if not busy and not self._loading:
+            raise ModelError("the model's workers have ended: open it again")
         done = self._crew.finished([*busy, *self._loading])
         if not done and not busy and not self._told:
             log.warning(
@@ -223,14 +229,17 @@ class SpreadBackend:
                 self._welcome(ticket)
         return [ticket for ticket in done if ticket in busy]
 
+    def _fill(self) -> None:
+        while len(self._workers) < self._size:
+            self._hire()
+
     def _hire(self) -> None:
         worker = self._crew.start()
         self._workers.append(worker)
         self._loading[self._crew.send(worker, "facts")] = worker
 
-    def _replace(self, worker: Worker, error: Exception, which: str) -> None:
+    def _replace(self, error: Exception, which: str) -> None:
         log.warning("a worker ended (%s; %s): another one takes its place", error, which)
-        self._workers.remove(worker)
         self._hire()
 
     def _welcome(self, ticket: Ticket) -> None:
@@ -239,9 +248,11 @@ class SpreadBackend:
             facts: Facts = self._crew.result(ticket)
         except WorkerLostError as error:
             self._failed += 1
+            self._workers.remove(worker)
             if self._failed == TRIES:
+                self._failed = 0
                 raise _given_up("while they loaded the model", error) from error
-            self._replace(worker, error, f"{self._failed} of {TRIES} in a row")
+            self._replace(error, f"{self._failed} of {TRIES} in a row")
             return
         if self._facts is not None and (wrong := facts.differs_from(self._facts)):
             raise ModelError(f"{wrong}: all workers need the same model folder and the same versions of its libraries")
