@@ -189,6 +189,16 @@ def test_one_gpu_of_several_is_no_place_for_workers() -> None:
         on_ray(nothing, lambda messages, answer: 0, ENGINE, "cuda:1")
 
 
+def test_more_gpus_than_this_machine_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gramr2.backends import ray_workers
+
+    monkeypatch.setattr(ray_workers, "join", lambda engine: None)
+    monkeypatch.setattr(ray_workers, "_resources", lambda: {"CPU": 8.0, "GPU": 1.0})
+    monkeypatch.setattr(ray_workers, "_started_here", True)
+    with pytest.raises(ConfigError, match="workers: 2 need a GPU each, and this machine has 1"):
+        ray_workers.on_ray(nothing, lambda messages, answer: 0, ENGINE)
+
+
 @pytest.mark.parametrize(
     ("engine", "device", "cluster", "expected"),
     [

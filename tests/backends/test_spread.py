@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.backends.spread import TRIES, UNIT, Host, SpreadBackend, WorkerLostError
 from gramr2.comparison import Message
-from gramr2.errors import ModelError, PromptTooLongError
+from gramr2.errors import MissingDependencyError, ModelError, PromptTooLongError
 from gramr2.journal import Journal
 from gramr2.judgment import FinishReason
 
@@ -203,6 +204,15 @@ def test_an_error_of_the_model_is_the_same_as_here_and_ends_no_worker() -> None:
     assert len(crew.hosts) == 2
 
 
+def test_what_a_worker_misses_can_be_said_in_another_process() -> None:
+    def opened(number: int) -> ScriptedBackend:
+        raise MissingDependencyError("sentencepiece", "none", "this tokenizer")
+
+    with pytest.raises(ModelError, match="this tokenizer needs the package sentencepiece") as caught:
+        _ = spread(Scripted(opened)).id
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
 def test_scores_come_in_order_and_are_kept_as_they_come() -> None:
     texts = [ScoreRequest((Message("user", "p"),), f"t{i}") for i in range(10)]
     here, there = Journal(), Journal()
@@ -240,7 +250,7 @@ def test_counts_need_no_worker_and_closing_ends_all() -> None:
 
 
 def test_waiting_for_a_place_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, "gramr2")
+    caplog.set_level(logging.INFO, "gramr2")
     crew = Scripted()
     crew.silent = 3
     assert spread(crew).context_length == 1 << 20

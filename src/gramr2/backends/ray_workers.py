@@ -95,7 +95,7 @@ def join(engine: EngineConfig) -> None:
         try:
             _knock(address)
             ray.init(address=address, **quiet)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise ConfigError(
                 f"engine: no Ray cluster answers at {address}: {reason_of(error)} (one that asks for a token needs "
                 "RAY_AUTH_MODE=token here too)"

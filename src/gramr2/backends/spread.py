@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from gramr2.backends.base import Backend, Completion, GenerationRequest, Score, ScoreRequest
 from gramr2.comparison import Message
-from gramr2.errors import ModelError
+from gramr2.errors import MissingDependencyError, ModelError
 
 log = logging.getLogger("gramr2")
 
@@ -78,7 +78,11 @@ class Host:
     @property
     def _model(self) -> Backend:
         if self._backend is None:
-            self._backend = self._opened()
+            try:
+                self._backend = self._opened()
+            except MissingDependencyError as error:
+                # Its message is made of parts, without which it does not arrive in another process.
+                raise ModelError(str(error)) from None
         return self._backend
 
 
