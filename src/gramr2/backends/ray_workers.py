@@ -19,7 +19,7 @@ from gramr2.backends.base import Backend
 from gramr2.backends.spread import Host, SpreadBackend, WorkerLostError
 from gramr2.comparison import Message
 from gramr2.config.engine import EngineConfig
-from gramr2.errors import ConfigError, GramrError, MissingDependencyError, reason_of
+from gramr2.errors import ConfigError, GramrError, MissingDependencyError, ModelError, reason_of
 
 log = logging.getLogger("gramr2")
 
@@ -138,8 +138,11 @@ class RayCrew:
 
     def finished(self, tickets: Sequence[Any]) -> Sequence[Any]:
         """As many as have finished by the time that the first has."""
-        ready, rest = self._ray.wait(list(tickets), num_returns=1, timeout=PATIENCE)
-        more = self._ray.wait(rest, num_returns=len(rest), timeout=0)[0] if ready and rest else []
+        try:
+            ready, rest = self._ray.wait(list(tickets), num_returns=1, timeout=PATIENCE)
+            more = self._ray.wait(rest, num_returns=len(rest), timeout=0)[0] if ready and rest else []
+        except ConnectionError as error:
+            raise ModelError(f"the Ray cluster is gone ({reason_of(error)}): the same command resumes") from error
         return [*ready, *more]
 
     def result(self, ticket: Any) -> Any:
@@ -157,15 +160,16 @@ class RayCrew:
         """Kill the actors, and wait for the processes on this machine: only when they are gone is a GPU's memory free."""
         asked = [self._who[worker] for worker in workers]
         self._who.clear()
-        known = self._ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else []
-        for worker in workers:
-            self._ray.kill(worker)
-        here, until = self._ray.get_runtime_context().get_node_id(), time.monotonic() + ENDING
-        for ticket in known:
-            with contextlib.suppress(WorkerLostError):
-                node, process = self.result(ticket)
-                while node == here and _runs(process) and time.monotonic() < until:
-                    time.sleep(0.02)
+        with contextlib.suppress(ConnectionError):  # with the cluster, its workers are gone
+            known = self._ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else []
+            for worker in workers:
+                self._ray.kill(worker)
+            here, until = self._ray.get_runtime_context().get_node_id(), time.monotonic() + ENDING
+            for ticket in known:
+                with contextlib.suppress(WorkerLostError):
+                    node, process = self.result(ticket)
+                    while node == here and _runs(process) and time.monotonic() < until:
+                        time.sleep(0.02)
 
 
 class RayHost(Host):
