@@ -241,3 +241,13 @@ def test_a_cell_of_an_older_version_goes_on_under_the_present_names(tmp_path: Pa
     (tmp_path / SPEC).write_text(json.dumps({"config": old, "threads": 3}))
     _adopt(tmp_path, {"config": now, "threads": 1})
     assert json.loads((tmp_path / SPEC).read_text()) == {"config": now, "threads": 3}
+
+
+def test_a_cell_goes_on_with_another_engine(tmp_path: Path) -> None:
+    now = parse_config({"model": "none", "data": {"seed": "s", "gold": "g"}, "rounds": 0}).model_dump(mode="json")
+    _adopt(tmp_path, {"config": now, "threads": 1})
+    there = now | {"engine": now["engine"] | {"kind": "ray"}}
+    _adopt(tmp_path, {"config": there, "threads": 1})
+    assert json.loads((tmp_path / SPEC).read_text())["config"] == there
+    with pytest.raises(RunError, match=r"other settings \(config\)"):
+        _adopt(tmp_path, {"config": there | {"seed": 9}, "threads": 1})
