@@ -44,6 +44,13 @@ class EngineKind(StrEnum):
     RAY = "ray"
 
 
+class BackendKind(StrEnum):
+    """What runs a model on this machine."""
+
+    TRANSFORMERS = "transformers"
+    VLLM = "vllm"
+
+
 class Verdict(StrEnum):
     """Where a verdict is read: see ``gramr2.judgment.Reading``."""
 
@@ -81,6 +88,7 @@ class JudgeOptions:
         direct_certainty: write no rationale where the direct reading is this certain and its orders agree.
         mode: ``reason`` or ``label``; default: what the model was trained for.
         verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
+        backend: ``transformers``, or ``vllm`` for many comparisons on a GPU.
         dtype: ``auto``, ``fast``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         second_view: count the second view that was saved with the judge, if one was.
@@ -101,6 +109,7 @@ class JudgeOptions:
     direct_certainty: float | None = None
     mode: str | None = None
     verdict: str | None = None
+    backend: str = BackendKind.TRANSFORMERS
     dtype: str = Dtype.AUTO
     device: str = "auto"
     second_view: bool = True
@@ -113,6 +122,7 @@ class JudgeOptions:
             "orders": tuple(Orders),
             "mode": tuple(JudgeMode),
             "verdict": tuple(Verdict),
+            "backend": tuple(BackendKind),
             "engine": tuple(EngineKind),
         }
         for name, allowed in known.items():
@@ -298,7 +308,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         _needs_none(
             options,
             f"{name}, which is not loaded here",
-            ("dtype", "device", "trust_remote_code", "second_view", "engine", "workers"),
+            ("backend", "dtype", "device", "trust_remote_code", "second_view", "engine", "workers"),
         )
     if prefix == "scripted":
         from gramr2.judging.scripted import scripted
@@ -309,8 +319,8 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
 
         template = _read(load_template(None, options.mode), options.verdict)
         return Judge(OpenAIBackend(rest), template, options.sampling)
+    from gramr2.backends.local import open_local
     from gramr2.backends.registry import adapted, resolve
-    from gramr2.backends.transformers import TransformersBackend
     from gramr2.baselines.view import load_view
 
     base, adapter = adapted(name)
@@ -321,7 +331,8 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         verdict = "both"
     template = _read(template, verdict)
     opened = partial(
-        TransformersBackend,
+        open_local,
+        options.backend,
         base,
         adapter=adapter,
         dtype=options.dtype,

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GenerationConfig,
+)
 
 from gramr2.backends.loading import loading
 from gramr2.backends.registry import ADAPTER_CONFIG
@@ -65,15 +71,25 @@ def context_of(config: Any, folder: Path) -> int:
     return stated
 
 
+def causal_config(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """The config of a folder that has a whole language model.
+
+    Raises:
+        ModelError: it cannot be read, is another kind of model, or there is an adapter beside it.
+    """
+    _refuse_adapter_beside(folder)
+    config = open_config(folder, trust_remote_code=trust_remote_code)
+    refuse_other_heads(config, folder)
+    return config
+
+
 def open_causal(folder: Path, *, dtype: Any, trust_remote_code: bool = False) -> Any:
     """A causal language model, all of whose weights come from its safetensors, and all of them used.
 
     Raises:
         ModelError: it cannot be loaded, is another kind of model, or weights are missing, left over or of another shape.
     """
-    _refuse_adapter_beside(folder)
-    config = open_config(folder, trust_remote_code=trust_remote_code)
-    refuse_other_heads(config, folder)
+    causal_config(folder, trust_remote_code=trust_remote_code)
     with loading("the model", folder):
         model, told = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, trust_remote_code=trust_remote_code, **_STRICT
@@ -160,7 +176,12 @@ def refuse_gaps(folder: Path, told: Mapping[str, Any], within: str = "") -> None
 
 
 def refuse_unembedded(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Refuse a tokenizer whose texts may get ids that the model has no embedding for.
+    """See ``refuse_beyond``, for a model that is loaded."""
+    refuse_beyond(int(model.get_input_embeddings().weight.shape[0]), tokenizer, folder)
+
+
+def refuse_beyond(rows: int, tokenizer: Any, folder: Path) -> None:
+    """Refuse a tokenizer whose texts may get ids for which the model, with ``rows`` embeddings, has none.
 
     A special token cannot come out of a text, so one beyond the embeddings, as multimodal families have, matters only if the chat
     template writes it or a turn ends in it.
@@ -168,7 +189,6 @@ def refuse_unembedded(model: Any, tokenizer: Any, folder: Path) -> None:
     Raises:
         ModelError: there are some.
     """
-    rows = int(model.get_input_embeddings().weight.shape[0])
     special = {str(each) for each in tokenizer.added_tokens_decoder.values() if each.special}
     written = f"{tokenizer.chat_template}{tokenizer.bos_token}{tokenizer.eos_token}"
     beyond = sorted(
@@ -192,10 +212,27 @@ def answers(model: Any) -> torch.Tensor:
     return logits[0, -1]
 
 
+def generation_config(folder: Path) -> Any:
+    """The model's ``generation_config.json``, or None.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if not (folder / "generation_config.json").is_file():
+        return None
+    with loading("generation_config.json", folder):
+        return GenerationConfig.from_pretrained(folder)
+
+
 def end_tokens(model: Any) -> frozenset[int]:
-    """The ids that end a turn, by ``generation_config.json`` and ``config.json``: chat models often have several."""
+    """See ``ends_of``, for a model that is loaded."""
+    return ends_of(model.config, getattr(model, "generation_config", None))
+
+
+def ends_of(config: Any, generation: Any) -> frozenset[int]:
+    """The ids that end a turn, by ``config.json`` and ``generation_config.json``: chat models often have several."""
     found: set[int] = set()
-    for source in (getattr(model, "generation_config", None), model.config.get_text_config(decoder=True)):
+    for source in (generation, config.get_text_config(decoder=True)):
         stated = getattr(source, "eos_token_id", None)
         several = stated if isinstance(stated, list | tuple) else [stated]
         found.update(each for each in several if isinstance(each, int))

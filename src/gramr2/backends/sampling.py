@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.backends.base import Completion, Decoding, GenerationRequest
 from gramr2.backends.encoding import Encoder
 from gramr2.judgment import FinishReason
 from gramr2.written import own
@@ -74,9 +74,9 @@ class Stepper:
 
     def __init__(self, encoder: Encoder, ends: Collection[int] = ()) -> None:
         self.encoder = encoder
-        self._ends = {*encoder.tokenizer.all_special_ids, *ends}
-        if encoder.tokenizer.eos_token_id is not None:
-            self._ends.add(encoder.tokenizer.eos_token_id)
+        eos = encoder.tokenizer.eos_token_id
+        self.ends = frozenset({*encoder.tokenizer.all_special_ids, *ends, *(() if eos is None else (eos,))})
+        """the tokens that end a turn"""
         self._texts: dict[int, str] = {}
         self._firsts: dict[str, int] = {}
 
@@ -105,12 +105,12 @@ class Stepper:
             elif row.queue:
                 row.ids.append(row.queue.popleft())
             elif row.guided and row.at_verdict:
-                self._read_verdict(row, opinions[i], list(label_ids), choose=True)
+                self.read_verdict(row, opinions[i], list(label_ids), choose=True)
             else:
                 if row.at_verdict:
-                    self._read_verdict(row, opinions[i], list(label_ids), choose=False)
+                    self.read_verdict(row, opinions[i], list(label_ids), choose=False)
                 if row.finish is None:
-                    self._append(row, chosen[i])
+                    self.append(row, chosen[i])
             tokens.append(0 if row.finish else row.ids[-1])
         return tokens
 
@@ -120,19 +120,20 @@ class Stepper:
 
         Skipped for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
-        places: list[tuple[int, int]] = []
-        for i, row in enumerate(rows):
-            verdict = row.request.verdict
-            if row.guided and verdict is not None and not (row.finish or row.queue or row.at_verdict):
-                for text in (verdict.anchor, f" {verdict.anchor}"):
-                    first = self._first(text)
-                    # If the space is a token of its own, it begins every word, not only the tag.
-                    if first != self._first(verdict.close) and self._text(first).strip():
-                        places.append((i, first))
+        places = [(i, token) for i, row in enumerate(rows) for token in self.forbidden(row)]
         if not places:
             return logits
         forbidden = torch.tensor(places, device=logits.device)
         return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
+
+    def forbidden(self, row: Row) -> list[int]:
+        """The tokens that this row must not write now."""
+        verdict = row.request.verdict
+        if not row.guided or verdict is None or row.finish or row.queue or row.at_verdict:
+            return []
+        firsts = [self._first(text) for text in (verdict.anchor, f" {verdict.anchor}")]
+        # If the space is a token of its own, it begins every word, not only the tag.
+        return [each for each in firsts if each != self._first(verdict.close) and self._text(each).strip()]
 
     def _first(self, text: str) -> int:
         if text not in self._firsts:
@@ -160,18 +161,12 @@ class Stepper:
         decodings = [row.request.decoding for row in rows]
         if all(d.temperature == 0 for d in decodings):
             return [int(token) for token in greedy]
-        draws = torch.tensor(
-            [row.rng.random() if d.temperature else 0.0 for row, d in zip(rows, decodings, strict=True)]
-        )
-        heat = torch.tensor([d.temperature or 1.0 for d in decodings], device=logits.device)
-        probs = torch.softmax(logits / heat[:, None], dim=-1)
-        tokens = _invert(probs, draws.to(probs))
-        for i, decoding in enumerate(decodings):
-            if decoding.temperature and decoding.top_p < 1:
-                tokens[i] = _nucleus(probs[i], float(draws[i]), decoding.top_p)
+        draws = [row.rng.random() if d.temperature else 0.0 for row, d in zip(rows, decodings, strict=True)]
+        tokens = drawn(logits, decodings, draws)
         return [t if d.temperature else int(g) for t, d, g in zip(tokens, decodings, greedy, strict=True)]
 
-    def _read_verdict(self, row: Row, values: torch.Tensor, labels: list[str], *, choose: bool) -> None:
+    def read_verdict(self, row: Row, values: torch.Tensor, labels: list[str], *, choose: bool) -> None:
+        """Read the verdict from the labels' logits or log-probabilities (labels,) at temperature 1, and ``choose`` one."""
         if not bool(values.isfinite().all()):
             row.fail()
             return
@@ -189,10 +184,10 @@ class Stepper:
             ]
         row.finish = FinishReason.CLOSED if row.closed_early else FinishReason.STOP
 
-    def _append(self, row: Row, token: int) -> None:
+    def append(self, row: Row, token: int) -> None:
         """Append a token that the model wrote, and check whether it ends the rationale, the turn or the budget."""
         verdict = row.request.verdict
-        if token in self._ends:
+        if token in self.ends:
             self._run_out(row, FinishReason.STOP)
             if row.queue:
                 # The end-of-turn token is dropped, so this step feeds the first token written in its place.
@@ -238,6 +233,18 @@ def usable(logits: torch.Tensor) -> torch.Tensor:
     """Which rows (rows,) of logits (rows, vocabulary) a token can be chosen by: one that is NaN, or plus infinity, spoils its
     row; minus infinity only rules a token out."""
     return logits.amax(-1).isfinite()
+
+
+def drawn(logits: torch.Tensor, decodings: Sequence[Decoding], draws: Sequence[float]) -> list[int]:
+    """The token of each row of usable logits (rows, vocabulary) at which the cumulative probability exceeds the row's draw from
+    [0, 1); what a row at temperature 0 gets means nothing."""
+    heat = torch.tensor([each.temperature or 1.0 for each in decodings], device=logits.device)
+    probs = torch.softmax(logits / heat[:, None], dim=-1)
+    tokens = _invert(probs, torch.tensor(draws).to(probs))
+    for i, decoding in enumerate(decodings):
+        if decoding.temperature and decoding.top_p < 1:
+            tokens[i] = _nucleus(probs[i], float(torch.tensor(draws[i])), decoding.top_p)
+    return tokens
 
 
 def _opinions(rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> dict[int, torch.Tensor]:

@@ -30,6 +30,7 @@ from gramr2.backends.cache import can_grow
 from gramr2.backends.continuous import Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
+from gramr2.backends.identity import identity
 from gramr2.backends.loading import loading
 from gramr2.backends.prefill import MIN_SHARED, Prefilled, common_prefix, prefill, prefilled
 from gramr2.backends.pretrained import (
@@ -41,12 +42,12 @@ from gramr2.backends.pretrained import (
     refuse_unembedded,
     speaker,
 )
-from gramr2.backends.registry import fingerprint, resolve
+from gramr2.backends.prompts import prompts_of
+from gramr2.backends.registry import resolve
 from gramr2.backends.sampling import Row, Stepper, usable
 from gramr2.backends.scoring import ScoreBatching, score_all
 from gramr2.comparison import Message
-from gramr2.errors import ModelError, PromptTooLongError
-from gramr2.written import own
+from gramr2.errors import ModelError
 
 COMPACT_BELOW = 0.75
 CHUNK = 128
@@ -113,16 +114,9 @@ class TransformersBackend:
             self._refuse_broken(answers(self.model)[None])
             self.encoder = Encoder(tokenizer, chat_template_options)
         self.config = self.model.config.get_text_config(decoder=True)
-        # An adapter determines the answers as much as the weights under it do.
-        self._id = fingerprint(folder) if adapter is None else f"{fingerprint(folder)}+{fingerprint(adapter)}"
         self._grows = can_grow(self.config)
         ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
-        if ends:
-            # Earlier versions did not end an answer at them: what those kept under the model's former id is not to be found.
-            self._id += f"+ends-{'-'.join(map(str, sorted(ends)))}"
-        if self.encoder.control.unflagged:
-            # Earlier versions let a text become such a token: what those kept is not to be found.
-            self._id += "+plain"
+        self._id = identity(folder, self.encoder, ends, adapter)
         self._stepper = Stepper(self.encoder, ends)
 
     @property
@@ -158,13 +152,7 @@ class TransformersBackend:
     def _completed(
         self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough | None
     ) -> Iterator[tuple[int, list[Completion]]]:
-        prompts = [self.encoder.prompt(request.messages, request.prefill, *request.written) for request in requests]
-        room = [request.decoding.max_new_tokens + self._bridge_tokens(request) for request in requests]
-        for ids, extra in zip(prompts, room, strict=True):
-            if len(ids) + extra > self.context_length:
-                raise PromptTooLongError(
-                    f"a prompt of {len(ids)} tokens and {extra} new ones exceed the model's context of {self.context_length}"
-                )
+        prompts, room = prompts_of(self.encoder, requests, self.context_length)
         # Prompts that begin alike come together: they share more of a batch.
         order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i]))
         if not self._grows:
@@ -223,10 +211,6 @@ class TransformersBackend:
             f"{self.folder}: the model's logits are NaN in {dtype} or infinite: set model.dtype: float32; if that does not help, "
             "its weights are damaged: remove the folder and train it again"
         )
-
-    def _bridge_tokens(self, request: GenerationRequest) -> int:
-        verdict = request.verdict
-        return 0 if verdict is None else len(self.encoder.fragment(own(f"\n{verdict.close}{verdict.bridge}"))) + 1
 
     @property
     def _cache_share(self) -> int:

@@ -19,6 +19,7 @@ from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import JudgeMode
 from gramr2.loading import (
+    BackendKind,
     Dtype,
     EngineKind,
     JudgeOptions,
@@ -82,6 +83,7 @@ FLAGS: dict[str, Any] = {
             help="direct: at the prompt's end. Default: as the judge was trained; for other models, both.",
         ),
     ],
+    "backend": Annotated[BackendKind, typer.Option("--backend", help="What runs a model on this machine.")],
     "dtype": Annotated[
         Dtype, typer.Option("--dtype", help="auto: fp32 on a CPU, bf16 on a GPU; fast: bf16 on CPUs with AMX too.")
     ],

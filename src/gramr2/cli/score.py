@@ -93,7 +93,7 @@ def score(
         skipped += of_bank.skipped
     from_file = len(banks)
     # Options that the policy needs are not refused for a judge that cannot use them.
-    of_policy = ("max_new_tokens", "dtype", "device", "trust_remote_code") if policy is not None else ()
+    of_policy = ("max_new_tokens", "backend", "dtype", "device", "trust_remote_code") if policy is not None else ()
     judge = open_judge(model, how) if by is Way.RATIONALE else open_model(model, how, shared=of_policy)
     bars = Bars(quiet or as_json)
     bare = [item for item in items if not item.references and item.id not in banks]
@@ -168,9 +168,9 @@ def _row(each: Scored, by: str, references: int, scale: PairCalibration | None) 
 
 
 def _backend(model: str, how: JudgeOptions) -> Backend:
-    from gramr2.backends.transformers import TransformersBackend
+    from gramr2.backends.local import open_local
 
-    return TransformersBackend(model, dtype=how.dtype, device=how.device, trust_remote_code=how.trust_remote_code)
+    return open_local(how.backend, model, dtype=how.dtype, device=how.device, trust_remote_code=how.trust_remote_code)
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ class ModelConfig(Section):
     """a local folder, a hub id, a .gguf file, or a named model (``gramr2 models list``)"""
     revision: str | None = None
     """revision of a hub model"""
+    backend: Literal["transformers", "vllm"] = "transformers"
+    """what judges with the model; training, hidden states and baselines always use transformers. ``vllm`` pays off on a GPU
+    (docs/judging.md)"""
     dtype: Literal["auto", "fast", "float32", "bfloat16", "float16"] = "auto"
     """precision of inference; auto is fp32 on a CPU and bf16 on a GPU; fast is auto, but bf16 too on a CPU that multiplies it in
     tiles (AMX), where it is four times as fast and votes may depend on the batch"""

@@ -136,3 +136,15 @@ def test_a_disk_without_hard_links_is_copied(tmp_path: Path, monkeypatch: pytest
     assert run(tmp_path / "one", tmp_path / "shared", rounds=0) == ["round 0"]
     assert run(tmp_path / "two", tmp_path / "shared", rounds=0) == []
     assert rows(tmp_path / "one/metrics.jsonl") == rows(tmp_path / "two/metrics.jsonl")
+
+
+def test_the_backend_decides_the_seed_judge_but_not_the_warm_up(tmp_path: Path) -> None:
+    warmed, jobs = [], []
+    for place, backend in enumerate(("transformers", "transformers", "vllm")):
+        engine = ScriptedEngine()
+        changed = config(model={"name": "none", "backend": backend}, warmup="responses", rounds=0)
+        SelfTraining(changed, tmp_path / str(place), engine=engine, seed_judges=SeedJudges(tmp_path / "shared")).run()
+        warmed.append(len(engine.warmed))
+        jobs.append(len(engine.jobs))
+    assert warmed == [1, 0, 0]
+    assert jobs == [1, 0, 1]

@@ -176,7 +176,9 @@ def _place(context: RunContext, name: str, warmed: bool) -> tuple[Path, Setting]
     if warmed and config.warmup is not None:
         folder, target = start_of(context, config.model), context.folder.views / name
         cache = context.hidden_states or context.folder.hidden_states
-    return target, replace(_setting(config, folder, lambda: opener_here(engine)(folder, config.model)), cache=cache)
+    # Hidden states come from transformers, whatever judges.
+    model = config.model.model_copy(update={"backend": "transformers"})
+    return target, replace(_setting(config, folder, lambda: opener_here(engine)(folder, model)), cache=cache)
 
 
 def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:

@@ -62,7 +62,7 @@ class LocalEngine:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._opened: tuple[Path, Backend] | None = None
+        self._opened: tuple[tuple[Path, str], Backend] | None = None
 
     def backbone(self, model: ModelConfig) -> Path:
         """See ``gramr2.backends.registry.resolve``."""
@@ -79,14 +79,18 @@ class LocalEngine:
 
     def open(self, folder: Path, model: ModelConfig) -> Backend:
         """Load a model, unless it is already loaded."""
-        if self._opened is None or self._opened[0] != folder:
+        if self._opened is None or self._opened[0] != (folder, model.backend):
             self.close()
-            self._opened = (folder, self._load(folder, model))
+            self._opened = ((folder, model.backend), self._load(folder, model))
         return self._opened[1]
 
     def close(self) -> None:
-        """Free the loaded model."""
-        self._opened = None
+        """Free the memory of the loaded model, whoever else still holds its backend."""
+        if self._opened is not None:
+            from gramr2.backends.local import release
+
+            release(self._opened[1])
+            self._opened = None
 
     def finish(self) -> None:
         """Free everything: the run is over."""
@@ -150,9 +154,9 @@ class RayEngine(LocalEngine):
     def open_here(self, folder: Path, model: ModelConfig) -> Backend:
         """A model in this process, for those who need more of it than answers; workers are ended first, because it may need their
         GPU."""
-        if self._opened is None or self._opened[0] != folder or self._workers is not None:
+        if self._opened is None or self._opened[0] != (folder, model.backend) or self._workers is not None:
             self.close()
-            self._opened = (folder, super()._load(folder, model))
+            self._opened = ((folder, model.backend), super()._load(folder, model))
         return self._opened[1]
 
     def close(self) -> None:
@@ -191,10 +195,11 @@ def engine_of(config: RunConfig) -> LocalEngine:
 
 def _opening(folder: Path, model: ModelConfig) -> Callable[[], Backend]:
     """Opens a model, here or in another process."""
-    from gramr2.backends.transformers import TransformersBackend
+    from gramr2.backends.local import open_local
 
     return partial(
-        TransformersBackend,
+        open_local,
+        model.backend,
         folder,
         dtype=model.dtype,
         device=model.device,

@@ -36,7 +36,10 @@ class SeedJudges:
         config = context.config
         decisive = {
             "seed": config.seed,
-            "model": config.model.model_dump(mode="json"),
+            # Earlier versions had only this backend, and their seed judges are those of a run with it.
+            "model": config.model.model_dump(
+                mode="json", exclude={"backend"} if config.model.backend == "transformers" else None
+            ),
             "weights": fingerprint(context.engine.backbone(config.model)),
             # Earlier versions had no soup, and their seed judges are those of a run without one.
             "training": config.training.model_dump(
@@ -72,7 +75,7 @@ class SeedJudges:
         training = config.warmup.applied_to(config.training)
         decisive = {
             "seed": config.seed if config.warmup.seed is None else config.warmup.seed,
-            "model": config.model.model_dump(mode="json"),
+            "model": config.model.model_dump(mode="json", exclude={"backend"}),
             "weights": fingerprint(context.engine.backbone(config.model)),
             "training": training.model_dump(mode="json", exclude={"verdict", "rationale_weight", "orders", "soup"}),
             "warmup": config.warmup.model_dump(mode="json"),
