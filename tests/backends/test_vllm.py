@@ -20,6 +20,7 @@ from gramr2.backends.vllm_engine import Answer, Ask, EngineFailure
 from gramr2.comparison import Message
 from gramr2.errors import MissingDependencyError, ModelError, PromptTooLongError
 from gramr2.judgment import FinishReason
+from gramr2.written import own
 
 PROMPTS = ["Hello", "Hello there, how are you?", "Hello " * 12, "What?"]
 GUIDED = VerdictReading(close_on_budget=True)
@@ -118,7 +119,7 @@ class ScriptedEngine:
             self.breaks_after -= 1
         key = next(iter(self.waiting))
         ask = self.waiting.pop(key)
-        ids = self.texts.pop(0)[: ask.tokens] if not ask.wanted else [ask.wanted[0]]
+        ids = [ask.wanted[0]] if ask.wanted and ask.tokens == 1 else self.texts.pop(0)[: ask.tokens]
         at = dict(zip(ask.wanted, self.beliefs, strict=False))
         return [(key, Answer(tuple(ids), tuple({id: self.logprob, **at} for id in ids)))]
 
@@ -260,6 +261,26 @@ def test_the_rest_of_a_sample_goes_on_with_its_random_numbers(ours: Transformers
     answer(on(scripted, tiny_model), request)
     assert [ask.wish.skipped for ask in scripted.asked[:2]] == [0, len(encode("Feedback: "))]
     assert {ask.wish.seed for ask in scripted.asked[:2]} == {request.seeds[0]}
+
+
+def test_a_guided_rationale_must_not_hold_a_verdict() -> None:
+    # The random model's tokenizer begins both tags with the same token; the laboratory's does not.
+    scripted = ScriptedEngine()
+    backend = VLLMBackend("lab-tiny", engine=scripted)
+    scripted.texts = [backend.encoder.fragment("Feedback")[:1] * 12]
+    answer(backend, one())
+    assert backend.encoder.fragment(own("<answer>"))[0] in scripted.asked[0].wish.forbidden
+
+
+def test_an_unguided_verdict_is_read_at_its_own_token(ours: TransformersBackend, tiny_model: Path) -> None:
+    encode = ours.encoder.fragment
+    scripted = ScriptedEngine([*encode("Fine.</think>\n<answer>"), *encode("B</answer>")])
+    request = one(tokens=200, verdict=VerdictReading(guided=False), stop=("</answer>",))
+    done = answer(on(scripted, tiny_model), request)
+    assert done.text == "<think>\nFine.</think>\n<answer>B</answer>"
+    assert done.label_logprobs == pytest.approx({"A": math.log(0.6), "B": math.log(0.3), "tie": math.log(0.1)})
+    assert [ask.wanted for ask in scripted.asked] == [tuple(ours.encoder.label_ids(GUIDED).values())]
+    assert scripted.asked[0].wish.forbidden == (), "only a guided rationale must not hold a verdict"
 
 
 def test_a_refused_request_is_the_error_of_its_own_completion(tiny_model: Path, ours: TransformersBackend) -> None:

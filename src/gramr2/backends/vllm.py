@@ -137,10 +137,13 @@ class VLLMBackend:
         prompts, _ = prompts_of(self.encoder, requests, self.context_length)
         labels = {each: self.encoder.label_ids(each) for each in {request.verdict for request in requests} if each}
         samples = [
-            _Sample(row, prompts[i], labels[request.verdict] if request.verdict else {})
+            _Sample(
+                self._stepper.start(request, i, sample, len(prompts[i])),
+                prompts[i],
+                labels[request.verdict] if request.verdict else {},
+            )
             for i, request in enumerate(requests)
             for sample in range(len(request.seeds))
-            for row in [self._stepper.start(request, i, sample, len(prompts[i]))]
         ]
         left = [len(request.seeds) for request in requests]
         done: list[dict[int, Completion]] = [{} for _ in requests]
