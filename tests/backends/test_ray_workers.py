@@ -83,7 +83,7 @@ def judged(backend: Backend, on_answer: Callable[[], None] = lambda: None) -> tu
         judge = Judge(
             JournaledBackend(backend, journal), None, Sampling(votes=2, max_new_tokens=6, close_on_budget=True)
         )
-        return judge.judge(PAIRS, seed=3, on_decision=lambda index, decision: on_answer()), journal._known
+        return judge.judge(PAIRS, seed=3, on_decision=lambda index, decision: on_answer()), journal._records
 
 
 def in_workers(opened: Any, engine: EngineConfig = ENGINE) -> SpreadBackend:

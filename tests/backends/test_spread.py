@@ -110,7 +110,7 @@ def test_answers_and_journal_are_those_of_one_process(size: int) -> None:
     here, there, crew = Journal(), Journal(), Scripted()
     expected = alone(requests(10), here)
     assert dict(JournaledBackend(spread(crew, size), there).generate(requests(10))) == expected
-    assert there._known == here._known
+    assert there._records == here._records
     assert {len(part) for part in crew.parts} == {4, 2}
 
 
@@ -135,7 +135,7 @@ def test_a_killed_call_keeps_what_had_come_and_repeats_whole_chunks(tmp_path: Pa
         for _ in range(5):
             next(answers)
         answers.close()
-        kept = {*journal._known}
+        kept = {*journal._records}
     assert 0 < len(kept) < 20
     crew = Scripted()
     with Journal(tmp_path / "j") as journal:
@@ -164,7 +164,7 @@ def test_a_worker_that_ends_is_replaced_and_its_work_is_sent_again(call: int, ca
     crew = Scripted(dies=lambda worker, method, n: (worker, method, n) == (0, "generate", call))
     here, there = Journal(), Journal()
     assert dict(JournaledBackend(spread(crew), there).generate(requests(24))) == alone(requests(24), here)
-    assert there._known == here._known
+    assert there._records == here._records
     assert len(crew.hosts) == 3 and crew.dead == {0}
     assert "it is gone; 1 of 3 over the same requests" in caplog.text
 
@@ -219,7 +219,7 @@ def test_scores_come_in_order_and_are_kept_as_they_come() -> None:
     expected = JournaledBackend(Batched(), here).score(texts)
     backend = spread(Scripted())
     assert JournaledBackend(backend, there).score(texts) == expected
-    assert there._known == here._known
+    assert there._records == here._records
     assert backend.score(texts) == expected
 
 

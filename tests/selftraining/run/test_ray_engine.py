@@ -22,7 +22,7 @@ from gramr2.errors import ConfigError, RunError
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run.engine import LocalEngine, RayEngine, engine_of, opener_here
 from gramr2.selftraining.run.folder import RunFolder
-from gramr2.training import soup
+from gramr2.training import job
 
 CONFIG: dict[str, Any] = {
     "seed": 3,
@@ -72,7 +72,7 @@ class Here:
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Workers of this process in the place of Ray's, and what happens in a run."""
     told: list[str] = []
-    original = soup.fine_tune
+    original = job.fine_tune
 
     def on_ray(opened: Callable[[], Backend], count: Any, engine: EngineConfig, device: str) -> SpreadBackend:
         assert isinstance(engine.workers, int)
@@ -85,7 +85,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(ray_workers, "on_ray", on_ray)
     monkeypatch.setattr(ray_workers, "join", lambda engine: told.append("join"))
     monkeypatch.setattr(ray_workers, "leave", lambda: told.append("leave"))
-    monkeypatch.setattr(soup, "fine_tune", fine_tune)
+    monkeypatch.setattr(job, "fine_tune", fine_tune)
     return told
 
 
