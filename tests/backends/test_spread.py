@@ -135,7 +135,7 @@ def test_a_killed_call_keeps_what_had_come_and_repeats_whole_chunks(tmp_path: Pa
         for _ in range(5):
             next(answers)
         answers.close()
-        kept = {*journal._records}
+        kept = {*journal._places}
     assert 0 < len(kept) < 20
     crew = Scripted()
     with Journal(tmp_path / "j") as journal:
