@@ -250,10 +250,12 @@ def products(layer: torch.nn.Linear, rows: int) -> float:
 
 
 SCRIPT = """
-import json, sys, time
+import json, os, sys, time
+os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 from vllm import LLM, SamplingParams
 asked = json.loads(sys.stdin.readline())
-llm = LLM(asked["model"], dtype=asked["dtype"], max_model_len=asked["context"], enable_prefix_caching=True, enforce_eager=True)
+llm = LLM(asked["model"], dtype=asked["dtype"], max_model_len=asked["context"], enable_prefix_caching=True, enforce_eager=True,
+          kv_cache_memory_bytes=4 << 30)
 print("READY", flush=True)
 for line in sys.stdin:
     llm.reset_prefix_cache()
