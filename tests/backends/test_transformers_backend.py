@@ -175,3 +175,10 @@ def test_a_guided_rationale_may_contain_spaces(tiny_model: Path) -> None:
     logits = torch.zeros(1, backend.config.vocab_size)
     logits[0, space[0]] = 9.0
     assert backend._stepper.step([row], logits, {}) == space
+
+
+def test_a_gpu_decodes_more_rows_in_a_share_of_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (60 << 30, 80 << 30))
+    assert Batching.on(torch.device("cpu")) == Batching()
+    found = Batching.on(torch.device("cuda"))
+    assert found.rows > Batching().rows and found.cache_bytes == 20 << 30

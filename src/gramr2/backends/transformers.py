@@ -66,6 +66,14 @@ class Batching:
     prefill_tokens: int = 8192
     cache_bytes: int = 3 << 30
 
+    @classmethod
+    def on(cls, device: torch.device) -> Batching:
+        """What suits a device on which the model is loaded: a GPU has more to do at a time, and a third of its free memory."""
+        if device.type != "cuda":
+            return cls()
+        free, _ = torch.cuda.mem_get_info(device)
+        return cls(rows=128, prefill_tokens=16384, cache_bytes=max(1 << 30, free // 3))
+
 
 class TransformersBackend:
     """A causal language model from a folder, the hub, a GGUF file or a named model.
@@ -102,7 +110,6 @@ class TransformersBackend:
         keep_freed_memory()
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self.batching = batching or Batching()
         tokenizer = open_tokenizer(speaks, trust_remote_code=trust_remote_code)
         loaded = open_causal(folder, dtype=self.dtype, trust_remote_code=trust_remote_code)
         loaded = loaded if adapter is None else with_adapter(loaded, adapter)
@@ -112,6 +119,7 @@ class TransformersBackend:
         with loading("the model", folder):
             self.model = loaded.to(self.device).eval()
             self._refuse_broken(answers(self.model)[None])
+            self.batching = batching or Batching.on(self.device)
             self.encoder = Encoder(tokenizer, chat_template_options)
         self.config = self.model.config.get_text_config(decoder=True)
         self._grows = can_grow(self.config)
