@@ -31,6 +31,7 @@ from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.pointwise import Scored, against_references, comparisons_against, grade
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.tournaments import tournament
+from gramr2.serving.bodies import Gate, gated
 from gramr2.serving.memory import MemoryKeeper
 from gramr2.serving.middleware import OPEN_PATHS, LimitsMiddleware, ServerLimits
 from gramr2.serving.model import BusyError, ClosedError, GoneError, LateError, Model, QueuedJudge
@@ -140,6 +141,7 @@ def create_app(
         counted=counted,
         hosts=hosts,
     )
+    app.router.route_class = gated(Gate())
     _errors(app, model)
     _documentation(app)
 
