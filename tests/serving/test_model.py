@@ -133,6 +133,7 @@ def test_one_requests_trouble_is_its_own(held: Held) -> None:
 
 
 def test_an_end_finishes_what_was_accepted_and_takes_no_more(held: Held) -> None:
+    held.draw()  # each seed is a batch of its own
     with ThreadPoolExecutor(8) as pool:
         accepted = [pool.submit(held.model.compare, [make(str(i))], i, later()) for i in range(3)]
         assert held.entered.wait(10)
