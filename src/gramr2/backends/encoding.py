@@ -52,6 +52,7 @@ class Encoder:
         self.control = ControlTokens(tokenizer)
         self._plain: Raw | None = None
         self._of_own: dict[str, list[int]] = {}
+        self._labels: dict[VerdictReading, dict[str, int]] = {}
         # SentencePiece tokenizers put a space marker before any text; a fragment inside an answer must not get one.
         first = tokenizer.convert_ids_to_tokens(self._ids("x"))[0]
         self._guard = self._ids(">") if first.startswith("▁") else []
@@ -84,6 +85,8 @@ class Encoder:
             ModelError: two labels begin with the same token, or the tokenizer merges labels with the tag before them, so
                 that their probabilities cannot be read.
         """
+        if reading in self._labels:
+            return self._labels[reading]
         anchor = self.fragment(own(reading.anchor))
         firsts: dict[str, int] = {}
         for label in reading.labels:
@@ -100,6 +103,7 @@ class Encoder:
                 f"this model's tokenizer begins the labels {', '.join(reading.labels)} with the tokens {names}, which are "
                 "not distinct, so label probabilities cannot be read: use another model"
             )
+        self._labels[reading] = firsts
         return firsts
 
     def _frame(self, roles: tuple[str, ...]) -> list[list[int]]:

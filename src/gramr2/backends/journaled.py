@@ -126,12 +126,15 @@ class JournaledBackend:
     ) -> dict[int, list[Completion]] | None:
         """A group's completions as the journal has them; None if one is missing that would have been drawn."""
         found: list[list[Completion]] = [[] for _ in members]
+        before = 0
         for upto in stages(len(keys[members[0]])):
-            found = [self._known(keys[i][:upto]) for i in members]
-            if any(len(each) < upto for each in found):
-                return None
+            for i, completions in zip(members, found, strict=True):
+                completions += self._known(keys[i][before:upto])
+                if len(completions) < upto:
+                    return None
             if enough(number, found):
                 break
+            before = upto
         return dict(zip(members, found, strict=True))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:

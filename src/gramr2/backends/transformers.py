@@ -27,7 +27,7 @@ from gramr2.backends.base import (
     stages,
 )
 from gramr2.backends.cache import can_grow
-from gramr2.backends.continuous import Slotted
+from gramr2.backends.continuous import SHRINK, Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.identity import identity
@@ -49,7 +49,6 @@ from gramr2.backends.scoring import ScoreBatching, score_all
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
-COMPACT_BELOW = 0.75
 CHUNK = 128
 """requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length"""
 
@@ -282,7 +281,7 @@ class TransformersBackend:
             live = [i for i, row in enumerate(rows) if not row.finish]
             if not live:
                 return
-            if len(live) <= COMPACT_BELOW * len(rows):
+            if len(live) <= SHRINK * len(rows):
                 keep = torch.tensor(live, device=self.device)
                 cache.batch_select_indices(keep)
                 mask, lengths = mask[keep], lengths[keep]

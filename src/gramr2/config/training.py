@@ -22,7 +22,7 @@ class ModelConfig(Section):
     (docs/judging.md)"""
     dtype: Literal["auto", "fast", "float32", "bfloat16", "float16"] = "auto"
     """precision of inference; auto is fp32 on a CPU and bf16 on a GPU; fast is auto, but bf16 too on a CPU that multiplies it in
-    tiles (AMX), where it is four times as fast and votes may depend on the batch"""
+    tiles (AMX), where it is the faster one and votes may depend on the batch"""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps"""
     trust_remote_code: bool = False

@@ -16,6 +16,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from itertools import accumulate
 from typing import Any
 
 from gramr2.comparison import Comparison
@@ -70,17 +71,16 @@ class _Job:
     found: list[Decision] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
     arrived: float = field(default_factory=time.monotonic)
-    done_work: int = 0
+    ends: list[int] = field(init=False)
+    """characters that are judged when a comparison is, for each"""
+
+    def __post_init__(self) -> None:
+        self.ends = [*accumulate(self.works)]
 
     @property
     def left(self) -> int:
         """Comparisons that are not judged yet."""
         return self.size - len(self.found)
-
-    @property
-    def next_done(self) -> int:
-        """Characters that are judged when its next comparison is; all of them for a task."""
-        return sum(self.works) if self.task is not None else self.done_work + self.works[len(self.found)]
 
     def end(self, result: Any = None, error: Exception | None = None) -> None:
         """Set the result or the error; the one who waits may have been told already that the client has hung up."""
@@ -207,17 +207,15 @@ class Model:
         """Comparisons that are to be done by then, and their characters."""
         count = total = 0
         for job in self._jobs:
-            done = 0
-            for work in job.works[len(job.found) :]:
-                done += work
-                if job.arrived + self._pace * (job.done_work + done) > due and job.task is None:
+            for place in range(len(job.found), job.size):
+                if job.task is None and self._due(job, place) > due:
                     break
-                count, total = count + 1, total + work
+                count, total = count + 1, total + job.works[place]
         return count, total
 
-    def _due(self, job: _Job) -> float:
-        """When the next comparison of a job would be done if the job had the machine to itself."""
-        return job.arrived + self._pace * job.next_done
+    def _due(self, job: _Job, place: int) -> float:
+        """When a comparison of a job would be done if the job had the machine to itself; a task is done as a whole."""
+        return job.arrived + self._pace * job.ends[-1 if job.task is not None else place]
 
     def _leave(self, job: _Job) -> None:
         with self._changed:
@@ -227,7 +225,7 @@ class Model:
 
     def _await(self, job: _Job, visit: Visit | None) -> Any:
         with self._changed:
-            self._admit(job.arrived, sum(job.works))
+            self._admit(job.arrived, job.ends[-1])
             if time.monotonic() >= job.deadline:
                 raise LateError
             self._jobs.append(job)
@@ -294,10 +292,10 @@ class Model:
         counts: dict[_Job, int] = {}
         taken, work, allowed = 0, 0, max(self._turn / self._pace, SHARING)
         anyhow = self.judge is not None and not self.judge.draws
-        heap = [(self._due(job), place, job) for place, job in enumerate(self._jobs)]
+        heap = [(self._due(job, len(job.found)), number, job) for number, job in enumerate(self._jobs)]
         heapify(heap)
         while heap and taken < self._batch:
-            _, place, job = heappop(heap)
+            _, number, job = heappop(heap)
             first = next(iter(counts), None)
             if job.task is not None:
                 if first is None:
@@ -311,8 +309,7 @@ class Model:
             counts[job] = counts.get(job, 0) + 1
             taken, work = taken + 1, work + job.works[at]
             if at + 1 < job.size:
-                done = job.done_work + sum(job.works[len(job.found) : at + 2])
-                heappush(heap, (job.arrived + self._pace * done, place, job))
+                heappush(heap, (self._due(job, at + 1), number, job))
         return [*counts.items()]
 
     def _do(self, parts: Sequence[tuple[_Job, int]]) -> None:
@@ -336,7 +333,6 @@ class Model:
             return
         for job, count in parts:
             with self._changed:
-                job.done_work += sum(job.works[len(job.found) : len(job.found) + count])
                 job.found += [next(decisions) for _ in range(count)]
             if not job.left:
                 job.end(job.found)
