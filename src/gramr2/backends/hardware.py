@@ -47,7 +47,7 @@ def choose_device(name: str) -> torch.device:
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU that has it and fp32 elsewhere; ``fast`` is bf16 on a CPU that multiplies it in tiles (AMX) too.
 
-    On an AMD EPYC (Zen 3), which has no AMX, bf16 judges less than half as fast as fp32.
+    On an AMD EPYC (Zen 3), which has no AMX, bf16 judges at half the speed of fp32 or less (docs/experiments.md).
 
     On a CPU the probe never decides: bf16 keeps three digits of a logit, so that batching would change votes, and a noisy
     probe would let a resumed run continue in another precision. The speed-up is only measured and logged.
@@ -72,7 +72,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def has_tiles() -> bool:
-    """Whether this processor multiplies bf16 matrices in tiles (AMX), which is four times as fast as fp32."""
+    """Whether this processor multiplies bf16 matrices in tiles (AMX), which is faster than fp32."""
     asked = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(asked and asked())
 
