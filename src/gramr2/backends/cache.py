@@ -15,13 +15,13 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values in buffers of fixed capacity, shape (rows, heads, capacity, head size), of which the columns
-    from ``begin`` to ``length`` are in use."""
+    """One layer's keys and values in buffers of fixed capacity, shape (rows, heads, capacity, head size), of which the first
+    ``length`` columns are in use."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self.capacity = capacity
-        self.begin = self.length = 0
+        self.length = 0
         self.buffers: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -45,47 +45,22 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, self.length : end] = states
         self.length = end
-        self.keys, self.values = (buffer[:, :, self.begin : end] for buffer in self.buffers)
+        self.keys, self.values = (buffer[:, :, :end] for buffer in self.buffers)
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
         """Number of columns in use."""
-        return self.length - self.begin
-
-    def reserve(self, like: torch.Tensor, rows: int, length: int) -> None:
-        """Allocate ``rows`` rows for states like these, shape (heads, columns, head size), with ``length`` empty columns."""
-        shape = (rows, like.shape[-3], self.capacity, like.shape[-1])
-        self.dtype, self.device = like.dtype, like.device
-        # Zeros: a masked column with what was in memory before could be NaN, and 0 · NaN is NaN.
-        self.buffers = (like.new_zeros(shape), like.new_zeros(shape))
-        self.is_initialized, self.length = True, length
-
-    def place(self, keys: torch.Tensor, values: torch.Tensor, rows: torch.Tensor) -> None:
-        """Put states (heads, columns, head size) into the last columns in use of each of these rows."""
-        assert self.buffers is not None
-        begin = self.length - keys.shape[1]
-        for buffer, states in zip(self.buffers, (keys, values), strict=True):
-            # The row that was here before may have ended in NaN.
-            buffer[rows, :, :begin] = 0
-            buffer[rows, :, begin : self.length] = states
-
-    def drop(self, count: int) -> None:
-        """Move everything ``count`` columns to the left, over as many that nobody needs."""
-        assert self.buffers is not None
-        for buffer in self.buffers:
-            buffer[:, :, : self.length - count] = buffer[:, :, count : self.length].clone()
-        self.length, self.begin = self.length - count, max(0, self.begin - count)
+        return self.length
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep (or repeat) rows; the unused capacity is not copied."""
         assert self.buffers is not None
         old = self.buffers
         shape = (len(indices), *old[0].shape[1:])
-        self.buffers = (old[0].new_zeros(shape), old[1].new_zeros((*shape[:-1], old[1].shape[-1])))
-        used = slice(self.begin, self.length)
+        self.buffers = (old[0].new_empty(shape), old[1].new_empty((*shape[:-1], old[1].shape[-1])))
         for new, source in zip(self.buffers, old, strict=True):
-            new[:, :, used] = source[:, :, used][indices]
-        self.keys, self.values = (buffer[:, :, used] for buffer in self.buffers)
+            new[:, :, : self.length] = source[:, :, : self.length][indices]
+        self.keys, self.values = (buffer[:, :, : self.length] for buffer in self.buffers)
 
 
 def can_grow(config: Any) -> bool:

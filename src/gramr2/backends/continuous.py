@@ -1,7 +1,7 @@
 """Samples are decoded in a fixed number of slots: one that has ended makes room for the next at once.
 
-A prompt's cache is kept until it has all its samples, so that votes that are asked for later need no second prefill. What moves
-into a slot is copied to the last columns in use: its positions are in its keys, and only the mask has to know where it is.
+A prompt's cache is kept until it has all its samples, so that votes that are asked for later need no second prefill, and all its
+samples read it where it is: a slot holds only what a sample has written.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache
 
 from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
-from gramr2.backends.cache import GrowingLayer
 from gramr2.backends.prefill import Prefilled
 from gramr2.backends.sampling import Row, Stepper
+from gramr2.backends.shared_attention import OwnLayer, Part, advance, part_of
 
 REFILL = 0.25
 """share of the slots that must be free before prompts are computed for them, since prompts are computed faster together"""
 SHRINK = 0.75
 """share of the slots in use below which they become fewer, if nothing waits for one"""
-SLACK = 64
-"""columns more than the longest row needs: so many steps pass before all columns move"""
 
 
 @dataclass(eq=False)
@@ -47,23 +44,20 @@ class _Group:
 
 
 class Slots:
-    """The rows that are decoded together.
+    """The samples that are decoded together.
 
     Args:
-        model: with full attention in every layer.
+        model: prepared by ``let_share``.
         count: of the slots.
-        longest: tokens of the longest prompt.
         room: tokens that an answer may add.
     """
 
-    def __init__(self, model: Any, count: int, longest: int, room: int) -> None:
-        self._model, self._longest, self._end = model, longest, longest
-        self._capacity = longest + room + SLACK
+    def __init__(self, model: Any, count: int, room: int) -> None:
+        self._model = model
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
-        self._cache = Cache(layers=[GrowingLayer(self._capacity) for _ in range(layers)])
-        self._mask = torch.zeros((count, self._capacity), dtype=torch.long, device=model.device)
-        self._begins = [0] * count
-        self._lengths = [1] * count
+        self._own = [OwnLayer(room) for _ in range(layers)]
+        self._prompts: list[_Prompt | None] = [None] * count
+        self._parts: list[Part] | None = None
         self.rows: list[Row | None] = [None] * count
 
     @property
@@ -77,70 +71,60 @@ class Slots:
         return [i for i, row in enumerate(self.rows) if row is not None]
 
     def place(self, prompt: _Prompt, rows: Sequence[Row]) -> None:
-        """Give a slot to each of a prompt's rows."""
+        """Give a slot to each of a prompt's rows, which have a first token."""
         slots = [i for i, row in enumerate(self.rows) if row is None][: len(rows)]
-        columns = prompt.cache.mask[prompt.place].nonzero()[:, 0]
-        where = torch.tensor(slots, device=columns.device)
-        for layer, source in zip(self._cache.layers, prompt.cache.cache.layers, strict=True):
-            keys, values = (states[prompt.place].index_select(1, columns) for states in (source.keys, source.values))
-            if layer.buffers is None:
-                layer.reserve(keys, len(self.rows), self._end)
-            layer.place(keys, values, where)
-        begin = self._end - len(columns)
-        self._mask[where, :begin], self._mask[where, begin : self._end] = 0, 1
+        where = torch.tensor(slots, device=self._model.device)
+        for layer in self._own:
+            layer.clear(where)
         for slot, row in zip(slots, rows, strict=True):
-            self.rows[slot], self._begins[slot], self._lengths[slot] = row, begin, len(columns)
+            self.rows[slot], self._prompts[slot] = row, prompt
+        self._parts = None
+
+    def leave(self, slot: int) -> None:
+        """Empty a slot."""
+        self.rows[slot] = self._prompts[slot] = self._parts = None
 
     def advance(self) -> torch.Tensor:
         """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary)."""
-        live = self.live
-        if self._end == self._capacity:
-            self._move(live)
-        begin = min(self._begins[i] for i in live)
-        for layer in self._cache.layers:
-            layer.begin = begin
-        self._mask[:, self._end] = 1
-        self._end += 1
-        device = self._mask.device
-        tokens = [0 if row is None else row.ids[-1] for row in self.rows]
-        logits: torch.Tensor = self._model(
-            torch.tensor(tokens, device=device)[:, None],
-            attention_mask=self._mask[:, begin : self._end],
-            position_ids=torch.tensor(self._lengths, device=device)[:, None],
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        for i in live:
-            self._lengths[i] += 1
+        live, device = self.live, self._model.device
+        if self._parts is None:
+            self._parts = self._grids(live)
+        # What is in an empty slot is computed too, which costs less than to move the others.
+        own = [0 if row is None else len(row.ids) - 1 for row in self.rows]
+        begins = [0 if prompt is None else prompt.cache.lengths[prompt.place] for prompt in self._prompts]
+        columns, begin = torch.tensor([own, begins], device=device)
+        for layer in self._own:
+            layer.columns, layer.width = columns, max(own) + 1
+        tokens = torch.tensor([0 if row is None else row.ids[-1] for row in self.rows], device=device)
+        logits = advance(self._model, tokens, begin + columns, self._own, self._parts)
         return logits if len(live) == len(self.rows) else logits[torch.tensor(live, device=device)]
 
     def shrink(self) -> None:
         """Keep only the slots in use."""
         kept = self.live
-        where = torch.tensor(kept, device=self._mask.device)
-        for layer in self._cache.layers:
+        where = torch.tensor(kept, device=self._model.device)
+        for layer in self._own:
             layer.batch_select_indices(where)
-        self._mask = self._mask[where]
-        self._begins, self._lengths = ([values[i] for i in kept] for values in (self._begins, self._lengths))
-        self.rows = [self.rows[i] for i in kept]
+        self.rows, self._prompts = [self.rows[i] for i in kept], [self._prompts[i] for i in kept]
+        self._parts = None
 
-    def _move(self, live: Sequence[int]) -> None:
-        """Drop the columns that no row needs; a longest prompt must still fit before the last one."""
-        spare = min([self._end - self._longest, *(self._begins[i] for i in live)])
-        for layer in self._cache.layers:
-            layer.drop(spare)
-        self._end -= spare
-        self._mask[:, : self._end] = self._mask[:, spare : spare + self._end].clone()
-        self._mask[:, self._end :] = 0
-        self._begins = [max(0, begin - spare) for begin in self._begins]
+    def _grids(self, live: Sequence[int]) -> list[Part]:
+        """One part for each cache of prompts."""
+        parts: dict[int, tuple[Prefilled, list[int], list[int]]] = {}
+        for slot in live:
+            prompt = self._prompts[slot]
+            assert prompt is not None
+            _, places, slots = parts.setdefault(id(prompt.cache), (prompt.cache, [], []))
+            places.append(prompt.place)
+            slots.append(slot)
+        return [part_of(*each) for each in parts.values()]
 
 
 class Slotted:
     """Requests on their way through the slots.
 
     Args:
-        model: with full attention in every layer.
+        model: prepared by ``let_share``.
         stepper: chooses tokens.
         requests: all of them.
         groups: requests that are decided together, by their indices; each request is in one.
@@ -149,7 +133,6 @@ class Slotted:
         rows: most slots.
         waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
             requests in each, or None if there are no more.
-        longest: tokens of the longest prompt.
         room: tokens that an answer may add.
     """
 
@@ -163,7 +146,6 @@ class Slotted:
         label_ids: Callable[[GenerationRequest], dict[str, int]],
         rows: int,
         waiting: Iterator[list[tuple[Prefilled, list[int]]]],
-        longest: int,
         room: int,
     ) -> None:
         self._stepper, self._requests, self._enough = stepper, requests, enough
@@ -178,7 +160,7 @@ class Slotted:
         self._asks: deque[tuple[_Prompt, range]] = deque()
         self._ready: deque[tuple[int, list[Completion]]] = deque()
         self._more = True
-        self._slots = Slots(model, min(rows, sum(map(len, (each.seeds for each in requests)))), longest, room)
+        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room)
 
     def run(self) -> Iterator[tuple[int, list[Completion]]]:
         """Yields (index of a request, its completions) as soon as its group has all that it needs."""
@@ -198,7 +180,7 @@ class Slotted:
             self._stepper.step(rows, logits, self._label_ids(rows[0].request))
             for i, row in enumerate(self._slots.rows):
                 if row is not None and row.finish:
-                    self._slots.rows[i] = None
+                    self._slots.leave(i)
                     self._finished(row)
 
     def _refill(self) -> None:

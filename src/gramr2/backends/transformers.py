@@ -32,6 +32,7 @@ from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.identity import identity
 from gramr2.backends.loading import loading
+from gramr2.backends.packing import pack
 from gramr2.backends.prefill import MIN_SHARED, Prefilled, common_prefix, prefill, prefilled
 from gramr2.backends.pretrained import (
     answers,
@@ -46,11 +47,15 @@ from gramr2.backends.prompts import prompts_of
 from gramr2.backends.registry import resolve
 from gramr2.backends.sampling import Row, Stepper, usable
 from gramr2.backends.scoring import ScoreBatching, score_all
+from gramr2.backends.shared_attention import let_share
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
 CHUNK = 128
 """requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length"""
+
+BATCHES = 3
+"""of prompts that may be in memory together"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Batching:
     for keys and values.
     """
 
-    rows: int = 32
+    rows: int = 64
     prefill_tokens: int = 8192
     cache_bytes: int = 3 << 30
 
@@ -118,10 +123,12 @@ class TransformersBackend:
         with loading("the model", folder):
             self.model = loaded.to(self.device).eval()
             self._refuse_broken(answers(self.model)[None])
+            pack(self.model)
             self.batching = batching or Batching.on(self.device)
             self.encoder = Encoder(tokenizer, chat_template_options)
         self.config = self.model.config.get_text_config(decoder=True)
         self._grows = can_grow(self.config)
+        self._shares = let_share(self.model)
         ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
         self._id = identity(folder, self.encoder, ends, adapter)
         self._stepper = Stepper(self.encoder, ends)
@@ -151,7 +158,7 @@ class TransformersBackend:
     ) -> Iterator[tuple[int, list[Completion]]]:
         """See ``gramr2.backends.base.generate_until``; a prompt's cache is kept until its group has enough. Raises as
         ``generate`` does."""
-        if not self._grows:
+        if not self._shares:
             return generate_in_stages(self, requests, groups, enough)
         return self._completed(requests, groups, enough)
 
@@ -162,7 +169,7 @@ class TransformersBackend:
         prompts, room = prompts_of(self.encoder, requests, self.context_length)
         # Prompts that begin alike come together: they share more of a batch.
         order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i]))
-        if not self._grows:
+        if not self._shares:
             for batch in self._batches(order, prompts, room, [len(each.seeds) for each in requests]):
                 yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch))
             return
@@ -171,8 +178,8 @@ class TransformersBackend:
         samples = [len(each.seeds) if enough is None else stages(len(each.seeds))[0] for each in requests]
         # A verdict that is read right after the prompt needs no row.
         votes = [0 if _reads_at_once(each) else count for each, count in zip(requests, samples, strict=True)]
-        longest, widest = len(prompts[order[0]]), max(room)
-        rows = min(self.batching.rows, max(1, self._cache_share // (longest + widest)))
+        widest = max(room)
+        rows = min(self.batching.rows, max(1, self._cache_share // widest))
         yield from Slotted(
             self.model,
             self._stepper,
@@ -182,7 +189,6 @@ class TransformersBackend:
             self._label_ids,
             rows,
             self._prefilled(order, prompts, room, votes),
-            longest,
             widest,
         ).run()
 
@@ -241,7 +247,7 @@ class TransformersBackend:
             full = (
                 rows + votes[i] > self.batching.rows
                 or length * (len(batch) + 1) > self.batching.prefill_tokens
-                or max(rows + votes[i], len(batch) + 1) * (length + extra) > self._cache_share
+                or self._held(len(batch) + 1, rows + votes[i], length, extra) > self._cache_share
                 # Padding uses up positions of a sliding window: such models get prompts of one length only.
                 or (not self._grows and len(prompts[i]) != longest)
             )
@@ -252,6 +258,13 @@ class TransformersBackend:
             rows, longest, widest = rows + votes[i], max(longest, len(prompts[i])), max(widest, room[i])
         if batch:
             yield batch
+
+    def _held(self, prompts: int, rows: int, length: int, extra: int) -> int:
+        """Tokens whose keys and values a batch of prompts needs."""
+        if self._shares:
+            # The samples read them there; the last ones of the batches before are still written.
+            return BATCHES * prompts * length
+        return max(rows, prompts) * (length + extra)
 
     def _run_batch(
         self, batch: list[int], requests: Sequence[GenerationRequest], prompts: list[list[int]], room: int

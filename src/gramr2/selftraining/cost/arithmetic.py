@@ -113,9 +113,14 @@ def training_flops(forward: float, *, adapters: bool, recompute: bool = False) -
     return forward * ((2 if adapters else 3) + recompute)
 
 
-def judging_bytes(shape: Shape, itemsize: int, rows: float, tokens: float) -> float:
-    """Memory while ``rows`` samples of ``tokens`` tokens are decoded: weights, keys and values, logits in fp32."""
-    return shape.parameters * itemsize + shape.cache(rows * tokens, itemsize) + FP32 * rows * shape.vocabulary
+def judging_bytes(shape: Shape, itemsize: int, rows: float, tokens: float, *, packed: bool = False) -> float:
+    """Memory while ``rows`` samples of ``tokens`` tokens are decoded: weights, a packed copy on a CPU, keys and values, logits in
+    fp32. Samples that share a prompt need less."""
+    return (
+        shape.parameters * itemsize * (1 + packed)
+        + shape.cache(rows * tokens, itemsize)
+        + FP32 * rows * shape.vocabulary
+    )
 
 
 def training_bytes(shape: Shape, rank: int | None, activations: float, logits: float, *, bf16: bool = False) -> float:

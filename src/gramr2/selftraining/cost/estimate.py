@@ -167,7 +167,7 @@ def memory_of(
     """Bytes at most, while judging and while training, with the parts of the training."""
     asked = [each for stage in stages for each in stage.asked if stage.kind is Kind.JUDGE]
     longest = max((each.prompt.mean + each.generated for each in asked), default=0.0)
-    judging = judging_bytes(shape, machine.itemsize, ROWS, longest)
+    judging = judging_bytes(shape, machine.itemsize, ROWS, longest, packed=machine.cpu)
     training = config.training
     rank = training.lora.rank if training.method == "lora" else None
     learnt = [each for stage in stages if stage.kind is Kind.TRAIN and stage.steps for each in stage.learnt]

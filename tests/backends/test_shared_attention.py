@@ -1,0 +1,122 @@
+"""Samples that read their prompt from one place are given the logits that they have alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from gramr2.backends.prefill import Prefilled, prefill, prefilled
+from gramr2.backends.shared_attention import NAME, OwnLayer, advance, let_share, part_of
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 128,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+KINDS = {
+    "llama": {"num_key_value_heads": 2},
+    "qwen3": {"num_key_value_heads": 1, "head_dim": 8},
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
+    "gpt_neox": {},
+}
+BEGINNING = [*range(3, 30)]
+PROMPTS = [[*BEGINNING, 31, 32, 33, 34], [*BEGINNING, 40], [50, 51, 52], [*range(20, 60)]]
+
+
+def model_of(kind: str, **options: Any) -> Any:
+    torch.manual_seed(3)
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **SIZES, **options)).eval()
+
+
+def alone(model: Any, ids: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = model(torch.tensor([ids])).logits[0, -1]
+    return logits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("grouped", [True, False])
+def test_each_sample_has_the_logits_that_it_has_alone(kind: str, grouped: bool) -> None:
+    model = model_of(kind, **KINDS[kind])
+    assert let_share(model)
+    assert model.config._attn_implementation == NAME
+    with torch.inference_mode():
+        caches = [*prefilled(model, PROMPTS, None)] if grouped else [(prefill(model, PROMPTS), [*range(len(PROMPTS))])]
+        # The first prompt of each cache has no sample, and of the others one has three, one two: in no order.
+        wanted = [(prompt, sample) for prompt in (1, 3, 2) for sample in range(1 + prompt % 3)]
+        order = [5, 0, 3, 1, 4, 2][: len(wanted)]
+        found_at = {prompt: (cache, place) for cache, places in caches for place, prompt in enumerate(places)}
+        by_cache: dict[int, tuple[Prefilled, list[int], list[int]]] = {}
+        for slot, which in enumerate(order):
+            cache, place = found_at[wanted[which][0]]
+            by_cache.setdefault(id(cache), (cache, [], []))[1].append(place)
+            by_cache[id(cache)][2].append(slot)
+        parts = [part_of(*each) for each in by_cache.values()]
+        written = [[7 + which] for which in order]
+        # Two samples are a token ahead: each has its own columns.
+        own = [OwnLayer(4) for _ in range(2)]
+        for step in range(3):
+            columns = torch.tensor([len(each) - 1 for each in written])
+            for layer in own:
+                layer.columns, layer.width = columns, int(columns.max()) + 1
+            lengths = torch.tensor([len(PROMPTS[wanted[which][0]]) for which in order])
+            tokens = torch.tensor([each[-1] for each in written])
+            logits = advance(model, tokens, lengths + columns, own, parts)
+            for slot, which in enumerate(order):
+                expected = alone(model, PROMPTS[wanted[which][0]] + written[slot])
+                assert torch.allclose(logits[slot], expected, atol=1e-4)
+                # A sample that repeats a token writes it into the same column, as an empty slot does.
+                if step or slot % 2:
+                    written[slot].append(11 + slot + step)
+
+
+def test_a_spoiled_prompt_spoils_only_its_samples() -> None:
+    model = model_of("llama", **KINDS["llama"])
+    assert let_share(model)
+    with torch.inference_mode():
+        cache = prefill(model, PROMPTS[:2])
+        for layer in cache.cache.layers:
+            layer.keys[0] = torch.nan
+        own = [OwnLayer(2) for _ in range(2)]
+        for layer in own:
+            layer.columns, layer.width = torch.zeros(2, dtype=torch.long), 1
+        tokens = torch.tensor([5, 5])
+        logits = advance(model, tokens, torch.tensor(cache.lengths[::-1]), own, [part_of(cache, [1, 0], [0, 1])])
+    assert torch.allclose(logits[0], alone(model, [*PROMPTS[1], 5]), atol=1e-4)
+    assert logits[1].isnan().any()
+
+
+def test_a_slot_forgets_what_was_in_it() -> None:
+    layer = OwnLayer(3)
+    layer.columns, layer.width = torch.tensor([0, 0]), 1
+    states = torch.full((2, 1, 1, 4), torch.nan)
+    layer.update(states, states)
+    layer.clear(torch.tensor([1]))
+    assert layer.keys[0].isnan().any() and not layer.keys[1].isnan().any() and not layer.values[1].isnan().any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("bloom", {"n_layer": 2, "n_head": 4}), ("mistral", {"num_key_value_heads": 2, "sliding_window": 8})],
+)
+def test_other_attention_stays_as_it_is(kind: str, options: dict[str, Any]) -> None:
+    model = model_of(kind, **options)
+    usual = model.config._attn_implementation
+    assert not let_share(model)
+    assert model.config._attn_implementation == usual
+
+
+def test_a_model_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of("llama", **KINDS["llama"])
+    monkeypatch.setattr("gramr2.backends.shared_attention.advance", lambda *_: torch.ones(1, 64))
+    assert not let_share(model)
+    assert model.config._attn_implementation == "sdpa"
