@@ -33,6 +33,7 @@ from typing import Any
 import torch
 
 from gramr2.backends.hardware import versions
+from gramr2.backends.pretrained import open_causal
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Comparison
 from gramr2.data import load_labeled
@@ -42,7 +43,7 @@ from gramr2.judging.template import JudgeMode
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions, generative_judge
 
-PARTS = {"generate": 8, "batched": 4}
+PARTS = {"generate": 8, "batched": 2}
 """of how many comparisons the slow ways judge one"""
 TOGETHER = 8
 """prompts in a batch of ``generate``, so that it has as many rows as ours with eight votes"""
@@ -104,6 +105,7 @@ def main() -> None:
     judge = generative_judge(options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype=options.dtype))
     assert isinstance(judge.backend, TransformersBackend)
     ways = {name: Way() for name in options.only.split(",")}
+    usual = open_causal(judge.backend.folder, dtype=judge.backend.dtype).eval()
     peer = Peer(options, judge, items) if options.python else None
     if peer:
         ways["vllm"] = Way()
@@ -116,8 +118,8 @@ def main() -> None:
                 seconds, way.new_tokens = peer.judged(repeat)
                 way.seconds.append(seconds / len(items))
                 continue
-            run = runner(name, judge, options, seed=options.seed + repeat)
-            with Tokens(judge.backend.model) as tokens:
+            run = runner(name, judge, usual, options, seed=options.seed + repeat)
+            with Tokens(usual if name in PARTS else judge.backend.model) as tokens:
                 start = time.perf_counter()
                 found = run(part)
                 way.seconds.append((time.perf_counter() - start) / len(part))
@@ -176,11 +178,11 @@ def prompts(judge: Judge, items: list[Comparison]) -> list[list[int]]:
 
 
 def runner(
-    name: str, judge: Judge, options: argparse.Namespace, seed: int
+    name: str, judge: Judge, usual: Any, options: argparse.Namespace, seed: int
 ) -> Callable[[list[Comparison]], list[Decision] | None]:
     """One way to judge comparisons; the library's own has no decisions."""
     if name in PARTS:
-        return lambda items: generated(judge, items, options, TOGETHER if name == "batched" else None, seed)
+        return lambda items: generated(judge, usual, items, options, TOGETHER if name == "batched" else None, seed)
     sampling = Sampling(
         votes=options.votes,
         max_new_tokens=options.new_tokens,
@@ -192,10 +194,14 @@ def runner(
 
 
 def generated(
-    judge: Judge, items: list[Comparison], options: argparse.Namespace, together: int | None, seed: int
+    judge: Judge,
+    usual: Any,
+    items: list[Comparison],
+    options: argparse.Namespace,
+    together: int | None,
+    seed: int,
 ) -> None:
-    """transformers' own sampling, by batches of prompts with all votes, or one vote at a time."""
-    assert isinstance(judge.backend, TransformersBackend)
+    """transformers' own sampling with its model as it comes, by batches of prompts with all votes, or one vote at a time."""
     torch.manual_seed(seed)
     encoded = sorted(prompts(judge, items), key=len)
     calls = [encoded[i : i + (together or 1)] for i in range(0, len(encoded), together or 1)]
@@ -204,7 +210,7 @@ def generated(
         ids = torch.tensor([[0] * (width - len(each)) + each for each in call])
         mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in call])
         with torch.inference_mode():
-            judge.backend.model.generate(
+            usual.generate(
                 ids,
                 attention_mask=mask,
                 do_sample=True,
