@@ -87,7 +87,7 @@ class Stepper:
         return row
 
     def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
-        """Advance every row by one token, given logits of shape (rows, vocabulary).
+        """Advance every row by one token, given logits of shape (rows, vocabulary), which are not kept as they are.
 
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set. A row whose logits are NaN
         or infinite where its token or label is chosen ends with an error.
@@ -96,7 +96,9 @@ class Stepper:
         opinions = _opinions(rows, logits, label_ids)
         needed = [i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))]
         chosen = (
-            dict(zip(needed, self._sample([rows[i] for i in needed], logits[needed]), strict=True)) if needed else {}
+            dict(zip(needed, self._sample([rows[i] for i in needed], _rows(logits, needed)), strict=True))
+            if needed
+            else {}
         )
         tokens: list[int] = []
         for i, row in enumerate(rows):
@@ -124,7 +126,7 @@ class Stepper:
         if not places:
             return logits
         forbidden = torch.tensor(places, device=logits.device)
-        return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
+        return logits.index_put_((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
 
     def forbidden(self, row: Row) -> list[int]:
         """The tokens that this row must not write now."""
@@ -245,6 +247,11 @@ def drawn(logits: torch.Tensor, decodings: Sequence[Decoding], draws: Sequence[f
         if decoding.temperature and decoding.top_p < 1:
             tokens[i] = _nucleus(probs[i], float(torch.tensor(draws[i])), decoding.top_p)
     return tokens
+
+
+def _rows(logits: torch.Tensor, needed: list[int]) -> torch.Tensor:
+    """Some rows, in ascending order; a copy only if they are not all."""
+    return logits if len(needed) == len(logits) else logits[needed]
 
 
 def _opinions(rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> dict[int, torch.Tensor]:

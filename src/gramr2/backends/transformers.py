@@ -54,6 +54,8 @@ from gramr2.errors import ModelError
 CHUNK = 128
 """requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length"""
 
+PADDING, FEW = 1.05, 1 / 16
+"""how much longer padding may make a batch of prompts that has enough tokens, this share of the most, to be computed fast"""
 BATCHES = 3
 """of prompts that may be in memory together"""
 
@@ -241,20 +243,23 @@ class TransformersBackend:
     ) -> Iterator[list[int]]:
         """Batches of prompts of similar length, within the limits."""
         batch: list[int] = []
-        rows = longest = widest = 0
+        rows = longest = widest = tokens = 0
         for i in order:
             length, extra = max(longest, len(prompts[i])), max(widest, room[i])
+            padded = length * (len(batch) + 1)
             full = (
                 rows + votes[i] > self.batching.rows
-                or length * (len(batch) + 1) > self.batching.prefill_tokens
+                or padded > self.batching.prefill_tokens
+                or (tokens > FEW * self.batching.prefill_tokens and padded > PADDING * (tokens + len(prompts[i])))
                 or self._held(len(batch) + 1, rows + votes[i], length, extra) > self._cache_share
                 # Padding uses up positions of a sliding window: such models get prompts of one length only.
                 or (not self._grows and len(prompts[i]) != longest)
             )
             if batch and full:
                 yield batch
-                batch, rows, longest, widest = [], 0, 0, 0
+                batch, rows, longest, widest, tokens = [], 0, 0, 0, 0
             batch.append(i)
+            tokens += len(prompts[i])
             rows, longest, widest = rows + votes[i], max(longest, len(prompts[i])), max(widest, room[i])
         if batch:
             yield batch
