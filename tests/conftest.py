@@ -95,8 +95,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Runs a command in this process: its words in, exit code, output and errors out."""
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in this process: its words in, exit code, output and errors out. Evaluations go to a folder of the test."""
+    monkeypatch.setattr("gramr2.evaluation.evaluating.FOLDER", tmp_path / "evaluations")
 
     def call(*words: object) -> tuple[int, str, str]:
         from gramr2.cli.main import run

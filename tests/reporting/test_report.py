@@ -17,9 +17,9 @@ from markupsafe import escape
 
 from gramr2.config import parse_config
 from gramr2.errors import ConfigError, RunError
+from gramr2.evaluation.reliability import expected_calibration_error, reliability_bins
 from gramr2.reporting import plots
 from gramr2.reporting.examples import example, prompt_text, rejection
-from gramr2.reporting.reliability import expected_calibration_error, reliability_bins
 from gramr2.reporting.report import render, write_report
 from gramr2.reporting.run import RoundView, RunView, read_run
 from gramr2.selftraining.loop import SelfTraining

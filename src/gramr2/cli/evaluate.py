@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gramr2.backends.registry import cache_dir
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
+from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.judge import refuse_undecided
 from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers
 from gramr2.cli.reading import reads
@@ -17,8 +18,7 @@ from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
-from gramr2.journal import address
-from gramr2.judging.judge import Judge, compare_with
+from gramr2.judging.judge import Judge
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions
 from gramr2.text import percent
@@ -26,8 +26,10 @@ from gramr2.text import percent
 if TYPE_CHECKING:
     from gramr2.evaluation.audit import Audit
     from gramr2.evaluation.faithfulness import Probe
+    from gramr2.evaluation.log import Item, Summary
 
 VERSION = "1"
+HEADLINE = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
 
 
 @asks
@@ -44,6 +46,10 @@ def evaluate(
     layout: Layout,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use N comparisons, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the evaluation; default: a new one under runs/eval."),
+    ] = None,
     probes: Annotated[
         bool, typer.Option("--probe", help="Also measure how far the verdict follows a changed rationale.")
     ] = False,
@@ -51,69 +57,86 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a judge on labelled comparisons."""
+    """Measure a judge on labelled comparisons, and keep every item in a folder."""
     set_up_logging(quiet or as_json)
     from gramr2.data import load_labeled, subset
-    from gramr2.evaluation import metrics
-    from gramr2.evaluation.metrics import length_baseline
+    from gramr2.evaluation import evaluating
+    from gramr2.evaluation.evaluating import finished
+    from gramr2.evaluation.log import ANSWERS
     from gramr2.judging.budget import overlong, refuse
 
     items, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
     opened = open_model(model, how, ["--probe"] if probes else [])
-    comparisons = [item.comparison for item in items]
-    found = None
-    if isinstance(opened, Judge):
-        pairs = [(c, "") for c in comparisons]
-        refuse(
-            overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens), len(comparisons), benchmark
-        )
+    asked = evaluating.Asked(benchmark, model, items, asdict(how), seed, limit, report.skipped)
+    folder = out or asked.folder(opened)
+    summary = evaluating.there(folder, asked.key(opened))
     bars = Bars(quiet or as_json)
-    name = opened.id
-    key = address(name, benchmark, [item.id for item in comparisons], asdict(how), seed)
-    with answers(cache_dir() / "eval" / f"{key}.journal", bars) as journal:
-        judge = journaled(opened, journal)
-        with bars.task(f"judge {len(items)} comparisons") as progress:
-            decisions = compare_with(judge, comparisons, seed=seed, progress=progress)
-        require_answers(judge)
-        if isinstance(judge, Judge) and probes:
-            found = _probed(judge, items, decisions, quiet or as_json)
-    result = metrics.evaluate(items, decisions, seed)
-    checked = _checked(items, decisions) if probes else None
+    decisions: Sequence[Decision] = ()
+    found, checked = None, None
+    if summary is None or probes:
+        comparisons = [item.comparison for item in items]
+        if isinstance(opened, Judge):
+            pairs = [(c, "") for c in comparisons]
+            fit = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
+            refuse(fit, len(comparisons), benchmark)
+        with answers(folder / ANSWERS, bars, lambda: summary is not None and not finished(summary)) as journal:
+            judge = journaled(opened, journal)
+            with bars.task(f"judge {len(items)} comparisons") as progress:
+                judged = evaluating.judge_items(judge, asked, progress)
+            require_answers(judge)
+            decisions = judged.decisions
+            if isinstance(judge, Judge) and probes:
+                found = _probed(judge, items, decisions, quiet or as_json)
+            summary = _kept(folder, *evaluating.summarised(asked, opened, judged), bars)
+        checked = _checked(items, decisions) if probes else None
+    else:
+        bars.note(f"{folder} has this evaluation: nothing is judged again")
     if as_json:
-        values = asdict(result)
+        values: dict[str, Any] = dict(summary.result)
         if found is not None:
             values["probes"] = {name: asdict(each) for name, each in found.items()}
             values["derivations"] = checked.shares() if checked else None
-        first = {"benchmark": benchmark, "version": VERSION} | result.headline()
-        extra = {"skipped": list(report.skipped), "model": name, "longer_response_accuracy": length_baseline(items)}
+        first = {"benchmark": benchmark, "version": VERSION} | {key: summary.result[key] for key in HEADLINE}
+        extra = {
+            "skipped": list(summary.skipped),
+            "model": summary.judge,
+            "longer_response_accuracy": summary.longer,
+            "measures": summary.measures,
+            "out": str(folder),
+        }
         say_json(first | values | extra)
-        refuse_undecided(decisions)
-        return
-    grid = Grid(title=f"{benchmark}: {name}")
-    for column in ("category", "n", "accuracy", "95 % interval"):
-        grid.add_column(column, justify="left" if column == "category" else "right")
-    for category, row in result.by_category.items():
-        grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
-    grid.add_row("all", str(result.n), percent(result.accuracy), interval(result.low, result.high), style="bold")
-    show(grid)
-    if found is not None:
-        show(_probe_table(found))
-    if checked is not None:
-        shares = checked.shares()
-        say(
-            f"of {checked.reasoned} rationales, checked by a program: derivation right {percent(shares['derivation_correct'])}, "
-            f"all right {percent(shares['rationale_correct'])}; of right verdicts, "
-            f"{percent(shares['right_label_wrong_derivation'])} come with a wrong derivation"
-        )
-    say(
-        f"decided {result.decided} of {result.n}, order flips {percent(result.order_flip_rate)}, "
-        f"ties {percent(result.tie_rate)}, interval: {result.interval}; "
-        f"always the longer response: {percent(length_baseline(items))}"
-        f"{f', {len(report.skipped)} bad rows skipped' if report.skipped else ''}"
-    )
+    else:
+        for table in tables(summary):
+            show(table)
+        if found is not None:
+            show(_probe_table(found))
+        if checked is not None:
+            say(_derivations(checked))
+        for line in (*lines(summary), f"every item: {folder} (gramr2 view {folder})"):
+            say(line)
     refuse_undecided(decisions)
+
+
+def _kept(folder: Path, summary: Summary, items: Sequence[Item], bars: Bars) -> Summary:
+    """Write the folder; where it cannot be written, say so, since the answers are still there to be shown."""
+    from gramr2.evaluation.log import write_log
+
+    try:
+        write_log(folder, summary, items)
+    except OSError as error:
+        bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
+    return summary
+
+
+def _derivations(checked: Audit) -> str:
+    shares = checked.shares()
+    return (
+        f"of {checked.reasoned} rationales, checked by a program: derivation right {percent(shares['derivation_correct'])}, "
+        f"all right {percent(shares['rationale_correct'])}; of right verdicts, "
+        f"{percent(shares['right_label_wrong_derivation'])} come with a wrong derivation"
+    )
 
 
 def _probed(

@@ -23,6 +23,7 @@ from gramr2.cli import (
     serve,
     train,
     verify,
+    view,
 )
 from gramr2.cli.console import say, stderr
 from gramr2.errors import GramrError
@@ -43,6 +44,7 @@ app.command("score")(score.score)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
+app.command("view")(view.view)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("review")(review.review)

@@ -168,8 +168,9 @@ def journal_of(out: Path) -> Path:
 
 
 @contextmanager
-def answers(place: Path, bars: Bars) -> Iterator[Journal]:
-    """A journal of model answers, removed if the body ends without an error; kept in memory if it cannot be written.
+def answers(place: Path, bars: Bars, kept: Callable[[], bool] = lambda: False) -> Iterator[Journal]:
+    """A journal of model answers, removed if the body ends without an error, unless it is to be ``kept``; in memory if it cannot
+    be written.
 
     Raises:
         RunError: another process is using it.
@@ -184,7 +185,8 @@ def answers(place: Path, bars: Bars) -> Iterator[Journal]:
         if len(journal):
             bars.note(f"{len(journal)} answers are reused from an earlier call, in {place}")
         yield journal
-    place.unlink(missing_ok=True)
+    if not kept():
+        place.unlink(missing_ok=True)
 
 
 def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:

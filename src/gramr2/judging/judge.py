@@ -231,12 +231,20 @@ def in_order(votes: Sequence[Judgment]) -> list[Judgment]:
 
 
 def compare_with(
-    model: PreferenceModel, comparisons: Sequence[Comparison], *, seed: int = 0, progress: Progress | None = None
+    model: PreferenceModel,
+    comparisons: Sequence[Comparison],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    on_decision: Callable[[int, Decision], None] | None = None,
 ) -> list[Decision]:
-    """``model.compare``; if the model is a ``Judge``, progress is reported along the way."""
+    """``model.compare``; if the model is a ``Judge``, progress and decisions are reported along the way, otherwise at the end."""
     if isinstance(model, Judge):
-        return model.judge(comparisons, seed=seed, progress=progress)
+        return model.judge(comparisons, seed=seed, progress=progress, on_decision=on_decision)
     decisions = model.compare(comparisons, seed)
+    if on_decision:
+        for index, decision in enumerate(decisions):
+            on_decision(index, decision)
     if progress:
         progress(len(decisions), len(decisions))
     return decisions

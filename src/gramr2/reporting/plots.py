@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gramr2.evaluation.reliability import Bin
 from gramr2.hashing import text_hash
-from gramr2.reporting.reliability import Bin
 
 # The colour-blind-safe palette of Okabe and Ito (2008).
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"

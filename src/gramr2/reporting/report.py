@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gramr2.evaluation.audit import Audit, audit, by_fate
 from gramr2.evaluation.probes import titles
+from gramr2.evaluation.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.files import write_text
 from gramr2.reporting import plots
 from gramr2.reporting.examples import Example, chosen
-from gramr2.reporting.reliability import Bin, expected_calibration_error, reliability_bins
+from gramr2.reporting.pages import template
 from gramr2.reporting.run import RoundView, RunView, read_run
 from gramr2.selftraining.run.records import GateResult
-from gramr2.text import p_value, percent, three_digits, warm_up_line
+from gramr2.text import warm_up_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def render(view: RunView) -> str:
         [each.number in stands for each in judges],
         view.longer,
     )
-    return _template().render(
+    return template("report.html.j2").render(
         view=view,
         warmup=warm_up_line(view.warmup) if view.warmup else None,
         rows=[each.metrics for each in measured],
@@ -80,15 +79,6 @@ def render(view: RunView) -> str:
         reliability=_reliability(view, stands),
         config=yaml.safe_dump(view.config, sort_keys=False, allow_unicode=True, width=100),
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"percent": percent, "signed": _signed, "number": three_digits, "p_value": p_value}
-    return environment.get_template("report.html.j2")
 
 
 def _in_force(measured: tuple[RoundView, ...]) -> list[int]:
@@ -146,7 +136,3 @@ def _reliability(view: RunView, stands: list[int]) -> list[tuple[str, Markup, li
                 figure = Markup(plots.reliability(bins, each.title))
                 found.append((each.title, figure, bins, expected_calibration_error(bins), len(pairs)))
     return found
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}"

@@ -1,0 +1,148 @@
+"""One evaluation: every item judged, measured, and written to a folder; the same call later reads what is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gramr2.comparison import LabeledComparison
+from gramr2.errors import ConfigError
+from gramr2.evaluation.log import (
+    ANSWERS,
+    SUMMARY,
+    Item,
+    Summary,
+    item_of,
+    items_digest,
+    read_log,
+    summary_in,
+)
+from gramr2.evaluation.metrics import evaluate, length_baseline
+from gramr2.evaluation.slices import measures
+from gramr2.hashing import digest_of
+from gramr2.journal import address
+from gramr2.judging.judge import Judge, Progress, compare_with
+from gramr2.judging.preference import PreferenceModel
+from gramr2.judgment import Decision
+
+FOLDER = Path("runs") / "eval"
+"""where evaluations are by default"""
+_WHERE = ("device", "engine", "workers", "trust_remote_code")
+"""options that say where the judge runs; they change no answer"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is evaluated: the benchmark and the model as they were named, the items, and how the judge is asked."""
+
+    benchmark: str
+    model: str
+    items: Sequence[LabeledComparison]
+    options: Mapping[str, Any]
+    seed: int
+    limit: int | None = None
+    skipped: Sequence[str] = ()
+
+    def key(self, judge: PreferenceModel) -> str:
+        """Of everything that the answers depend on."""
+        options = {name: value for name, value in self.options.items() if name not in _WHERE}
+        return address(judge.id, items_digest(self.items), options, self.seed)
+
+    def folder(self, judge: PreferenceModel) -> Path:
+        """Where it is by default: named after what is asked, and told apart by the key."""
+        names = (_short(each) for each in (self.benchmark, self.model))
+        return FOLDER / "-".join((*names, self.key(judge)[:8]))
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Decisions of the items in their order, with the seconds that each took."""
+
+    decisions: Sequence[Decision]
+    seconds: Sequence[float]
+
+
+def there(folder: Path, key: str) -> Summary | None:
+    """The finished evaluation in a folder, if it is this one; None if there is none, or if some answers failed, which are asked
+    for again.
+
+    Raises:
+        ConfigError: the folder has another one.
+        RunError: what is there cannot be read.
+    """
+    summary = summary_in(folder)
+    if summary is None:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"--out {folder} is a file: name a folder")
+        if folder.is_dir() and any(
+            each.name != ANSWERS and not each.name.endswith(".tmp") for each in folder.iterdir()
+        ):
+            raise ConfigError(f"--out {folder} has other files: name a new folder")
+        return None
+    if summary.key != key:
+        raise ConfigError(
+            f"{folder / SUMMARY} is an evaluation of {summary.model} on {summary.benchmark} with other items or options: name "
+            "another folder with --out, or remove this one"
+        )
+    read_log(folder)
+    return summary if finished(summary) else None
+
+
+def finished(summary: Summary) -> bool:
+    """Whether asking again would change nothing: no vote failed for a reason outside the model, and something was decided."""
+    outcomes = summary.result.get("outcomes")
+    failed = outcomes.get("error") if isinstance(outcomes, dict) else 0
+    return not failed and bool(summary.result.get("decided"))
+
+
+def judge_items(model: PreferenceModel, asked: Asked, progress: Progress | None = None) -> Evaluated:
+    """Ask the model for all items."""
+    seconds, last = [0.0] * len(asked.items), time.monotonic()
+
+    def decided(index: int, _: Decision) -> None:
+        nonlocal last
+        now = time.monotonic()
+        seconds[index], last = now - last, now
+
+    comparisons = [item.comparison for item in asked.items]
+    found = compare_with(model, comparisons, seed=asked.seed, progress=progress, on_decision=decided)
+    return Evaluated(found, seconds)
+
+
+def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[Summary, list[Item]]:
+    """What the folder holds."""
+    from gramr2.backends.hardware import versions  # torch
+
+    result = evaluate(asked.items, found.decisions, asked.seed)
+    lines = [item_of(*each) for each in zip(asked.items, found.decisions, found.seconds, strict=True)]
+    summary = Summary(
+        key=asked.key(judge),
+        benchmark=asked.benchmark,
+        digest=items_digest(asked.items),
+        model=asked.model,
+        judge=judge.id,
+        prompt=digest_of(f"{judge.template!r}{judge.template.rules}") if isinstance(judge, Judge) else None,
+        options=dict(asked.options),
+        seed=asked.seed,
+        limit=asked.limit,
+        skipped=tuple(asked.skipped),
+        versions=versions(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(sum(found.seconds), 3),
+        prompt_tokens=sum(line.prompt_tokens for line in lines),
+        completion_tokens=sum(line.completion_tokens for line in lines),
+        result=asdict(result),
+        measures=measures(asked.items, found.decisions),
+        longer=length_baseline(asked.items) if asked.items else None,
+    )
+    return summary, lines
+
+
+def _short(name: str) -> str:
+    """The last part of a path or of a hub id, as a part of a folder's name."""
+    part = name.rstrip("/").rpartition("/")[2].removesuffix(".jsonl").removesuffix(".json").removesuffix(".parquet")
+    return "".join(c if c.isalnum() or c in "._" else "-" for c in part)[:40].strip("-.") or "model"

@@ -1,0 +1,31 @@
+"""The templates of the HTML pages, with the filters that format figures."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from gramr2.text import counted, duration, p_value, percent, three_digits
+
+
+def signed(value: float) -> str:
+    """A difference of shares in points, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
+@cache
+def template(name: str) -> Template:
+    """A template of this package."""
+    environment = Environment(
+        loader=PackageLoader("gramr2.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "percent": percent,
+        "signed": signed,
+        "number": three_digits,
+        "p_value": p_value,
+        "counted": counted,
+        "duration": duration,
+    }
+    return environment.get_template(name)
