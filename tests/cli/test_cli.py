@@ -31,6 +31,8 @@ def test_the_public_names() -> None:
         "train",
         "judge",
         "eval",
+        "compare",
+        "view",
         "models",
         "report",
         "inspect",
@@ -47,7 +49,7 @@ def test_the_public_names() -> None:
     flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
     flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]
-    assert flags >= {"--model", "--benchmark", "--limit", "--json", "--probe"}
+    assert flags >= {"--model", "--benchmark", "--out", "--limit", "--json", "--probe"}
     flags = {p.opts[0] for p in command.commands["rank"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--scheme", "--budget"}
     flags = {p.opts[0] for p in command.commands["ablate"].params}  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from gramr2.cli import (
     ablate,
     adapt,
     check,
+    compare,
     evaluate,
     export,
     inspect,
@@ -44,6 +45,7 @@ app.command("score")(score.score)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("view")(view.view)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from gramr2.comparison import LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Prompt, as_messages
 from gramr2.errors import RunError, reason_of
 from gramr2.files import read_jsonl, write_json, write_jsonl
 from gramr2.hashing import digest_of
@@ -30,7 +30,7 @@ class Item(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: str
-    prompt: JsonValue
+    prompt: str | list[dict[str, JsonValue]]
     responses: tuple[str, str]
     category: str | None = None
     source: str | None = None
@@ -52,6 +52,13 @@ class Item(BaseModel):
     completion_tokens: int = 0
     seconds: float = 0.0
     """since the decision before it: those of one batch come together"""
+
+    def labeled(self) -> LabeledComparison:
+        """The comparison with the benchmark's label."""
+        compared = Comparison(
+            self.id, _turns(self.prompt), self.responses, category=self.category, source=self.source, group=self.group
+        )
+        return LabeledComparison(compared, Label(self.expected))
 
 
 class Summary(BaseModel):
@@ -176,11 +183,13 @@ def read_log(folder: Path) -> Log:
     return Log(folder, summary, items)
 
 
-def texts(prompt: JsonValue) -> list[Mapping[str, Any]]:
-    """The prompt of a line as chat turns with ``role`` and ``content``."""
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    return [turn for turn in prompt if isinstance(turn, dict)] if isinstance(prompt, list) else []
+def prompt_text(prompt: str | list[dict[str, JsonValue]]) -> str:
+    """The prompt of a line as one text: a single user's turn as it is, several with their roles."""
+    return prompt if isinstance(prompt, str) else "\n\n".join(f"{turn.role}: {turn.content}" for turn in _turns(prompt))
+
+
+def _turns(prompt: str | list[dict[str, JsonValue]]) -> tuple[Message, ...]:
+    return as_messages(cast("Prompt", prompt))
 
 
 def _encodable(value: Any) -> Any:

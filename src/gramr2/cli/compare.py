@@ -1,0 +1,75 @@
+"""``gramr2 compare``: judges on the same items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gramr2.cli.console import Grid, Json, interval, say, say_json, show
+from gramr2.errors import ConfigError
+from gramr2.text import p_value, percent
+
+if TYPE_CHECKING:
+    from gramr2.evaluation.compare import Compared, Difference
+
+KINDS = (".html", ".md")
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR DIR…", help="Folders that gramr2 eval wrote.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write it: .html or .md.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the bootstrap.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare judges on the items that all of them have: differences, intervals, and what so many items can show."""
+    from gramr2.evaluation.compare import compare as compared
+    from gramr2.evaluation.log import read_log
+    from gramr2.files import write_text
+    from gramr2.reporting.comparison import as_html, as_markdown, verdict
+
+    if out is not None and out.suffix.lower() not in KINDS:
+        raise ConfigError(f"--out {out}: end its name in .html or .md")
+    found = compared([read_log(folder) for folder in folders], seed)
+    if out is not None:
+        write_text(out, as_html(found) if out.suffix.lower() == ".html" else as_markdown(found))
+    if as_json:
+        say_json(asdict(found))
+        return
+    show(_standings(found))
+    for pair in found.pairs:
+        if pair.categories:
+            show(_categories(pair.second, pair.first, pair.categories))
+    for pair in found.pairs:
+        kappa = "" if pair.kappa is None else f" Labels agree with κ = {pair.kappa:.2f}."
+        say(f"{verdict(pair)}{kappa} Different labels: {len(pair.disagreements)} of {found.n}.")
+    if found.left_out:
+        say(f"{found.left_out} items that not all judges have are left out")
+    if out is not None:
+        say(str(out))
+
+
+def _standings(found: Compared) -> Grid:
+    grid = Grid(title=f"{found.benchmark}: {found.n} items")
+    for name in ("judge", "accuracy", "95 % interval", "undecided as wrong", "decided", "order flips", "group"):
+        grid.add_column(name, justify="left" if name in ("judge", "group") else "right")
+    for each in found.standings:
+        bounds, flips = interval(each.low, each.high), percent(each.order_flip_rate)
+        cells = (percent(each.accuracy), bounds, percent(each.strict), str(each.decided), flips, each.groups)
+        grid.add_row(each.name, *cells)
+    grid.caption = "Judges that share a letter are not significantly different."
+    return grid
+
+
+def _categories(second: str, first: str, rows: Sequence[Difference]) -> Grid:
+    grid = Grid(title=f"{second} against {first}")
+    for name in ("category", "n", "points", "95 % interval", "corrected"):
+        grid.add_column(name, justify="left" if name == "category" else "right")
+    for row in rows:
+        test = row.test
+        bounds = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
+        grid.add_row(row.name, str(row.n), f"{100 * test.difference:+.1f}", bounds, p_value(row.adjusted))
+    return grid

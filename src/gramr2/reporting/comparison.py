@@ -1,0 +1,88 @@
+"""A comparison of judges as a page, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gramr2.evaluation.compare import LEVEL, Compared, Pair, Standing
+from gramr2.reporting.pages import signed, template
+from gramr2.text import p_value, percent
+
+LISTED = 200
+"""disagreements of a pair that the page lists"""
+
+
+def as_html(found: Compared) -> str:
+    """One self-contained page."""
+    told = [(pair, verdict(pair)) for pair in found.pairs]
+    return template("comparison.html.j2").render(found=found, pairs=told, listed=LISTED)
+
+
+def as_markdown(found: Compared) -> str:
+    """Tables for a pull request or a paper."""
+    return "\n".join(_lines(found)) + "\n"
+
+
+def verdict(pair: Pair) -> str:
+    """Who is better, in a sentence that also says what could not have been seen."""
+    test = pair.whole.test
+    bounds = f"{signed(test.difference)} points ({signed(test.low)} to {signed(test.high)})"
+    if pair.whole.adjusted < LEVEL:
+        better, worse = pair.second, pair.first
+        if test.difference < 0:
+            better, worse = worse, better
+            bounds = f"{signed(-test.difference)} points ({signed(-test.high)} to {signed(-test.low)})"
+        return f"{better} is better than {worse}: {bounds}, {p_value(pair.whole.adjusted)}."
+    if pair.visible is None:
+        return f"{pair.first} and {pair.second} are right on the same items."
+    return (
+        f"No difference between {pair.first} and {pair.second} is shown: {bounds}, {p_value(pair.whole.adjusted)}; "
+        f"{pair.whole.n} items would show one of {100 * pair.visible:.1f} points."
+    )
+
+
+def _lines(found: Compared) -> Iterator[str]:
+    left = f", {found.left_out} left out that not all have" if found.left_out else ""
+    yield f"{_cell(found.benchmark)}: {found.n} items in common{left}."
+    yield ""
+    yield from _table(
+        ["judge", "accuracy", "95 % interval", "undecided as wrong", "decided", "order flips", "group"],
+        [_standing(each) for each in found.standings],
+    )
+    yield ""
+    yield "Judges that share a letter are not significantly different."
+    for pair in found.pairs:
+        yield from ("", verdict(pair))
+    for pair in found.pairs:
+        if not pair.categories:
+            continue
+        yield from ("", f"{_cell(pair.second)} against {_cell(pair.first)}, by category:", "")
+        rows = [
+            [
+                each.name,
+                str(each.n),
+                signed(each.test.difference),
+                f"{signed(each.test.low)} to {signed(each.test.high)}",
+                p_value(each.adjusted),
+            ]
+            for each in pair.categories
+        ]
+        yield from _table(["category", "n", "points", "95 % interval", "corrected"], rows)
+
+
+def _standing(each: Standing) -> list[str]:
+    bounds = "–" if each.low is None or each.high is None else f"{percent(each.low)} to {percent(each.high)}"
+    flips = percent(each.order_flip_rate)
+    return [each.name, percent(each.accuracy), bounds, percent(each.strict), str(each.decided), flips, each.groups]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(map(_cell, row))} |"
+
+
+def _cell(text: str) -> str:
+    """The text without what Markdown would read in it."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
