@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 FOLDERS = {
     "baselines": "gramr2.baselines",
+    "benchmarks": "gramr2.evaluation.benchmarks",
     "filters": "gramr2.selftraining.filters",
     "formats": "gramr2.data.formats",
     "probes": "gramr2.evaluation.probes",

@@ -20,20 +20,24 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 
 def read_rows(
-    source: str, split: str | None = None, base: Path | None = None, name: str | None = None
+    source: str,
+    split: str | None = None,
+    base: Path | None = None,
+    name: str | None = None,
+    revision: str | None = None,
 ) -> Iterator[RawRow]:
     """(place, default id, raw row) of every row; a relative path starts at ``base`` (default: the working folder).
 
-    A default id is ``name``, or the file's name, and the number of the row.
+    A default id is ``name``, or the file's name, and the number of the row. ``revision`` is a commit or branch of a hub data set.
 
     Raises:
         DataError: the source as a whole cannot be read; for a single bad line the error is yielded instead.
     """
-    for place, default_id, row in _rows(source, split, base):
+    for place, default_id, row in _rows(source, split, base, revision):
         yield place, default_id if name is None else f"{name}:{default_id.rpartition(':')[2]}", row
 
 
-def _rows(source: str, split: str | None, base: Path | None) -> Iterator[RawRow]:
+def _rows(source: str, split: str | None, base: Path | None, revision: str | None) -> Iterator[RawRow]:
     if source.startswith("starter:"):
         _refuse_split(source, split)
         yield from _starter(source)
@@ -47,7 +51,7 @@ def _rows(source: str, split: str | None, base: Path | None) -> Iterator[RawRow]
     known = source.lower().endswith(FILES)
     there = exists(path)
     if source.startswith(HUB) or not (there or known):
-        yield from numbered(_hub(source, split), source)
+        yield from numbered(_hub(source, split, revision), source)
     elif not there:
         raise DataError(f"{str(path)[:300]}: no such file")
     elif path.is_dir():
@@ -129,7 +133,7 @@ def _split_of(loaded: Any, source: str, split: str | None) -> Iterable[Any]:
     return rows
 
 
-def _hub(source: str, split: str | None) -> Iterable[Any]:
+def _hub(source: str, split: str | None, revision: str | None) -> Iterable[Any]:
     name, _, config = source.removeprefix(HUB).partition("@")
     told = source[:300]
     tried = "" if source.startswith(HUB) else "no such file or folder here, and "
@@ -140,8 +144,9 @@ def _hub(source: str, split: str | None) -> Iterable[Any]:
         raise DataError(f"{told}: {tried}not a hub id (owner/name or owner/name@config){registered}")
     import datasets
 
+    pinned = {} if revision is None else {"revision": revision}
     try:
-        loaded: Any = datasets.load_dataset(name, config or None, split=split)
+        loaded: Any = datasets.load_dataset(name, config or None, split=split, **pinned)
     except Exception as error:  # the hub's client and the data set's own files fail in many ways
         kind = "it cannot be loaded from the hub"
         kind = "the hub has no such data set" if isinstance(error, FileNotFoundError) else kind
