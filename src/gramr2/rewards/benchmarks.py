@@ -1,0 +1,140 @@
+"""A judge's answers to a benchmark: pairs are compared, sets of responses ranked. Also our columns beside the official score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from gramr2.comparison import LabeledComparison
+from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, verdict_of
+from gramr2.evaluation.metrics import Accuracy, evaluate, wilson
+from gramr2.judging.judge import Judge, compare_with
+from gramr2.judging.preference import PreferenceModel
+from gramr2.judgment import BOTH, Decision
+from gramr2.rewards.ranking import Ranking, comparisons_of, rank
+from gramr2.rewards.tournaments import RoundRobin, Tournament
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """``answers`` are one for each item, in its order; ``decisions`` are of the pairs and ``rankings`` of the choices."""
+
+    answers: tuple[Answer, ...]
+    decisions: tuple[Decision, ...]
+    rankings: tuple[Ranking, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """How often the first place alone is a chosen response, over the sets that were ranked as a whole.
+
+    ``low`` and ``high`` are Wilson's 95 % interval; ``shared`` is the share of ranked sets whose first place is shared, which are
+    not right; ``chance`` is what a random pick gets, ``longer`` what the longest response gets; ``coverage`` the share of
+    comparisons that were decided.
+    """
+
+    n: int
+    ranked: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    shared: float | None
+    chance: float
+    longer: float
+    coverage: float
+
+
+def work(items: Sequence[Item], scheme: Tournament | None = None) -> int:
+    """How many comparisons a benchmark takes, each in as many orders and votes as the judge is asked for."""
+    sets = [item.responses for item in items if isinstance(item, Choice)]
+    return sum(isinstance(item, Pair) for item in items) + comparisons_of(sets, scheme or RoundRobin())
+
+
+def answer(
+    items: Sequence[Item],
+    judge: PreferenceModel,
+    *,
+    scheme: Tournament | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Answered:
+    """Ask a judge all of a benchmark.
+
+    Args:
+        items: of a ``LoadedBenchmark``.
+        judge: any preference model; one with a journal keeps its answers as they arrive.
+        scheme: which pairs of a set are compared; default: all.
+        seed: for the votes and random draws.
+        progress: called with (comparisons done, comparisons expected).
+    """
+    pairs = [item.comparison for item in items if isinstance(item, Pair)]
+    sets = [item.responses for item in items if isinstance(item, Choice)]
+    total = work(items, scheme)
+
+    def told(finished: int, _: int, before: int = 0) -> None:
+        if progress:
+            progress(before + finished, total)
+
+    decisions = compare_with(judge, pairs, seed=seed, progress=told) if pairs else []
+    rankings = (
+        rank(judge, sets, scheme, seed=seed, progress=lambda done, _: told(done, total, len(pairs))) if sets else []
+    )
+    weights = judge.template.readings if isinstance(judge, Judge) else BOTH
+    of_pairs, of_sets = iter(decisions), iter(rankings)
+    answers = [
+        verdict_of(next(of_pairs), weights) if isinstance(item, Pair) else placing_of(next(of_sets), item.size)
+        for item in items
+    ]
+    return Answered(tuple(answers), tuple(decisions), tuple(rankings))
+
+
+def placing_of(ranking: Ranking, size: int) -> Placing:
+    """A ranking as the places of its responses in their own order."""
+    places = {place.index: place for place in ranking.places}
+    games = tuple((match.first, match.second, match.result) for match in ranking.matches)
+    order = range(size)
+    return Placing(tuple(places[i].rank for i in order), tuple(places[i].score for i in order), games)
+
+
+def accuracy_of(items: Sequence[Item], answered: Answered, seed: int = 0) -> Accuracy | None:
+    """Our columns for the pairs that have a label: accuracy with interval, coverage, order flips; None if there are none."""
+    pairs = [item for item in items if isinstance(item, Pair)]
+    known: list[tuple[LabeledComparison, Decision]] = [
+        (item.labeled, decision)
+        for item, decision in zip(pairs, answered.decisions, strict=True)
+        if item.labeled is not None
+    ]
+    return evaluate([item for item, _ in known], [decision for _, decision in known], seed) if known else None
+
+
+def picks_of(items: Sequence[Item], answered: Answered) -> Picks | None:
+    """Our columns for the sets of responses; None if there are none."""
+    choices = [
+        (item, given)
+        for item, given in zip(items, answered.answers, strict=True)
+        if isinstance(item, Choice) and isinstance(given, Placing)
+    ]
+    if not choices:
+        return None
+    ranked = [(item, tops) for item, given in choices if (tops := given.tops) is not None]
+    hits = sum(len(tops) == 1 and tops <= item.chosen for item, tops in ranked)
+    interval = wilson(hits, len(ranked)) if ranked else None
+    games = [result for _, given in choices for _, _, result in given.games]
+    return Picks(
+        n=len(choices),
+        ranked=len(ranked),
+        accuracy=hits / len(ranked) if ranked else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        shared=fmean(len(tops) > 1 for _, tops in ranked) if ranked else None,
+        chance=fmean(len(item.chosen) / item.size for item, _ in choices),
+        longer=fmean(_longest_is_chosen(item) for item, _ in choices),
+        coverage=fmean(result is not None for result in games) if games else 1.0,
+    )
+
+
+def _longest_is_chosen(item: Choice) -> bool:
+    lengths = [len(text) for text in item.responses.responses]
+    longest = [i for i, length in enumerate(lengths) if length == max(lengths)]
+    return len(longest) == 1 and longest[0] in item.chosen
