@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gramr2.evaluation.benchmarks import benchmarks
 from gramr2.registry import filters
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -31,7 +32,18 @@ def filter_table() -> str:
     return table(["kind", "looks at", "keeps", "settings", "leaves in `measures`"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"filters": filter_table}
+def benchmark_table() -> str:
+    """A line for each benchmark: what it measures and asks, its metric, what is read, and what that was checked against."""
+    rows = []
+    for name, each in benchmarks().items():
+        source = f"[{name}]({each.home})" if each.home.startswith("https:") else name
+        policy = f"{each.metric}; a failure: {each.policy}"
+        rows.append([source, each.measures, each.asks, policy, each.layout, each.verified, each.licence])
+    heads = ["name", "measures", "items", "official metric", "layout read", "verified against", "licence"]
+    return table(heads, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"benchmarks": benchmark_table, "filters": filter_table}
 
 
 def first_paragraph(documented: object) -> str:
