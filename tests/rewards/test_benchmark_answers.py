@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from gramr2.judging.judge import Orders
 from gramr2.judging.preference import PreferenceModel, Ties, decided
 from gramr2.judgment import Decision
 from gramr2.loading import load_judge
-from gramr2.rewards.benchmarks import accuracy_of, answer, picks_of, work
+from gramr2.rewards.benchmarks import accuracy_of, answer, longest_pairs, picks_of, report, work
 from gramr2.rewards.tournaments import tournament
 
 Write = Callable[..., str]
@@ -210,3 +211,31 @@ def test_copies_of_one_response_need_no_comparison(write: Write) -> None:
     assert overall(loaded, answered.answers) == 0.5
     assert picks_of(loaded.items, answered) is not None
     assert accuracy_of(loaded.items, answered) is None
+
+
+def test_the_report_has_the_keys_of_eval_and_the_official_score_under_each_policy(
+    pairs: LoadedBenchmark, sets: LoadedBenchmark, write: Write
+) -> None:
+    found = json.loads(json.dumps(report(pairs, answer(pairs.items, judge("longer")))))
+    first = ["benchmark", "version", "n", "accuracy", "low", "high", "order_flip_rate", "coverage"]
+    assert list(found)[:8] == first
+    assert (found["benchmark"], found["n"], found["items"], found["of"]) == ("rewardbench", N, N, N)
+    assert found["accuracy"] == found["longer_response_accuracy"] == found["pairs"]["accuracy"]
+    assert found["official"] == found["policies"]["half"]
+    assert set(found["policies"]) == {"wrong", "half", "drawn", "left-out"}
+    assert "math-prm" in found["missing"]
+    of_sets = report(sets, answer(sets.items, Oracle()))
+    assert (of_sets["n"], of_sets["accuracy"], of_sets["pairs"]) == (66, of_sets["sets"]["accuracy"], None)
+    row = {"instruction": "Hi", "output_1": "base", "output_2": "mine", "generator_2": "new"}
+    loaded = load("alpaca-eval", write(row))
+    of_policy = report(loaded, answer(loaded.items, judge("always-a")))
+    assert (of_policy["n"], of_policy["accuracy"], of_policy["official"]["win rate"]) == (1, None, 0.5)
+
+
+def test_the_longest_pair_of_each_item_is_checked_against_the_context(
+    pairs: LoadedBenchmark, sets: LoadedBenchmark
+) -> None:
+    (pair,) = longest_pairs(pairs.items[:1])
+    assert pair.id == pairs.items[0].id
+    (longest,) = longest_pairs(sets.items[:1])
+    assert longest.responses == ("bad x", "bad xx")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
+from typing import Any
 
-from gramr2.comparison import LabeledComparison
+from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.evaluation.benchmarks import LoadedBenchmark
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, verdict_of
-from gramr2.evaluation.metrics import Accuracy, evaluate, wilson
+from gramr2.evaluation.metrics import Accuracy, evaluate, length_baseline, wilson
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import BOTH, Decision
-from gramr2.rewards.ranking import Ranking, comparisons_of, rank
+from gramr2.rewards.ranking import Ranking, comparisons_of, longest, rank
 from gramr2.rewards.tournaments import RoundRobin, Tournament
 
 
@@ -49,6 +51,11 @@ def work(items: Sequence[Item], scheme: Tournament | None = None) -> int:
     """How many comparisons a benchmark takes, each in as many orders and votes as the judge is asked for."""
     sets = [item.responses for item in items if isinstance(item, Choice)]
     return sum(isinstance(item, Pair) for item in items) + comparisons_of(sets, scheme or RoundRobin())
+
+
+def longest_pairs(items: Sequence[Item]) -> list[Comparison]:
+    """Of each item the comparison that takes the most room in a prompt, to be checked against a model's context first."""
+    return [item.comparison if isinstance(item, Pair) else longest(item.responses) for item in items]
 
 
 def answer(
@@ -138,3 +145,41 @@ def _longest_is_chosen(item: Choice) -> bool:
     lengths = [len(text) for text in item.responses.responses]
     longest = [i for i, length in enumerate(lengths) if length == max(lengths)]
     return len(longest) == 1 and longest[0] in item.chosen
+
+
+def report(loaded: LoadedBenchmark, answered: Answered, seed: int = 0) -> dict[str, Any]:
+    """All of it as JSON: what was read, our columns, and the official score under each policy.
+
+    The first keys are those that ``gramr2 eval --json`` prints for any file; for a benchmark of sets they are about its first
+    places.
+    ``official`` has the values under the public policy, ``policies`` those under each.
+    """
+    accuracy, picks = accuracy_of(loaded.items, answered, seed), picks_of(loaded.items, answered)
+    scores = loaded.benchmark.scores(loaded.items, answered.answers)
+    public = scores[loaded.benchmark.policy]
+    head: dict[str, Any] = dict.fromkeys(("n", "accuracy", "low", "high", "order_flip_rate", "coverage"))
+    if accuracy is not None:
+        head = accuracy.headline()
+    elif picks is not None:
+        head |= {key: value for key, value in asdict(picks).items() if key in head}
+    else:
+        head |= {"n": public.n, "coverage": public.coverage}
+    return {
+        "benchmark": loaded.benchmark.name,
+        "version": loaded.version,
+        **head,
+        "digest": loaded.digest,
+        "items": len(loaded.items),
+        "of": loaded.total,
+        "missing": list(loaded.missing),
+        "metric": loaded.benchmark.metric,
+        "policy": loaded.benchmark.policy.value,
+        "official": public.values,
+        "policies": {policy.value: score.values for policy, score in scores.items()},
+        "official_coverage": public.coverage,
+        "official_ties": public.ties,
+        "untold": public.untold,
+        "pairs": None if accuracy is None else asdict(accuracy),
+        "longer_response_accuracy": length_baseline(loaded.labeled) if loaded.labeled else None,
+        "sets": None if picks is None else asdict(picks),
+    }

@@ -142,12 +142,18 @@ def _from_hub(benchmark: Benchmark, revision: str | None) -> tuple[Iterator[tupl
 
 def _commit(name: str, revision: str | None) -> str:
     """The commit that a branch stands for now, so that the printed version is what was read."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub import HfApi, errors
 
+    client_error = errors.HTTPError  # type: ignore[attr-defined]  # of httpx or httpx2, whichever the hub uses
     try:
         return HfApi().dataset_info(name, revision=revision).sha or revision or "main"
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except errors.RepositoryNotFoundError as error:
+        raise DataError(
+            f"{name}: the hub has no such data set, or not for you: log in, or give a local copy"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise DataError(f"{name}: the hub has no revision {revision!r} of it") from error
+    except (client_error, OSError) as error:
         if revision is None:
             raise DataError(
                 f"{name}: the hub does not say which commit is the newest ({reason_of(error)}): give a revision, or a local copy"
