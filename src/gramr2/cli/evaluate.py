@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gramr2.cli.benchmark import is_named, named
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.judge import refuse_undecided
@@ -39,13 +40,21 @@ def evaluate(
     benchmark: Annotated[
         str,
         typer.Option(
-            "--benchmark", "-b", help="Labelled comparisons: a file, a folder, a hub data set, or starter:gold."
+            "--benchmark",
+            "-b",
+            help="Labelled comparisons: a file, a folder, a hub data set, or starter:gold; or the name of a benchmark.",
         ),
     ],
     how: JudgeOptions,
     layout: Layout,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use N comparisons, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="A local copy of a named benchmark, as published or in gramr2's form; default: the hub."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder of the evaluation; default: a new one under runs/eval."),
@@ -59,6 +68,11 @@ def evaluate(
 ) -> None:
     """Measure a judge on labelled comparisons, and keep every item in a folder."""
     set_up_logging(quiet or as_json)
+    if is_named(benchmark, source):
+        if probes:
+            raise ConfigError("--probe is for a file of comparisons: leave it out, or name a file")
+        named(model, benchmark, source, how, limit=limit, seed=seed, out=out, quiet=quiet, as_json=as_json)
+        return
     from gramr2.data import load_labeled, subset
     from gramr2.evaluation import evaluating
     from gramr2.evaluation.evaluating import finished

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,21 +96,28 @@ def finished(summary: Summary) -> bool:
     """Whether asking again would change nothing: no vote failed for a reason outside the model, and something was decided."""
     outcomes = summary.result.get("outcomes")
     failed = outcomes.get("error") if isinstance(outcomes, dict) else 0
-    return not failed and bool(summary.result.get("decided"))
+    decided = summary.result.get("decided") or (summary.official or {}).get("official_coverage")
+    return not failed and bool(decided)
 
 
 def judge_items(model: PreferenceModel, asked: Asked, progress: Progress | None = None) -> Evaluated:
     """Ask the model for all items."""
-    seconds, last = [0.0] * len(asked.items), time.monotonic()
+    comparisons = [item.comparison for item in asked.items]
+    seconds, decided = stopwatch(len(comparisons))
+    found = compare_with(model, comparisons, seed=asked.seed, progress=progress, on_decision=decided)
+    return Evaluated(found, seconds)
+
+
+def stopwatch(count: int) -> tuple[list[float], Callable[[int, Decision], None]]:
+    """Seconds of so many decisions, each since the one before it, and what to call with each as it comes."""
+    seconds, last = [0.0] * count, time.monotonic()
 
     def decided(index: int, _: Decision) -> None:
         nonlocal last
         now = time.monotonic()
         seconds[index], last = now - last, now
 
-    comparisons = [item.comparison for item in asked.items]
-    found = compare_with(model, comparisons, seed=asked.seed, progress=progress, on_decision=decided)
-    return Evaluated(found, seconds)
+    return seconds, decided
 
 
 def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[Summary, list[Item]]:

@@ -98,6 +98,8 @@ class Summary(BaseModel):
     """see ``gramr2.evaluation.slices.measures``"""
     longer: float | None = None
     """accuracy of always choosing the longer response"""
+    official: dict[str, JsonValue] | None = None
+    """of a benchmark with a name: see ``gramr2.rewards.benchmarks.report``"""
 
 
 @dataclass(frozen=True, slots=True)

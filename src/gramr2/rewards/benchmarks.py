@@ -8,8 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.evaluation import evaluating
 from gramr2.evaluation.benchmarks import LoadedBenchmark
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, verdict_of
+from gramr2.evaluation.evaluating import Asked
+from gramr2.evaluation.log import Item as Line
+from gramr2.evaluation.log import Summary
 from gramr2.evaluation.metrics import Accuracy, evaluate, length_baseline, wilson
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
@@ -20,11 +24,13 @@ from gramr2.rewards.tournaments import RoundRobin, Tournament
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """``answers`` are one for each item, in its order; ``decisions`` are of the pairs and ``rankings`` of the choices."""
+    """``answers`` are one for each item, in its order; ``decisions`` and ``seconds`` are of the pairs and ``rankings`` of the
+    choices."""
 
     answers: tuple[Answer, ...]
     decisions: tuple[Decision, ...]
     rankings: tuple[Ranking, ...]
+    seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ def answer(
         if progress:
             progress(before + finished, total)
 
-    decisions = compare_with(judge, pairs, seed=seed, progress=told) if pairs else []
+    seconds, decided = evaluating.stopwatch(len(pairs))
+    decisions = compare_with(judge, pairs, seed=seed, progress=told, on_decision=decided) if pairs else []
     rankings = (
         rank(judge, sets, scheme, seed=seed, progress=lambda done, _: told(done, total, len(pairs))) if sets else []
     )
@@ -93,7 +100,7 @@ def answer(
         verdict_of(next(of_pairs), weights) if isinstance(item, Pair) else placing_of(next(of_sets), item.size)
         for item in items
     ]
-    return Answered(tuple(answers), tuple(decisions), tuple(rankings))
+    return Answered(tuple(answers), tuple(decisions), tuple(rankings), tuple(seconds))
 
 
 def placing_of(ranking: Ranking, size: int) -> Placing:
@@ -183,3 +190,42 @@ def report(loaded: LoadedBenchmark, answered: Answered, seed: int = 0) -> dict[s
         "longer_response_accuracy": length_baseline(loaded.labeled) if loaded.labeled else None,
         "sets": None if picks is None else asdict(picks),
     }
+
+
+def summarised(
+    loaded: LoadedBenchmark, asked: Asked, judge: PreferenceModel, answered: Answered
+) -> tuple[Summary, list[Line], list[dict[str, Any]]]:
+    """An evaluation's summary, the lines of its labelled pairs, and a row for each set of responses.
+
+    Args:
+        asked: with the labelled pairs as its items.
+        judge: that answered, without a journal.
+    """
+    known = [
+        (decision, seconds)
+        for item, decision, seconds in zip(loaded.pairs, answered.decisions, answered.seconds, strict=True)
+        if item.labeled is not None
+    ]
+    decisions, seconds = [decision for decision, _ in known], [each for _, each in known]
+    summary, lines = evaluating.summarised(asked, judge, evaluating.Evaluated(decisions, seconds))
+    told = report(loaded, answered, asked.seed)
+    return summary.model_copy(update={"official": told}), lines, _sets(loaded, answered)
+
+
+def _sets(loaded: LoadedBenchmark, answered: Answered) -> list[dict[str, Any]]:
+    rows = []
+    for item, given in zip(loaded.items, answered.answers, strict=True):
+        if isinstance(item, Choice) and isinstance(given, Placing):
+            rows.append(
+                {
+                    "id": item.id,
+                    "prompt": [{"role": turn.role, "content": turn.content} for turn in item.responses.prompt],
+                    "responses": list(item.responses.responses),
+                    "chosen": sorted(item.chosen),
+                    "category": item.category,
+                    "ranks": list(given.ranks),
+                    "scores": list(given.scores),
+                    "games": [list(game) for game in given.games],
+                }
+            )
+    return rows

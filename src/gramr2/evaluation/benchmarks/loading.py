@@ -46,6 +46,11 @@ class LoadedBenchmark:
     missing: tuple[str, ...]
 
     @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The items that are pairs."""
+        return tuple(item for item in self.items if isinstance(item, Pair))
+
+    @property
     def labeled(self) -> tuple[LabeledComparison, ...]:
         """The pairs that have a label, for ``gramr2.evaluation.metrics``."""
         return tuple(item.labeled for item in self.items if isinstance(item, Pair) and item.labeled)

@@ -1,0 +1,141 @@
+"""``gramr2 eval`` on a benchmark that is known by its name: the official score beside our columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gramr2.cli.console import Bars, Grid, interval, say, say_json, show
+from gramr2.cli.evaluation_tables import lines, tables
+from gramr2.cli.opening import answers, journaled, open_model, require_answers
+from gramr2.errors import ConfigError, NoVerdictError
+from gramr2.judging.judge import Judge
+from gramr2.loading import JudgeOptions
+from gramr2.text import percent
+
+if TYPE_CHECKING:
+    from gramr2.evaluation.log import Summary
+
+SETS = "sets.jsonl"
+
+
+def is_named(benchmark: str, source: str | None) -> bool:
+    """Whether ``--benchmark`` names one of the registry; a file or folder of that name comes first.
+
+    Raises:
+        ConfigError: a copy is given of what has no name.
+    """
+    from gramr2.evaluation.benchmarks import benchmarks
+
+    known = benchmarks()
+    if source is not None and benchmark not in known:
+        raise ConfigError(f"--from is the copy of a named benchmark, and {benchmark!r} is none: {', '.join(known)}")
+    return benchmark in known and (source is not None or not Path(benchmark).exists())
+
+
+def named(
+    model: str,
+    benchmark: str,
+    source: str | None,
+    how: JudgeOptions,
+    *,
+    limit: int | None,
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Evaluate, keep and show; see ``gramr2.cli.evaluate``."""
+    from gramr2.evaluation import evaluating
+    from gramr2.evaluation.benchmarks import load
+    from gramr2.evaluation.log import ANSWERS
+    from gramr2.judging.budget import overlong, refuse
+    from gramr2.rewards import benchmarks
+
+    bars = Bars(quiet or as_json)
+    loaded = load(benchmark, source, seed=seed, limit=limit)
+    bars.note(f"{benchmark}: {len(loaded.items)} of {loaded.total} items, {loaded.version}, digest {loaded.digest}")
+    opened = open_model(model, how)
+    options = asdict(how) | {"benchmark": loaded.digest}
+    asked = evaluating.Asked(benchmark, model, loaded.labeled, options, seed, limit)
+    folder = out or asked.folder(opened)
+    summary = evaluating.there(folder, asked.key(opened))
+    if summary is None:
+        if isinstance(opened, Judge):
+            pairs = [(comparison, "") for comparison in benchmarks.longest_pairs(loaded.items)]
+            fit = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
+            refuse(fit, len(pairs), benchmark)
+        failed = False
+        with answers(folder / ANSWERS, bars, lambda: failed) as journal:
+            judge = journaled(opened, journal)
+            with bars.task(f"{benchmark}: {benchmarks.work(loaded.items)} comparisons") as progress:
+                given = benchmarks.answer(loaded.items, judge, seed=seed, progress=progress)
+            require_answers(judge)
+            summary, items, sets = benchmarks.summarised(loaded, asked, opened, given)
+            failed = not evaluating.finished(summary)
+            _keep(folder, summary, items, sets, bars)
+    else:
+        bars.note(f"{folder} has this evaluation: nothing is judged again")
+    assert summary.official is not None
+    report: Mapping[str, Any] = summary.official
+    if as_json:
+        extra = {"model": summary.judge, "measures": summary.measures, "by_category": summary.result["by_category"]}
+        say_json(dict(report) | extra | {"out": str(folder)})
+    else:
+        show(_official(report))
+        if summary.result["n"]:
+            for table in tables(summary):
+                show(table)
+        for line in (*_told(report), *(lines(summary) if summary.result["n"] else ()), f"every item: {folder}"):
+            say(line)
+    if not report["coverage"] and not report["official_coverage"]:
+        raise NoVerdictError(f"none of the {report['items']} items of {benchmark} was decided")
+
+
+def _keep(folder: Path, summary: Summary, items: Any, sets: Any, bars: Bars) -> None:
+    from gramr2.evaluation.log import write_log
+    from gramr2.files import write_jsonl
+
+    try:
+        if sets:
+            write_jsonl(folder / SETS, sets)
+        write_log(folder, summary, items)
+    except OSError as error:
+        bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
+
+
+def _official(report: Mapping[str, Any]) -> Grid:
+    """The official score of every section, under each policy that applies."""
+    policies: Mapping[str, Mapping[str, float | None]] = report["policies"]
+    public = report["policy"]
+    order = [public, *(name for name in policies if name != public)]
+    grid = Grid(title=f"{report['benchmark']}: {report['metric']}")
+    grid.add_column("section")
+    for name in order:
+        grid.add_column(f"{name} (public)" if name == public else name, justify="right")
+    for section in policies[public]:
+        cells = [percent(policies[name].get(section)) for name in order]
+        grid.add_row(section, *cells, style="bold" if section == "overall" else None)
+    return grid
+
+
+def _told(report: Mapping[str, Any]) -> Iterator[str]:
+    if report["official_low"] is not None:
+        bounds = interval(report["official_low"], report["official_high"])
+        yield f"official score {percent(report['official']['overall'])}, 95 % interval {bounds}"
+    yield (
+        f"{report['items']} of {report['of']} items, {report['version']}, digest {report['digest']}; verdicts "
+        f"{percent(report['official_coverage'])}, of them ties {percent(report['official_ties'])}"
+    )
+    if report["missing"]:
+        yield f"not in this copy: {', '.join(report['missing'])}"
+    if report["untold"]:
+        yield f"{report['untold']} verdicts came without those of each order, and stand for both"
+    sets = report["sets"]
+    if sets:
+        yield (
+            f"first places: {percent(sets['accuracy'])} of {sets['ranked']} ranked sets ({interval(sets['low'], sets['high'])}), "
+            f"by chance {percent(sets['chance'])}, the longest {percent(sets['longer'])}"
+        )

@@ -1,0 +1,93 @@
+"""``gramr2 eval`` on benchmarks by name: the official score beside our columns, in a folder like any other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gramr2.evaluation.log import ITEMS, SUMMARY, read_log
+
+PAIRS = [
+    {
+        "id": f"hhh:{i}",
+        "prompt": f"Question {i}?",
+        "responses": ["a longer answer", "short"],
+        "category": "hhh-honest",
+        "label": "A" if i % 4 else "B",
+    }
+    for i in range(12)
+]
+SETS = [
+    {
+        "id": str(i),
+        "prompt": f"Question {i}?",
+        "chosen": ["the longest answer of all"],
+        "rejected": ["a", "bb", "ccc"],
+        "num_correct": 1,
+        "num_rejected": 3,
+        "total_completions": 4,
+        "models": ["m"] * 4,
+        "subset": "Math",
+        "additional_metadata": {},
+    }
+    for i in range(6)
+]
+
+
+def copy(folder: Path, rows: list[dict[str, object]]) -> Path:
+    file = folder / "copy.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_pairs(cli, tmp_path: Path) -> None:
+    words = ("eval", "-m", "scripted:longer", "-b", "hhh", "--from", copy(tmp_path, PAIRS), "-o", tmp_path / "e")
+    code, text, err = cli(*words)
+    assert code == 0, err
+    assert "wrong (public)" in text and "honest" in text
+    assert "12 of 12 items, local copy copy.jsonl, digest" in text
+    log = read_log(tmp_path / "e")
+    assert (len(log.items), log.summary.result["accuracy"]) == (12, 0.75)
+    assert log.summary.official is not None
+    assert log.summary.official["official"]["overall"] == 0.75  # type: ignore[index, call-overload]
+    code, again, err = cli(*words)
+    assert (code, again, "nothing is judged again" in err) == (0, text, True)
+    told = json.loads(cli(*words, "--json")[1])
+    assert [*told][:8] == ["benchmark", "version", "n", "accuracy", "low", "high", "order_flip_rate", "coverage"]
+    assert (told["official"]["overall"], told["by_category"]["hhh-honest"]["n"]) == (0.75, 12)
+
+
+def test_sets_are_ranked(cli, tmp_path: Path) -> None:
+    folder = tmp_path / "e"
+    words = ("eval", "-m", "scripted:longer", "-b", "rewardbench2", "--from", copy(tmp_path, SETS), "-o", folder)
+    code, text, err = cli(*words)
+    assert code == 0, err
+    assert "first places: 100.0 % of 6 ranked sets" in text
+    rows = [json.loads(line) for line in (folder / "sets.jsonl").read_text().splitlines()]
+    assert all(row["ranks"][row["chosen"][0]] == 1 and len(row["games"]) == 6 for row in rows)
+    assert sorted(each.name for each in folder.iterdir()) == [SUMMARY, ITEMS, "sets.jsonl"]
+    assert "nothing is judged again" in cli(*words)[2]
+    assert cli("view", folder)[0] == 0
+
+
+def test_a_file_comes_first(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy(tmp_path, PAIRS).rename("hhh")
+    code, _, err = cli("eval", "-m", "scripted:longer", "-b", "hhh")
+    # A file without an ending is refused as any other, not taken for the benchmark.
+    assert (code != 0, "hhh" in err) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-b", "some.jsonl", "--from", "copy.jsonl"), "--from is the copy of a named benchmark"),
+        (("-b", "hhh", "--from", "no-such.jsonl"), "no-such.jsonl"),
+        (("-b", "hhh", "--from", "no-such.jsonl", "--probe"), "--probe is for a file"),
+    ],
+)
+def test_bad_words(cli, words: tuple[str, ...], told: str) -> None:
+    code, _, err = cli("eval", "-m", "scripted:longer", *words)
+    assert (code != 0, told in err, "Traceback" in err) == (True, True, False)
