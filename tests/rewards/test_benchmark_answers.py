@@ -222,6 +222,7 @@ def test_the_report_has_the_keys_of_eval_and_the_official_score_under_each_polic
     assert (found["benchmark"], found["n"], found["items"], found["of"]) == ("rewardbench", N, N, N)
     assert found["accuracy"] == found["longer_response_accuracy"] == found["pairs"]["accuracy"]
     assert found["official"] == found["policies"]["half"]
+    assert found["official_low"] < found["official"]["overall"] < found["official_high"]
     assert set(found["policies"]) == {"wrong", "half", "drawn", "left-out"}
     assert "math-prm" in found["missing"]
     of_sets = report(sets, answer(sets.items, Oracle()))

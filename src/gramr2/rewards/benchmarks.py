@@ -10,6 +10,7 @@ from typing import Any
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.evaluation import evaluating
 from gramr2.evaluation.benchmarks import LoadedBenchmark
+from gramr2.evaluation.benchmarks.intervals import interval_of
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, verdict_of
 from gramr2.evaluation.evaluating import Asked
 from gramr2.evaluation.log import Item as Line
@@ -159,11 +160,12 @@ def report(loaded: LoadedBenchmark, answered: Answered, seed: int = 0) -> dict[s
 
     The first keys are those that ``gramr2 eval --json`` prints for any file; for a benchmark of sets they are about its first
     places.
-    ``official`` has the values under the public policy, ``policies`` those under each.
+    ``official`` has the values under the public policy, with a 95 % interval of ``overall``; ``policies`` has those under each.
     """
     accuracy, picks = accuracy_of(loaded.items, answered, seed), picks_of(loaded.items, answered)
     scores = loaded.benchmark.scores(loaded.items, answered.answers)
     public = scores[loaded.benchmark.policy]
+    interval = interval_of(loaded.benchmark, loaded.items, answered.answers, seed=seed)
     head: dict[str, Any] = dict.fromkeys(("n", "accuracy", "low", "high", "order_flip_rate", "coverage"))
     if accuracy is not None:
         head = accuracy.headline()
@@ -182,6 +184,8 @@ def report(loaded: LoadedBenchmark, answered: Answered, seed: int = 0) -> dict[s
         "metric": loaded.benchmark.metric,
         "policy": loaded.benchmark.policy.value,
         "official": public.values,
+        "official_low": interval.low if interval else None,
+        "official_high": interval.high if interval else None,
         "policies": {policy.value: score.values for policy, score in scores.items()},
         "official_coverage": public.coverage,
         "official_ties": public.ties,

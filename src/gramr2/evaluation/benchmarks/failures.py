@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from statistics import fmean
 
 from gramr2.comparison import Label
 from gramr2.evaluation.benchmarks.items import Choice, Pair, Placing, Verdict
@@ -43,7 +42,10 @@ def pair_credit(item: Pair, verdict: Verdict, policy: OnFailure) -> float | None
     """
     if item.label is None:
         return None
-    return mean([credit(said, item.label, policy) for said in verdict.orders])
+    orders = verdict.orders
+    if len(orders) == 2 and orders[0] is orders[1]:
+        return credit(orders[0], item.label, policy)
+    return mean([credit(said, item.label, policy) for said in orders])
 
 
 def top_credit(item: Choice, placing: Placing, policy: OnFailure) -> float | None:
@@ -58,9 +60,12 @@ def top_credit(item: Choice, placing: Placing, policy: OnFailure) -> float | Non
 def mean(values: Iterable[float | None]) -> float | None:
     """The mean of what is there; None if nothing is."""
     found = [value for value in values if value is not None]
-    return fmean(found) if found else None
+    return sum(found) / len(found) if found else None
 
 
 def means(values: Sequence[float | None], keys: Sequence[str]) -> dict[str, float | None]:
     """The mean for each key, in the order in which keys first occur."""
-    return {key: mean([v for v, k in zip(values, keys, strict=True) if k == key]) for key in dict.fromkeys(keys)}
+    found: dict[str, list[float | None]] = {}
+    for value, key in zip(values, keys, strict=True):
+        found.setdefault(key, []).append(value)
+    return {key: mean(each) for key, each in found.items()}
