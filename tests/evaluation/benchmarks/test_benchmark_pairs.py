@@ -156,6 +156,7 @@ def test_llmbar_by_the_folders_of_its_repository(write: Write, tmp_path) -> None
     row = {"input": "Name a fruit.", "output_1": "Apple.", "output_2": "A fruit is healthy.", "label": 1}
     for folder in ("Natural", "Adversarial/Manual", "Adversarial/GPTOut"):
         write(row, row | {"label": 2}, name=f"LLMBar/{folder}/dataset.jsonl")
+    write(row, name="LLMBar/Natural/evaluators/ChatGPT/CoT/result.jsonl")
     loaded = load("llmbar", tmp_path / "LLMBar")
     categories = ["gptout", "gptout", "manual", "manual", "natural", "natural"]
     assert [item.category for item in loaded.items] == categories

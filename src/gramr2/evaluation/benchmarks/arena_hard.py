@@ -37,6 +37,7 @@ class ArenaHard(Benchmark):
     home = "https://github.com/lmarena/arena-hard-auto"
     policy = OnFailure.LEFT_OUT
     policies = (OnFailure.HALF, OnFailure.LEFT_OUT)
+    skips = ("model_judgment/",)
 
     def joined(self, rows: Iterable[tuple[str, RawRow]]) -> Iterator[tuple[str, RawRow]]:
         questions: dict[str, tuple[str, str, Row]] = {}

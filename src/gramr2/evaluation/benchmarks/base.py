@@ -70,6 +70,7 @@ class Benchmark:
         policy: what the public score makes of an answer without a verdict.
         policies: all that the score can be given under.
         sections: the subsets that a complete copy has.
+        skips: what the name of a file below an opened folder contains if it is something else, such as published results.
     """
 
     name: ClassVar[str]
@@ -84,6 +85,7 @@ class Benchmark:
     policy: ClassVar[OnFailure] = OnFailure.WRONG
     policies: ClassVar[tuple[OnFailure, ...]] = LINEAR
     sections: ClassVar[tuple[str, ...]] = ()
+    skips: ClassVar[tuple[str, ...]] = ()
 
     def read(self, row: Row, place: Place) -> Iterable[Item]:
         """The items in a row of the published layout.

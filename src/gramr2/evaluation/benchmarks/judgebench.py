@@ -35,7 +35,7 @@ class JudgeBench(Benchmark):
     layout = "`pair_id`, `source`, `question`, `response_A`, `response_B`, `label` (`A>B`), `response_model`"
     verified = (
         "published decisions of seven judges in the repository, among them Skywork-Reward-Llama-3.1-8B, against the official "
-        "script's figures"
+        "script's figures; the layout on the repository's files"
     )
     licence = "MIT on its data card, none in the repository"
     home = "https://huggingface.co/datasets/ScalerLab/JudgeBench"
@@ -43,6 +43,7 @@ class JudgeBench(Benchmark):
     policy = OnFailure.NO_VOTE
     policies = tuple(OnFailure)
     sections = tuple(SECTIONS.values())
+    skips = ("outputs/",)
 
     def read(self, row: Row, place: Place) -> list[Item]:
         source, said = text(row, "source"), column(row, "label")

@@ -29,13 +29,14 @@ class LLMBar(Benchmark):
         "`input`, `output_1`, `output_2`, `label` (1 or 2); the subset is the split, or the folder of the repository"
     )
     verified = (
-        "325 published accuracies in the repository (65 evaluators, 5 subsets; `statistics.json`: correct_average). `overall`, "
-        "the mean of the five subsets, is ours"
+        "325 published accuracies in the repository (65 evaluators, 5 subsets; `statistics.json`: correct_average), and its files. "
+        "`overall`, the mean of the five subsets, is ours"
     )
     licence = "MIT"
     home = "https://huggingface.co/datasets/princeton-nlp/LLMBar"
     hub = tuple(Hub("princeton-nlp/LLMBar", split, "LLMBar") for split in _SPLITS)
     sections = ("natural", *ADVERSARIAL)
+    skips = ("evaluators/", "CaseStudy/", "Processed/", "LLMEvaluator/")
 
     def read(self, row: Row, place: Place) -> list[Item]:
         said = column(row, "label")

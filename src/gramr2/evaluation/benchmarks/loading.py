@@ -169,7 +169,8 @@ def _commit(name: str, revision: str | None) -> str:
 def _from_path(benchmark: Benchmark, path: Path) -> Iterator[tuple[str, RawRow]]:
     """The rows of a file, of a folder that ``datasets`` saved, or of all files below a folder in the order of their names.
 
-    Of files that are named after splits, as in a copy of a repository on the hub, those of other splits are left out.
+    Of files that are named after splits, as in a copy of a repository on the hub, those of other splits are left out, and of a
+    clone from GitHub the files that are not items.
     """
     splits = [part.split for part in benchmark.hub]
     if (path / "dataset_dict.json").exists():
@@ -189,6 +190,8 @@ def _from_path(benchmark: Benchmark, path: Path) -> Iterator[tuple[str, RawRow]]
         if shard and splits and shard[1] not in splits:
             continue
         part = "/".join([*below.parts[:-1], shard[1] if shard else name])
+        if any(each in part for each in benchmark.skips):
+            continue
         for where, default_id, row in read_rows(str(file)):
             yield part, (where, f"{'/'.join(below.parts)}:{default_id.rpartition(':')[2]}", row)
 

@@ -34,6 +34,7 @@ class RMB(Benchmark):
     licence = "none stated in the repository"
     home = "https://github.com/Zhou-Zoey/RMB-Reward-Model-Benchmark"
     policies = (OnFailure.WRONG, OnFailure.HALF, OnFailure.DRAWN, OnFailure.LEFT_OUT)
+    skips = ("eval/",)
     sections = ("Helpfulness pairwise", "Helpfulness best-of-n", "Harmlessness pairwise", "Harmlessness best-of-n")
 
     def read(self, row: Row, place: Place) -> list[Item]:

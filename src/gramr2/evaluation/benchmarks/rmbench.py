@@ -32,11 +32,12 @@ class RMBench(Benchmark):
         "a tie is wrong"
     )
     layout = "`id`, `domain`, `prompt`, and lists of three texts `chosen` and `rejected`, from concise to Markdown"
-    verified = "a fixture by hand, and random scores against `compute_accuracy` of the repository"
+    verified = "a fixture by hand; random scores against `compute_accuracy` of the repository; the layout on its files"
     licence = "ODC-BY on its data card, none in the repository"
     home = "https://huggingface.co/datasets/THU-KEG/RM-Bench"
     hub = (Hub("THU-KEG/RM-Bench", "train"),)
     sections = DOMAINS
+    skips = ("total_dataset",)
 
     def read(self, row: Row, place: Place) -> list[Item]:
         domain = word(row, "domain") or place.part.rpartition("/")[2].removesuffix("_filtered")
