@@ -29,7 +29,7 @@ class LLMBar(Benchmark):
         "`input`, `output_1`, `output_2`, `label` (1 or 2); the subset is the split, or the folder of the repository"
     )
     verified = (
-        "325 published accuracies in the repository (65 evaluators, 5 subsets; `statistics.json`: correct_average), and its files. "
+        "325 published accuracies in the repository (65 evaluators, 5 subsets; `statistics.json`: correct_average), and files. "
         "`overall`, the mean of the five subsets, is ours"
     )
     licence = "MIT"
