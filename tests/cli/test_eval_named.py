@@ -56,7 +56,7 @@ def test_pairs(cli, tmp_path: Path) -> None:
     assert (code, again, "nothing is judged again" in err) == (0, text, True)
     told = json.loads(cli(*words, "--json")[1])
     assert [*told][:8] == ["benchmark", "version", "n", "accuracy", "low", "high", "order_flip_rate", "coverage"]
-    assert (told["official"]["overall"], told["by_category"]["hhh-honest"]["n"]) == (0.75, 12)
+    assert (told["official"]["overall"], told["by_category"]["honest"]["n"]) == (0.75, 12)
 
 
 def test_sets_are_ranked(cli, tmp_path: Path) -> None:
