@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gramr2.comparison import LabeledComparison
-from gramr2.data import OnBadRow, load_labeled, load_unlabeled
+from gramr2.data import OnBadRow, load_labeled, load_unlabeled, placed
 from gramr2.errors import DataError
 
 ROWS = [{"id": f"r{i}", "prompt": f"p{i}", "responses": ["a", "b"], "label": "A"} for i in range(4)]
@@ -110,3 +110,29 @@ def test_hub_data(monkeypatch: pytest.MonkeyPatch) -> None:
         DataError, match=r"^a/missing: no such file or folder here, and the hub cannot be reached: offline"
     ):
         load_labeled("a/missing")
+
+
+def test_rows_one_at_a_time_have_their_places(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    several = {"prompt": "p", "chosen": ["a", "b"], "rejected": ["c"]}
+    file.write_text(
+        "\n".join([json.dumps(ROWS[0]), "{broken", json.dumps(ROWS[0] | {"label": None}), json.dumps(several)])
+    )
+    rows = placed(str(file))
+    assert next(rows)[0] == f"{file}:1", "nothing is read before it is asked for"
+    with pytest.raises(DataError, match=r"d\.jsonl:2: is not JSON"):
+        next(rows)
+    skipped: list[str] = []
+    found = list(placed(str(file), on_bad_row=OnBadRow.SKIP, skipped=skipped))
+    assert [(where.rpartition(":")[2], each.id.split(":")[0]) for where, each in found][:2] == [
+        ("1", "r0"),
+        ("3", "r0"),
+    ]
+    assert {where for where, _ in found[2:]} == {f"{file}:4"}
+    assert len(found) == 4
+    assert [reason.split(": ")[0] for reason in skipped] == [f"{file}:2"]
+    file.write_text("[1]\n[2]\n")
+    with pytest.raises(DataError, match=r"d\.jsonl: no usable comparison in it"):
+        list(placed(str(file), on_bad_row=OnBadRow.SKIP))
+    with pytest.raises(DataError, match="no such file"):
+        list(placed(str(tmp_path / "gone.jsonl")))

@@ -2,7 +2,7 @@
 
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
-from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled
+from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled, placed
 from gramr2.data.split import (
     in_part,
     near_duplicates,
@@ -26,6 +26,7 @@ __all__ = [
     "load_unlabeled",
     "near_duplicates",
     "overlap",
+    "placed",
     "read_row",
     "refuse_leaks",
     "similarity",

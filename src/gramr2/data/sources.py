@@ -124,6 +124,33 @@ def load_unlabeled(
     return tuple(_bare(item) for item in loaded.comparisons), loaded.report
 
 
+def placed(
+    source: str,
+    *,
+    on_bad_row: OnBadRow = OnBadRow.FAIL,
+    layout: Layout | None = None,
+    skipped: list[str] | None = None,
+) -> Iterator[tuple[str, Comparison]]:
+    """(place, comparison) of every row, one at a time, for sources that need not fit into memory; labels are ignored.
+
+    An id may occur again. What is skipped is added to ``skipped``. Arguments and errors: see ``load``.
+    """
+    found = False
+    for where, default_id, row in Opening(source, layout=layout, pairing=True).rows():
+        try:
+            items = read_row(_object(row, where), where, default_id=default_id, layout=layout)
+        except DataError as error:
+            if on_bad_row is OnBadRow.FAIL:
+                raise
+            if skipped is not None:
+                skipped.append(str(error))
+            continue
+        found = found or bool(items)
+        yield from ((where, _bare(item)) for item in items)
+    if not found:
+        raise DataError(f"{source}: no usable comparison in it")
+
+
 def _load(opening: Opening, limit: int | None, on_bad_row: OnBadRow, *, labeled: bool) -> Loaded:
     def read(row: Row, where: str, default_id: str) -> list[LabeledComparison | Comparison]:
         found = read_row(row, where, default_id=default_id, layout=opening.layout)
