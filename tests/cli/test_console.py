@@ -83,3 +83,12 @@ def test_a_bar_shows_the_rate(capsys: pytest.CaptureFixture[str], monkeypatch: p
     with Bars().task("stage") as report:
         report(1, 3)
     assert "stage: 1 of 3, " in capsys.readouterr().err
+
+
+def test_outside_a_terminal_a_table_has_its_natural_width(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = Grid()
+    for _ in range(4):
+        grid.add_column("name")
+    grid.add_row(*("wide " * 10 for _ in range(4)))
+    show(grid)
+    assert ("wide " * 10).strip() in capsys.readouterr().out

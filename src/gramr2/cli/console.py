@@ -65,7 +65,8 @@ def say_json(value: Any) -> None:
 
 def show(table: Table) -> None:
     """Print a table; outside a terminal at its natural width."""
-    stdout.print(table, width=None if stdout.is_terminal else 1000)
+    # A width given to print is cut to the console's, which is 80 where there is no terminal.
+    (stdout if stdout.is_terminal else Console(width=1000)).print(table)
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes.")]
