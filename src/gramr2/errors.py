@@ -6,6 +6,7 @@
     │   └── PromptTooLongError                      a comparison does not fit the token budget
     ├── ModelError             (RuntimeError)       a model cannot be loaded or cannot judge
     │   └── ModelNotFoundError (FileNotFoundError)  there is no such model, here or on the hub
+    ├── ContaminatedError      (RuntimeError)       more of a benchmark is in the training data than is allowed
     ├── NoVerdictError         (RuntimeError)       a judge decided nothing at all
     ├── RunError               (RuntimeError)       a run folder is in a state that forbids the step
     └── MissingDependencyError (ImportError)        an optional package is not installed
@@ -51,6 +52,10 @@ class ModelError(GramrError, RuntimeError):
 
 class ModelNotFoundError(ModelError, FileNotFoundError):
     """There is no model of the given name, folder, file or hub id."""
+
+
+class ContaminatedError(GramrError, RuntimeError):
+    """More of a benchmark was found in the training data than is allowed: what was written is complete."""
 
 
 class NoVerdictError(GramrError, RuntimeError):

@@ -28,6 +28,7 @@ def test_the_public_names() -> None:
     names = set(command.commands)  # type: ignore[attr-defined]
     assert names == {
         "check",
+        "contamination",
         "train",
         "judge",
         "eval",
@@ -49,7 +50,9 @@ def test_the_public_names() -> None:
     flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
     flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]
-    assert flags >= {"--model", "--benchmark", "--out", "--limit", "--json", "--probe"}
+    assert flags >= {"--model", "--benchmark", "--out", "--limit", "--json", "--probe", "--without"}
+    flags = {p.opts[0] for p in command.commands["contamination"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--against", "--threshold", "--similarity", "--common", "--field", "--out", "--max-rate", "--json"}
     flags = {p.opts[0] for p in command.commands["rank"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--scheme", "--budget"}
     flags = {p.opts[0] for p in command.commands["ablate"].params}  # type: ignore[attr-defined]

@@ -62,6 +62,10 @@ def evaluate(
     probes: Annotated[
         bool, typer.Option("--probe", help="Also measure how far the verdict follows a changed rationale.")
     ] = False,
+    without: Annotated[
+        Path | None,
+        typer.Option("--without", help="Also tell the accuracy without these items: --out of gramr2 contamination."),
+    ] = None,
     on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -76,9 +80,11 @@ def evaluate(
     from gramr2.data import load_labeled, subset
     from gramr2.evaluation import evaluating
     from gramr2.evaluation.evaluating import finished
-    from gramr2.evaluation.log import ANSWERS
+    from gramr2.evaluation.leaving_out import LeftOut
+    from gramr2.evaluation.log import ANSWERS, read_log
     from gramr2.judging.budget import overlong, refuse
 
+    left_out = LeftOut.read(without) if without else None
     items, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
@@ -107,11 +113,14 @@ def evaluate(
         checked = _checked(items, decisions) if probes else None
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
+    others = left_out.accuracy(items, decisions or read_log(folder).items, seed) if left_out else None
     if as_json:
         values: dict[str, Any] = dict(summary.result)
         if found is not None:
             values["probes"] = {name: asdict(each) for name, each in found.items()}
             values["derivations"] = checked.shares() if checked else None
+        if others is not None:
+            values["without"] = others
         first = {"benchmark": benchmark, "version": VERSION} | {key: summary.result[key] for key in HEADLINE}
         extra = {
             "skipped": list(summary.skipped),
@@ -122,7 +131,7 @@ def evaluate(
         }
         say_json(first | values | extra)
     else:
-        for table in tables(summary):
+        for table in tables(summary, others):
             show(table)
         if found is not None:
             show(_probe_table(found))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 FAILURES = ("unparseable", "truncated", "error")
 
 
-def tables(summary: Summary) -> Iterator[Grid]:
-    """Accuracy by category, and of the parts that a shortcut would treat differently."""
+def tables(summary: Summary, others: Mapping[str, Any] | None = None) -> Iterator[Grid]:
+    """Accuracy by category, and of the parts that a shortcut would treat differently; ``others`` are what ``LeftOut`` tells."""
     result: Mapping[str, Any] = summary.result
     grid = Grid(title=f"{summary.benchmark}: {summary.judge}")
     for column in ("category", "n", "accuracy", "95 % interval"):
@@ -24,6 +24,9 @@ def tables(summary: Summary) -> Iterator[Grid]:
         grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
     bounds = interval(result["low"], result["high"])
     grid.add_row("all", str(result["n"]), percent(result["accuracy"]), bounds, style="bold")
+    if others is not None:
+        name, bounds = f"all but {others['left_out']} (--without)", interval(others["low"], others["high"])
+        grid.add_row(name, str(others["n"]), percent(others["accuracy"]), bounds, style="bold")
     yield grid
     parts: Mapping[str, Any] = summary.measures.get("slices") or {}  # type: ignore[assignment]
     if not any(len(each) > 1 for each in parts.values()):

@@ -11,6 +11,7 @@ from gramr2.cli import (
     adapt,
     check,
     compare,
+    contamination,
     evaluate,
     export,
     inspect,
@@ -47,6 +48,7 @@ app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("view")(view.view)
+app.command("contamination")(contamination.contamination)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
 app.command("review")(review.review)
