@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from gramr2.cli.console import Json, Quiet, say, say_json
 from gramr2.cli.cost import price, show_cost
 from gramr2.config import dump_config, load_config
 from gramr2.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gramr2.evaluation.contamination import Contamination
 
 
 def check(
@@ -28,7 +31,7 @@ def check(
     """Check a run file: keys, types, files, models and combinations; data rows are read too."""
     from gramr2.backends.registry import is_here
     from gramr2.selftraining.run.data import load_data
-    from gramr2.selftraining.run.doubts import SIMILAR, near_copies
+    from gramr2.selftraining.run.doubts import SIMILAR, gold_in_training, near_copies
 
     if kept is not None and not cost:
         raise ConfigError("--kept is for --cost: give both or neither")
@@ -40,9 +43,11 @@ def check(
     remote = [name for name in (models[1:] if behind_api else models) if not is_here(name)]
     data = load_data(config)
     near = near_copies(data)
+    leaked = gold_in_training(data)
     priced = price(config, data, kept, quiet or as_json) if cost else None
     if as_json:
-        found = {"valid": True, "config": config.model_dump(mode="json"), "data": data.summary, "near_copies": near}
+        found = {"valid": True, "config": config.model_dump(mode="json"), "data": data.summary}
+        found |= {"near_copies": near, "contamination": leaked.summary()}
         say_json(found | ({"cost": priced.as_json()} if priced else {}))
         return
     say(dump_config(config))
@@ -58,6 +63,8 @@ def check(
     for part, counts in near.items():
         if told := _copies(counts):
             say(f"data.{part}: of {counts['compared']} comparisons {told} (word 3-grams, Jaccard above {SIMILAR}).")
+    if leaked.found:
+        say(f"data.gold: {_shared(leaked)}")
     for name in remote:
         say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:
@@ -81,6 +88,18 @@ def _told(found: dict[str, Any]) -> str:
     if found["rationale_says_otherwise"]:
         parts.append(f"{found['rationale_says_otherwise']} rationales conclude another label than their row's")
     return "; ".join(parts) + "."
+
+
+def _shared(leaked: Contamination) -> str:
+    """How much of gold is in what is learnt from."""
+    first, told = leaked.found[0], leaked.summary()
+    source = first.worst[1].best
+    where = f" in {source.where}, {source.id!r}" if source else ""
+    return (
+        f"{told['found']} of {told['n']} comparisons share text with what is learnt from (13-grams or near duplicates), "
+        f"{told['by_prompt']} by their prompt and {told['by_response']} by a response; the first: {first.id!r}{where}. "
+        "gramr2 contamination names them."
+    )
 
 
 def _copies(counts: dict[str, int]) -> str:

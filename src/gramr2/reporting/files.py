@@ -118,10 +118,19 @@ class _Longer(Shape):
     longer_response_accuracy: float | None = None
 
 
+class _Contamination(Shape):
+    n: int
+    overlapping: int
+    found: int
+    by_prompt: int
+    by_response: int
+
+
 class DataShape(Shape):
     """``data.json``."""
 
     gold: _Longer = _Longer()
+    contamination: _Contamination | None = None
 
 
 class WarmupShape(Shape):

@@ -43,7 +43,7 @@ class RunView:
     """A run as it stands: its resolved config, its rounds in order, and the accuracy of always choosing the longer response.
 
     ``warmup`` is the report of a warm-up; ``baselines`` are the records of ``baselines.json``; ``last`` is what a finished run
-    records about the run as a whole.
+    records about the run as a whole; ``contamination`` is how much of gold is in what it learnt from, which older runs lack.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class RunView:
     warmup: Row | None = None
     baselines: Row = field(default_factory=dict)
     last: Row = field(default_factory=dict)
+    contamination: Row = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -93,15 +94,17 @@ def read_run(path: Path) -> RunView:
     config = files.config(file)
     numbers = sorted(int(each.name) for each in (path / "rounds").glob("*") if _is_number(each.name))
     rounds = tuple(_round(path / "rounds" / str(number), number) for number in numbers)
+    facts = _optional(path / "data.json", files.DataShape)
     lines = files.rows(path / "metrics.jsonl", files.LineShape)
     view = RunView(
         path,
         config,
         rounds,
-        _optional(path / "data.json", files.DataShape).get("gold", {}).get("longer_response_accuracy"),
+        facts.get("gold", {}).get("longer_response_accuracy"),
         _optional(path / "warmup" / "report.json", files.WarmupShape) or None,
         files.baselines(path / "baselines.json") if (path / "baselines.json").is_file() else {},
         {key: lines[-1][key] for key in ("against_baselines", "warnings") if key in lines[-1]} if lines else {},
+        facts.get("contamination") or {},
     )
     for name in _missing(view, len(lines)):
         raise RunError(f"{path / name} is missing or incomplete: {REMEDY}")

@@ -34,6 +34,7 @@ from gramr2.selftraining.rationales.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.data import fit_to_budget, load_data
+from gramr2.selftraining.run.doubts import told_of_gold
 from gramr2.selftraining.run.engine import Engine, TrainingJob, engine_of
 from gramr2.selftraining.run.folder import RunFolder
 from gramr2.selftraining.run.inputs import Inputs, agree_on_inputs
@@ -131,7 +132,8 @@ class SelfTraining:
                     "with what it wrote, but not all of them can be checked; they are recorded from now on"
                 )
             data = fit_to_budget(loaded, self.config, self.template, self.engine.counter())
-            write_json(self.folder.path / "data.json", data.summary)
+            facts = self.folder.path / "data.json"
+            write_json(facts, data.summary | {"contamination": told_of_gold(data, facts)})
             with Journal(self.folder.journal) as journal:
                 self._tell_of(journal)
                 context = RunContext(self.config, self.folder, self.engine, self.observer, self.template, data, journal)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.data import near_duplicates, subset
 from gramr2.data.annotators import agreement
+from gramr2.evaluation.contamination import Contamination, contamination
 from gramr2.evaluation.stated import concluded
 from gramr2.selftraining.filters.duplicates import Duplicates, same_responses, text_of
 
@@ -35,6 +38,33 @@ def doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
         "identical_responses": sum(len(set(item.comparison.responses)) == 1 for item in items),
         "rationale_says_otherwise": sum(said is not None and said is not label for label, said in stated),
     }
+
+
+def learnt_from(data: RunData) -> Iterator[tuple[str, Comparison]]:
+    """Everything that a run learns from, each comparison with the place of its source in a run file."""
+    parts = {
+        "data.seed": (*data.seed, *data.held_out),
+        "rationale.proving.data": data.proving,
+        "final.data": data.final,
+    }
+    for place, items in parts.items():
+        yield from ((place, item.comparison) for item in items)
+    yield from (("data.pool", each) for each in data.pool)
+
+
+def gold_in_training(data: RunData) -> Contamination:
+    """How much of gold occurs in what the run learns from, however small a part of it; whole copies are refused before."""
+    gold = [("data.gold", item.comparison) for item in data.gold]
+    return contamination(learnt_from(data), {"gold": gold})["gold"]
+
+
+def told_of_gold(data: RunData, file: Path) -> dict[str, Any]:
+    """The numbers of ``gold_in_training``; from the run's ``data.json`` if it has them, since its data do not change."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))["contamination"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return gold_in_training(data).summary()
+    return told if isinstance(told, dict) else gold_in_training(data).summary()
 
 
 def near_copies(data: RunData) -> dict[str, dict[str, int]]:
