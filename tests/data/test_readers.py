@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gramr2.comparison import Comparison, LabeledComparison, Message
 from gramr2.data import Loaded, OnBadRow, load, load_labeled, near_duplicates, overlap, subset
+from gramr2.data.textfiles import _TWO_LINES, json_lines
 from gramr2.errors import DataError
 
 ROW: dict[str, Any] = {"id": "x", "prompt": "p", "responses": ["a", "b"]}
@@ -92,3 +95,14 @@ def test_sets() -> None:
     assert subset(items, -1, 0) == ()
     assert overlap(items[:2], items[2:3]) == [("w", "y"), ("x", "y")]
     assert near_duplicates({"b": "60 days", "a": "60 days."}, {"c": "60 Days"}) == [("a", "c", 1.0), ("b", "c", 1.0)]
+
+
+@given(st.text(alphabet="a \n\r\t\x1c\u2028[{", max_size=30))
+def test_lines_end_at_a_line_feed_alone(text: str) -> None:
+    places = [place for place, _, _ in json_lines(text, "f", "f")]
+    assert places == [f"f:{number}" for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    assert (_TWO_LINES.match(text) is not None) == ("\n" in text.strip())
+
+
+def test_one_long_line_is_looked_through_once() -> None:
+    assert _TWO_LINES.match(" " * 300_000 + "a b" * 300_000 + " \n" * 300_000) is None

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ RawRow = tuple[str, str, object]
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _GZIP = b"\x1f\x8b"
+# Possessive, so that a megabyte of one line is looked through once.
+_TWO_LINES = re.compile(r"\s*+[^\n]*+\n\s*+\S")
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -37,11 +40,13 @@ def text_rows(path: Path) -> Iterator[RawRow]:
     separator = _SEPARATORS.get(kind)
     lines = kind != ".json"
     text = _decoded(data, path, lines=separator is None)
+    # A file of a million rows is in memory once while they are read, not three times.
+    del data
     if separator is not None:
         yield from _table(text, separator, str(path), path.name)
     elif text.lstrip()[:1] == "[":
         yield from _array(text, path, lines)
-    elif not (lines and "\n" not in text.strip()) and (whole := _single(text)) is not None:
+    elif (not lines or _TWO_LINES.match(text)) and (whole := _single(text)) is not None:
         yield from numbered(_unwrapped(whole), path.name)
     else:
         yield from json_lines(text, str(path), path.name)
@@ -70,7 +75,7 @@ def numbered(rows: Iterable[Any], name: str) -> Iterator[RawRow]:
 
 def json_lines(text: str, place: str, name: str) -> Iterator[RawRow]:
     """A row from each line that is not blank. Lines end at a line feed alone: other separators may be in a text."""
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         if not line.strip():
             continue
         where = f"{place}:{number}"
@@ -83,6 +88,14 @@ def json_lines(text: str, place: str, name: str) -> Iterator[RawRow]:
         except (ValueError, RecursionError) as error:
             row = DataError(f"{where}: is not JSON: {error}")
         yield where, f"{name}:{number}", row
+
+
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _array(text: str, path: Path, lines: bool) -> Iterator[RawRow]:
