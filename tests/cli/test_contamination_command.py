@@ -67,6 +67,24 @@ def test_the_table_and_the_file(cli, files: tuple[str, str], tmp_path: Path) -> 
     assert (second["id"], second["matched"], second["fields"]["prompt"]["similarity"]) == ("g3", ["prompt"], 1.0)
 
 
+@pytest.mark.parametrize("flags", [["--against", "B", "C"], ["--against=B", "C"], ["--against", "B", "--against", "C"]])
+def test_a_shell_may_write_out_the_benchmarks(cli, files: tuple[str, str], write, flags: list[str]) -> None:
+    named = {"B": files[1], "C": write(GOLD[1], name="clean.jsonl")}
+    told = json.loads(
+        cli(
+            "contamination",
+            files[0],
+            *[flag.replace("B", named["B"]).replace("C", named["C"]) for flag in flags],
+            "--json",
+        )[1]
+    )
+    assert (list(told["benchmarks"]), told["train"]["n"]) == ([named["B"], named["C"]], 3)
+    told = json.loads(cli("contamination", "--against", files[1], "--json", files[0])[1])
+    assert (list(told["benchmarks"]), told["train"]["sources"]) == ([files[1]], [files[0]])
+    code, _, error = cli("contamination", "--against", files[1], files[0])
+    assert (code, "Missing argument 'TRAIN" in error) == (2, True), error
+
+
 def test_as_json(cli, files: tuple[str, str], write) -> None:
     clean = write(GOLD[1], name="clean.jsonl")
     code, text, _ = cli(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gramr2.cli.console import Bars, Grid, Json, Quiet, say, say_json, set_up_logging, show
 from gramr2.cli.reading import reads
@@ -34,12 +35,34 @@ class Which(StrEnum):
     RESPONSE = "response"
 
 
+class SeveralAgainst(TyperCommand):
+    """Takes all names that follow ``--against`` as benchmarks, as a shell writes out ``--against eval/*.jsonl``.
+
+    Otherwise all but the first would count as training data, and a benchmark be compared with itself.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click: the option is given once for each name."""
+        told: list[str] = []
+        follows = False
+        for each in args:
+            if each.startswith("-"):
+                follows = each.partition("=")[0] == "--against"
+                begun = "=" in each
+            elif follows and begun:
+                told.append("--against")
+            else:
+                begun = True
+            told.append(each)
+        return super().parse_args(ctx, told)
+
+
 @reads
 def contamination(
     train: Annotated[
         list[str], typer.Argument(metavar="TRAIN…", help="What was trained on: files, hub data sets, or run folders.")
     ],
-    against: Annotated[list[str], typer.Option("--against", help="A benchmark, labelled or not; repeat it.")],
+    against: Annotated[list[str], typer.Option("--against", help="Benchmarks, labelled or not: one or several.")],
     layout: Layout,
     threshold: Annotated[
         float, typer.Option("--threshold", min=0.01, max=1, help="Share of a text's 13-grams from which it counts.")
