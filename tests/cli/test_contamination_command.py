@@ -16,6 +16,7 @@ from gramr2.files import read_jsonl
 from gramr2.reporting.report import render
 from gramr2.reporting.run import read_run
 from gramr2.selftraining.loop import SelfTraining
+from gramr2.selftraining.run import doubts
 from gramr2.selftraining.run.doubts import told_of_gold
 from gramr2.testing import ScriptedEngine
 
@@ -169,7 +170,7 @@ def settings(files: tuple[str, str]) -> dict[str, Any]:
     return {"model": "tiny-random", "data": data, "rounds": 0, "judge": {"mode": "label"}, "baselines": []}
 
 
-def test_check_warns(cli, files: tuple[str, str], tmp_path: Path) -> None:
+def test_check_warns(cli, files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(settings(files)))
     code, text, _ = cli("check", file)
@@ -180,6 +181,10 @@ def test_check_warns(cli, files: tuple[str, str], tmp_path: Path) -> None:
         "by a response; the first: 'g1' in data.seed, 't1'. gramr2 contamination names them."
     )
     assert json.loads(cli("check", file, "--json")[1])["contamination"]["found"] == 2
+    monkeypatch.setattr(doubts, "MOST_OF_POOL", 3)
+    assert "gramr2 contamination names them. 3 of 5 pool comparisons were looked at." in cli("check", file)[1]
+    told = json.loads(cli("check", file, "--json")[1])["contamination"]
+    assert (told["found"], told["of_pool"]) == (2, 3)
     file.write_text(yaml.safe_dump(settings(files) | {"data": {"seed": files[0], "gold": "starter:gold"}}))
     assert "share text" not in cli("check", file)[1]
 

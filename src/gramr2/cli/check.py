@@ -31,7 +31,7 @@ def check(
     """Check a run file: keys, types, files, models and combinations; data rows are read too."""
     from gramr2.backends.registry import is_here
     from gramr2.selftraining.run.data import load_data
-    from gramr2.selftraining.run.doubts import SIMILAR, gold_in_training, near_copies
+    from gramr2.selftraining.run.doubts import MOST_OF_POOL, SIMILAR, gold_in_training, near_copies
 
     if kept is not None and not cost:
         raise ConfigError("--kept is for --cost: give both or neither")
@@ -43,11 +43,12 @@ def check(
     remote = [name for name in (models[1:] if behind_api else models) if not is_here(name)]
     data = load_data(config)
     near = near_copies(data)
-    leaked = gold_in_training(data)
+    leaked = gold_in_training(data, MOST_OF_POOL)
+    looked = min(len(data.pool), MOST_OF_POOL)
     priced = price(config, data, kept, quiet or as_json) if cost else None
     if as_json:
         found = {"valid": True, "config": config.model_dump(mode="json"), "data": data.summary}
-        found |= {"near_copies": near, "contamination": leaked.summary()}
+        found |= {"near_copies": near, "contamination": leaked.summary() | {"of_pool": looked}}
         say_json(found | ({"cost": priced.as_json()} if priced else {}))
         return
     say(dump_config(config))
@@ -64,7 +65,8 @@ def check(
         if told := _copies(counts):
             say(f"data.{part}: of {counts['compared']} comparisons {told} (word 3-grams, Jaccard above {SIMILAR}).")
     if leaked.found:
-        say(f"data.gold: {_shared(leaked)}")
+        drawn = f" {looked} of {len(data.pool)} pool comparisons were looked at." if looked < len(data.pool) else ""
+        say(f"data.gold: {_shared(leaked)}{drawn}")
     for name in remote:
         say(f"{name} is taken for a hub id; whether the hub has it is not checked here.")
     if skipped:

@@ -21,6 +21,8 @@ SIMILAR: float = Duplicates.model_fields["max_similarity"].default
 """overlap of word 3-grams (Jaccard) above which comparisons are near copies"""
 MOST = 10_000
 """comparisons of a part that are compared with each other"""
+MOST_OF_POOL = 50_000
+"""pool comparisons that ``gramr2 check`` compares with gold, which takes it less than a minute; a run compares all"""
 
 
 def doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
@@ -40,8 +42,8 @@ def doubts(items: Sequence[LabeledComparison]) -> dict[str, Any]:
     }
 
 
-def learnt_from(data: RunData) -> Iterator[tuple[str, Comparison]]:
-    """Everything that a run learns from, each comparison with the place of its source in a run file."""
+def learnt_from(data: RunData, most: int | None = None) -> Iterator[tuple[str, Comparison]]:
+    """What a run learns from, each comparison with the place of its source in a run file; of the pool at most so many."""
     parts = {
         "data.seed": (*data.seed, *data.held_out),
         "rationale.proving.data": data.proving,
@@ -49,13 +51,14 @@ def learnt_from(data: RunData) -> Iterator[tuple[str, Comparison]]:
     }
     for place, items in parts.items():
         yield from ((place, item.comparison) for item in items)
-    yield from (("data.pool", each) for each in data.pool)
+    yield from (("data.pool", each) for each in (data.pool if most is None else subset(data.pool, most, 0)))
 
 
-def gold_in_training(data: RunData) -> Contamination:
-    """How much of gold occurs in what the run learns from, however small a part of it; whole copies are refused before."""
+def gold_in_training(data: RunData, most: int | None = None) -> Contamination:
+    """How much of gold occurs in what the run learns from, in part (whole copies are refused before); of the pool at most so many
+    are looked at."""
     gold = [("data.gold", item.comparison) for item in data.gold]
-    return contamination(learnt_from(data), {"gold": gold})["gold"]
+    return contamination(learnt_from(data, most), {"gold": gold})["gold"]
 
 
 def told_of_gold(data: RunData, file: Path) -> dict[str, Any]:
