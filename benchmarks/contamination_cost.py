@@ -1,6 +1,6 @@
 """What looking for a benchmark in training data costs: processor time and memory for each training comparison.
 
-    python benchmarks/contamination_cost.py [--n 5000 20000 80000] [--items 2000] [--leaked 0.05] [--seed 0]
+    python benchmarks/contamination_cost.py [--n 5000 20000] [--items 2000] [--leaked 0.05] [--seed 0]
 
 Texts are random words: 40 in a prompt, 130 in a response. With --leaked that share of the training comparisons repeats the
 prompt and a response of a benchmark item. Memory is that of the process, beyond what it is once the benchmark is indexed; every
@@ -68,7 +68,7 @@ def measure(count: int, items: int, leaked: float, seed: int) -> dict[str, float
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, nargs="+", default=[5000, 20000, 80000])
+    parser.add_argument("--n", type=int, nargs="+", default=[5000, 20000])
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--leaked", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)

@@ -19,8 +19,10 @@ LONGEST, SHORTEST = 13, 8
 """words of a gram; a text between the two is one gram"""
 SHINGLE = 3
 """words of what near duplicates have in common, and of the shortest prompt that is compared"""
-PERMUTATIONS, RECALL = 128, 0.98
+PERMUTATIONS, RECALL = 256, 0.98
 """hashes of a MinHash signature, and the share of the near duplicates just at the limit that are to be candidates"""
+DOUBT = 0.15
+"""how far a signature's estimate may be below the limit; at 256 hashes that is at least four standard deviations"""
 _BITS = 24
 """of the table that says of most grams that they are not looked for"""
 
@@ -103,6 +105,7 @@ class Index:
         self._copies: dict[int, Source | None] = {}
         self._common: set[int] = set()
         self._usual: set[int] = set()
+        self._signatures: dict[int, RMinHash] = {}
         self._lsh = RMinHashLSH(limits.similarity, PERMUTATIONS, PERMUTATIONS // _rows(limits.similarity))
 
     def add(self, items: Sequence[Comparison]) -> range:
@@ -117,7 +120,9 @@ class Index:
                 self._wanted.setdefault(text.size, set()).update(grams)
                 self._possible[_places(np.fromiter(grams, np.uint64, len(grams)))] = True
             if text.shingles.size and (text.prompt or text.whole not in usual):
-                self._lsh.insert(len(self._texts) - 1, _signature(text.shingles))
+                key = len(self._texts) - 1
+                self._signatures[key] = _signature(text.shingles)
+                self._lsh.insert(key, self._signatures[key])
             if text.shingles.size and text.prompt:
                 self._copies[text.whole] = None
         return range(first, first + len(items))
@@ -159,9 +164,10 @@ class Index:
     def _look_at_shingles(self, shingles: Hashes, prompt: bool, under: int, source: Source) -> None:
         if not shingles.size:
             return
-        for key in self._lsh.query(_signature(shingles)):
+        signature, least = _signature(shingles), self._limits.similarity - DOUBT
+        for key in self._lsh.query(signature):
             text = self._texts[key]
-            if key in self._usual or text.prompt is not prompt:
+            if key in self._usual or text.prompt is not prompt or signature.jaccard(self._signatures[key]) < least:
                 continue
             similarity = jaccard(shingles, text.shingles)
             if similarity < self._limits.similarity:
