@@ -161,6 +161,8 @@ def test_eval_tells_both_figures(cli, files: tuple[str, str], tmp_path: Path) ->
     assert (told["n"], told["without"]["n"], told["without"]["left_out"]) == (4, 2, 2)
     assert {"accuracy", "low", "high", "coverage", "order_flip_rate"} <= set(told["without"])
     assert "without" not in json.loads(cli("eval", "-m", "scripted:longer", "-b", gold, "--json")[1])
+    code, _, error = cli("eval", "-m", "scripted:longer", "-b", "llmbar", "--without", out)
+    assert (code, "--without is for a file of comparisons" in error) == (2, True)
     code, _, error = cli("eval", "-m", "scripted:longer", "-b", gold, "--without", tmp_path / "gone.jsonl")
     assert (code, "gone.jsonl: cannot be read" in error) == (2, True)
 

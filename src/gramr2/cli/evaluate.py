@@ -73,8 +73,9 @@ def evaluate(
     """Measure a judge on labelled comparisons, and keep every item in a folder."""
     set_up_logging(quiet or as_json)
     if is_named(benchmark, source):
-        if probes:
-            raise ConfigError("--probe is for a file of comparisons: leave it out, or name a file")
+        if probes or without:
+            flag = "--probe" if probes else "--without"
+            raise ConfigError(f"{flag} is for a file of comparisons: leave it out, or name a file")
         named(model, benchmark, source, how, limit=limit, seed=seed, out=out, quiet=quiet, as_json=as_json)
         return
     from gramr2.data import load_labeled, subset
