@@ -22,6 +22,7 @@ from gramr2.errors import ConfigError
 T = TypeVar("T")
 
 FOLDERS = {
+    "attacks": "gramr2.evaluation.attacks",
     "baselines": "gramr2.baselines",
     "benchmarks": "gramr2.evaluation.benchmarks",
     "filters": "gramr2.selftraining.filters",

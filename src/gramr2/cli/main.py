@@ -23,6 +23,7 @@ from gramr2.cli import (
     review,
     score,
     serve,
+    stress,
     train,
     verify,
     view,
@@ -46,6 +47,7 @@ app.command("score")(score.score)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluate.evaluate)
+app.command("stress")(stress.stress)
 app.command("compare")(compare.compare)
 app.command("view")(view.view)
 app.command("contamination", cls=contamination.SeveralAgainst)(contamination.contamination)

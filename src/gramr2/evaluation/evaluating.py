@@ -54,7 +54,7 @@ class Asked:
 
     def folder(self, judge: PreferenceModel) -> Path:
         """Where it is by default: named after what is asked, and told apart by the key."""
-        names = (_short(each) for each in (self.benchmark, self.model))
+        names = (short(each) for each in (self.benchmark, self.model))
         return FOLDER / "-".join((*names, self.key(judge)[:8]))
 
 
@@ -149,7 +149,7 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
     return summary, lines
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """The last part of a path or of a hub id, as a part of a folder's name."""
     part = name.rstrip("/").rpartition("/")[2].removesuffix(".jsonl").removesuffix(".json").removesuffix(".parquet")
     return "".join(c if c.isalnum() or c in "._" else "-" for c in part)[:40].strip("-.") or "model"
