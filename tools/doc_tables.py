@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gramr2.evaluation.attacks import attacks
 from gramr2.evaluation.benchmarks import benchmarks
 from gramr2.registry import filters
 
@@ -43,7 +44,13 @@ def benchmark_table() -> str:
     return table(heads, rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"benchmarks": benchmark_table, "filters": filter_table}
+def attack_table() -> str:
+    """A line for each attack: what is done, and what it is compared with."""
+    rows = [[f"`{name}`", each.does, each.against] for name, each in attacks().items()]
+    return table(["attack", "what is done", "beside it"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"attacks": attack_table, "benchmarks": benchmark_table, "filters": filter_table}
 
 
 def first_paragraph(documented: object) -> str:

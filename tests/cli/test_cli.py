@@ -46,7 +46,10 @@ def test_the_public_names() -> None:
         "rank",
         "score",
         "serve",
+        "stress",
     }
+    flags = {p.opts[0] for p in command.commands["stress"].params}  # type: ignore[attr-defined]
+    assert flags >= {"--model", "--data", "--limit", "--only", "--seed", "--out", "--max-rate", "--json"}
     flags = {p.opts[0] for p in command.commands["judge"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--out", "--votes", "--orders", "--limit", "--seed", "--quiet", "--json"}
     flags = {p.opts[0] for p in command.commands["eval"].params}  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "judge": ("-d", "starter:gold", "--limit", "5"),
     "rank": ("-d", "sets.jsonl"),
     "score": ("-d", "single.jsonl"),
+    "stress": ("-d", "starter:gold", "--limit", "5", "--only", "padding,empty"),
     "eval": ("-b", "starter:gold", "--limit", "5", "--json"),
 }
 

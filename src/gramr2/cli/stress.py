@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,6 @@ from gramr2.cli.reading import reads
 from gramr2.comparison import Comparison
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
-from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions
@@ -60,8 +58,6 @@ def stress(
 ) -> None:
     """Attack a judge, and measure how often its verdict moves towards the attacked response."""
     set_up_logging(quiet or as_json)
-    if max_rate is not None and math.isnan(max_rate):
-        raise ConfigError("--max-rate is not a number: give a share between 0 and 1")
     from gramr2.backends.hardware import versions
     from gramr2.data import load_unlabeled, subset
     from gramr2.evaluation import stress as stressing
