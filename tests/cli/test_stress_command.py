@@ -90,3 +90,15 @@ def test_mistakes(cli, words: tuple[str, ...], sentence: str) -> None:
     code, _, err = cli("stress", "-m", "scripted:longer", "-d", "starter:gold", "--limit", "2", *words)
     assert code == 2
     assert sentence in err
+
+
+@pytest.mark.slow
+def test_a_real_model_is_attacked_and_over_long_edits_are_counted(cli) -> None:
+    words = ("stress", "-m", "lab-tiny", "--verdict", "direct", "-d", "lab:test", "--limit", "3", "--json")
+    code, text, _ = cli(*words, "--only", "instruction,very_long,identical", "--max-rate", "1")
+    told = json.loads(text)["attacks"]
+    assert (told["very_long"]["over_long"], told["very_long"]["asked"], told["very_long"]["attacked"]) == (3, 0, None)
+    assert (told["instruction"]["n"], told["instruction"]["coverage"]) == (3, 1.0)
+    assert told["identical"]["attacked"]["moved"] == 0, "the same prompt in both orders"
+    assert told["instruction"]["change"] != 0.0
+    assert code == 1, "nothing is known of very_long"
