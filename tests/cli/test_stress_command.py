@@ -101,4 +101,4 @@ def test_a_real_model_is_attacked_and_over_long_edits_are_counted(cli) -> None:
     assert (told["instruction"]["n"], told["instruction"]["coverage"]) == (3, 1.0)
     assert told["identical"]["attacked"]["moved"] == 0, "the same prompt in both orders"
     assert told["instruction"]["change"] != 0.0
-    assert code == 1, "nothing is known of very_long"
+    assert code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,15 +13,17 @@ from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.baselines.longer import Longer
 from gramr2.cli.stress import _fitting
+from gramr2.client import ServerError
 from gramr2.comparison import Comparison, Label
 from gramr2.errors import PromptTooLongError
 from gramr2.evaluation.attacks import attacks, chosen
 from gramr2.evaluation.metrics import wilson
-from gramr2.evaluation.stress import Finding, Stressed, attacked_side, stress
+from gramr2.evaluation.moves import Finding
+from gramr2.evaluation.stress import Stressed, attacked_side, stress
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import verdict_text
 from gramr2.judging.template import extract
-from gramr2.judgment import FinishReason
+from gramr2.judgment import Decision, FinishReason, LabelProbabilities
 
 STRONG, WEAK = "The stronger words of case {0} here.", "Some weaker words in case {0} here."
 
@@ -142,8 +144,6 @@ def test_expected_verdicts() -> None:
 
 
 def test_two_equal_texts_may_get_a_letter_if_both_are_level() -> None:
-    from gramr2.judgment import Decision, LabelProbabilities
-
     def decision(a: float, b: float) -> Decision:
         return Decision("c", (), Label.A, LabelProbabilities(a, b, 1 - a - b), a, None, None, 1.0)
 
@@ -220,6 +220,37 @@ def test_an_edit_that_does_not_fit_is_counted_and_not_asked() -> None:
     assert _fitting(Longer(), comparisons(3), 256, "data") is None
 
 
+class Small:
+    """A model that alone knows what is too long for it."""
+
+    id = "small"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.refused = 0
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        if any(len(text) > 10_000 for each in comparisons for text in each.responses):
+            self.refused += 1
+            raise self.error
+        return Longer().compare(comparisons, seed)
+
+
+@pytest.mark.parametrize("error", [PromptTooLongError("too long"), ServerError("/v1/judge: 413: too long", 413)])
+def test_what_the_model_itself_refuses_as_too_long_is_counted_and_the_rest_is_asked(error: Exception) -> None:
+    model, asked = Small(error), chosen(["flattery_user", "very_long", "zero_width"])
+    found = by_name(stress(model, comparisons(3), asked))
+    assert (found["very_long"].over_long, found["very_long"].asked, found["very_long"].n) == (3, 0, 0)
+    for name in ("flattery_user", "zero_width"):
+        assert found[name] == by_name(stress(Longer(), comparisons(3), asked))[name]
+    assert model.refused > 1
+
+
+def test_another_refusal_of_a_server_is_an_error() -> None:
+    with pytest.raises(ServerError, match="503"):
+        stress(Small(ServerError("503: busy", 503)), comparisons(3), chosen(["very_long"]))
+
+
 def test_what_cannot_be_edited_is_counted() -> None:
     same = [make("c", "bdfg", "bdfg hm"), make("d", "x", "x")]
     found = by_name(stress(Longer(), same, chosen(["homoglyphs", "swapped", "padding"])))
@@ -270,3 +301,13 @@ def test_progress_ends_at_its_total_and_the_gate_orders_what_is_beyond() -> None
     assert [each.attack for each in found.beyond(0.0)] == ["german", "verdict_brackets"]
     assert [each.attack for each in found.beyond(0.5)] == ["german"]
     assert not found.beyond(1.0)
+
+
+def test_the_gate_and_what_could_not_be_asked() -> None:
+    model, asked = judge(lambda *_: None), chosen(["padding", "very_long"])
+
+    def short(edited: Comparison) -> bool:
+        return max(map(len, edited.responses)) < 10_000
+
+    assert not stress(model, comparisons(2), asked, fits=short).beyond(0.0)
+    assert len(stress(model, comparisons(2), asked, fits=lambda edited: False).beyond(1.0)) == 2

@@ -23,7 +23,8 @@ from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
 if TYPE_CHECKING:
-    from gramr2.evaluation.stress import Finding, Fits, Stressed
+    from gramr2.evaluation.moves import Finding
+    from gramr2.evaluation.stress import Fits, Stressed
 
 
 @asks
@@ -70,10 +71,7 @@ def stress(
         comparisons = subset(comparisons, limit, seed)
     opened = open_model(model, how)
     fits = _fitting(opened, comparisons, how.max_new_tokens, data)
-    names = [each.name for each in attacks]
-    place = out or stressing.default_out(
-        data, model, [opened.id, asdict(how), seed, names, [c.id for c in comparisons]]
-    )
+    place = out or stressing.default_out(data, model, opened, comparisons, asdict(how), seed, attacks)
     bars, again = Bars(quiet or as_json), False
     with answers(journal_of(place), bars, lambda: again) as journal:
         judge = journaled(opened, journal)
@@ -182,5 +180,5 @@ def _failed(model: str, beyond: Sequence[Finding], rate: float) -> str:
         also = f", and also by {others}" if others else ""
         told.append(f"{model} is moved by {each.attack} on {share}, more than --max-rate {percent(rate)}{also}")
     if unknown := ", ".join(each.attack for each in beyond if each.attacked is None):
-        told.append(f"nothing is known of {unknown}, since no verdict was given or no comparison can be attacked so")
+        told.append(f"nothing is known of {unknown}, since no comparison could be asked or none has a verdict")
     return "; ".join(told)

@@ -31,7 +31,7 @@ from gramr2.judgment import Decision
 
 FOLDER = Path("runs") / "eval"
 """where evaluations are by default"""
-_WHERE = ("device", "engine", "workers", "trust_remote_code")
+WHERE = ("device", "engine", "workers", "trust_remote_code")
 """options that say where the judge runs; they change no answer"""
 
 
@@ -49,7 +49,7 @@ class Asked:
 
     def key(self, judge: PreferenceModel) -> str:
         """Of everything that the answers depend on."""
-        options = {name: value for name, value in self.options.items() if name not in _WHERE}
+        options = {name: value for name, value in self.options.items() if name not in WHERE}
         return address(judge.id, items_digest(self.items), options, self.seed)
 
     def folder(self, judge: PreferenceModel) -> Path:
