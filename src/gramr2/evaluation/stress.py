@@ -49,8 +49,8 @@ class Stressed:
         return sum(each.label is not None for each in self.originals)
 
     def beyond(self, rate: float) -> list[Finding]:
-        """Attacks that moved more than this share, the worst first, then those that were asked and gave no verdict. One that could
-        not be asked at all counts only if nothing is known of any."""
+        """Attacks that moved more than this share, the worst first, then those that were asked and gave no verdict. One that
+        could not be asked at all counts only if nothing is known of any."""
         known = [each for each in self.findings if each.attacked is not None]
         over = [each for each in known if each.attacked is not None and each.attacked.rate > rate]
         over.sort(key=lambda each: -each.attacked.rate if each.attacked is not None else 0.0)
