@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from gramr2.backends.base import Decoding, GenerationRequest
 from gramr2.backends.prefill import Prefilled, prefill, prefilled
 from gramr2.backends.shared_attention import NAME, OwnLayer, advance, let_share, part_of
+from gramr2.backends.transformers import TransformersBackend
+from gramr2.comparison import Message
 
 SIZES: dict[str, Any] = {
     "vocab_size": 64,
@@ -120,3 +126,24 @@ def test_a_model_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gramr2.backends.shared_attention.advance", lambda *_: torch.ones(1, 64))
     assert not let_share(model)
     assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_model_that_cannot_share_writes_what_it_writes_by_itself(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "bloom"
+    shutil.copytree(tiny_model, folder)
+    vocabulary = json.loads((tiny_model / "config.json").read_text())["vocab_size"]
+    sizes = SIZES | {"vocab_size": vocabulary, "n_layer": 2, "n_head": 4, "hidden_size": 32}
+    torch.manual_seed(3)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("bloom", **sizes)).save_pretrained(folder)
+    backend = TransformersBackend(folder)
+    asked = [
+        GenerationRequest((Message("user", text),), (0, 1), Decoding(0.0, 1.0, 12))
+        for text in ("Hello", "Hi there you")
+    ]
+    for index, completions in backend.generate(asked):
+        prompt = torch.tensor([backend.encoder.prompt(asked[index].messages)])
+        output = backend.model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False
+        )
+        expected = backend.encoder.tokenizer.decode(output[0, prompt.shape[1] :].tolist(), skip_special_tokens=True)
+        assert [each.text for each in completions] == [expected, expected]

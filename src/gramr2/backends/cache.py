@@ -42,6 +42,9 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
             self.lazy_initialization(key_states, value_states)
         assert self.buffers is not None
         end = self.length + key_states.shape[-2]
+        # Assigning to columns beyond the end would do nothing, without an error.
+        if end > self.capacity:
+            raise ValueError(f"{end} columns do not fit into a cache of {self.capacity}")
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, self.length : end] = states
         self.length = end

@@ -18,6 +18,8 @@ from gramr2.backends.prefill import Prefilled
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.shared_attention import OwnLayer, Part, advance, part_of
 
+BATCHES = 6
+"""caches of prompts that may be in memory together; a batch of prompts has one or two"""
 REFILL = 0.25
 """share of the slots that must be free before prompts are computed for them, since prompts are computed faster together"""
 SHRINK = 0.75
@@ -190,6 +192,8 @@ class Slotted:
                 return
             if self._asks:
                 live += self._start()
+            elif live and len({id(prompt.cache) for prompt in self._prompts.values()}) >= BATCHES:
+                return
             else:
                 self._prefill()
 

@@ -32,15 +32,16 @@ class Prefilled:
     logits: Tensor
 
 
-def prefill(model: Any, prompts: Sequence[list[int]], start: Prefilled | None = None) -> Prefilled:
+def prefill(model: Any, prompts: Sequence[list[int]], start: Prefilled | None = None, room: int = 0) -> Prefilled:
     """Compute prompts side by side, none of which is empty.
 
     Args:
         model: whose layers all use full attention, if there is a start; see ``gramr2.backends.cache.can_grow``.
         prompts: as ids, without what they begin with.
         start: a single row that all of them begin with.
+        room: tokens that will be written into the same cache.
     """
-    return _continue(model, prompts, start, [0] * len(prompts))
+    return _continue(model, prompts, start, [0] * len(prompts), room)
 
 
 def prefilled(
@@ -99,12 +100,14 @@ def _shared(a: list[int], b: list[int]) -> int:
     return next((i for i in range(limit) if a[i] != b[i]), max(limit, 0))
 
 
-def _continue(model: Any, ids: Sequence[list[int]], before: Prefilled | None, rows: Sequence[int]) -> Prefilled:
+def _continue(
+    model: Any, ids: Sequence[list[int]], before: Prefilled | None, rows: Sequence[int], room: int = 0
+) -> Prefilled:
     """Each of ``ids`` after the row of ``before`` of the same place in ``rows``."""
     device, width = model.device, max(map(len, ids))
     if before is None:
         tokens, positions, mask = aligned_at_the_end(ids)
-        cache = new_cache(model.config.get_text_config(decoder=True), width)
+        cache = new_cache(model.config.get_text_config(decoder=True), width + room)
         lengths = [*map(len, ids)]
     else:
         tokens, positions, own = aligned_at_the_end(ids, before.mask.shape[1])
@@ -112,7 +115,7 @@ def _continue(model: Any, ids: Sequence[list[int]], before: Prefilled | None, ro
         starts = [before.lengths[row] for row in rows]
         positions = (positions - before.mask.shape[1] + torch.tensor(starts)[:, None]).clamp_min(0)
         mask = torch.cat([before.mask[torch.tensor(rows, device=device)].cpu(), own], 1)
-        cache = continued(before.cache, rows, width)
+        cache = continued(before.cache, rows, width + room)
         lengths = [start + len(each) for start, each in zip(starts, ids, strict=True)]
     mask = mask.to(device)
     output = model(

@@ -230,29 +230,38 @@ def let_share(model: Any) -> bool:
     config = model.config.get_text_config(decoder=True)
     if config._attn_implementation != "sdpa" or not can_grow(config):
         return False
+    expected = _own_answer(model)
     # For good: another thread may be in the middle of a forward pass.
     model.config._attn_implementation = NAME
-    if not _probed(model):
+    if not _agrees(model, expected):
         model.config._attn_implementation = "sdpa"
         return False
     return True
 
 
-def _probed(model: Any) -> bool:
+def _probe(model: Any) -> tuple[int, int, int]:
     vocabulary = int(model.get_input_embeddings().weight.shape[0])
-    first, second, third = (token % vocabulary for token in (1, 2, 3))
-    ids = torch.tensor([[first, second, third]], device=model.device)
-    expected = model(ids, attention_mask=torch.ones_like(ids), use_cache=False, logits_to_keep=1).logits[0, -1].float()
+    return 1 % vocabulary, 2 % vocabulary, 3 % vocabulary
+
+
+def _own_answer(model: Any) -> Tensor:
+    ids = torch.tensor([_probe(model)], device=model.device)
+    logits: Tensor = model(ids, attention_mask=torch.ones_like(ids), use_cache=False, logits_to_keep=1).logits
+    return logits[0, -1].float()
+
+
+def _agrees(model: Any, expected: Tensor) -> bool:
+    first, second, third = _probe(model)
     one = torch.ones(1, dtype=torch.long, device=model.device)
-    prompt = prefill(model, [[first]])
-    own = [OwnLayer(2) for _ in prompt.cache.layers]
     found = expected
-    for step, token in enumerate((second, third)):
-        for layer in own:
-            layer.columns, layer.width = step * one, step + 1
-        try:
+    try:
+        prompt = prefill(model, [[first]])
+        own = [OwnLayer(2) for _ in prompt.cache.layers]
+        for step, token in enumerate((second, third)):
+            for layer in own:
+                layer.columns, layer.width = step * one, step + 1
             found = advance(model, token * one, (step + 1) * one, own, [part_of(prompt, [0], [0])])[0].float()
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
-            # Whatever an architecture does otherwise, its samples are decoded in the usual way.
-            return False
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        # Whatever an architecture does otherwise, its samples are decoded in the usual way.
+        return False
     return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())

@@ -27,7 +27,7 @@ from gramr2.backends.base import (
     stages,
 )
 from gramr2.backends.cache import can_grow
-from gramr2.backends.continuous import SHRINK, Slotted
+from gramr2.backends.continuous import BATCHES, SHRINK, Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.identity import identity
@@ -56,8 +56,6 @@ CHUNK = 128
 
 PADDING, FEW = 1.05, 1 / 16
 """how much longer padding may make a batch of prompts that has enough tokens, this share of the most, to be computed fast"""
-BATCHES = 3
-"""of prompts that may be in memory together"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +266,14 @@ class TransformersBackend:
         """Tokens whose keys and values a batch of prompts needs."""
         if self._shares:
             # The samples read them there; the last ones of the batches before are still written.
-            return BATCHES * prompts * length
+            return BATCHES // 2 * prompts * length
         return max(rows, prompts) * (length + extra)
 
     def _run_batch(
         self, batch: list[int], requests: Sequence[GenerationRequest], prompts: list[list[int]], room: int
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Decode a batch in step, for models whose caches cannot be taken apart."""
-        found = prefill(self.model, [prompts[i] for i in batch])
+        found = prefill(self.model, [prompts[i] for i in batch], room=room)
         cache, mask, logits = found.cache, found.mask, found.logits
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
