@@ -91,3 +91,45 @@ def test_view_writes_a_page(cli, tmp_path: Path) -> None:
     assert cli(*GOLD, "-o", folder)[0] == 0
     code, _, err = cli("view", tmp_path)
     assert (code != 0, "has no eval.json" in err) == (True, True)
+
+
+def test_a_stop_between_the_files_blocks_nothing(cli, tmp_path: Path, asked: list[int]) -> None:
+    folder = tmp_path / "e"
+    assert cli(*GOLD, "-o", folder)[0] == 0
+    (folder / SUMMARY).unlink()
+    code, _, err = cli(*GOLD, "-o", folder)
+    assert (code, err.count("other files")) == (0, 0)
+    assert (folder / SUMMARY).is_file()
+
+
+def test_what_cannot_be_saved_keeps_its_answers(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[int]
+) -> None:
+    folder = tmp_path / "e"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gramr2.evaluation.log.write_log", full)
+        code, text, err = cli(*GOLD, "-o", folder)
+    assert (code, "cannot be saved: No space left" in err, "accuracy" in text) == (0, True, True)
+    assert len(asked) == 12
+    assert cli(*GOLD, "-o", folder)[0] == 0
+    assert len(asked) == 12
+
+
+def test_another_prompt_is_another_evaluation(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "e"
+    assert cli(*GOLD, "-o", folder)[0] == 0
+    monkeypatch.setattr("gramr2.judging.template._TASK", "Which is better?")
+    code, _, err = cli(*GOLD, "-o", folder)
+    assert (code, "with other items or options" in err) == (2, True)
+
+
+def test_a_page_needs_a_file_name(cli, tmp_path: Path) -> None:
+    folder = tmp_path / "e"
+    assert cli(*GOLD, "-o", folder)[0] == 0
+    for out in (".", tmp_path):
+        code, _, err = cli("view", folder, "--out", out)
+        assert (code, "is a folder: name the file" in err) == (2, True)

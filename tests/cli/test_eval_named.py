@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gramr2.evaluation.log import ITEMS, SUMMARY, read_log
+from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.evaluation.log import ANSWERS, ITEMS, SUMMARY, read_log
+from gramr2.judging import scripted
+from gramr2.judgment import FinishReason
 
 PAIRS = [
     {
@@ -70,6 +73,12 @@ def test_sets_are_ranked(cli, tmp_path: Path) -> None:
     assert sorted(each.name for each in folder.iterdir()) == [SUMMARY, ITEMS, "sets.jsonl"]
     assert "nothing is judged again" in cli(*words)[2]
     assert cli("view", folder)[0] == 0
+    assert "Official score <b>100.0 %</b>" in (folder / "view.html").read_text()
+    code, _, err = cli("compare", folder, folder)
+    assert (code, "ranks sets of responses" in err) == (2, True)
+    # A part of the benchmark is another evaluation.
+    code, _, err = cli(*words, "--limit", "2")
+    assert (code, "with other items or options" in err) == (2, True)
 
 
 def test_a_file_comes_first(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +95,27 @@ def test_a_file_comes_first(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (("-b", "some.jsonl", "--from", "copy.jsonl"), "--from is the copy of a named benchmark"),
         (("-b", "hhh", "--from", "no-such.jsonl"), "no-such.jsonl"),
         (("-b", "hhh", "--from", "no-such.jsonl", "--probe"), "--probe is for a file"),
+        (("-b", "hhh", "--from", "no-such.jsonl", "--on-bad-row", "skip"), "has a layout of its own"),
     ],
 )
 def test_bad_words(cli, words: tuple[str, ...], told: str) -> None:
     code, _, err = cli("eval", "-m", "scripted:longer", *words)
     assert (code != 0, told in err, "Traceback" in err) == (True, True, False)
+
+
+def test_failed_answers_of_sets_are_asked_for_again(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, working, asked = tmp_path / "e", scripted.SCRIPTS["longer"], []
+
+    def answer(request: GenerationRequest, seed: int) -> Completion | str:
+        asked.append(seed)
+        failed = Completion("", FinishReason.ERROR, error="the server is gone")
+        return failed if len(asked) == 5 else working(request, seed)
+
+    monkeypatch.setitem(scripted.SCRIPTS, "longer", answer)
+    words = ("eval", "-m", "scripted:longer", "-b", "rewardbench2", "--from", copy(tmp_path, SETS), "-o", folder)
+    assert cli(*words)[0] == 0
+    assert (folder / ANSWERS).is_file()
+    whole = len(asked)
+    assert cli(*words)[0] == 0
+    assert len(asked) == whole + 1
+    assert not (folder / ANSWERS).exists()

@@ -157,6 +157,7 @@ def test_pages_say_the_same_and_hostile_text_is_text() -> None:
     html, markdown = as_html(found), as_markdown(found)
     assert "<script>" not in html and "&lt;script&gt;" in html
     assert "| two | 100.0 % |" in markdown and "\\| \\`x\\`" in markdown
+    assert "<script" not in markdown
     assert "+50.0 points" in html and "+50.0 points" in markdown
     assert all(line.count("|") - 2 * line.count("\\|") >= 6 for line in markdown.splitlines() if line.startswith("| "))
 
@@ -180,3 +181,15 @@ def test_the_command(cli, tmp_path: Path) -> None:
     assert (code, "end its name in .html or .md" in err) == (2, True)
     code, _, err = cli("compare", folders[0], tmp_path)
     assert (code != 0, "has no eval.json" in err) == (True, True)
+
+
+def test_many_items_of_few_prompts_show_nothing() -> None:
+    # Twelve prompts of ten items, all or none of which differ: items alone would be significant, prompts are not.
+    truth, prompts = "A" * 120, "".join(chr(97 + i // 10) for i in range(120))
+    first = "B" * 40 + "A" * 60 + "A" * 20
+    second = "A" * 40 + "A" * 60 + "B" * 20
+    [pair] = compare([log("one", first, truth, prompts=prompts), log("two", second, truth, prompts=prompts)]).pairs
+    assert pair.whole.adjusted < 0.05
+    assert pair.whole.test.low < 0 < pair.whole.test.high
+    assert not pair.whole.significant
+    assert verdict(pair).startswith("No difference")

@@ -40,6 +40,8 @@ class JournaledBackend:
         self.journal = journal
         self.failure: str | None = None
         """the last error, as long as no request has been answered, here or in the journal"""
+        self.failed = 0
+        """completions that failed, and are asked for again next time"""
         self._answered = False
         self._former = former_id(backend.id) if journal.unchecked else backend.id
 
@@ -164,7 +166,9 @@ class JournaledBackend:
         if completion.finish_reason is not FinishReason.ERROR and completion.sound:
             self._answered, self.failure = True, None
             self.journal.write(key, asdict(completion))
-        elif not self._answered:
+            return completion
+        self.failed += 1
+        if not self._answered:
             self.failure = completion.error or "the model failed"
         return completion
 

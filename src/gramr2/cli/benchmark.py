@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Grid, interval, say, say_json, show
 from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.opening import answers, journaled, open_model, require_answers
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge
+from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
 if TYPE_CHECKING:
     from gramr2.evaluation.log import Summary
-
-SETS = "sets.jsonl"
 
 
 def is_named(benchmark: str, source: str | None) -> bool:
@@ -50,6 +51,7 @@ def named(
     """Evaluate, keep and show; see ``gramr2.cli.evaluate``."""
     from gramr2.evaluation import evaluating
     from gramr2.evaluation.benchmarks import load
+    from gramr2.evaluation.benchmarks.loading import digest_of_items
     from gramr2.evaluation.log import ANSWERS
     from gramr2.judging.budget import overlong, refuse
     from gramr2.rewards import benchmarks
@@ -58,7 +60,7 @@ def named(
     loaded = load(benchmark, source, seed=seed, limit=limit)
     bars.note(f"{benchmark}: {len(loaded.items)} of {loaded.total} items, {loaded.version}, digest {loaded.digest}")
     opened = open_model(model, how)
-    options = asdict(how) | {"benchmark": loaded.digest}
+    options = asdict(how) | {"benchmark": digest_of_items(loaded.items)}
     asked = evaluating.Asked(benchmark, model, loaded.labeled, options, seed, limit)
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))
@@ -67,15 +69,18 @@ def named(
             pairs = [(comparison, "") for comparison in benchmarks.longest_pairs(loaded.items)]
             fit = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
             refuse(fit, len(pairs), benchmark)
-        failed = False
-        with answers(folder / ANSWERS, bars, lambda: failed) as journal:
+        whole = True
+        with answers(folder / ANSWERS, bars, lambda: not whole) as journal:
             judge = journaled(opened, journal)
             with bars.task(f"{benchmark}: {benchmarks.work(loaded.items)} comparisons") as progress:
+                start = time.monotonic()
                 given = benchmarks.answer(loaded.items, judge, seed=seed, progress=progress)
+                seconds = round(time.monotonic() - start, 3)
             require_answers(judge)
             summary, items, sets = benchmarks.summarised(loaded, asked, opened, given)
-            failed = not evaluating.finished(summary)
-            _keep(folder, summary, items, sets, bars)
+            official = (summary.official or {}) | {"failed": failures(judge)}
+            summary = summary.model_copy(update={"official": official, "seconds": seconds})
+            whole = _kept(folder, summary, items, sets, bars) and evaluating.finished(summary)
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
     assert summary.official is not None
@@ -94,8 +99,14 @@ def named(
         raise NoVerdictError(f"none of the {report['items']} items of {benchmark} was decided")
 
 
-def _keep(folder: Path, summary: Summary, items: Any, sets: Any, bars: Bars) -> None:
-    from gramr2.evaluation.log import write_log
+def failures(model: PreferenceModel) -> int:
+    """How many answers of a journaled model failed, and are worth to be asked for again."""
+    backend = model.backend if isinstance(model, Judge) else None
+    return backend.failed if isinstance(backend, JournaledBackend) else 0
+
+
+def _kept(folder: Path, summary: Summary, items: Any, sets: Any, bars: Bars) -> bool:
+    from gramr2.evaluation.log import SETS, write_log
     from gramr2.files import write_jsonl
 
     try:
@@ -104,6 +115,8 @@ def _keep(folder: Path, summary: Summary, items: Any, sets: Any, bars: Bars) -> 
         write_log(folder, summary, items)
     except OSError as error:
         bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
+        return False
+    return True
 
 
 def _official(report: Mapping[str, Any]) -> Grid:

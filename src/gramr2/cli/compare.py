@@ -31,7 +31,7 @@ def compare(
     from gramr2.files import write_text
     from gramr2.reporting.comparison import as_html, as_markdown, verdict
 
-    if out is not None and out.suffix.lower() not in KINDS:
+    if out is not None and (out.suffix.lower() not in KINDS or out.is_dir()):
         raise ConfigError(f"--out {out}: end its name in .html or .md")
     found = compared([read_log(folder) for folder in folders], seed)
     if out is not None:

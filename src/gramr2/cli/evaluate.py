@@ -47,7 +47,14 @@ def evaluate(
     ],
     how: JudgeOptions,
     layout: Layout,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use N comparisons, drawn with --seed.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            help="Use N comparisons, drawn with --seed; of a named benchmark N items, or groups that are scored together.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the votes and of --limit.")] = 0,
     source: Annotated[
         str | None,
@@ -76,6 +83,10 @@ def evaluate(
         if probes or without:
             flag = "--probe" if probes else "--without"
             raise ConfigError(f"{flag} is for a file of comparisons: leave it out, or name a file")
+        if layout != Layout() or on_bad_row is not OnBadRow.FAIL:
+            raise ConfigError(
+                f"{benchmark} has a layout of its own: leave out --columns, --label-map, --split and --on-bad-row, or name a file"
+            )
         named(model, benchmark, source, how, limit=limit, seed=seed, out=out, quiet=quiet, as_json=as_json)
         return
     from gramr2.data import load_labeled, subset
@@ -102,7 +113,10 @@ def evaluate(
             pairs = [(c, "") for c in comparisons]
             fit = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
             refuse(fit, len(comparisons), benchmark)
-        with answers(folder / ANSWERS, bars, lambda: summary is not None and not finished(summary)) as journal:
+        if summary is not None:
+            bars.note("--probe needs the rationales: the answers are asked for again")
+        whole = True
+        with answers(folder / ANSWERS, bars, lambda: not whole) as journal:
             judge = journaled(opened, journal)
             with bars.task(f"judge {len(items)} comparisons") as progress:
                 judged = evaluating.judge_items(judge, asked, progress)
@@ -110,7 +124,8 @@ def evaluate(
             decisions = judged.decisions
             if isinstance(judge, Judge) and probes:
                 found = _probed(judge, items, decisions, quiet or as_json)
-            summary = _kept(folder, *evaluating.summarised(asked, opened, judged), bars)
+            summary, rows = evaluating.summarised(asked, opened, judged)
+            whole = _kept(folder, summary, rows, bars) and finished(summary)
         checked = _checked(items, decisions) if probes else None
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
@@ -143,15 +158,16 @@ def evaluate(
     refuse_undecided(decisions)
 
 
-def _kept(folder: Path, summary: Summary, items: Sequence[Item], bars: Bars) -> Summary:
-    """Write the folder; where it cannot be written, say so, since the answers are still there to be shown."""
+def _kept(folder: Path, summary: Summary, items: Sequence[Item], bars: Bars) -> bool:
+    """Write the folder; where it cannot be written, say so, since the result is still there to be shown."""
     from gramr2.evaluation.log import write_log
 
     try:
         write_log(folder, summary, items)
     except OSError as error:
         bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
-    return summary
+        return False
+    return True
 
 
 def _derivations(checked: Audit) -> str:

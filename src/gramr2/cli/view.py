@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Quiet, say
+from gramr2.errors import ConfigError
 
 
 def view(
@@ -19,6 +20,8 @@ def view(
     """Write an evaluation as one HTML file: every item, to filter, search and link to."""
     from gramr2.reporting.evaluation import write_view
 
+    if out is not None and (not out.name or out.is_dir()):
+        raise ConfigError(f"--out {out} is a folder: name the file to write")
     page = write_view(folder, out)
     if not quiet:
         say(str(page))

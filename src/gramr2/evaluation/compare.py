@@ -48,6 +48,11 @@ class Difference:
     test: PairedTest
     adjusted: float
 
+    @property
+    def significant(self) -> bool:
+        """By the corrected test, which takes items as independent, and by the interval, which does not."""
+        return self.adjusted < LEVEL and not self.test.low <= 0 <= self.test.high
+
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
@@ -99,6 +104,10 @@ def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
     """
     if len(logs) < 2:
         raise ConfigError("compare needs two evaluations at least: name two folders that gramr2 eval wrote")
+    if sets := next((log for log in logs if not log.items and log.summary.official), None):
+        raise ConfigError(
+            f"{sets.path} ranks sets of responses, which compare does not know: its score and interval are in eval.json"
+        )
     names = _names(logs)
     items, lines, left_out = _common(logs)
     by_name = dict(zip(names, lines, strict=True))
@@ -110,7 +119,7 @@ def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
         for p, each in zip(pairs, whole, strict=True)
     )
     ranked = sorted(names, key=lambda name: (-_strict(by_name[name]), name))
-    apart = {frozenset((pair.first, pair.second)) for pair in told if pair.whole.adjusted < LEVEL}
+    apart = {frozenset((pair.first, pair.second)) for pair in told if pair.whole.significant}
     letters = significance_groups(ranked, apart)
     standings = tuple(_standing(name, items, by_name[name], letters[name], seed) for name in ranked)
     benchmark = " / ".join(dict.fromkeys(log.summary.benchmark for log in logs))

@@ -13,6 +13,8 @@ from gramr2.comparison import LabeledComparison
 from gramr2.errors import ConfigError
 from gramr2.evaluation.log import (
     ANSWERS,
+    ITEMS,
+    SETS,
     SUMMARY,
     Item,
     Summary,
@@ -50,7 +52,7 @@ class Asked:
     def key(self, judge: PreferenceModel) -> str:
         """Of everything that the answers depend on."""
         options = {name: value for name, value in self.options.items() if name not in WHERE}
-        return address(judge.id, items_digest(self.items), options, self.seed)
+        return address(judge.id, prompt_digest(judge), items_digest(self.items), options, self.seed)
 
     def folder(self, judge: PreferenceModel) -> Path:
         """Where it is by default: named after what is asked, and told apart by the key."""
@@ -78,9 +80,9 @@ def there(folder: Path, key: str) -> Summary | None:
     if summary is None:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"--out {folder} is a file: name a folder")
-        if folder.is_dir() and any(
-            each.name != ANSWERS and not each.name.endswith(".tmp") for each in folder.iterdir()
-        ):
+        # What a stop between the files leaves is its own.
+        own = (ANSWERS, ITEMS, SETS)
+        if folder.is_dir() and any(each.name not in own and each.suffix != ".tmp" for each in folder.iterdir()):
             raise ConfigError(f"--out {folder} has other files: name a new folder")
         return None
     if summary.key != key:
@@ -96,8 +98,14 @@ def finished(summary: Summary) -> bool:
     """Whether asking again would change nothing: no vote failed for a reason outside the model, and something was decided."""
     outcomes = summary.result.get("outcomes")
     failed = outcomes.get("error") if isinstance(outcomes, dict) else 0
-    decided = summary.result.get("decided") or (summary.official or {}).get("official_coverage")
-    return not failed and bool(decided)
+    official = summary.official or {}
+    decided = summary.result.get("decided") or official.get("official_coverage")
+    return not (failed or official.get("failed")) and bool(decided)
+
+
+def prompt_digest(judge: PreferenceModel) -> str | None:
+    """Of the judge's prompt and of how its verdicts are read; None if it has no prompt, or another process has it."""
+    return digest_of(f"{judge.template!r}{judge.template.rules}") if isinstance(judge, Judge) else None
 
 
 def judge_items(model: PreferenceModel, asked: Asked, progress: Progress | None = None) -> Evaluated:
@@ -132,7 +140,7 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
         digest=items_digest(asked.items),
         model=asked.model,
         judge=judge.id,
-        prompt=digest_of(f"{judge.template!r}{judge.template.rules}") if isinstance(judge, Judge) else None,
+        prompt=prompt_digest(judge),
         options=dict(asked.options),
         seed=asked.seed,
         limit=asked.limit,

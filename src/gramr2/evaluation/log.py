@@ -16,7 +16,7 @@ from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judgment import Decision
 
-SUMMARY, ITEMS, ANSWERS = "eval.json", "items.jsonl", "answers.journal"
+SUMMARY, ITEMS, SETS, ANSWERS = "eval.json", "items.jsonl", "sets.jsonl", "answers.journal"
 VERSION = 1
 Verdict = Literal["A", "B", "tie"]
 
@@ -91,7 +91,9 @@ class Summary(BaseModel):
     seconds: float
     """of the last call, without the loading of the model"""
     prompt_tokens: int
+    """of the items' votes; sets of responses are not counted"""
     completion_tokens: int
+    """as ``prompt_tokens``"""
     result: dict[str, JsonValue]
     """the fields of ``gramr2.evaluation.metrics.Accuracy``"""
     measures: dict[str, JsonValue] = Field(default_factory=dict)

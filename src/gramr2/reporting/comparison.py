@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from gramr2.evaluation.compare import LEVEL, Compared, Pair, Standing
+from gramr2.evaluation.compare import Compared, Pair, Standing
 from gramr2.reporting.pages import signed, template
 from gramr2.text import p_value, percent
 
@@ -27,7 +28,7 @@ def verdict(pair: Pair) -> str:
     """Who is better, in a sentence that also says what could not have been seen."""
     test = pair.whole.test
     bounds = f"{signed(test.difference)} points ({signed(test.low)} to {signed(test.high)})"
-    if pair.whole.adjusted < LEVEL:
+    if pair.whole.significant:
         better, worse = pair.second, pair.first
         if test.difference < 0:
             better, worse = worse, better
@@ -52,7 +53,7 @@ def _lines(found: Compared) -> Iterator[str]:
     yield ""
     yield "Judges that share a letter are not significantly different."
     for pair in found.pairs:
-        yield from ("", verdict(pair))
+        yield from ("", _cell(verdict(pair)))
     for pair in found.pairs:
         if not pair.categories:
             continue
@@ -85,4 +86,4 @@ def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """The text without what Markdown would read in it."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    return re.sub(r"([\\`*_~\[\]!|#])", r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")

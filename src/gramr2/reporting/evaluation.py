@@ -31,6 +31,7 @@ def render(log: Log) -> str:
     return template("evaluation.html.j2").render(
         summary=log.summary,
         result=log.summary.result,
+        official=log.summary.official,
         calibration=measures.get("calibration") or {"ece": None, "bins": []},
         slices=measures.get("slices") or {"length": {}, "place": {}},
         data=_embedded([item.model_dump(mode="json") for item in log.items]),
