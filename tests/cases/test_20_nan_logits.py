@@ -91,8 +91,10 @@ def test_one_prompt_that_overflows_is_an_error_and_the_others_are_judged(
     inner = backend._prefilled
 
     def overflows(*arguments: Any) -> Any:
+        most = 0
         for caches in inner(*arguments):
-            most = max(length for found, _ in caches for length in found.lengths)
+            # The longest prompts come first.
+            most = max(most, *(length for found, _ in caches for length in found.lengths))
             for found, _ in caches:
                 spoilt = torch.tensor([length == most or everything for length in found.lengths])
                 found.logits[spoilt] = NAN

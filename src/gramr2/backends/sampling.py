@@ -87,7 +87,7 @@ class Stepper:
         return row
 
     def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
-        """Advance every row by one token, given logits of shape (rows, vocabulary), which are not kept as they are.
+        """Advance every row by one token, given logits of shape (rows, vocabulary).
 
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set. A row whose logits are NaN
         or infinite where its token or label is chosen ends with an error.
@@ -126,7 +126,7 @@ class Stepper:
         if not places:
             return logits
         forbidden = torch.tensor(places, device=logits.device)
-        return logits.index_put_((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
+        return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
 
     def forbidden(self, row: Row) -> list[int]:
         """The tokens that this row must not write now."""
