@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Grid, interval, say, say_json, show
 from gramr2.cli.evaluation_tables import lines, tables
-from gramr2.cli.opening import answers, journaled, open_model, require_answers
+from gramr2.cli.opening import answers, journaled, open_model, require_answers, saved
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
@@ -19,7 +19,7 @@ from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
 if TYPE_CHECKING:
-    from gramr2.evaluation.log import Summary
+    pass
 
 
 def is_named(benchmark: str, source: str | None) -> bool:
@@ -80,7 +80,7 @@ def named(
             summary, items, sets = benchmarks.summarised(loaded, asked, opened, given)
             official = (summary.official or {}) | {"failed": failures(judge)}
             summary = summary.model_copy(update={"official": official, "seconds": seconds})
-            whole = _kept(folder, summary, items, sets, bars) and evaluating.finished(summary)
+            whole = saved(folder, summary, items, bars, sets) and evaluating.finished(summary)
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
     assert summary.official is not None
@@ -103,20 +103,6 @@ def failures(model: PreferenceModel) -> int:
     """How many answers of a journaled model failed, and are worth to be asked for again."""
     backend = model.backend if isinstance(model, Judge) else None
     return backend.failed if isinstance(backend, JournaledBackend) else 0
-
-
-def _kept(folder: Path, summary: Summary, items: Any, sets: Any, bars: Bars) -> bool:
-    from gramr2.evaluation.log import SETS, write_log
-    from gramr2.files import write_jsonl
-
-    try:
-        if sets:
-            write_jsonl(folder / SETS, sets)
-        write_log(folder, summary, items)
-    except OSError as error:
-        bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
-        return False
-    return True
 
 
 def _official(report: Mapping[str, Any]) -> Grid:

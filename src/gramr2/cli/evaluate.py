@@ -13,7 +13,7 @@ from gramr2.cli.benchmark import is_named, named
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.judge import refuse_undecided
-from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers
+from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers, saved
 from gramr2.cli.reading import reads
 from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
@@ -27,7 +27,6 @@ from gramr2.text import percent
 if TYPE_CHECKING:
     from gramr2.evaluation.audit import Audit
     from gramr2.evaluation.faithfulness import Probe
-    from gramr2.evaluation.log import Item, Summary
 
 VERSION = "1"
 HEADLINE = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
@@ -125,7 +124,7 @@ def evaluate(
             if isinstance(judge, Judge) and probes:
                 found = _probed(judge, items, decisions, quiet or as_json)
             summary, rows = evaluating.summarised(asked, opened, judged)
-            whole = _kept(folder, summary, rows, bars) and finished(summary)
+            whole = saved(folder, summary, rows, bars) and finished(summary)
         checked = _checked(items, decisions) if probes else None
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
@@ -156,18 +155,6 @@ def evaluate(
         for line in (*lines(summary), f"every item: {folder} (gramr2 view {folder})"):
             say(line)
     refuse_undecided(decisions)
-
-
-def _kept(folder: Path, summary: Summary, items: Sequence[Item], bars: Bars) -> bool:
-    """Write the folder; where it cannot be written, say so, since the result is still there to be shown."""
-    from gramr2.evaluation.log import write_log
-
-    try:
-        write_log(folder, summary, items)
-    except OSError as error:
-        bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
-        return False
-    return True
 
 
 def _derivations(checked: Audit) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,9 @@ from gramr2.loading import (
     is_server,
     preference_model,
 )
+
+if TYPE_CHECKING:
+    from gramr2.evaluation.log import Item, Summary
 
 Model = Annotated[
     str,
@@ -187,6 +190,20 @@ def answers(place: Path, bars: Bars, kept: Callable[[], bool] = lambda: False) -
         yield journal
     if not kept():
         place.unlink(missing_ok=True)
+
+
+def saved(
+    folder: Path, summary: Summary, items: Sequence[Item], bars: Bars, sets: Sequence[Mapping[str, Any]] = ()
+) -> bool:
+    """Write an evaluation's folder; where it cannot be written, say so, since the result is still there to be shown."""
+    from gramr2.evaluation.log import write_log
+
+    try:
+        write_log(folder, summary, items, sets)
+    except OSError as error:
+        bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
+        return False
+    return True
 
 
 def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:

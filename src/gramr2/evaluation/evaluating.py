@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ WHERE = ("device", "engine", "workers", "trust_remote_code")
 """options that say where the judge runs; they change no answer"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """What is evaluated: the benchmark and the model as they were named, the items, and how the judge is asked."""
 
@@ -49,10 +50,15 @@ class Asked:
     limit: int | None = None
     skipped: Sequence[str] = ()
 
+    @cached_property
+    def digest(self) -> str:
+        """Of the items with their labels."""
+        return items_digest(self.items)
+
     def key(self, judge: PreferenceModel) -> str:
         """Of everything that the answers depend on."""
         options = {name: value for name, value in self.options.items() if name not in WHERE}
-        return address(judge.id, prompt_digest(judge), items_digest(self.items), options, self.seed)
+        return address(judge.id, prompt_digest(judge), self.digest, options, self.seed)
 
     def folder(self, judge: PreferenceModel) -> Path:
         """Where it is by default: named after what is asked, and told apart by the key."""
@@ -137,7 +143,7 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
     summary = Summary(
         key=asked.key(judge),
         benchmark=asked.benchmark,
-        digest=items_digest(asked.items),
+        digest=asked.digest,
         model=asked.model,
         judge=judge.id,
         prompt=prompt_digest(judge),

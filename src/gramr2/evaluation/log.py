@@ -137,9 +137,11 @@ def items_digest(items: Sequence[LabeledComparison]) -> str:
     return digest_of([labeled_row(item) for item in items])
 
 
-def write_log(folder: Path, summary: Summary, items: Sequence[Item]) -> None:
+def write_log(folder: Path, summary: Summary, items: Sequence[Item], sets: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write the folder, the summary last: a folder that has one is whole."""
     folder.mkdir(parents=True, exist_ok=True)
+    if sets:
+        write_jsonl(folder / SETS, map(dict, sets))
     write_jsonl(folder / ITEMS, [each.model_dump(mode="json") for each in items])
     write_json(folder / SUMMARY, summary.model_dump(mode="json"))
 

@@ -166,13 +166,19 @@ def paired_test(
     lost = sum(was and not now for was, now in changes)
     won = sum(now and not was for was, now in changes)
     p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, (item, (was, now)) in enumerate(zip(items, changes, strict=True)):
-        group = item.comparison.group
-        groups[group if group is not None else f"\x00{index}"].append(int(now) - int(was))
-    units = list(groups.values()) if len(groups) >= MIN_GROUPS else [[int(now) - int(was)] for was, now in changes]
-    low, high = bootstrap([(sum(unit), len(unit)) for unit in units], seed)
+    low, high = paired_interval(
+        [int(now) - int(was) for was, now in changes], [item.comparison.group for item in items], seed
+    )
     return PairedTest(lost, won, p_value, (won - lost) / len(changes), low, high)
+
+
+def paired_interval(differences: Sequence[int], groups: Sequence[str | None], seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean of paired differences; items of one group are one unit, if there are ten groups."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, (group, difference) in enumerate(zip(groups, differences, strict=True)):
+        members[group if group is not None else f"\x00{index}"].append(difference)
+    units = list(members.values()) if len(members) >= MIN_GROUPS else [[each] for each in differences]
+    return bootstrap([(sum(unit), len(unit)) for unit in units], seed)
 
 
 def length_baseline(items: Sequence[LabeledComparison]) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from gramr2.comparison import Comparison
 from gramr2.evaluation.attacks.base import SIDES, Attack
-from gramr2.evaluation.metrics import MIN_GROUPS, accuracy_interval, bootstrap, wilson
+from gramr2.evaluation.metrics import accuracy_interval, paired_interval, wilson
 from gramr2.judgment import Decision
 
 
@@ -131,11 +130,7 @@ def _interval(differences: Sequence[int], units: Sequence[str], seed: int) -> tu
     if all(each == first for each in differences):
         other = wilson(0, len(set(units))).high
         return max(-1.0, first - other), min(1.0, first + other)
-    groups: dict[str, list[int]] = defaultdict(list)
-    for unit, difference in zip(units, differences, strict=True):
-        groups[unit].append(difference)
-    drawn = list(groups.values()) if len(groups) >= MIN_GROUPS else [[each] for each in differences]
-    return bootstrap([(sum(each), len(each)) for each in drawn], seed)
+    return paired_interval(differences, units, seed)
 
 
 def _change(pairs: Sequence[tuple[int, Decision, Decision]]) -> float | None:
