@@ -10,7 +10,7 @@ from statistics import fmean
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError
 from gramr2.evaluation.log import Item, Log, prompt_text
-from gramr2.evaluation.metrics import PairedTest, accuracy_interval, paired_test
+from gramr2.evaluation.metrics import PairedTest, paired_test, rated
 from gramr2.evaluation.power import visible_difference
 from gramr2.hashing import text_hash
 
@@ -239,14 +239,14 @@ def _standing(
 ) -> Standing:
     decided = [(item, line.right) for item, line in zip(items, lines, strict=True) if line.right is not None]
     right = [bool(each) for _, each in decided]
-    bounds = accuracy_interval(right, [item.comparison.group for item, _ in decided], seed) if right else None
+    accuracy, low, high = rated(right, [item.comparison.group for item, _ in decided], seed)
     flips = [line.order_flip for line in lines if line.label is not None and line.order_flip is not None]
     return Standing(
         name,
         len(right),
-        fmean(right) if right else None,
-        bounds.low if bounds else None,
-        bounds.high if bounds else None,
+        accuracy,
+        low,
+        high,
         _strict(lines),
         fmean(flips) if flips else None,
         letters,

@@ -78,6 +78,16 @@ def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], see
     return Interval(low, high, "group bootstrap")
 
 
+def rated(
+    right: Sequence[bool], groups: Sequence[str | None], seed: int = 0
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The share of right decisions with its 95 % interval (see ``accuracy_interval``); three times None without a decision."""
+    if not right:
+        return None, None, None
+    bounds = accuracy_interval(right, groups, seed)
+    return fmean(right), bounds.low, bounds.high
+
+
 def bootstrap(units: Sequence[tuple[float, int]], seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of a mean: units of (sum, size) are resampled 2,000 times."""
     rng = random.Random(seed)

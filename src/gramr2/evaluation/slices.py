@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from gramr2.comparison import Label, LabeledComparison
-from gramr2.evaluation.metrics import accuracy_interval
+from gramr2.evaluation.metrics import rated
 from gramr2.evaluation.reliability import expected_calibration_error, reliability_bins
 from gramr2.judgment import Decision
 
@@ -77,11 +77,8 @@ def sliced(
 def slice_of(pairs: Sequence[Pair], seed: int = 0) -> Slice:
     """The accuracy over the decided items."""
     decided = [(item, decision) for item, decision in pairs if decision.label is not None]
-    if not decided:
-        return Slice(len(pairs), 0, None, None, None)
     right = [decision.label is item.label for item, decision in decided]
-    bounds = accuracy_interval(right, [item.comparison.group for item, _ in decided], seed)
-    return Slice(len(pairs), len(decided), fmean(right), bounds.low, bounds.high)
+    return Slice(len(pairs), len(decided), *rated(right, [item.comparison.group for item, _ in decided], seed))
 
 
 def calibration(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> Calibration:
