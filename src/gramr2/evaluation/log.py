@@ -39,6 +39,8 @@ class Item(BaseModel):
     label: Verdict | None
     right: bool | None
     """None if the judge abstains"""
+    credit: float | None = None
+    """of a benchmark with a name, what the item counts in its official score, under its public policy"""
     confidence: float | None = None
     agreement: float | None = None
     order_flip: bool | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.evaluation import evaluating
 from gramr2.evaluation.benchmarks import LoadedBenchmark
+from gramr2.evaluation.benchmarks.base import credits_of
 from gramr2.evaluation.benchmarks.intervals import interval_of
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, verdict_of
 from gramr2.evaluation.evaluating import Asked
@@ -212,6 +213,13 @@ def summarised(
     ]
     decisions, seconds = [decision for decision, _ in known], [each for _, each in known]
     summary, lines = evaluating.summarised(asked, judge, evaluating.Evaluated(decisions, seconds))
+    credits = credits_of(loaded.items, answered.answers, loaded.benchmark.policy)
+    counted = iter(
+        each
+        for item, each in zip(loaded.items, credits, strict=True)
+        if isinstance(item, Pair) and item.labeled is not None
+    )
+    lines = [line.model_copy(update={"credit": next(counted)}) for line in lines]
     told = report(loaded, answered, asked.seed)
     return summary.model_copy(update={"official": told}), lines, _sets(loaded, answered)
 

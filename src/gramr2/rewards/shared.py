@@ -1,0 +1,62 @@
+"""One judge for many threads: while it judges for one, the others' comparisons gather, and are its next batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Lock
+
+from gramr2.comparison import Comparison
+from gramr2.judging.preference import PreferenceModel
+from gramr2.judgment import Decision
+
+
+@dataclass(eq=False)
+class _Waiting:
+    comparisons: Sequence[Comparison]
+    seed: int
+    decisions: Future[list[Decision]] = field(default_factory=Future)
+
+
+class SharedModel:
+    """A ``PreferenceModel`` that any number of threads may ask at once; ``model`` is only used by one of them at a time.
+
+    No thread is kept for it: whoever finds the model free judges all that waits, its own comparisons among them.
+    """
+
+    def __init__(self, model: PreferenceModel) -> None:
+        self.model = model
+        self._free, self._changing = Lock(), Lock()
+        self._queue: list[_Waiting] = []
+
+    @property
+    def id(self) -> str:
+        """The model's."""
+        return self.model.id
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        """See ``PreferenceModel``. Raises what the model raises for these comparisons, and not for those of others."""
+        mine = _Waiting(comparisons, seed)
+        with self._changing:
+            self._queue.append(mine)
+        with self._free:
+            if not mine.decisions.done():
+                with self._changing:
+                    batch = [each for each in self._queue if each.seed == seed]
+                    self._queue = [each for each in self._queue if each.seed != seed]
+                self._judge(batch, seed)
+        return mine.decisions.result()
+
+    def _judge(self, batch: Sequence[_Waiting], seed: int) -> None:
+        try:
+            decisions = iter(self.model.compare([one for each in batch for one in each.comparisons], seed))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the threads that wait must get it
+            if len(batch) == 1:
+                batch[0].decisions.set_exception(error)
+                return
+            for each in batch:
+                self._judge([each], seed)
+            return
+        for each in batch:
+            each.decisions.set_result([next(decisions) for _ in each.comparisons])
