@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,10 +17,8 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 
 from gramr2.comparison import SingleResponse
 from gramr2.errors import DataError
-from gramr2.judging.preference import PreferenceModel
-from gramr2.loading import LoadedJudge, load_judge
-from gramr2.rewards.pointwise import Scored, against_references
-from gramr2.rewards.shared import SharedModel
+from gramr2.integrations.judges import shared, texts
+from gramr2.rewards.pointwise import Scored
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 256
 """samples that may wait for the judge at once, each in a thread"""
-_LOADING = Lock()
 
 
 @scorer(metrics=[mean(), stderr()])
@@ -53,15 +49,15 @@ def preference(
     """
 
     async def score(state: TaskState, target: Target) -> Score:
-        bank = _texts(state.metadata.get(references)) if references else [each for each in target if each.strip()]
+        bank = texts(state.metadata.get(references) if references else [*target])
         if not bank:
             where = f"no {references!r} in its metadata" if references else "no target"
             raise DataError(f"sample {state.sample_id} has {where}: give it a reference, or score with gramr2/grade")
         item = _item(state, bank, history)
 
         def judged() -> tuple[str, Scored]:
-            model = _shared(judge, tuple(sorted(options.items())))
-            return model.id, against_references(model, [item], seed=seed)[0]
+            model = shared(judge, options)
+            return model.id, model.chances([item], seed)[0]
 
         return _score(state, *await _in_thread(judged), references=len(bank))
 
@@ -81,15 +77,13 @@ def grade(judge: str, history: bool = False, seed: int = 0, **options: Any) -> S
     Raises:
         ConfigError: the judge only compares.
     """
-    one_at_a_time = Lock()
 
     async def score(state: TaskState, target: Target) -> Score:
         item = _item(state, (), history)
 
         def graded() -> tuple[str, Scored]:
-            with one_at_a_time:
-                loaded = _loaded(judge, tuple(sorted(options.items())))
-                return loaded.id, loaded.score(item.prompt, item.response, seed=seed)
+            model = shared(judge, options)
+            return model.id, model.grade(item, seed)
 
         return _score(state, *await _in_thread(graded))
 
@@ -103,22 +97,6 @@ def _threads() -> anyio.CapacityLimiter:
 
 async def _in_thread(work: Any) -> Any:
     return await anyio.to_thread.run_sync(work, limiter=_threads())
-
-
-@cache
-def _cached(judge: str, options: tuple[tuple[str, Any], ...]) -> tuple[LoadedJudge, SharedModel]:
-    loaded = load_judge(judge, **dict(options))
-    return loaded, SharedModel(loaded.model)
-
-
-def _loaded(judge: str, options: tuple[tuple[str, Any], ...]) -> LoadedJudge:
-    with _LOADING:
-        return _cached(judge, options)[0]
-
-
-def _shared(judge: str, options: tuple[tuple[str, Any], ...]) -> PreferenceModel:
-    with _LOADING:
-        return _cached(judge, options)[1]
 
 
 def _item(state: TaskState, references: Sequence[str], history: bool) -> SingleResponse:
@@ -148,11 +126,6 @@ def _turn(message: ChatMessage) -> dict[str, Any]:
 
 def _part(part: Any) -> dict[str, Any]:
     return {"type": part.type, "text": part.text} if part.type == "text" else {"type": part.type}
-
-
-def _texts(value: object) -> list[str]:
-    found = [value] if isinstance(value, str) else value
-    return [each for each in found if isinstance(each, str)] if isinstance(found, list | tuple) else []
 
 
 def _score(state: TaskState, judge: str, found: Scored, **more: Any) -> Score:

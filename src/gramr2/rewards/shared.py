@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TypeVar
 
 from gramr2.comparison import Comparison
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -47,6 +50,11 @@ class SharedModel:
                     self._queue = [each for each in self._queue if each.seed != seed]
                 self._judge(batch, seed)
         return mine.decisions.result()
+
+    def alone(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, which uses the model in a way of its own, while no other thread does."""
+        with self._free:
+            return work()
 
     def _judge(self, batch: Sequence[_Waiting], seed: int) -> None:
         try:
