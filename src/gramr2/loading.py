@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, overload
 
 from gramr2.backends.base import Backend
@@ -23,6 +24,7 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, ReadingWeights
 from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
+from gramr2.rewards.shared import SharedModel
 from gramr2.rewards.tournaments import tournament
 
 
@@ -165,11 +167,23 @@ class JudgeOptions:
 class LoadedJudge:
     """What ``load_judge`` returns: compares, ranks and scores. It is a ``PreferenceModel`` itself.
 
-    ``model`` is what it wraps: a ``Judge``, a ``Client`` or a baseline.
+    Any number of threads may ask at once; comparisons that wait are judged together. It can be pickled: what comes out of the
+    pickle loads the judge again, by its name, where it is first asked. A token is not in the pickle.
+
+    Args:
+        model: what it wraps: a ``Judge``, a ``Client`` or a baseline.
+        source: name and options for ``load_judge``.
     """
 
-    def __init__(self, model: PreferenceModel) -> None:
-        self.model = model
+    def __init__(self, model: PreferenceModel, source: tuple[str, Mapping[str, Any]] | None = None) -> None:
+        self.model, self._source = model, source
+        self._shared = SharedModel(model)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._source is None:
+            raise TypeError(f"{self.id} cannot be pickled, since it has no name: make it with gramr2.load_judge")
+        name, options = self._source
+        return LaterJudge, (name, dict(options))
 
     @property
     def id(self) -> str:
@@ -193,10 +207,10 @@ class LoadedJudge:
             DataError: a message of the prompt is not a text with the role system, user or assistant.
         """
         if named.keys() == {"comparisons"} and not given:
-            return self.model.compare(named["comparisons"], seed)
+            return self._shared.compare(named["comparisons"], seed)
         if len(given) in (1, 2) and not named and not isinstance(given[0], str):
-            return self.model.compare(given[0], *given[1:] or (seed,))
-        return self.model.compare([Comparison.of(*given, **named)], seed)[0]
+            return self._shared.compare(given[0], *given[1:] or (seed,))
+        return self._shared.compare([Comparison.of(*given, **named)], seed)[0]
 
     def rank(
         self,
@@ -220,7 +234,7 @@ class LoadedJudge:
             DataError: fewer than 2 or more than 64 responses.
             ConfigError: there is no such scheme.
         """
-        return rank(self.model, [ResponseSet.of(prompt, responses)], tournament(scheme, budget), seed=seed)[0]
+        return rank(self._shared, [ResponseSet.of(prompt, responses)], tournament(scheme, budget), seed=seed)[0]
 
     def score(self, prompt: Prompt, response: str, *, references: Sequence[str] = (), seed: int = 0) -> Scored:
         """The chance from 0 to 1 that a response beats its references; without any, a grade from 1 to 10 with a rationale.
@@ -230,14 +244,31 @@ class LoadedJudge:
         """
         item = SingleResponse.of(prompt, response, references)
         if references:
-            return against_references(self.model, [item], seed=seed)[0]
-        if isinstance(self.model, Judge):
-            return grade(self.model.backend, [item], self.model.sampling, seed=seed)[0]
+            return against_references(self._shared, [item], seed=seed)[0]
+        judge = self.model
+        if isinstance(judge, Judge):
+            return self._shared.alone(lambda: grade(judge.backend, [item], judge.sampling, seed=seed)[0])
         from gramr2.client import Client
 
-        if isinstance(self.model, Client):
-            return Scored(**self.model.score([item], by="rationale", seed=seed).scores[0].model_dump())
+        if isinstance(judge, Client):
+            return Scored(**judge.score([item], by="rationale", seed=seed).scores[0].model_dump())
         raise ConfigError(f"{self.id} only compares and cannot grade a single response: give references")
+
+
+class LaterJudge(LoadedJudge):
+    """A judge that is loaded when it is first used: what comes out of a pickle, in a process that may never ask it."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._source, self._opening = (name, options), Lock()
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute not in ("model", "_shared"):
+            raise AttributeError(attribute)
+        name, options = self.__dict__["_source"]
+        with self.__dict__["_opening"]:
+            if "model" not in self.__dict__:
+                self.__dict__.update(vars(load_judge(name, **options)))
+        return self.__dict__[attribute]
 
 
 def load_judge(name: str | Path, *, token: str | None = None, **options: Any) -> LoadedJudge:
@@ -265,7 +296,7 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
     if token is not None and not is_server(str(name)):
         raise ConfigError(f"token does not apply to {name}: it is for the http(s):// address of a server")
     asked = JudgeOptions(**options)
-    return LoadedJudge(preference_model(str(name), asked, token=token))
+    return LoadedJudge(preference_model(str(name), asked, token=token), (str(name), options))
 
 
 def preference_model(name: str, options: JudgeOptions, *, token: str | None = None) -> PreferenceModel:

@@ -141,10 +141,10 @@ def test_a_judge_that_only_compares_cannot_grade(tmp_path):
 
 
 def test_the_history_is_shown_when_it_is_asked_for(tmp_path, monkeypatch):
-    from gramr2.integrations.judges import SharedJudge
+    from gramr2 import loading
 
     shown = []
-    monkeypatch.setattr(SharedJudge, "chances", lambda self, items, seed: shown.append(items[0]) or [FOUND])
+    monkeypatch.setattr(loading, "against_references", lambda model, items, seed: shown.append(items[0]) or [FOUND])
     sample = Sample(id="s", input="Original?", target="x")
     solver = [generate(), user_message("And?"), generate()]
     for history in (False, True):

@@ -57,7 +57,7 @@ def preference(
 
         def judged() -> tuple[str, Scored]:
             model = shared(judge, options)
-            return model.id, model.chances([item], seed)[0]
+            return model.id, model.score(item.prompt, item.response, references=item.references, seed=seed)
 
         return _score(state, *await _in_thread(judged), references=len(bank))
 
@@ -83,7 +83,7 @@ def grade(judge: str, history: bool = False, seed: int = 0, **options: Any) -> S
 
         def graded() -> tuple[str, Scored]:
             model = shared(judge, options)
-            return model.id, model.grade(item, seed)
+            return model.id, model.score(item.prompt, item.response, seed=seed)
 
         return _score(state, *await _in_thread(graded))
 

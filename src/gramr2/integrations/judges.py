@@ -1,45 +1,18 @@
-"""A judge that is loaded once for all who name it, and asked by any number of threads."""
+"""A judge that is loaded once for all who name it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from threading import Lock
 from typing import Any
 
-from gramr2.comparison import SingleResponse
 from gramr2.loading import LoadedJudge, load_judge
-from gramr2.rewards.pointwise import Scored, against_references
-from gramr2.rewards.shared import SharedModel
 
 _LOADING = Lock()
 
 
-class SharedJudge:
-    """A loaded judge that several threads may ask; what waits at the same time is judged together."""
-
-    def __init__(self, judge: LoadedJudge) -> None:
-        self._judge, self._model = judge, SharedModel(judge.model)
-
-    @property
-    def id(self) -> str:
-        """The judge's."""
-        return self._model.id
-
-    def chances(self, items: Sequence[SingleResponse], seed: int = 0) -> list[Scored]:
-        """The chance that each response beats its own references: ``gramr2.rewards.pointwise.against_references``."""
-        return against_references(self._model, items, seed=seed)
-
-    def grade(self, item: SingleResponse, seed: int = 0) -> Scored:
-        """A grade from 1 to 10.
-
-        Raises:
-            ConfigError: the judge only compares.
-        """
-        return self._model.alone(lambda: self._judge.score(item.prompt, item.response, seed=seed))
-
-
-def shared(judge: str, options: Mapping[str, Any]) -> SharedJudge:
+def shared(judge: str, options: Mapping[str, Any]) -> LoadedJudge:
     """``gramr2.load_judge``, once for each name and options.
 
     Raises:
@@ -57,5 +30,5 @@ def texts(value: object) -> list[str]:
 
 
 @cache
-def _cached(judge: str, options: tuple[tuple[str, Any], ...]) -> SharedJudge:
-    return SharedJudge(load_judge(judge, **dict(options)))
+def _cached(judge: str, options: tuple[tuple[str, Any], ...]) -> LoadedJudge:
+    return load_judge(judge, **dict(options))

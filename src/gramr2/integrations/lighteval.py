@@ -17,6 +17,7 @@ from lighteval.tasks.requests import Doc, SamplingMethod
 from gramr2.comparison import SingleResponse
 from gramr2.errors import DataError
 from gramr2.integrations.judges import shared, texts
+from gramr2.rewards.pointwise import against_references
 
 
 class WinRate(SampleLevelComputation):  # type: ignore[misc]  # lighteval is not typed
@@ -31,7 +32,7 @@ class WinRate(SampleLevelComputation):  # type: ignore[misc]  # lighteval is not
             SingleResponse.of(doc.query, response.final_text[0], self._bank(doc))
             for response, doc in zip(responses, docs, strict=True)
         ]
-        scored = shared(self._judge, self._options).chances(items, self._seed)
+        scored = against_references(shared(self._judge, self._options), items, seed=self._seed)
         return [math.nan if each.score is None else each.score for each in scored]
 
     def _bank(self, doc: Doc) -> list[str]:

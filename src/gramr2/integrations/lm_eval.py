@@ -28,6 +28,7 @@ from typing import Any
 from gramr2.comparison import SingleResponse
 from gramr2.errors import DataError
 from gramr2.integrations.judges import shared, texts
+from gramr2.rewards.pointwise import against_references
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class WinRate:
     def win_rate(self, kept: Sequence[Mapping[str, Any]]) -> float:
         """The mean over the documents that the judge decides, NaN if there are none; how many it does not is logged."""
         items = [SingleResponse.of(each["prompt"], each["response"], each["references"]) for each in kept]
-        scored = shared(self._judge, self._options).chances(items, self._seed)
+        scored = against_references(shared(self._judge, self._options), items, seed=self._seed)
         values = [each.score for each in scored if each.score is not None and math.isfinite(each.score)]
         if len(values) < len(scored):
             _LOGGER.warning("the judge decided %d of %d outputs", len(values), len(scored))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import json
+import pickle
+import runpy
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from transformers import AutoTokenizer
 
 from gramr2.errors import DataError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
+from gramr2.loading import LoadedJudge, load_judge
 from gramr2.rewards.adapters.trl import TRLReward, asynchronous
 from gramr2.rewards.groups import Group, ReferenceReward, Rewards, WinRateReward
 
@@ -74,8 +83,6 @@ def test_references_come_from_a_column() -> None:
 
 
 def test_the_asynchronous_one_says_the_same() -> None:
-    import asyncio
-
     found = asyncio.run(asynchronous(REWARD)(prompts=["p"] * 2, completions=["x", "xx"], completion_ids=[[1], [2]]))
     assert found == [0.0, 1.0]
 
@@ -92,6 +99,121 @@ def test_trl_still_calls_reward_functions_in_this_way() -> None:
     assert not is_async_callable(REWARD)
     assert is_async_callable(asynchronous(REWARD))
     assert get_callable_name(asynchronous(REWARD)) == "gramr2"
+
+
+def test_what_is_watched_is_logged_and_not_trained_on() -> None:
+    logged: dict[str, float] = {}
+    batch: dict[str, Any] = {"prompts": ["p"] * 4 + ["q"] * 4, "completions": ["x", "xx", "xxx", "xxxx"] * 2}
+    batch["reference"] = ["xxx"] * 4 + [""] * 4
+    plain = TRLReward(WinRateReward(LONGER), num_generations=4)
+    watched = TRLReward(WinRateReward(LONGER), num_generations=4, watch=ReferenceReward(LONGER), watched=3)
+    assert watched(**batch, log_metric=logged.__setitem__) == plain(**batch)
+    assert logged == {"gramr2/coverage": 1, "gramr2/watch": pytest.approx((0 + 0 + 0.5 + 1 + 1 + 1) / 6)}
+
+
+def test_the_table_of_completions_says_why() -> None:
+    columns: dict[str, list[Any]] = {}
+    rewards = REWARD(prompts=["p"] * 2, completions=["x", "xx"], log_extra=columns.__setitem__)
+    assert rewards == [0, 1]
+    lost, won = columns["gramr2_verdict"]
+    assert lost.startswith("lost as Response B: Response A has 2 characters, Response B has 1.")
+    assert won.startswith("won as Response A: Response A has 2 characters")
+    same = TRLReward(lambda groups: [[0.0] * len(each.completions) for each in groups])
+    assert same(prompts=["p"] * 2, completions=["x", "xx"], log_extra=columns.__setitem__) == [0, 0]
+
+
+def test_online_dpo_passes_blocks() -> None:
+    reward = TRLReward(WinRateReward(LONGER), num_generations=2, blocks=True)
+    columns: dict[str, list[Any]] = {}
+    batch = {"prompts": ["p", "q", "p", "q"], "completions": ["x", "yyy", "xx", "y"]}
+    assert reward(**batch, log_extra=columns.__setitem__) == [0, 1, 1, 0]
+    assert [each.partition(" ")[0] for each in columns["gramr2_verdict"]] == ["lost", "won", "won", "lost"]
+    with pytest.raises(DataError, match="needs num_generations"):
+        TRLReward(WinRateReward(LONGER), blocks=True)
+    with pytest.raises(DataError, match="3 completions are not 2 for each prompt"):
+        reward(prompts=["p"] * 3, completions=["x"] * 3)
+
+
+def test_a_reward_goes_to_another_process_by_the_name_of_its_judge() -> None:
+    judge = load_judge("scripted:longer", votes=2)
+    for wrap in (lambda reward: reward, asynchronous):
+        sent = pickle.loads(pickle.dumps(wrap(TRLReward(WinRateReward(judge), num_generations=2))))
+        inner = getattr(sent, "reward", None)
+        inner = inner if isinstance(inner, TRLReward) else sent
+        assert "model" not in vars(inner.reward.judge)  # not loaded before it is asked
+        assert inner(prompts=["p"] * 2, completions=["x", "xx"]) == [0, 1]
+        assert inner.reward.judge.model.sampling.votes == 2
+        assert inner.reward.judge.id == judge.id
+    with pytest.raises(TypeError, match="has no name"):
+        pickle.dumps(LoadedJudge(LONGER))
+
+
+@pytest.mark.parametrize("wrap", [lambda reward: reward, asynchronous])
+def test_asynchronous_grpo_scores_a_group(wrap: Any) -> None:
+    """The rollout loop's own scoring, without its model server."""
+    from accelerate import PartialState
+    from trl.experimental.async_grpo import async_rollout_worker as worker
+
+    PartialState()  # TRL's logger wants it
+    loop = next(each for each in vars(worker).values() if hasattr(each, "_score_group"))
+    fields = {name: [] for name in inspect.signature(worker.RolloutGroup).parameters}
+    row = worker.TrainingSequence([1, 2], [0, 1], [0.0, -1.0], "rollout")
+    group = worker.RolloutGroup(
+        **fields
+        | {
+            "prompts": [[{"role": "user", "content": "p"}]] * 3,
+            "completions": [[{"role": "assistant", "content": text}] for text in ("x", "xx", "xxx")],
+            "completions_ids": [[2]] * 3,
+            "completions_sequences": [[row]] * 3,
+            "tool_call_counts": [0] * 3,
+            "tool_failure_counts": [0] * 3,
+            "reward_kwargs": {},
+            "model_version": 0,
+            "group_id": 0,
+        }
+    )
+    reward = wrap(REWARD)
+    state = SimpleNamespace(reward_funcs=[reward], reward_func_names=["gramr2"], _env_reward_types=[])
+    state._provides_rollout_reward = False
+    samples = asyncio.run(loop._score_group(state, group))
+    assert [each.metrics["rewards/gramr2"] for each in samples] == [0, 0.5, 1]
+    assert samples[0].advantage < samples[1].advantage < samples[2].advantage
+
+
+@pytest.mark.slow
+def test_a_step_of_online_dpo(tiny_model: Path, tmp_path: Path) -> None:
+    from datasets import Dataset
+    from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
+
+    seen: list[Group] = []
+
+    def remember(groups: Any) -> list[Rewards]:
+        seen.extend(groups)
+        return WinRateReward(LONGER)(groups)
+
+    settings = OnlineDPOConfig(
+        output_dir=str(tmp_path),
+        max_steps=1,
+        per_device_train_batch_size=2,
+        max_new_tokens=6,
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        save_strategy="no",
+        logging_steps=1,
+        disable_tqdm=True,
+    )
+    prompts = Dataset.from_dict({"prompt": [[{"role": "user", "content": f"Say {i}."}] for i in range(4)]})
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    reward = TRLReward(remember, num_generations=2, blocks=True)
+    run = OnlineDPOTrainer(
+        model=str(tiny_model), reward_funcs=reward, args=settings, train_dataset=prompts, processing_class=tokenizer
+    )
+    run.train()
+    assert len(seen) == 2
+    assert all(len(each.completions) == 2 for each in seen)
+    assert len({each.prompt for each in seen}) == 2
+    assert any("objective/rlhf_reward" in each for each in run.state.log_history)
 
 
 @pytest.mark.slow
@@ -124,15 +246,12 @@ def test_a_step_of_reinforcement_learning(algorithm: str, wrap: Any, tiny_model:
 
 
 @pytest.mark.slow
-def test_the_example_trains_a_policy(tiny_model: Path, tmp_path: Path) -> None:
-    import json
-    import runpy
-    import sys
-    from unittest import mock
-
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": f"Say {i}."}) + "\n" for i in range(4)))
+@pytest.mark.parametrize("algorithm", ["GRPO", "RLOO", "online-DPO"])
+def test_the_example_trains_a_policy(algorithm: str, tiny_model: Path, tmp_path: Path, capsys: Any) -> None:
+    rows = [{"prompt": f"Say {i}."} | ({"reference": "no"} if algorithm != "online-DPO" else {}) for i in range(4)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     options = f"--judge {tiny_model} --policy {tiny_model} --prompts {tmp_path / 'p.jsonl'} --out {tmp_path / 'o'}"
-    small = "--generations 2 --steps 1 --max-new-tokens 4"
+    small = f"--generations 2 --steps 1 --max-new-tokens 4 --algorithm {algorithm}"
     with mock.patch.object(sys, "argv", ["trl_grpo.py", *options.split(), *small.split()]):
         runpy.run_path(str(Path(__file__).parents[3] / "examples" / "trl_grpo.py"), run_name="__main__")
     assert (tmp_path / "o/model.safetensors").exists()

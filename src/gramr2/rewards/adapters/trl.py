@@ -1,4 +1,4 @@
-"""Reward functions for TRL's ``GRPOTrainer`` and ``RLOOTrainer`` (written against TRL 1.16).
+"""Reward functions for TRL's trainers: GRPO, RLOO, asynchronous GRPO and online DPO (written against TRL 1.16).
 
 TRL passes a process its share of the completions, with those of one prompt next to each other. A process sees whole groups
 only if ``per_device_train_batch_size × steps_per_generation`` is a multiple of ``num_generations``: pass that number to
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from statistics import fmean
 from typing import Any
 
 from gramr2.comparison import Message, as_messages
 from gramr2.data.turns import BadRowError, read_answer
 from gramr2.errors import DataError
+from gramr2.rewards.explained import explained
 from gramr2.rewards.groups import Group, GroupReward
 
 Turns = Sequence[Mapping[str, Any]]
@@ -24,14 +26,24 @@ Turns = Sequence[Mapping[str, Any]]
 
 
 class TRLReward:
-    """A synchronous reward function: ``GRPOTrainer(reward_funcs=TRLReward(WinRateReward(judge)))``.
+    """A reward function: ``GRPOTrainer(reward_funcs=TRLReward(WinRateReward(judge)))``. See ``asynchronous`` for a coroutine.
+
+    It can be pickled if its judge is one that ``gramr2.load_judge`` returned, as ``AsyncGRPOTrainer`` needs.
 
     Args:
         reward: how a group is rewarded.
         num_generations: size of a group, as set in the trainer; without it, adjacent completions with the same prompt form a
             group, which merges two groups of the same prompt and cannot detect that one is cut in two.
         reference: the data set's column of references, for rewards that need one.
+        watch: rewards that are logged as ``NAME/watch`` and never trained on, such as ``ReferenceReward(judge)``. A win rate
+            among siblings is ½ on average however good the policy is; the chance to beat a fixed reference can rise.
+        watched: how many completions of each group are watched, the first ones.
+        blocks: completions come as ``OnlineDPOTrainer`` passes them: the first of every prompt, then the second of every
+            prompt, and so on; needs ``num_generations``, which is 2 there.
         name: name of the reward in TRL's logs.
+
+    Raises:
+        DataError: ``blocks`` without ``num_generations``.
     """
 
     def __init__(
@@ -40,11 +52,15 @@ class TRLReward:
         *,
         num_generations: int | None = None,
         reference: str = "reference",
+        watch: GroupReward | None = None,
+        watched: int = 1,
+        blocks: bool = False,
         name: str = "gramr2",
     ) -> None:
-        self.reward = reward
-        self.num_generations = num_generations
-        self.reference = reference
+        if blocks and not num_generations:
+            raise DataError("blocks=True needs num_generations: how many completions each prompt has")
+        self.reward, self.num_generations, self.reference = reward, num_generations, reference
+        self.watch, self.watched, self.blocks = watch, watched, blocks
         self.__name__ = name
 
     def __call__(
@@ -52,6 +68,7 @@ class TRLReward:
         prompts: Sequence[str | Turns],
         completions: Sequence[str | Turns],
         log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
         **columns: Any,
     ) -> list[float | None]:
         """A reward for each completion, in their order; None if the judge abstains.
@@ -59,7 +76,8 @@ class TRLReward:
         Args:
             prompts: one for each completion, text or chat messages.
             completions: text or chat messages.
-            log_metric: TRL's logging function; it gets the share of completions that have a reward.
+            log_metric: TRL's function for numbers; it gets the share of completions that have a reward, and what is watched.
+            log_extra: TRL's function for columns of its table of completions; it gets a verdict with its rationale for each.
             columns: the data set's other columns, and everything else that TRL passes.
 
         Raises:
@@ -67,11 +85,38 @@ class TRLReward:
         """
         if len(prompts) != len(completions):
             raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL passes a prompt for each")
-        groups = self._groups(prompts, completions, columns.get(self.reference))
-        rewards = [_finite(reward) for each in self.reward(groups) for reward in each]
+        places = self._places(len(prompts))
+        references = columns.get(self.reference)
+        groups = self._groups(
+            [prompts[i] for i in places],
+            [completions[i] for i in places],
+            [references[i] for i in places] if references else None,
+        )
+        found, why = explained(self.reward, groups) if log_extra else (self.reward(groups), None)
+        rewards = _in_order(places, [_finite(each) for group in found for each in group])
+        if log_extra and why is not None:
+            log_extra(f"{self.__name__}_verdict", _in_order(places, [each for group in why for each in group]))
         if log_metric and rewards:
             log_metric(f"{self.__name__}/coverage", sum(each is not None for each in rewards) / len(rewards))
+            self._log_watched(groups, log_metric)
         return rewards
+
+    def _log_watched(self, groups: Sequence[Group], log_metric: Callable[[str, float], None]) -> None:
+        if self.watch is None:
+            return
+        first = [Group(each.prompt, each.completions[: self.watched], each.reference) for each in groups]
+        values = [each for rewards in self.watch(first) for each in map(_finite, rewards) if each is not None]
+        if values:
+            log_metric(f"{self.__name__}/watch", fmean(values))
+
+    def _places(self, count: int) -> list[int]:
+        """Where the completions of the first prompt are, then those of the second, and so on."""
+        if not self.blocks or not self.num_generations:
+            return [*range(count)]
+        if count % self.num_generations:
+            raise DataError(f"{count} completions are not {self.num_generations} for each prompt")
+        prompts = count // self.num_generations
+        return [prompt + block * prompts for prompt in range(prompts) for block in range(self.num_generations)]
 
     def _groups(
         self,
@@ -101,14 +146,29 @@ class TRLReward:
         return groups
 
 
-def asynchronous(reward: TRLReward) -> Callable[..., Coroutine[Any, Any, list[float | None]]]:
+class AsyncTRLReward:
+    """What ``asynchronous`` returns; TRL recognises it by its coroutine."""
+
+    def __init__(self, reward: TRLReward) -> None:
+        self.reward = reward
+        self.__name__ = reward.__name__
+
+    async def __call__(self, **batch: Any) -> list[float | None]:
+        """See ``TRLReward``; in a thread, so that the loop goes on meanwhile."""
+        return await asyncio.to_thread(self.reward, **batch)
+
+
+def asynchronous(reward: TRLReward) -> AsyncTRLReward:
     """The same reward function as a coroutine: TRL awaits all of these together, so that remote judges run concurrently."""
+    return AsyncTRLReward(reward)
 
-    async def function(**batch: Any) -> list[float | None]:
-        return await asyncio.to_thread(reward, **batch)
 
-    function.__name__ = reward.__name__
-    return function
+def _in_order(places: Sequence[int], values: Sequence[Any]) -> list[Any]:
+    """Values that are in the order of the places, in the order of the completions."""
+    found: list[Any] = [None] * len(values)
+    for place, value in zip(places, values, strict=True):
+        found[place] = value
+    return found
 
 
 def _finite(reward: float | None) -> float | None:
