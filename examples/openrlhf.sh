@@ -7,5 +7,7 @@ python -m openrlhf.cli.train_ppo_ray \
   --actor.model_name_or_path "${POLICY:?}" \
   --data.prompt_dataset "${PROMPTS:?}" --data.input_key prompt --data.label_key label --data.apply_chat_template \
   --reward.remote_url "${JUDGE_URL:?such as http://127.0.0.1:8000}/get_reward" \
+  --vllm.num_engines "${ENGINES:-4}" --vllm.tensor_parallel_size 1 --vllm.sync_backend nccl \
+  --actor.num_nodes 1 --actor.num_gpus_per_node "${GPUS:-4}" --ref.num_nodes 1 --ref.num_gpus_per_node "${GPUS:-4}" \
   --rollout.batch_size 128 --rollout.n_samples_per_prompt 8 --algo.advantage.estimator group_norm \
   "$@"

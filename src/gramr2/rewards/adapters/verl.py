@@ -63,7 +63,7 @@ def compute_score(
         ServerError: the server refuses, or cannot be reached.
         UndecidedError: the judge did not decide, and ``undecided`` is None.
     """
-    item = _item(solution_str, ground_truth, extra_info or {})
+    item = item_of(solution_str, ground_truth, extra_info or {})
     reason: str | None
     try:
         # The token comes from the environment: a reward_kwarg would be written to verl's logs.
@@ -76,6 +76,15 @@ def compute_score(
         if found.score is not None and math.isfinite(found.score):
             return {"score": found.score, "decided": 1.0}
         reason = found.reason or f"its score is {found.score}"
+    return not_decided(reason, undecided)
+
+
+def not_decided(reason: str, undecided: float | None) -> dict[str, float]:
+    """The reward of a completion that the judge does not decide.
+
+    Raises:
+        UndecidedError: there is none.
+    """
     if undecided is None:
         raise UndecidedError(
             f"the judge did not decide a completion ({reason}): set the reward for this case with "
@@ -84,7 +93,12 @@ def compute_score(
     return {"score": float(undecided), "decided": 0.0}
 
 
-def _item(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> SingleResponse:
+def item_of(completion: str, ground_truth: Any, extra: Mapping[str, Any]) -> SingleResponse:
+    """A completion with the prompt and the reference that verl's row has for it.
+
+    Raises:
+        DataError: the row has no prompt or no reference.
+    """
     # In Parquet, a column that some rows lack is null there.
     reference = extra.get("reference") or ground_truth
     if not isinstance(reference, str) or not reference.strip():
