@@ -21,7 +21,7 @@ def test_a_script_calls_its_trainer_with_modules_that_exist(script: Path, tmp_pa
     (tmp_path / "python").write_text(SHIM)
     (tmp_path / "python").chmod(0o755)
     needed = re.findall(r"\$\{(\w+):\?", script.read_text())
-    given = {name: "given" for name in (*needed, "GRAMR2_TOKEN")}
+    given = dict.fromkeys((*needed, "GRAMR2_TOKEN"), "given")
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", script, "more=1"], capture_output=True, text=True, env=given | path)
     assert done.returncode == 0, done.stderr
