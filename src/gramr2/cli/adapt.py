@@ -192,6 +192,7 @@ def _write_curve(out: Path, points: list[dict[str, Any]]) -> list[Path]:
     names = [_name(point) for point in points]
     title = "Accuracy by comparisons learnt from"
     figure.write_text(
-        accuracy(names, values, [True] * len(points), ylabel="accuracy, %", title=title), encoding="utf-8"
+        accuracy(names, values, [True] * len(points), ylabel="accuracy, %", title=title, page="white"),
+        encoding="utf-8",
     )
     return [table, figure]

@@ -46,12 +46,14 @@ def accuracy(
     longer: float | None = None,
     ylabel: str = "gold accuracy, %",
     title: str = "Gold accuracy by round",
+    page: str | None = None,
 ) -> str:
     """Accuracy per judge with its 95 % interval; a judge that was not accepted is drawn hollow.
 
     Args:
         values: (accuracy, low, high) in [0, 1], or None where nothing was decided.
         longer: accuracy of always choosing the longer response, drawn as a line.
+        page: colour of the paper, for a figure that is a file of its own; without it the figure takes the colours around it.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7, 3), layout="constrained")
@@ -76,7 +78,7 @@ def accuracy(
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(0, 100)
         axes.set_ylabel(ylabel)
-        return _svg(figure, f"{title}, with 95 % intervals")
+        return _svg(figure, f"{title}, with 95 % intervals", page)
 
 
 def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, title: str) -> str:
@@ -139,7 +141,7 @@ def forest(rows: Sequence[tuple[str, float, float | None, float | None]], label:
 
 
 def beside(names: Sequence[str], values: Mapping[str, Sequence[tuple[float, float, float] | None]], label: str) -> str:
-    """Several values per name, from top to bottom: the first with its interval, the others as marks.
+    """Several values per name, from top to bottom: the first with its interval, the others as marks. White, as ``sweep``.
 
     Args:
         values: per series, (value, low, high) in [0, 1] for each name; None where there is none.
@@ -160,11 +162,11 @@ def beside(names: Sequence[str], values: Mapping[str, Sequence[tuple[float, floa
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel(label)
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(values), borderaxespad=0.2)
-        return _svg(figure, f"{label}, with 95 % intervals")
+        return _svg(figure, f"{label}, with 95 % intervals", page="white")
 
 
 def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: str, window: int = 5) -> str:
-    """Shares in [0, 1] by step: a thin line per run, and a thick one for the mean of each name's runs.
+    """Shares in [0, 1] by step: a thin line per run, and a thick one for the mean of each name's runs. White, as ``sweep``.
 
     Args:
         window: number of steps in the moving mean that is drawn; single steps are noisy.
@@ -181,8 +183,8 @@ def curves(runs: Mapping[str, Sequence[Sequence[float]]], xlabel: str, ylabel: s
         axes.set_ylim(0, 100)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
-        axes.legend(loc="lower right")
-        return _svg(figure, f"{ylabel} by {xlabel}")
+        _legend_above(axes, len(runs))
+        return _svg(figure, f"{ylabel} by {xlabel}", page="white")
 
 
 def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> str:
@@ -210,8 +212,13 @@ def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> s
             axes.set_xticks([], minor=True)
             axes.set_xlabel(xlabel)
             axes.set_ylabel(ylabel)
-            axes.legend(fontsize=8)
+            _legend_above(axes, min(3, len(lines)))
         return _svg(figure, f"{ylabel}, by {' and by '.join(panels)}", page="white")
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    """Inside the axes a legend would cover lines and intervals."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, fontsize=9, borderaxespad=0.2)
 
 
 def _svg(figure: Figure, title: str, page: str | None = None) -> str:
