@@ -18,8 +18,9 @@ coverage: $(VENV)/.installed  ## line coverage of all tests: the ten lowest file
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov=gramr2 --cov-report=
 	$(BIN)/coverage report --sort=cover | sed -n '1,12p;$$p'
 
-docs: $(VENV)/.installed  ## tables of the docs that follow from the code
+docs: $(VENV)/.installed  ## tables of the docs that follow from the code, and the site in build/site, with every link checked
 	$(BIN)/python tools/doc_tables.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: $(VENV)/.installed  ## lint, format, types, layers, tables of the docs
 	$(BIN)/ruff check .
