@@ -83,7 +83,7 @@ class Case:
         return {
             str(file.relative_to(self.run)): file.read_bytes()
             for file in sorted(self.run.rglob("*"))
-            if file.is_file() and file.name != ".lock"
+            if file.is_file() and file.name not in (".lock", "history.jsonl")
         }
 
     def made_by_an_older_version(self) -> None:

@@ -19,9 +19,10 @@ from gramr2.config import parse_config
 from gramr2.errors import ConfigError, RunError
 from gramr2.evaluation.reliability import expected_calibration_error, reliability_bins
 from gramr2.reporting import plots
-from gramr2.reporting.examples import example, prompt_text, rejection
+from gramr2.reporting.examples import example, first_words, missed, prompt_text, rejection
 from gramr2.reporting.report import render, write_report
 from gramr2.reporting.run import RoundView, RunView, read_run
+from gramr2.reporting.summary import sentences
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.testing import ScriptedEngine
 
@@ -58,6 +59,39 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+
+
+def test_the_first_lines_say_what_the_run_means(run: Path) -> None:
+    page = write_report(run).read_text()
+    view = read_run(run)
+    final = view.measured[-1]
+    said = sentences(view, final)
+    assert len(said) == 3
+    assert all(str(escape(each)) in page for each in said)
+    gold = final.metrics.gold
+    assert f"is right on {100 * gold.accuracy:.1f} %" in said[0]
+    assert f"of the {gold.decided} gold comparisons" in said[0]
+    best = max((row["gold"]["accuracy"] or 0) for row in view.baselines.values() if row.get("gold"))
+    assert f"has {100 * best:.1f} %" in said[1]
+    assert f"learnt from {final.metrics.trained_on} comparisons" in said[2]
+    assert page.index("Warnings") < page.index(str(escape(said[0]))) < page.index("Accuracy on gold")
+    assert "UTC, " in page and "Python 3" in page
+    assert sentences(view, None) == []
+
+
+def test_wrong_gold_comparisons_are_shown_by_their_first_words(run: Path) -> None:
+    page, view = write_report(run).read_text(), read_run(run)
+    gold = view.measured[-1].gold
+    wrong = [each for each in gold if each["label"] != each["truth"]]
+    assert wrong
+    found = missed(gold)
+    assert {each.id for each in found} == {each["id"] for each in wrong}
+    assert [each.confidence or 0 for each in found] == sorted((each.confidence or 0 for each in found), reverse=True)
+    listed = page[page.index('id="missed"') :]
+    for each in found:
+        assert f"<b>{escape(each.beginning)}</b>" in listed
+    assert first_words("one\n two") == "one two"
+    assert first_words("word " * 40).endswith("word …") and len(first_words("word " * 40)) <= 92
 
 
 def test_the_report_says_what_the_run_did(run: Path) -> None:
@@ -167,13 +201,14 @@ def test_direct_votes_are_marked(run: Path) -> None:
     assert page.count("<td>ab</td>") == 1
 
 
-def test_it_is_one_file_without_scripts_and_the_same_bytes_twice(run: Path, tmp_path: Path) -> None:
+def test_it_is_one_file_that_loads_nothing_and_the_same_bytes_twice(run: Path, tmp_path: Path) -> None:
     first, second = write_report(run, tmp_path / "a.html"), write_report(run, tmp_path / "b.html")
     page = first.read_text()
     assert page == second.read_text()
     tags = Tags(page).tags
     names = {name for name, _ in tags}
-    assert not names & {"script", "link", "img", "iframe"}
+    assert not names & {"link", "img", "iframe"}
+    assert [attrs for name, attrs in tags if name == "script"] == [{}]  # our own, with nothing of the data in it
     loaded = [attrs[key] for _, attrs in tags for key in ("src", "href", "xlink:href") if attrs.get(key)]
     assert all(each and each.startswith("#") for each in loaded)
     figures = [attrs for name, attrs in tags if name == "svg"]
@@ -238,7 +273,9 @@ def test_text_of_the_data_stays_text(text: str) -> None:
     assert "<img" not in page
     assert "onerror=&#34;alert(1)&#34;" in page
     assert "{{ 7*7 }}" in page
-    assert not {name for name, _ in Tags(page).tags} & {"img", "script"}
+    tags = [name for name, _ in Tags(page).tags]
+    assert "img" not in tags
+    assert tags.count("script") == 1
 
 
 def test_a_example_that_was_learnt_swapped_is_shown_as_it_is_stored() -> None:

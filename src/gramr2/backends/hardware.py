@@ -120,6 +120,22 @@ def versions() -> str:
     return f"{versions_of('gramr2', 'torch', 'transformers', 'trl')}, Python {platform.python_version()}, {processor()}"
 
 
+def commit() -> str | None:
+    """The commit of the checkout that gramr2 runs from, 12 hex digits; None for an installed package."""
+    git = Path(__file__).parents[3] / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="ascii").strip()
+        name = head.removeprefix("ref: ")
+        if name == head:
+            return head[:12]
+        if (git / name).is_file():
+            return (git / name).read_text(encoding="ascii").strip()[:12]
+        packed = (git / "packed-refs").read_text(encoding="ascii").splitlines()
+        return next((line[:12] for line in packed if line.endswith(f" {name}")), None)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def versions_of(*packages: str) -> str:
     """The installed version of each package."""
     return ", ".join(f"{name} {_version(name)}" for name in packages)

@@ -28,6 +28,21 @@ class Example:
     kept: bool
     fate: str
 
+    @property
+    def beginning(self) -> str:
+        """The prompt's first words, by which people know it."""
+        return first_words(self.prompt)
+
+
+SHOWN = 90
+"""characters of a prompt that name it"""
+
+
+def first_words(prompt: str) -> str:
+    """The beginning of a prompt on one line."""
+    line = " ".join(prompt.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN].rsplit(' ', 1)[0]} …"
+
 
 def example(row: Row, kept: bool) -> Example:
     """A row of ``kept.jsonl`` or ``dropped.jsonl``; a kept row that was learnt swapped is swapped back."""
@@ -51,6 +66,47 @@ def example(row: Row, kept: bool) -> Example:
         kept=kept,
         fate="passed every filter" if kept else rejection(row),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A gold comparison on which the judge is not right; ``label`` is None where it did not decide."""
+
+    id: str
+    prompt: str
+    responses: tuple[str, str]
+    category: str | None
+    truth: str
+    label: str | None
+    confidence: float | None
+    order_flip: bool | None
+    rationale: str | None
+    rationale_swapped: bool
+
+    @property
+    def beginning(self) -> str:
+        """The prompt's first words, by which people know it."""
+        return first_words(self.prompt)
+
+
+def missed(gold: Sequence[Row]) -> list[Missed]:
+    """The gold comparisons that a judge got wrong, the surest errors first."""
+    wrong = [row for row in gold if row["label"] != row["truth"] and "responses" in row]
+    return [
+        Missed(
+            row["id"],
+            prompt_text(row["prompt"]),
+            (row["responses"][0], row["responses"][1]),
+            row.get("category"),
+            row["truth"],
+            row["label"],
+            row["confidence"],
+            row.get("order_flip"),
+            row.get("rationale"),
+            row.get("rationale_order") == "ba",
+        )
+        for row in sorted(wrong, key=lambda row: -(row["confidence"] or 0))
+    ]
 
 
 def rejection(row: Row) -> str:

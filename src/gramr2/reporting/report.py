@@ -13,9 +13,10 @@ from gramr2.evaluation.probes import titles
 from gramr2.evaluation.reliability import Bin, expected_calibration_error, reliability_bins
 from gramr2.files import write_text
 from gramr2.reporting import plots
-from gramr2.reporting.examples import Example, chosen
+from gramr2.reporting.examples import Example, chosen, missed
 from gramr2.reporting.pages import template
-from gramr2.reporting.run import RoundView, RunView, read_run
+from gramr2.reporting.run import RoundView, Row, RunView, read_run
+from gramr2.reporting.summary import sentences, work
 from gramr2.selftraining.run.records import GateResult
 from gramr2.text import warm_up_line
 
@@ -58,6 +59,7 @@ def render(view: RunView) -> str:
     measured = view.measured
     stands = _in_force(measured)
     judges = [each for each in measured if each.metrics and each.metrics.verdict is not GateResult.SKIPPED]
+    final = next((each for each in measured if each.number == max(stands, default=None)), None)
     figure = judges and plots.accuracy(
         [each.title for each in judges],
         [_point(each) for each in judges],
@@ -66,6 +68,11 @@ def render(view: RunView) -> str:
     )
     return template("report.html.j2").render(
         view=view,
+        summary=sentences(view, final),
+        work=work(view.history),
+        categories=_categories(final),
+        missed=missed(final.gold) if final else [],
+        final=final,
         warmup=warm_up_line(view.warmup) if view.warmup else None,
         rows=[each.metrics for each in measured],
         titles=[each.title for each in measured],
@@ -79,6 +86,12 @@ def render(view: RunView) -> str:
         reliability=_reliability(view, stands),
         config=yaml.safe_dump(view.config, sort_keys=False, allow_unicode=True, width=100),
     )
+
+
+def _categories(final: RoundView | None) -> list[tuple[str, Row]]:
+    """The final judge's accuracy on gold by category, the largest first; empty where there is only one."""
+    found: Row = (final.metrics.gold.by_category or {}) if final and final.metrics else {}
+    return sorted(found.items(), key=lambda each: -each[1]["n"]) if len(found) > 1 else []
 
 
 def _in_force(measured: tuple[RoundView, ...]) -> list[int]:

@@ -10,6 +10,7 @@ from gramr2.errors import RunError
 from gramr2.reporting import files
 from gramr2.reporting.files import REMEDY, Row
 from gramr2.selftraining.filters.stack import place_of_rationales
+from gramr2.selftraining.run.history import Work, read_history
 from gramr2.selftraining.run.manifest import METRICS
 from gramr2.selftraining.run.records import RoundRecord
 
@@ -43,7 +44,8 @@ class RunView:
     """A run as it stands: its resolved config, its rounds in order, and the accuracy of always choosing the longer response.
 
     ``warmup`` is the report of a warm-up; ``baselines`` are the records of ``baselines.json``; ``last`` is what a finished run
-    records about the run as a whole; ``contamination`` is how much of gold is in what it learnt from, which older runs lack.
+    records about the run as a whole; ``contamination`` is how much of gold is in what it learnt from, which older runs lack;
+    ``history`` is when it was at work.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class RunView:
     baselines: Row = field(default_factory=dict)
     last: Row = field(default_factory=dict)
     contamination: Row = field(default_factory=dict)
+    history: tuple[Work, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -105,6 +108,7 @@ def read_run(path: Path) -> RunView:
         files.baselines(path / "baselines.json") if (path / "baselines.json").is_file() else {},
         {key: lines[-1][key] for key in ("against_baselines", "warnings") if key in lines[-1]} if lines else {},
         facts.get("contamination") or {},
+        read_history(path),
     )
     for name in _missing(view, len(lines)):
         raise RunError(f"{path / name} is missing or incomplete: {REMEDY}")

@@ -32,6 +32,7 @@ from gramr2.selftraining.labelling import label_pool, second_view
 from gramr2.selftraining.rationales.own import with_own_rationales
 from gramr2.selftraining.rationales.proofs import Prover, with_rationales
 from gramr2.selftraining.readings import FILE as READINGS
+from gramr2.selftraining.run import history
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.data import fit_to_budget, load_data
 from gramr2.selftraining.run.doubts import told_of_gold
@@ -131,6 +132,8 @@ class SelfTraining:
                     f"an older version of gramr2 started {self.folder.path} and recorded no digests: data, model and files agree "
                     "with what it wrote, but not all of them can be checked; they are recorded from now on"
                 )
+            if not (self.folder.judge / "config.json").is_file():
+                stack.enter_context(history.recorded(self.folder.path))
             data = fit_to_budget(loaded, self.config, self.template, self.engine.counter())
             facts = self.folder.path / "data.json"
             write_json(facts, data.summary | {"contamination": told_of_gold(data, facts)})

@@ -28,12 +28,12 @@ PLAN = "plan.json"
 class RunFolder:
     """Paths and atomic steps of one run.
 
-    ``run.yaml`` resolved config · ``inputs.json`` digests of data and models · ``data.json`` counts · ``journal/answers.jsonl``
-    requests to models and their answers · ``warmup/`` {model, report.json, manifest.json} · ``proving/`` {model, manifest.json}
-    · ``rounds/N/`` {slice.json, kept.jsonl, dropped.jsonl, labelling.json, model, readings.json, gold.jsonl, manifest.json,
-    metrics.json}, see ``run.manifest`` · ``metrics.jsonl`` one line per round, the last one also about the whole run ·
-    ``baselines/NAME/``, ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` · ``judge/`` the final
-    model.
+    ``run.yaml`` resolved config · ``inputs.json`` digests of data and models · ``data.json`` counts ·
+    ``journal/answers.jsonl`` requests to models and their answers · ``journal/history.jsonl`` when it was at work ·
+    ``warmup/`` {model, report.json, manifest.json} · ``proving/`` {model, manifest.json} · ``rounds/N/`` {slice.json,
+    kept.jsonl, dropped.jsonl, labelling.json, model, readings.json, gold.jsonl, manifest.json, metrics.json}, see
+    ``run.manifest`` · ``metrics.jsonl`` one line per round, the last one also about the whole run · ``baselines/NAME/``,
+    ``baselines.json`` and ``views/NAME/``, see ``selftraining.gate.baselines`` · ``judge/`` the final model.
     """
 
     def __init__(self, path: Path) -> None:
