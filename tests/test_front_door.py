@@ -105,7 +105,7 @@ def test_a_server_is_a_judge() -> None:
     [
         ("scripted:longer", {"orders": "none"}, "orders 'none' is not known: take one of both, first"),
         ("scripted:longer", {"verdict": "up"}, "verdict 'up' is not known"),
-        ("scripted:longer", {"vote": 3}, "load_judge has no option vote: it takes votes, orders"),
+        ("scripted:longer", {"vote": 3}, "load_judge has no option vote .did you mean votes.*: it takes votes, orders"),
         ("scripted:longer", {"votes": 3, "temperature": 0}, "3 votes at temperature 0 would be identical"),
         ("scripted:longer", {"mode": "label", "verdict": "both"}, "verdict both needs a rationale"),
         ("longer", {"votes": 3}, "votes does not apply to the baseline longer"),

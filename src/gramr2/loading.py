@@ -26,6 +26,7 @@ from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.shared import SharedModel
 from gramr2.rewards.tournaments import tournament
+from gramr2.text import hint
 
 
 class Dtype(StrEnum):
@@ -73,7 +74,7 @@ def require(value: str, allowed: tuple[str, ...], name: str) -> None:
         ConfigError: it is not one of the allowed ones.
     """
     if value not in allowed:
-        raise ConfigError(f"{name} {value!r} is not known: take one of {', '.join(allowed)}")
+        raise ConfigError(f"{name} {value!r} is not known{hint(value, allowed)}: take one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +289,11 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
         ModelError: there is no such model, or it cannot be loaded.
         RunError: the run of a baseline is not a run folder.
     """
-    unknown = sorted(options.keys() - {each.name for each in fields(JudgeOptions)})
+    known = [each.name for each in fields(JudgeOptions)]
+    unknown = sorted(options.keys() - set(known))
     if unknown:
         raise ConfigError(
-            f"load_judge has no option {unknown[0]}: it takes {', '.join(each.name for each in fields(JudgeOptions))}"
+            f"load_judge has no option {unknown[0]}{hint(unknown[0], known)}: it takes {', '.join(known)}"
         )
     if token is not None and not is_server(str(name)):
         raise ConfigError(f"token does not apply to {name}: it is for the http(s):// address of a server")

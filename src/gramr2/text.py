@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u061c\u200e\u200f\ud800-\udfff]")
@@ -17,6 +18,19 @@ def visible(text: str) -> str:
     In JSON that is the same character, so JSON stays what it was.
     """
     return _ACTS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def closest(given: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant by a name that there is not, whatever its case; None if none is like it."""
+    names = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(given.casefold(), names, n=1)
+    return names[found[0]] if found else None
+
+
+def hint(given: str, known: Iterable[str]) -> str:
+    """“ (did you mean rewardbench?)”, to go after a name that there is not; empty if no known one is like it."""
+    meant = closest(given, known)
+    return f" (did you mean {meant}?)" if meant else ""
 
 
 def percent(value: float | None) -> str:

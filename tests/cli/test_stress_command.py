@@ -79,7 +79,7 @@ def test_the_gate_does_not_pass_what_was_not_measured(cli, write, monkeypatch: p
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--only", "headers"), "there is no attack 'headers': take some of verdict_line, "),
+        (("--only", "headers"), "there is no attack 'headers' (did you mean header?): take some of verdict_line, "),
         (("--only", ","), "there is no attack ''"),
         (("--max-rate", "nan"), "--max-rate"),
         (("--max-rate", "1.5"), "--max-rate"),

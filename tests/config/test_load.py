@@ -67,7 +67,7 @@ def test_defaults_are_written_out_and_read_back() -> None:
         ("data.seed", {"path": "a.jsonl", "part": [0.8, 0.2]}, "the smaller one first, like [0, 0.8]; got [0.8, 0.2]"),
         ("data.gold", [], "data.gold: list should have at least 1 item"),
         ("filters", [{"kind": "confidence"}, {"kind": "confidence"}], "each kind may be listed only once"),
-        ("filters", [{"kind": "taste"}], "filters.0: input tag 'taste' found"),
+        ("filters", [{"kind": "taste"}], "filters.0: there is no kind 'taste': take one of confidence"),
         ("filters", [{"kind": "rationale", "min_words": 9, "max_words": 3}], "min_words 9 is above max_words 3"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from gramr2.backends.base import Backend
 from gramr2.errors import ConfigError
+from gramr2.text import hint
 
 TRANSFORMERS, VLLM = "transformers", "vllm"
 
@@ -39,7 +40,9 @@ def open_local(backend: str, model: str | Path, *, adapter: Path | None = None, 
 
         return TransformersBackend(model, adapter=adapter, **options)
     if backend != VLLM:
-        raise ConfigError(f"backend {backend!r} is not known: take {TRANSFORMERS} or {VLLM}")
+        raise ConfigError(
+            f"backend {backend!r} is not known{hint(backend, (TRANSFORMERS, VLLM))}: take {TRANSFORMERS} or {VLLM}"
+        )
     if adapter is not None:
         raise ConfigError(
             f"the backend vllm takes whole models: merge {adapter} and its model with gramr2 export first"

@@ -21,6 +21,7 @@ from gramr2.backends.digests import decisive_files, file_digest, kept_digest
 from gramr2.backends.loading import loading
 from gramr2.errors import ModelError, ModelNotFoundError, reason_of
 from gramr2.files import exists
+from gramr2.text import hint
 
 SHIPPED = "lab-tiny"
 """the model inside this package: made by ``gramr2 lab pretrain``"""
@@ -127,9 +128,10 @@ def is_here(model: str) -> bool:
         return True
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/"):
         return False
+    names = [*NAMED_MODELS, SHIPPED, random_model.NAME]
     raise ModelNotFoundError(
-        f"there is no model {model!r:.300}: give a folder, a .gguf file, a hub id (owner/name), or one of "
-        f"{', '.join([*NAMED_MODELS, SHIPPED, random_model.NAME])}"
+        f"there is no model {model!r:.300}{hint(model, names)}: give a folder, a .gguf file, a hub id (owner/name), or one of "
+        f"{', '.join(names)}"
     )
 
 
@@ -161,7 +163,9 @@ def pull(name: str) -> Path:
         ModelError: the download is not the expected file.
     """
     if name not in NAMED_MODELS:
-        raise ModelNotFoundError(f"there is no named model {name!r}: take one of {', '.join(NAMED_MODELS)}")
+        raise ModelNotFoundError(
+            f"there is no named model {name!r}{hint(name, NAMED_MODELS)}: take one of {', '.join(NAMED_MODELS)}"
+        )
     return _built(cache_dir() / "models" / name, lambda into: _pull(NAMED_MODELS[name], into))
 
 

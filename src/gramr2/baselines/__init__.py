@@ -14,6 +14,7 @@ from gramr2.baselines.files import read
 from gramr2.comparison import LabeledComparison
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, ModelError
+from gramr2.text import hint
 
 __all__ = ["BASELINES", "Baseline", "Kind", "Setting", "fit", "load"]
 
@@ -63,5 +64,5 @@ def load(folder: Path, setting: Setting | None = None) -> Baseline:
 
 def _kind(name: str) -> Kind:
     if name not in BASELINES:
-        raise ConfigError(f"there is no baseline {name!r}: take one of {', '.join(BASELINES)}")
+        raise ConfigError(f"there is no baseline {name!r}{hint(name, BASELINES)}: take one of {', '.join(BASELINES)}")
     return BASELINES[name]

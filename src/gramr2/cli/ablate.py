@@ -13,6 +13,7 @@ import typer
 from gramr2.cli.console import Bars, Grid, Json, Quiet, say, say_json, set_up_logging, show
 from gramr2.config import RunConfig, load_config
 from gramr2.errors import ConfigError, RunError
+from gramr2.text import hint
 
 
 def ablate(
@@ -59,12 +60,17 @@ def ablate(
         wanted, fewer = _wanted(only)
         unknown = sorted(set(wanted) - {each.name for each in variants})
         if unknown:
-            raise ConfigError(f"--only {unknown[0]!r} is not known: take some of {', '.join(v.name for v in variants)}")
+            known = [each.name for each in variants]
+            raise ConfigError(
+                f"--only {unknown[0]!r} is not known{hint(unknown[0], known)}: take some of {', '.join(known)}"
+            )
         variants = [each for each in variants if each.name in wanted]
     names = [each.name for each in variants]
     # Without the full method there is nothing to compare with, unless a reference is named.
     if reference not in names and reference != FULL:
-        raise ConfigError(f"--reference {reference!r} is not among the configurations: take one of {', '.join(names)}")
+        raise ConfigError(
+            f"--reference {reference!r} is not among the configurations{hint(reference, names)}: take one of {', '.join(names)}"
+        )
     _refuse_overlong(base, test, limit)
     plan = AblationPlan(base, variants, range(1, seeds + 1), test, limit, keep_models, fewer)
     # A terminated ablation ends its cells too, as an interrupted one does.

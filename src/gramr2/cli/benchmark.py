@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions
-from gramr2.text import percent
+from gramr2.text import closest, hint, percent
 
 if TYPE_CHECKING:
     pass
@@ -26,14 +27,22 @@ def is_named(benchmark: str, source: str | None) -> bool:
     """Whether ``--benchmark`` names one of the registry; a file or folder of that name comes first.
 
     Raises:
-        ConfigError: a copy is given of what has no name.
+        ConfigError: a copy is given of what has no name, or a name is misspelt.
     """
     from gramr2.evaluation.benchmarks import benchmarks
 
     known = benchmarks()
     if source is not None and benchmark not in known:
-        raise ConfigError(f"--from is the copy of a named benchmark, and {benchmark!r} is none: {', '.join(known)}")
-    return benchmark in known and (source is not None or not Path(benchmark).exists())
+        raise ConfigError(
+            f"--from is the copy of a named benchmark, and {benchmark!r} is none{hint(benchmark, known)}: {', '.join(known)}"
+        )
+    here = Path(benchmark).exists()
+    # A file has an ending, a hub id a slash, and a built-in source a colon.
+    if not here and re.fullmatch(r"[\w-]+", benchmark) and benchmark not in known and closest(benchmark, known):
+        raise ConfigError(
+            f"{benchmark}: no such file, and no benchmark of that name{hint(benchmark, known)}: there are {', '.join(known)}"
+        )
+    return benchmark in known and (source is not None or not here)
 
 
 def named(

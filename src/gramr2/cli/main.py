@@ -29,10 +29,12 @@ from gramr2.cli import (
     view,
 )
 from gramr2.cli.console import say, stderr
+from gramr2.cli.group import Group
 from gramr2.errors import GramrError
 
 app = typer.Typer(
     name="gramr2",
+    cls=Group,
     help="Judges that train themselves: generative reward models from a few labels and many unlabelled comparisons.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

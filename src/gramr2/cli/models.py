@@ -9,6 +9,7 @@ import typer
 from rich import box
 
 from gramr2.cli.console import Grid, Json, Quiet, say, say_json, set_up_logging, show, stderr
+from gramr2.text import hint
 
 app = typer.Typer(help="Named models that need no hub.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,7 +41,9 @@ def pull_model(
     from gramr2.errors import ModelNotFoundError
 
     if name not in NAMED_MODELS:
-        raise ModelNotFoundError(f"there is no named model {name!r}: take one of {', '.join(NAMED_MODELS)}")
+        raise ModelNotFoundError(
+            f"there is no named model {name!r}{hint(name, NAMED_MODELS)}: take one of {', '.join(NAMED_MODELS)}"
+        )
     if quiet:
         path = pull(name)
     else:

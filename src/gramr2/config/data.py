@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from gramr2.config.section import Section
+from gramr2.text import hint
 
 _TARGETS = """prompt system responses response label chosen rejected id rationale target category source group scores ranking
 reference references annotator"""
@@ -38,7 +40,9 @@ class Layout(Section):
     def _known_targets(cls, value: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
         for target, names in value.items():
             if target not in TARGETS:
-                raise ValueError(f"{target!r} is no column of gramr2; known are {', '.join(sorted(TARGETS))}")
+                raise ValueError(
+                    f"{target!r} is no column of gramr2{hint(target, TARGETS)}; known are {', '.join(sorted(TARGETS))}"
+                )
             if isinstance(names, list) and (not names or target not in ("prompt", "responses", "scores", "ranking")):
                 raise ValueError(f"{target} takes one column, not a list")
             if target == "responses" and isinstance(names, list) and len(names) < 2:
@@ -64,6 +68,15 @@ def label_key(value: object) -> str:
         value = int(value)
     # Python refuses to write numbers of more than 4300 digits in decimals.
     return hex(value) if isinstance(value, int) and value.bit_length() > 14_000 else str(value).strip()
+
+
+def beside(path: Path) -> str:
+    """“ (did you mean …?)” for a file that there is not, from the data files of its folder; see ``gramr2.text.hint``."""
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.name.lower().endswith(FILES)]
+    except OSError:
+        return ""
+    return hint(path.name, names)
 
 
 class SourceConfig(Layout):

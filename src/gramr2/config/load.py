@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gramr2.config.data import FILES, SourceConfig
+from gramr2.config.data import FILES, SourceConfig, beside
 from gramr2.config.run import RunConfig
 from gramr2.config.section import Section
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import ConfigError
 from gramr2.files import exists
+from gramr2.text import closest, hint
 
 S = TypeVar("S", bound=Section)
 
@@ -117,7 +118,7 @@ def _absolute(name: str, base: Path, what: str, files: tuple[str, ...]) -> str:
         return str(path.resolve())
     if name.lower().endswith(files):
         told = _short(name)
-        raise ConfigError(f"{what} {told} does not exist (looked for {base.resolve() / told})")
+        raise ConfigError(f"{what} {told} does not exist (looked for {base.resolve() / told}){beside(path)}")
     return name
 
 
@@ -130,9 +131,14 @@ def _sentences(error: ValidationError) -> Iterable[str]:
             yield f"{place}: this key is required"
         elif item["type"] == "value_error":
             yield f"{place}: {item['ctx']['error']}"
+        elif item["type"] == "union_tag_invalid":
+            known = re.findall("'([^']*)'", item["ctx"]["expected_tags"])
+            tag = str(item["ctx"]["tag"])
+            key = item["ctx"]["discriminator"].strip("'")
+            yield f"{place}: there is no {key} {tag!r:.300}{hint(tag, known)}: take one of {', '.join(known)}"
         else:
             message = item["msg"][0].lower() + item["msg"][1:]
-            yield f"{place}: {message}, got {reprlib.repr(item['input'])}"
+            yield f"{place}: {message}, got {reprlib.repr(item['input'])}{_meant(item)}"
 
 
 def _short(text: str) -> str:
@@ -158,8 +164,17 @@ def _suggest(location: tuple[int | str, ...]) -> str:
         # A list index or the tag of a union is not a field: at most, it narrows down the candidates.
         known = tagged or [m for annotation in fields for m in _models_in(annotation)] or known
     names = list(dict.fromkeys(name for model in known for name in model.model_fields))
-    close = difflib.get_close_matches(str(location[-1]), names, n=1)
-    return f", did you mean {close[0]}?" if close else f"; known here: {', '.join(names)}"
+    close = closest(str(location[-1]), names)
+    return f", did you mean {close}?" if close else f"; known here: {', '.join(names)}"
+
+
+def _meant(item: Mapping[str, Any]) -> str:
+    """“ (did you mean …?)” where a word is not one of those that are allowed."""
+    if item["type"] == "literal_error" and isinstance(item["input"], str):
+        return hint(item["input"], re.findall("'([^']*)'", item["ctx"]["expected"]))
+    if item["type"] == "schedule" and isinstance(item["input"], dict):
+        return hint(str(item["input"].get("schedule")), ("linear", "steps", "quantile"))
+    return ""
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

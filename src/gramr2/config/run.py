@@ -19,6 +19,7 @@ from gramr2.config.method import CurriculumConfig, FinalConfig, GuardsConfig, Ra
 from gramr2.config.section import Section, would_be_copies
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.config.warmup import WarmupConfig
+from gramr2.text import hint
 
 if TYPE_CHECKING:
     from gramr2.selftraining.filters.base import FilterConfig as AnyFilter
@@ -102,7 +103,9 @@ class RunConfig(Section):
     def _known(cls, value: list[str]) -> list[str]:
         known = registry.baseline_names()
         if unknown := [name for name in value if name not in known]:
-            raise ValueError(f"there is no baseline {unknown[0]!r}: take one of {', '.join(known)}")
+            raise ValueError(
+                f"there is no baseline {unknown[0]!r}{hint(unknown[0], known)}: take one of {', '.join(known)}"
+            )
         return value
 
     @model_validator(mode="after")

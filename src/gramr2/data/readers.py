@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gramr2 import registry
-from gramr2.config.data import FILES
+from gramr2.config.data import FILES, beside
 from gramr2.data.textfiles import RawRow, json_lines, numbered, text_rows
 from gramr2.errors import DataError, reason_of
 from gramr2.files import exists
+from gramr2.text import hint
 
 STARTER = ("labeled", "unlabeled", "gold")
 HUB = "hub:"
@@ -53,7 +54,7 @@ def _rows(source: str, split: str | None, base: Path | None, revision: str | Non
     if source.startswith(HUB) or not (there or known):
         yield from numbered(_hub(source, split, revision), source)
     elif not there:
-        raise DataError(f"{str(path)[:300]}: no such file")
+        raise DataError(f"{str(path)[:300]}: no such file{beside(path)}")
     elif path.is_dir():
         yield from numbered(_saved(path, split), path.resolve().name)
     elif not known:
@@ -76,7 +77,7 @@ def _refuse_split(source: str, split: str | None) -> None:
 def _starter(source: str) -> Iterator[RawRow]:
     name = source.removeprefix("starter:")
     if name not in STARTER:
-        raise DataError(f"{source}: the starter set has the parts {', '.join(STARTER)}")
+        raise DataError(f"{source}: the starter set has the parts {', '.join(STARTER)}{hint(name, STARTER)}")
     try:
         data = files("gramr2.starter").joinpath(f"{name}.jsonl").read_bytes()
     except OSError as error:

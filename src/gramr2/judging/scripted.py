@@ -9,6 +9,7 @@ from gramr2.backends.scripted import Script, ScriptedBackend
 from gramr2.comparison import Label
 from gramr2.errors import ModelNotFoundError
 from gramr2.judging.template import CONCLUSIONS, extract
+from gramr2.text import hint
 
 
 def verdict_text(label: Label, reason: str = "Scripted.") -> str:
@@ -43,5 +44,7 @@ def scripted(name: str) -> ScriptedBackend:
         ModelNotFoundError: there is none.
     """
     if name not in SCRIPTS:
-        raise ModelNotFoundError(f"there is no scripted judge {name!r}: take one of {', '.join(SCRIPTS)}")
+        raise ModelNotFoundError(
+            f"there is no scripted judge {name!r}{hint(name, SCRIPTS)}: take one of {', '.join(SCRIPTS)}"
+        )
     return ScriptedBackend(SCRIPTS[name], f"scripted:{name}")

@@ -35,7 +35,9 @@ def test_every_benchmark_has_a_line_in_the_table_and_a_public_policy_that_applie
         assert all((each.measures, each.asks, each.metric, each.layout, each.verified, each.licence, each.home))
         assert each.policy in each.policies
         assert type(each).__doc__
-    with pytest.raises(ConfigError, match="there is no benchmark 'rewardbanch': take one of alpaca-eval"):
+    with pytest.raises(
+        ConfigError, match="there is no benchmark 'rewardbanch' .did you mean rewardbench.*: take one of alpaca-eval"
+    ):
         benchmark("rewardbanch")
 
 

@@ -206,7 +206,10 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (["--domain", domain], "--test is needed"),
         (["--domain", domain, "--test", "lab:gold"], "also in data.gold"),
-        (["--domain", domain, "--test", "lab:test", "--only", "ful"], "'ful' is not known: take some of full"),
+        (
+            ["--domain", domain, "--test", "lab:test", "--only", "ful"],
+            "'ful' is not known .did you mean full.*: take some of full",
+        ),
         (
             ["--domain", domain, "--test", "lab:test", "--reference", "ful"],
             "'ful' is not among the configurations: take",

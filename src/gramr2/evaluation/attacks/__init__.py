@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gramr2 import registry
 from gramr2.errors import ConfigError
 from gramr2.evaluation.attacks.base import Attack
+from gramr2.text import hint
 
 
 def attacks() -> dict[str, Attack]:
@@ -26,6 +27,6 @@ def chosen(names: Sequence[str] | None) -> list[Attack]:
         return list(known.values())
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        asked = repr(unknown[0]) if unknown else "''"
+        asked = f"{unknown[0]!r}{hint(unknown[0], known)}" if unknown else "''"
         raise ConfigError(f"there is no attack {asked}: take some of {', '.join(known)}")
     return [each for name, each in known.items() if name in names]

@@ -15,6 +15,7 @@ from gramr2.evaluation.benchmarks.base import Benchmark, Score
 from gramr2.evaluation.benchmarks.failures import OnFailure
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, Verdict, verdict_of
 from gramr2.evaluation.benchmarks.loading import LoadedBenchmark, open_benchmark
+from gramr2.text import hint
 
 __all__ = [
     "Answer",
@@ -49,7 +50,9 @@ def benchmark(name: str) -> Benchmark:
     """
     known = benchmarks()
     if name not in known:
-        raise ConfigError(f"there is no benchmark {name!r}: take one of {', '.join(known)}, or give a file")
+        raise ConfigError(
+            f"there is no benchmark {name!r}{hint(name, known)}: take one of {', '.join(known)}, or give a file"
+        )
     return known[name]
 
 

@@ -10,6 +10,7 @@ from gramr2.rewards.tournaments.champion import Champion
 from gramr2.rewards.tournaments.knockout import Knockout
 from gramr2.rewards.tournaments.round_robin import RoundRobin
 from gramr2.rewards.tournaments.swiss import Swiss
+from gramr2.text import hint
 
 TOURNAMENTS: dict[str, type[Tournament]] = {each.name: each for each in registry.subclasses("tournaments", Tournament)}
 
@@ -35,7 +36,7 @@ def tournament(name: str, budget: int | None = None) -> Tournament:
         ConfigError: there is none of that name, or the budget is missing or does not apply.
     """
     if name not in TOURNAMENTS:
-        raise ConfigError(f"there is no scheme {name!r}: take one of {', '.join(TOURNAMENTS)}")
+        raise ConfigError(f"there is no scheme {name!r}{hint(name, TOURNAMENTS)}: take one of {', '.join(TOURNAMENTS)}")
     kind = Budget if name == RoundRobin.name and budget else TOURNAMENTS[name]
     if kind.takes_budget:
         if budget is None:
