@@ -27,6 +27,7 @@ def test_the_public_names() -> None:
     command = typer.main.get_command(app)
     names = set(command.commands)  # type: ignore[attr-defined]
     assert names == {
+        "init",
         "check",
         "contamination",
         "train",

@@ -14,6 +14,7 @@ from gramr2.cli import (
     contamination,
     evaluate,
     export,
+    init,
     inspect,
     judge,
     lab,
@@ -41,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("judge")(judge.judge)

@@ -45,6 +45,17 @@ def prepared(row: Row, layout: Layout) -> Fields:
     return Fields(arranged(opened, layout), layout)
 
 
+def recognised(row: Row, layout: Layout | None = None) -> str | None:
+    """The name of the format that ``read_row`` reads a row as, as in docs/data.md; None if there is none."""
+    tool = next((each for each in envelopes() if each.recognises(row)), None)
+    try:
+        fields = prepared(row, layout or _PLAIN)
+        found = tool or next((each for each in candidates(fields.present()) if each.recognises(fields)), None)
+    except (BadRowError, RecursionError):
+        return None
+    return type(found).__module__.rpartition(".")[2] if found else None
+
+
 def read_row(
     row: Mapping[str, object], where: str, *, default_id: str, layout: Layout | None = None
 ) -> list[LabeledComparison | Comparison]:

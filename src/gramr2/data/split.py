@@ -38,6 +38,11 @@ def in_part(comparison: Comparison, low: float, high: float) -> bool:
     return low <= fraction(0, "part", _fold(comparison.prompt_text)) < high
 
 
+def prompt_key(comparison: Comparison) -> str:
+    """What comparisons of the same prompt have in common: its text, with case and white space folded."""
+    return _fold(comparison.prompt_text)
+
+
 def split_by_prompt(
     items: Sequence[LabeledComparison], share: float, seed: int
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:

@@ -212,7 +212,7 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
         ),
         (
             ["--domain", domain, "--test", "lab:test", "--reference", "ful"],
-            "'ful' is not among the configurations: take",
+            "'ful' is not among the configurations .did you mean full.*: take",
         ),
         (
             ["--domain", domain, "--test", "lab:test", "--only", "full,oracle", "--reference", "seed-only"],

@@ -1,0 +1,169 @@
+"""A run file for the data that a person has: read, divide, choose, write, and check what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gramr2.config import load_config
+from gramr2.config.data import Layout
+from gramr2.data.split import subset
+from gramr2.errors import ConfigError, ModelError, PromptTooLongError
+from gramr2.evaluation.metrics import length_baseline
+from gramr2.files import exists, write_text
+from gramr2.selftraining.run.data import RunData, load_data
+from gramr2.selftraining.run.doubts import doubts
+from gramr2.starting.machine import Machine, budget
+from gramr2.starting.parts import Parts, divide
+from gramr2.starting.seen import Source, found_in, lengths, look, told
+from gramr2.starting.writing import Choices, run_file, sees
+from gramr2.text import counted
+
+SMALL = "smollm2-135m"
+"""the named model for text"""
+LABORATORY = "lab-tiny"
+POOL_ON_CPU, POOL_ON_GPU = 2_000, 50_000
+"""unlabelled comparisons of a first run"""
+SAMPLE = 2_000
+"""comparisons whose tokens are counted"""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A run file, what was said of the data, and the numbers of the parts; ``cost`` is None where the model is not here yet."""
+
+    text: str
+    told: tuple[str, ...]
+    parts: Parts
+    model: str
+    cost: dict[str, Any] | None
+
+
+def propose(
+    paths: Sequence[str],
+    out: Path,
+    machine: Machine,
+    *,
+    layout: Layout | None = None,
+    gold: Sequence[str] = (),
+    model: str | None = None,
+    force: bool = False,
+    note: Callable[[str], None] = lambda text: None,
+) -> Proposal:
+    """Write a run file for these data.
+
+    Args:
+        paths: labelled or unlabelled sources.
+        out: the file to write.
+        layout: which columns are what, in all of them.
+        gold: labelled sources that measure; by default a part of the labelled ones.
+        model: the model to train; by default one that needs no hub.
+        force: overwrite the file.
+        note: told what is done next.
+
+    Raises:
+        ConfigError: the file exists, or the model cannot be a name.
+        DataError: a source cannot be read, there are no labels, too few to divide, or gold is also learnt from.
+    """
+    if exists(out) and not force:
+        raise ConfigError(f"{out} exists: give another name with --out, or --force to write over it")
+    if model is not None:
+        from gramr2.backends.registry import is_here
+
+        is_here(model)
+    plain = layout or Layout()
+    sources = [_read(path, plain, note) for path in paths]
+    measuring = [_read(path, plain, note) for path in gold]
+    parts = divide(sources, measuring, POOL_ON_CPU if machine.gpu is None else POOL_ON_GPU)
+    chosen, why = _model(model, sources, machine)
+    note(f"count tokens with {chosen}")
+    told_of, overlong = _sizes(parts, chosen)
+    choices = Choices(
+        chosen,
+        why,
+        (*map(told, (*sources, *measuring)), *found_in(parts.learnt), *told_of, *parts.why),
+        any(doubts(items)["repeated"] for items in (parts.learnt, parts.measured)),
+        overlong,
+        sum(item.rationale is not None for item in parts.learnt),
+    )
+    text = run_file(parts, choices, machine, out)
+    note("check the run file")
+    cost = _written(text, out)
+    told_all = [*choices.told, f"gold: {sees(len(parts.measured))}"]
+    if cost is not None:
+        told_all.append(_price(cost))
+    return Proposal(text, tuple(told_all), parts, chosen, cost)
+
+
+def _read(path: str, layout: Layout, note: Callable[[str], None]) -> Source:
+    note(f"read {path}")
+    return look(path, layout)
+
+
+def _model(asked: str | None, sources: Sequence[Source], machine: Machine) -> tuple[str, str]:
+    """The model, and why."""
+    if asked is not None:
+        return asked, "The model that was asked for."
+    if all(each.path.startswith("lab:") for each in sources):
+        return LABORATORY, "The laboratory's own model; gramr2 lab config prints the run file that is made for it."
+    where = (
+        f"a processor with {machine.free / 1e9:.0f} GB of free memory"
+        if machine.gpu is None
+        else f"a GPU with {machine.gpu / 1e9:.0f} GB, which has room for more"
+    )
+    return SMALL, f"SmolLM2-135M-Instruct comes from the package index, needs no hub, and trains on {where}."
+
+
+def _sizes(parts: Parts, model: str) -> tuple[list[str], int]:
+    """Sentences on lengths and on what a guess reaches, and how many comparisons the model cannot take."""
+    room = budget(model)
+    items = [item.comparison for item in (*parts.learnt, *parts.measured)] + [*parts.unlabelled]
+    drawn = subset(items, SAMPLE, 1)
+    middle, high, most = lengths(drawn, room.count)
+    about = "about " if room.most is None else ""
+    said = f"a comparison is {about}{middle} tokens long (median; 95 %: {high}, the longest {most})"
+    over = sum(room.count(each) > room.most for each in drawn) if room.most is not None else 0
+    if over:
+        said += f", and {model} takes {room.most}"
+    longer = f"always choosing the longer response is right on {100 * length_baseline(parts.measured):.1f} % of gold"
+    return [said, longer], round(over * len(items) / len(drawn))
+
+
+def _written(text: str, out: Path) -> dict[str, Any] | None:
+    """Write the file if a run can start from it; what it would cost, if its model is on this machine.
+
+    Raises:
+        ConfigError, DataError: it cannot; nothing is written then.
+    """
+    scratch = out.with_name(f".{out.name}.tmp")
+    write_text(scratch, text)
+    try:
+        config = load_config(scratch)
+        data = load_data(config)
+        cost = _cost(config, data)
+        scratch.replace(out)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return cost
+
+
+def _cost(config: Any, data: RunData) -> dict[str, Any] | None:
+    try:
+        from gramr2.backends.registry import resolve_offline
+        from gramr2.selftraining.cost.price import cost_of
+
+        resolve_offline(config.model.name)
+        found = cost_of(config, data, probed=False)
+    except (ModelError, PromptTooLongError, ImportError):
+        return None
+    return found.total() | {"memory_bytes": found.memory.get("peak")}
+
+
+def _price(cost: dict[str, Any]) -> str:
+    memory = f", {counted(cost['memory_bytes'])}B of memory" if cost["memory_bytes"] else ""
+    return (
+        f"cost: {counted(cost['prompt_tokens'])} prompt tokens, {counted(cost['trained_tokens'])} trained tokens, "
+        f"{counted(cost['flops'])}FLOP{memory}, {counted(cost['disk_bytes'])}B of disk; gramr2 check --cost measures the time"
+    )
