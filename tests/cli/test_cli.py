@@ -28,6 +28,7 @@ def test_the_public_names() -> None:
     names = set(command.commands)  # type: ignore[attr-defined]
     assert names == {
         "init",
+        "doctor",
         "check",
         "contamination",
         "train",

@@ -12,6 +12,7 @@ from gramr2.cli import (
     check,
     compare,
     contamination,
+    doctor,
     evaluate,
     export,
     init,
@@ -43,6 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
 app.command("check")(check.check)
 app.command("train")(train.train)
 app.command("judge")(judge.judge)
