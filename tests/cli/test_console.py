@@ -85,6 +85,40 @@ def test_a_bar_shows_the_rate(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "stage: 1 of 3, " in capsys.readouterr().err
 
 
+def test_a_total_that_is_not_known_and_a_part_that_begins_anew() -> None:
+    now = [0.0]
+    lines = Lines("read", clock=lambda: now[0])
+    now[0] = 70.0
+    assert lines.after(140, 0) == "read: 140, 2/s"
+    now[0] = 200.0
+    assert lines.after(1, 100) is None, "it has just begun"
+    now[0] = 300.0
+    assert lines.after(50, 100) == "read: 50 of 100, 30/min, 2 min left"
+
+
+def test_stages_that_are_over_at_once_say_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = Bars(brief=True)
+    assert list(bars.over("count", "abc")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(console, "PATIENCE", -1.0)
+    list(bars.over("count", "abc"))
+    assert capsys.readouterr().err == "count\n"
+
+
+def test_a_large_file_is_read_with_a_rate(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gramr2.data.sources.TELLING", 1)
+    monkeypatch.setattr(console, "PATIENCE", -1.0)
+    monkeypatch.setattr(console, "EVERY", 0.0)
+    out = tmp_path / "o.jsonl"
+    code, _, err = cli("judge", "-m", "scripted:longer", "-d", "starter:gold", "-o", out)
+    assert code == 0
+    assert err.startswith("read starter:gold\nread starter:gold: 1, ")
+    assert "count tokens\ncount tokens: 1 of 244, " in err
+    assert cli("judge", "-m", "scripted:longer", "-d", "starter:gold", "-o", out, "-q")[2] == ""
+
+
 def test_outside_a_terminal_a_table_has_its_natural_width(capsys: pytest.CaptureFixture[str]) -> None:
     grid = Grid()
     for _ in range(4):

@@ -214,3 +214,18 @@ def test_a_folder_of_something_else(tmp_path: Path, cli: Callable[..., tuple[int
     code, _, err = cli("verify", tmp_path)
     assert code == 1
     assert "is not a run folder" in err
+
+
+def test_verify_tells_how_much_it_has_read(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gramr2.selftraining import verify as module
+
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(module, "MB", 1)
+    run = tmp_path / "run"
+    (run / "rounds" / "0").mkdir(parents=True)
+    (run / "rounds" / "0" / "kept.jsonl").write_text("x" * 10)
+    (run / "run.yaml").write_text("model: tiny-random\n")
+    module.verify(run, lambda done, total: told.append((done, total)))
+    assert told[0] == (0, 10)
+    assert told[-1] == (10, 10)
+    assert cli("verify", run, "-q")[2] == ""

@@ -52,13 +52,20 @@ class HiddenStates:
         model: its settings.
         open_model: returns its ``TransformersBackend``; called only if a text is not in the cache.
         cache: the SQLite file, or ":memory:"; the default is the backbone's file in gramr2's cache, which all runs share.
+        progress: told (texts computed, texts that are not in the cache) of each call.
     """
 
     def __init__(
-        self, folder: Path, model: ModelConfig, open_model: Callable[[], Any], cache: Path | None = None
+        self,
+        folder: Path,
+        model: ModelConfig,
+        open_model: Callable[[], Any],
+        cache: Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.fingerprint = fingerprint(folder)
         self._open = open_model
+        self._progress = progress or (lambda done, total: None)
         self._counter = TokenizerCounter(folder, model.chat_template_options, model.trust_remote_code)
         config = open_config(folder, trust_remote_code=model.trust_remote_code)
         with loading("the model", folder):
@@ -120,12 +127,15 @@ class HiddenStates:
         backend = self._open()
         tokens = 0 if backend.device.type == "cpu" else TOKENS
         fresh: list[tuple[str, bytes]] = []
+        done = 0
         # Batches are formed from all texts, cached or not, so that a resumed run computes the same batches.
         for batch in _batches(sorted(rows.values(), key=lambda row: (-len(row.ids), row.key)), tokens):
             if missing.isdisjoint(row.key for row in batch):
                 continue
             found = zip(batch, _states(backend, batch, self.layers), strict=True)
             fresh += [(row.key, each.astype("<f4").tobytes()) for row, each in found if row.key in missing]
+            done += sum(row.key in missing for row in batch)
+            self._progress(done, len(missing))
             if len(fresh) >= WRITTEN:
                 _write(cache, fresh)
                 fresh = []

@@ -39,6 +39,7 @@ class Setting:
         open: returns the loaded backbone, for callers that already have it; None loads it when it is needed.
         cache: file for its hidden states, or ``IN_MEMORY``; None is the backbone's file in gramr2's cache, which nothing ever
             removes.
+        progress: told (texts, total) while hidden states are computed; it begins anew with each call.
     """
 
     model: ModelConfig
@@ -47,6 +48,7 @@ class Setting:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     open: Callable[[], Any] | None = None
     cache: Path | None = None
+    progress: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

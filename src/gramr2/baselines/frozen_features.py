@@ -120,7 +120,7 @@ def _states(setting: Setting) -> HiddenStates:
             chat_template_options=model.chat_template_options,
         )
 
-    return HiddenStates(folder, model, setting.open or opened, setting.cache)
+    return HiddenStates(folder, model, setting.open or opened, setting.cache, setting.progress)
 
 
 def _features(states: HiddenStates, comparisons: Sequence[Comparison]) -> np.ndarray:

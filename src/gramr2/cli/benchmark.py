@@ -76,7 +76,12 @@ def named(
     if summary is None:
         if isinstance(opened, Judge):
             pairs = [(comparison, "") for comparison in benchmarks.longest_pairs(loaded.items)]
-            fit = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
+            fit = overlong(
+                opened.backend,
+                opened.template,
+                Bars(quiet or as_json, brief=True).over("count tokens", pairs),
+                new_tokens=how.max_new_tokens,
+            )
             refuse(fit, len(pairs), benchmark)
         whole = True
         with answers(folder / ANSWERS, bars, lambda: not whole) as journal:

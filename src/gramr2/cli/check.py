@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gramr2.cli.console import Json, Quiet, say, say_json
+from gramr2.cli.console import Bars, Json, Quiet, say, say_json
 from gramr2.cli.cost import price, show_cost
 from gramr2.config import dump_config, load_config
 from gramr2.errors import ConfigError
@@ -32,6 +32,7 @@ def check(
     from gramr2.backends.registry import is_here
     from gramr2.selftraining.run.data import load_data
     from gramr2.selftraining.run.doubts import MOST_OF_POOL, SIMILAR, gold_in_training, near_copies
+    from gramr2.selftraining.run.observer import reading
 
     if kept is not None and not cost:
         raise ConfigError("--kept is for --cost: give both or neither")
@@ -41,9 +42,13 @@ def check(
     # Such a model cannot be trained, but what its answers would cost can be told.
     behind_api = cost and config.model.name.startswith("openai:")
     remote = [name for name in (models[1:] if behind_api else models) if not is_here(name)]
-    data = load_data(config)
-    near = near_copies(data)
-    leaked = gold_in_training(data, MOST_OF_POOL)
+    bars = Bars(quiet or as_json, brief=True)
+    with reading(bars):
+        data = load_data(config)
+    with bars.task("look for near copies") as progress:
+        near = near_copies(data, progress)
+    with bars.task("look for gold in what is learnt from") as progress:
+        leaked = gold_in_training(data, MOST_OF_POOL, progress)
     looked = min(len(data.pool), MOST_OF_POOL)
     priced = price(config, data, kept, quiet or as_json) if cost else None
     if as_json:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -29,6 +29,9 @@ from gramr2.files import strict_json
 from gramr2.judging.judge import Progress as Report
 from gramr2.text import duration, visible
 
+T = TypeVar("T")
+PATIENCE = 2.0
+"""seconds that a stage may last without a word"""
 EVERY = 60.0
 """seconds between the lines of a stage outside a terminal"""
 
@@ -122,6 +125,8 @@ class RateColumn(ProgressColumn):
 class Lines:
     """What a stage tells outside a terminal: once a minute how much is done, how fast, and how long it will take.
 
+    A total of 0 is one that is not known. What begins anew, as a second part of a stage does, is reckoned from there.
+
     Args:
         title: of the stage.
         clock: seconds; a test gives its own.
@@ -130,21 +135,30 @@ class Lines:
     def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._title, self._clock = title, clock
         self._begun = self._told = clock()
+        self._done = 0
 
     def after(self, done: int, total: int) -> str | None:
         """The line to print, if one is due; none after the last."""
         now = self._clock()
-        if now - self._told < EVERY or not 0 < done < total:
+        self._begun, self._done = (now if done < self._done else self._begun), done
+        if now - self._told < EVERY or not done > 0 or 0 < total <= done or now == self._begun:
             return None
         self._told, speed = now, done / (now - self._begun)
+        if not total:
+            return f"{self._title}: {done}, {rate_of(speed)}"
         return f"{self._title}: {done} of {total}, {rate_of(speed)}, {duration((total - done) / speed)} left"
 
 
 class Bars:
-    """An ``Observer`` that draws a bar per stage on stderr; outside a terminal it prints a line per stage, and one a minute."""
+    """An ``Observer`` that draws a bar per stage on stderr; outside a terminal it prints a line per stage, and one a minute.
 
-    def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet
+    Args:
+        quiet: show nothing.
+        brief: the stages are usually over at once: bars vanish, and a line is for a stage that takes longer than ``PATIENCE``.
+    """
+
+    def __init__(self, quiet: bool = False, brief: bool = False) -> None:
+        self._quiet, self._brief = quiet, brief
 
     @contextmanager
     def task(self, title: str) -> Iterator[Report]:
@@ -152,7 +166,8 @@ class Bars:
         if self._quiet:
             yield lambda done, total: None
             return
-        if not stderr.is_terminal:
+        untold = self._brief
+        if not stderr.is_terminal and not untold:
             say(title, to=stderr)
         columns = (
             TextColumn("{task.description}"),
@@ -162,16 +177,27 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        lines = Lines(title)
-        with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
+        lines, begun = Lines(title), time.monotonic()
+        with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=self._brief) as progress:
             bar = progress.add_task(escape(visible(title)), total=None)
 
             def report(done: int, total: int) -> None:
-                progress.update(bar, completed=done, total=total)
+                progress.update(bar, completed=done, total=total or None)
+                nonlocal untold
+                if untold and not stderr.is_terminal and time.monotonic() - begun > PATIENCE:
+                    untold = False
+                    say(title, to=stderr)
                 if not stderr.is_terminal and (line := lines.after(done, total)):
                     say(line, to=stderr)
 
             yield report
+
+    def over(self, title: str, items: Sequence[T]) -> Iterator[T]:
+        """The items, one by one, with a stage while they are taken."""
+        with self.task(title) as report:
+            for done, each in enumerate(items, 1):
+                yield each
+                report(done, len(items))
 
     def note(self, text: str) -> None:
         """A line on stderr."""

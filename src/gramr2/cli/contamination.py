@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gramr2.evaluation.overlaps import Limits
 
 WORST = 5
-EVERY = 100_000
-"""training comparisons between two notes"""
+EVERY = 500
+"""training comparisons between two reports"""
 
 
 class Which(StrEnum):
@@ -105,15 +105,15 @@ def contamination(
 
     def training() -> Iterator[tuple[str, Comparison]]:
         nonlocal passed
-        bars = Bars(quiet or as_json)
-        with bars.task("look through the training data") as progress:
-            for number, source in enumerate(train):
+        # How many rows a file has is not known before it is read.
+        with Bars(quiet or as_json).task("look through the training data") as progress:
+            for source in train:
                 for each in _of_run(source) or rows(source):
                     passed += 1
                     yield each
                     if passed % EVERY == 0:
-                        bars.note(f"{passed} comparisons looked at")
-                progress(number + 1, len(train))
+                        progress(passed, 0)
+            progress(passed, passed)
 
     limits = Limits(threshold, similarity, common, fields)
     found = found_in(training(), benchmarks, limits)

@@ -94,9 +94,12 @@ def evaluate(
     from gramr2.evaluation.leaving_out import LeftOut
     from gramr2.evaluation.log import ANSWERS, read_log
     from gramr2.judging.budget import overlong, refuse
+    from gramr2.selftraining.run.observer import reading
 
     left_out = LeftOut.read(without) if without else None
-    items, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
+    early = Bars(quiet or as_json, brief=True)
+    with reading(early):
+        items, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
     opened = open_model(model, how, ["--probe"] if probes else [])
@@ -110,7 +113,9 @@ def evaluate(
         comparisons = [item.comparison for item in items]
         if isinstance(opened, Judge):
             pairs = [(c, "") for c in comparisons]
-            fit = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
+            fit = overlong(
+                opened.backend, opened.template, early.over("count tokens", pairs), new_tokens=how.max_new_tokens
+            )
             refuse(fit, len(comparisons), benchmark)
         if summary is not None:
             bars.note("--probe needs the rationales: the answers are asked for again")

@@ -75,13 +75,18 @@ def judge(
     from gramr2.files import write_jsonl
     from gramr2.judging.budget import overlong, refuse
     from gramr2.judging.records import decision_row
+    from gramr2.selftraining.run.observer import reading
 
-    comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
+    early = Bars(quiet or as_json, brief=True)
+    with reading(early):
+        comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     opened = open_model(model, how, ["--on-overlong"] if on_overlong is not OnOverlong.REFUSE else [])
     names: set[str] = set()
     if isinstance(opened, Judge):
         pairs = [(c, "") for c in comparisons]
-        too_long = overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)
+        too_long = overlong(
+            opened.backend, opened.template, early.over("count tokens", pairs), new_tokens=how.max_new_tokens
+        )
         if on_overlong is OnOverlong.REFUSE:
             refuse(too_long, len(comparisons), data)
         names = {each.id for each in too_long}

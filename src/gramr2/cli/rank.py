@@ -63,12 +63,19 @@ def rank(
     from gramr2.rewards import ranking
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
+    from gramr2.selftraining.run.observer import reading
 
-    sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
+    early = Bars(quiet or as_json, brief=True)
+    with reading(early):
+        sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     judge = open_model(model, how)
     if isinstance(judge, Judge):
         largest = [(longest(each), "") for each in sets]
-        refuse(overlong(judge.backend, judge.template, largest, new_tokens=how.max_new_tokens), len(sets), data)
+        refuse(
+            overlong(judge.backend, judge.template, early.over("count tokens", largest), new_tokens=how.max_new_tokens),
+            len(sets),
+            data,
+        )
     wanted = comparisons_of(sets, chosen)
     bars = Bars(quiet or as_json)
     with answers(journal_of(out), bars) as journal:

@@ -79,12 +79,15 @@ def score(
     from gramr2.data import load_responses
     from gramr2.files import write_jsonl
     from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
+    from gramr2.selftraining.run.observer import reading
 
     if by is Way.RATIONALE and how.verdict and not calibrate:
         raise ConfigError("--by rationale grades each response by itself: --verdict is for comparisons, leave it out")
     if by is Way.RATIONALE and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
-    items, report = load_responses(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
+    early = Bars(quiet or as_json, brief=True)
+    with reading(early):
+        items, report = load_responses(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     skipped = [*report.skipped]
     banks: dict[str, tuple[str, ...]] = {}
     if references is not None:
@@ -100,9 +103,9 @@ def score(
     with answers(journal_of(out), bars) as journal:
         kept = journaled(judge, journal)
         if policy is not None and bare:
-            with bars.task(f"answer {len(bare)} prompts greedily"):
-                backend = _backend(policy, how)
-                banks |= greedy_references(JournaledBackend(backend, journal), bare, max_new_tokens=how.max_new_tokens)
+            with bars.task(f"answer {len(bare)} prompts greedily") as progress:
+                answering = JournaledBackend(_backend(policy, how), journal)
+                banks |= greedy_references(answering, bare, max_new_tokens=how.max_new_tokens, progress=progress)
         opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
         with bars.task(f"score {len(items)} responses") as progress:
             if isinstance(kept, Judge) and by is Way.RATIONALE:

@@ -9,18 +9,20 @@ from typing import Annotated
 import typer
 from rich import box
 
-from gramr2.cli.console import Grid, Json, say_json, show
+from gramr2.cli.console import Bars, Grid, Json, Quiet, say_json, show
 
 
 def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder, finished or not.")],
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Check the files of a run against their digests, weights in full, and its data and models; changes nothing. Exit code 1 if
     something is damaged or changed."""
     from gramr2.selftraining.verify import verify as check
 
-    found = check(run)
+    with Bars(quiet or as_json, brief=True).task(f"check {run} (MB)") as progress:
+        found = check(run, progress)
     whole = not any(each.state.bad for each in found)
     if as_json:
         say_json({"run": str(run), "whole": whole, "parts": [asdict(each) for each in found]})

@@ -2,7 +2,7 @@
 
 from gramr2.data.rows import read_row
 from gramr2.data.sets import load_responses, load_sets
-from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled, placed
+from gramr2.data.sources import Loaded, LoadReport, OnBadRow, load, load_labeled, load_unlabeled, placed, watching
 from gramr2.data.split import (
     in_part,
     near_duplicates,
@@ -32,5 +32,6 @@ __all__ = [
     "similarity",
     "split_by_prompt",
     "subset",
+    "watching",
     "whole_prompts",
 ]

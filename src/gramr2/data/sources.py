@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,9 @@ from gramr2.data.unpaired import paired
 from gramr2.errors import DataError
 
 T = TypeVar("T")
+TELLING = 2_000
+"""rows between two reports of ``watching``, a tenth of a second"""
+_WATCHER: ContextVar[Callable[[str, int], None] | None] = ContextVar("watcher", default=None)
 
 
 class OnBadRow(StrEnum):
@@ -151,6 +156,16 @@ def placed(
         raise DataError(f"{source}: no usable comparison in it")
 
 
+@contextmanager
+def watching(told: Callable[[str, int], None]) -> Iterator[None]:
+    """Tell (source, rows read so far) every ``TELLING`` rows of whatever is loaded in the body."""
+    before = _WATCHER.set(told)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(before)
+
+
 def _load(opening: Opening, limit: int | None, on_bad_row: OnBadRow, *, labeled: bool) -> Loaded:
     def read(row: Row, where: str, default_id: str) -> list[LabeledComparison | Comparison]:
         found = read_row(row, where, default_id=default_id, layout=opening.layout)
@@ -188,6 +203,8 @@ def collect(
         if limit is not None and len(items) >= limit:
             break
         rows += 1
+        if rows % TELLING == 0 and (told := _WATCHER.get()):
+            told(source, rows)
         try:
             fresh: dict[str, T] = {}
             for item in read(_object(row, where), where, default_id):

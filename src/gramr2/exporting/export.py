@@ -76,8 +76,9 @@ def export(
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         scratch.chmod(0o755)
-        _save(source, scratch, dtype)
-        save_template(template, scratch)
+        with observer.task("save the judge"):
+            _save(source, scratch, dtype)
+            save_template(template, scratch)
         with observer.task(f"judge {len(comparisons)} comparisons with the saved judge") as progress:
             after = Judge(TransformersBackend(scratch), load_template(scratch), sampling).judge(
                 comparisons, progress=progress

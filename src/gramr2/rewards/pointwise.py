@@ -12,7 +12,7 @@ from gramr2.backends.base import Backend, Completion, Decoding, GenerationReques
 from gramr2.comparison import Comparison, Message, SingleResponse
 from gramr2.errors import DataError
 from gramr2.hashing import text_hash
-from gramr2.judging.judge import Sampling, compare_with
+from gramr2.judging.judge import Progress, Sampling, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.template import OPENING, sections_of
 from gramr2.judgment import FinishReason
@@ -171,7 +171,11 @@ def references_from(
 
 
 def greedy_references(
-    backend: Backend, items: Sequence[SingleResponse], *, max_new_tokens: int = 512
+    backend: Backend,
+    items: Sequence[SingleResponse],
+    *,
+    max_new_tokens: int = 512,
+    progress: Progress | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """A model's own greedy answer to each prompt: GRAM's reference in PPO, a bank of one per item.
 
@@ -189,6 +193,8 @@ def greedy_references(
                 f"{name}: the model's reference did not end within {max_new_tokens} tokens: allow more, or give references"
             )
         answers[prompts[index]] = completion.text
+        if progress is not None:
+            progress(len(answers), len(prompts))
     return {item.id: (answers[item.prompt],) for item in items}
 
 

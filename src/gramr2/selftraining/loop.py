@@ -39,7 +39,7 @@ from gramr2.selftraining.run.doubts import told_of_gold
 from gramr2.selftraining.run.engine import Engine, TrainingJob, engine_of
 from gramr2.selftraining.run.folder import RunFolder
 from gramr2.selftraining.run.inputs import Inputs, agree_on_inputs
-from gramr2.selftraining.run.observer import Observer, Silent
+from gramr2.selftraining.run.observer import Observer, Silent, reading
 from gramr2.selftraining.run.pool import slice_of
 from gramr2.selftraining.run.records import (
     VERSION,
@@ -124,7 +124,8 @@ class SelfTraining:
             for file, rows in self.data.items():
                 if not file.exists():
                     write_jsonl(file, rows)
-            loaded = load_data(self.config)
+            with reading(self.observer):
+                loaded = load_data(self.config)
             older = agree_on_inputs(self.folder.path, Inputs.present(self.config, loaded, self.engine.backbone), loaded)
             if older:
                 adopt_finished(self.folder.path)

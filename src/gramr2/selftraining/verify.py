@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from gramr2.config import RunConfig
 from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, GramrError, ModelError, RunError, reason_of
 from gramr2.journal import scan
+from gramr2.judging.judge import Progress
 from gramr2.selftraining.integrity import readable
 from gramr2.selftraining.run import inputs
 from gramr2.selftraining.run.data import load_data
@@ -20,6 +21,7 @@ from gramr2.selftraining.run.folder import RunFolder, config_of
 from gramr2.selftraining.run.inputs import Inputs
 from gramr2.selftraining.run.manifest import METRICS, MODEL, Manifest, damage, sealed, torn_weights
 
+MB = 1_000_000
 _RECORDS = ("data.json", "baselines.json", "metrics.jsonl")
 
 
@@ -47,8 +49,12 @@ class Finding:
     why: str = ""
 
 
-def verify(path: Path) -> list[Finding]:
+def verify(path: Path, progress: Progress | None = None) -> list[Finding]:
     """Check a run: its config, its inputs where they can be read, its journal, its finished stages and its judge.
+
+    Args:
+        path: the run's folder.
+        progress: told (MB, total) of the run's files as they are checked.
 
     Raises:
         RunError: the folder is not a run.
@@ -56,7 +62,27 @@ def verify(path: Path) -> list[Finding]:
     if not (path / "run.yaml").exists() and not (path / "rounds").is_dir():
         raise RunError(f"{path} is not a run folder: it has no run.yaml; give the folder that gramr2 train wrote")
     folder = RunFolder(path)
-    return [*_config(path), *_journal(folder), *_stages(folder), *_judge(folder), *_records(path)]
+    parts: list[tuple[Iterable[Finding], int]] = [
+        (_config(path), 0),
+        (_journal(folder), _size(folder.journal)),
+        *((_stage(folder, each), _size(each)) for each in _parts(folder)),
+        (_judge(folder), _size(folder.judge)),
+        (_records(path), 0),
+    ]
+    total, done = sum(size for _, size in parts), 0
+    found: list[Finding] = []
+    for part, size in parts:
+        found += part
+        done += size
+        if progress is not None:
+            progress(done // MB, total // MB)
+    return found
+
+
+def _size(place: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = place.rglob("*") if place.is_dir() else (place,)
+    return sum(each.stat().st_size for each in files if each.is_file())
 
 
 def _config(path: Path) -> Iterator[Finding]:
@@ -121,28 +147,30 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _stages(folder: RunFolder) -> Iterator[Finding]:
-    for stage in (folder.warmup, folder.proving.parent, *_rounds(folder)):
-        place = str(stage.relative_to(folder.path))
-        if not stage.is_dir():
-            continue
-        try:
-            manifest = sealed(stage)
-        except RunError as error:
-            yield Finding(place, State.DAMAGED, reason_of(error))
-            continue
-        # The round's metrics are its last file.
-        ended = (stage / METRICS).exists() if stage.parent.name == "rounds" else (stage / MODEL).is_dir()
-        if manifest is None and torn_weights(stage):
-            yield Finding(place, State.DAMAGED, "; ".join(map(str, torn_weights(stage))))
-        elif manifest is None or not ended:
-            state = State.UNCHECKED if ended else State.UNFINISHED
-            yield Finding(place, state, "an older version finished it and wrote no manifest" if ended else "")
-        else:
-            found = damage(stage, manifest, afresh=True)
-            removed = any(name.startswith(f"{MODEL}/") for name in manifest.files) and not (stage / MODEL).exists()
-            why = "; ".join(map(str, found)) or ("its model was removed" if removed else "")
-            yield Finding(place, State.DAMAGED if found else State.WHOLE, why)
+def _parts(folder: RunFolder) -> list[Path]:
+    """The folders of stages that there are."""
+    return [each for each in (folder.warmup, folder.proving.parent, *_rounds(folder)) if each.is_dir()]
+
+
+def _stage(folder: RunFolder, stage: Path) -> Iterator[Finding]:
+    place = str(stage.relative_to(folder.path))
+    try:
+        manifest = sealed(stage)
+    except RunError as error:
+        yield Finding(place, State.DAMAGED, reason_of(error))
+        return
+    # The round's metrics are its last file.
+    ended = (stage / METRICS).exists() if stage.parent.name == "rounds" else (stage / MODEL).is_dir()
+    if manifest is None and torn_weights(stage):
+        yield Finding(place, State.DAMAGED, "; ".join(map(str, torn_weights(stage))))
+    elif manifest is None or not ended:
+        state = State.UNCHECKED if ended else State.UNFINISHED
+        yield Finding(place, state, "an older version finished it and wrote no manifest" if ended else "")
+    else:
+        found = damage(stage, manifest, afresh=True)
+        removed = any(name.startswith(f"{MODEL}/") for name in manifest.files) and not (stage / MODEL).exists()
+        why = "; ".join(map(str, found)) or ("its model was removed" if removed else "")
+        yield Finding(place, State.DAMAGED if found else State.WHOLE, why)
 
 
 def _rounds(folder: RunFolder) -> list[Path]:

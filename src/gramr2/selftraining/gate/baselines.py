@@ -21,6 +21,7 @@ from gramr2.config import RunConfig
 from gramr2.errors import ConfigError, DataError, RunError
 from gramr2.evaluation.metrics import evaluate
 from gramr2.files import write_json
+from gramr2.judging.judge import Progress
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.integrity import readable
 from gramr2.selftraining.run.context import RunContext
@@ -74,8 +75,10 @@ def margins_of(
         ConfigError: it needs the backbone, and the run's is not a model folder.
         DataError: it cannot learn from this seed, or a comparison exceeds the backbone's context.
     """
-    baseline = fitted(context, name, warmed=warmed)
+    if reason := _out_of_reach(context, name):
+        raise ConfigError(f"the run needs the baseline {name}, but {reason}")
     with context.observer.task(f"{name} · score {len(comparisons)} comparisons") as progress:
+        baseline = _fitted(context, name, warmed, progress)
         margins = baseline.margins(comparisons)
         progress(len(comparisons), len(comparisons))
     return {each.id: margin for each, margin in zip(comparisons, margins, strict=True)}
@@ -131,7 +134,7 @@ def _measured(context: RunContext, name: str) -> dict[str, Any]:
     gold, seed = context.data.gold, _seed(context.data)
     with context.observer.task(f"{name} · fit on {len(seed)}, measure on {len(gold)} gold comparisons") as progress:
         try:
-            baseline = _fitted(context, name)
+            baseline = _fitted(context, name, progress=progress)
             decisions = baseline.compare([item.comparison for item in gold], context.config.seed)
         except DataError as error:
             return {"left_out": str(error)}
@@ -152,9 +155,10 @@ def _out_of_reach(context: RunContext, name: str) -> str | None:
     return None if (folder / "config.json").is_file() else f"the backbone {folder} is not a model folder here"
 
 
-def _fitted(context: RunContext, name: str, warmed: bool = False) -> Baseline:
+def _fitted(context: RunContext, name: str, warmed: bool = False, progress: Progress | None = None) -> Baseline:
     """The run's own baseline; fitted and published under its name if it does not exist yet."""
     target, setting = _place(context, name, warmed)
+    setting = replace(setting, progress=progress)
     if target.exists():
         return baselines.load(target, setting)
     baseline = baselines.fit(name, _seed(context.data), model=setting)

@@ -12,6 +12,7 @@ from gramr2.data import near_duplicates, subset
 from gramr2.data.annotators import agreement
 from gramr2.evaluation.contamination import Contamination, contamination
 from gramr2.evaluation.stated import concluded
+from gramr2.judging.judge import Progress
 from gramr2.selftraining.filters.duplicates import Duplicates, same_responses, text_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ SIMILAR: float = Duplicates.model_fields["max_similarity"].default
 """overlap of word 3-grams (Jaccard) above which comparisons are near copies"""
 MOST = 10_000
 """comparisons of a part that are compared with each other"""
+EVERY = 200
+"""comparisons between two reports of progress"""
 MOST_OF_POOL = 50_000
 """pool comparisons that ``gramr2 check`` compares with gold, which takes it less than a minute; a run compares all"""
 
@@ -54,11 +57,19 @@ def learnt_from(data: RunData, most: int | None = None) -> Iterator[tuple[str, C
     yield from (("data.pool", each) for each in (data.pool if most is None else subset(data.pool, most, 0)))
 
 
-def gold_in_training(data: RunData, most: int | None = None) -> Contamination:
+def gold_in_training(data: RunData, most: int | None = None, progress: Progress | None = None) -> Contamination:
     """How much of gold occurs in what the run learns from, in part (whole copies are refused before); of the pool at most so many
     are looked at."""
     gold = [("data.gold", item.comparison) for item in data.gold]
-    return contamination(learnt_from(data, most), {"gold": gold})["gold"]
+    learnt = list(learnt_from(data, most))
+
+    def told() -> Iterator[tuple[str, Comparison]]:
+        for done, each in enumerate(learnt, 1):
+            yield each
+            if progress is not None and (done % EVERY == 0 or done == len(learnt)):
+                progress(done, len(learnt))
+
+    return contamination(told(), {"gold": gold})["gold"]
 
 
 def told_of_gold(data: RunData, file: Path) -> dict[str, Any]:
@@ -70,7 +81,7 @@ def told_of_gold(data: RunData, file: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else gold_in_training(data).summary()
 
 
-def near_copies(data: RunData) -> dict[str, dict[str, int]]:
+def near_copies(data: RunData, progress: Progress | None = None) -> dict[str, dict[str, int]]:
     """By part: how many comparisons were looked at, how many of them are copies of another, how many near copies as the filter
     ``duplicates`` knows them, and of gold how many are near copies of what is learnt from. The responses may be in either order.
     """
@@ -81,6 +92,7 @@ def near_copies(data: RunData) -> dict[str, dict[str, int]]:
     }
     texts: dict[str, dict[str, str]] = {}
     found: dict[str, dict[str, int]] = {}
+    total, done = sum(min(len(items), MOST) for items in parts.values()), 0
     for part, items in parts.items():
         looked = subset(items, MOST, 0)
         # Only the first of several copies is compared with others.
@@ -88,6 +100,9 @@ def near_copies(data: RunData) -> dict[str, dict[str, int]]:
         own = {f"{place:08}": each for place, each in enumerate(first.values())}
         texts[part] = {key: text_of(each) for key, each in own.items()}
         found[part] = {"compared": len(looked), "copies": len(looked) - len(own), "near": len(_near(own, texts[part]))}
+        done += len(looked)
+        if progress is not None:
+            progress(done, total)
     for part in ("seed", "pool"):
         pairs = near_duplicates(texts[part], texts["gold"], SIMILAR)
         found["gold"][f"near_{part}"] = len({of_gold for _, of_gold, overlap in pairs if overlap > SIMILAR})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
+from gramr2.data import watching
 from gramr2.judging.judge import Progress
 
 
@@ -19,6 +20,22 @@ class Observer(Protocol):
     def note(self, text: str) -> None:
         """Tell the user something, once."""
         ...
+
+
+@contextmanager
+def reading(observer: Observer) -> Iterator[None]:
+    """A stage for each source that is loaded in the body and has many rows; how many is not known before."""
+    with ExitStack() as stack:
+        reports: dict[str, Progress] = {}
+
+        def told(source: str, rows: int) -> None:
+            if source not in reports:
+                stack.close()
+                reports[source] = stack.enter_context(observer.task(f"read {source}"))
+            reports[source](rows, 0)
+
+        with watching(told):
+            yield
 
 
 class Silent:
