@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test coverage docs check format clean
+.PHONY: quickstart quickstart-llm test coverage docs constraints dist check format clean
 
 quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds on the tiny model that ships with the package
 	$(BIN)/gramr2 lab train --out runs/quickstart
@@ -22,12 +22,20 @@ docs: $(VENV)/.installed  ## tables of the docs that follow from the code, and t
 	$(BIN)/python tools/doc_tables.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-check: $(VENV)/.installed  ## lint, format, types, layers, tables of the docs
+check: $(VENV)/.installed  ## lint, format, types, layers, tables of the docs, tested versions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/doc_tables.py --check
+	$(BIN)/python tools/constraints.py --check
+
+constraints: $(VENV)/.installed  ## the versions that the tests ran with; after make test
+	$(BIN)/python tools/constraints.py
+
+dist: $(VENV)/.installed  ## sdist and wheel of gramr2, and the wheel of gramr2-light, in dist/
+	$(BIN)/python -m hatchling build
+	cd light && ../$(BIN)/python -m hatchling build -t wheel -d ../dist
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,6 @@ Everything here is imported on first use, and torch only with a model.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,10 +60,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        try:
-            return version("gramr2")
-        except PackageNotFoundError:  # a checkout on the path
-            return "0.0.0"
+        from gramr2.errors import installed
+
+        found = installed()
+        return found.version if found else "0.0.0"  # a checkout on the path
     if name not in _HOMES:
         raise AttributeError(f"module 'gramr2' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"gramr2.{_HOMES[name]}"), name)

@@ -20,6 +20,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+
+DISTRIBUTIONS = ("gramr2", "gramr2-light")
 
 
 class GramrError(Exception):
@@ -95,13 +102,21 @@ class MissingDependencyError(GramrError, ImportError):
         super().__init__(f"{purpose} needs the package {package}: run  pip install {packages_of(extra) or package}")
 
 
+def installed() -> Distribution | None:
+    """The distribution that gramr2 was installed from, the whole or the one without torch; None for a checkout on the path."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    for name in DISTRIBUTIONS:
+        try:
+            return distribution(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
 def packages_of(extra: str) -> str:
     """The packages of an optional part of gramr2, as pip takes them; it works however gramr2 itself was installed."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    try:
-        wanted = [each.partition(";") for each in requires("gramr2") or ()]
-    except PackageNotFoundError:
-        return ""
+    found = installed()
+    wanted = [each.partition(";") for each in (found.requires if found else None) or ()]
     named = (f'extra == "{extra}"', f"extra == '{extra}'")
     return " ".join(f"'{each.strip()}'" for each, _, marker in wanted if marker.strip() in named)

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from gramr2.backends import hardware
-from gramr2.backends.hardware import versions
+from gramr2.backends.versions import versions
 
 
 def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("gramr2.backends.hardware.version", missing)
+    monkeypatch.setattr("gramr2.backends.versions.version", missing)
     assert versions().startswith("gramr2 (not installed), torch (not installed)")
 
 

@@ -32,7 +32,7 @@ from gramr2.cli import (
 )
 from gramr2.cli.console import say, stderr
 from gramr2.cli.group import Group
-from gramr2.errors import GramrError
+from gramr2.errors import GramrError, installed
 
 app = typer.Typer(
     name="gramr2",
@@ -71,10 +71,17 @@ app.add_typer(models.app, name="models")
 def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     """Shared by all commands."""
     if version:
-        import importlib.metadata
+        import gramr2
 
-        typer.echo(f"gramr2 {importlib.metadata.version('gramr2')}")
+        typer.echo(f"gramr2 {gramr2.__version__}")
         raise typer.Exit
+
+
+def _whole() -> str:
+    """How to install what is missing."""
+    found = installed()
+    light = found is not None and found.name == "gramr2-light"
+    return "pip uninstall gramr2-light, then  pip install gramr2" if light else "pip install --upgrade gramr2"
 
 
 INTERRUPTED = 130
@@ -88,6 +95,14 @@ def run() -> None:
     except GramrError as error:
         say(f"gramr2: {error}", to=stderr, style="red")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "gramr2"):
+            raise
+        say(
+            f"gramr2: this needs the package {package}, which is not installed here: {_whole()}", to=stderr, style="red"
+        )
+        sys.exit(2)
     except SystemExit as ended:
         # typer turns Ctrl-C into this, without a message.
         if ended.code == INTERRUPTED:

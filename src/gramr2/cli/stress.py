@@ -59,7 +59,7 @@ def stress(
 ) -> None:
     """Attack a judge, and measure how often its verdict moves towards the attacked response."""
     set_up_logging(quiet or as_json)
-    from gramr2.backends.hardware import versions
+    from gramr2.backends.versions import versions
     from gramr2.data import load_unlabeled, subset
     from gramr2.evaluation import stress as stressing
     from gramr2.evaluation.attacks import chosen

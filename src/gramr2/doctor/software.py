@@ -5,26 +5,15 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
+from importlib.metadata import Distribution, PackageNotFoundError, version
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from gramr2.doctor.finding import Finding, note, ok, problem
+from gramr2.errors import DISTRIBUTIONS, installed
 
-NAMES = ("gramr2", "gramr2-light")
-"""distributions of this package: the whole, and the one without torch"""
 FOR_CONTRIBUTORS = "dev"
-
-
-def installed() -> Distribution | None:
-    """How gramr2 itself is installed; None for a checkout on the path."""
-    for name in NAMES:
-        try:
-            return distribution(name)
-        except PackageNotFoundError:
-            continue
-    return None
 
 
 def python() -> Iterator[Finding]:
@@ -52,6 +41,12 @@ def packages() -> Iterator[Finding]:
         )
         return
     yield ok("gramr2", f"{found.version} ({found.metadata['Name']})")
+    if all(_version(name) for name in DISTRIBUTIONS):
+        yield problem(
+            "gramr2",
+            f"{' and '.join(DISTRIBUTIONS)} are both installed, and share their files",
+            "pip uninstall gramr2-light, then pip install --force-reinstall --no-deps gramr2",
+        )
     missing, wrong, right = [], [], 0
     for each in _wanted(found, ""):
         here = _version(each.name)

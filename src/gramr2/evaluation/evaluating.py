@@ -136,7 +136,7 @@ def stopwatch(count: int) -> tuple[list[float], Callable[[int, Decision], None]]
 
 def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[Summary, list[Item]]:
     """What the folder holds."""
-    from gramr2.backends.hardware import versions  # torch
+    from gramr2.backends.versions import versions
 
     result = evaluate(asked.items, found.decisions, asked.seed)
     lines = [item_of(*each) for each in zip(asked.items, found.decisions, found.seconds, strict=True)]

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gramr2.backends.hardware import versions
+from gramr2.backends.versions import versions
 from gramr2.evaluation.power import comparisons_for, visible_difference
 from gramr2.files import write_text
 from gramr2.reporting import plots

@@ -32,7 +32,7 @@ class Work:
 @contextmanager
 def recorded(run: Path) -> Iterator[None]:
     """Record that this process works on a run; also when it stops with an error."""
-    from gramr2.backends.hardware import commit, versions
+    from gramr2.backends.versions import commit, versions
 
     _append(run, {"started": _now(), "versions": versions(), "commit": commit()})
     try:
