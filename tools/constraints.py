@@ -45,7 +45,10 @@ def tested(wanted: Sequence[Requirement]) -> dict[str, str]:
     seen: set[tuple[str, frozenset[str]]] = set()
     while left:
         requirement, ours = left.pop()
-        name, key = canonicalize_name(requirement.name), (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        name, key = (
+            canonicalize_name(requirement.name),
+            (canonicalize_name(requirement.name), frozenset(requirement.extras)),
+        )
         if key in seen:
             continue
         seen.add(key)
@@ -53,7 +56,9 @@ def tested(wanted: Sequence[Requirement]) -> dict[str, str]:
             here = distribution(requirement.name)
         except PackageNotFoundError:
             if ours:
-                sys.exit(f"{requirement.name} is not installed: run make check, which installs everything, and try again")
+                sys.exit(
+                    f"{requirement.name} is not installed: run make check, which installs everything, and try again"
+                )
             continue
         # A local part names a build (2.13.0+cpu), which another index does not have.
         found[name] = Version(here.version).public
