@@ -31,6 +31,7 @@ from gramr2.cli import (
     view,
 )
 from gramr2.cli.console import say, stderr
+from gramr2.cli.examples import epilog
 from gramr2.cli.group import Group
 from gramr2.errors import GramrError, installed
 
@@ -65,6 +66,11 @@ app.command("adapt")(adapt.adapt)
 app.command("ablate")(ablate.ablate)
 app.add_typer(lab.app, name="lab")
 app.add_typer(models.app, name="models")
+for each in app.registered_commands:
+    each.epilog = epilog(str(each.name))
+for group in app.registered_groups:
+    for each in group.typer_instance.registered_commands if group.typer_instance else ():
+        each.epilog = epilog(f"{group.name} {each.name}")
 
 
 @app.callback(invoke_without_command=True)
