@@ -38,7 +38,7 @@ def tested(wanted: Sequence[Requirement]) -> dict[str, str]:
     """The installed versions of these requirements and of everything that they need, by normalised name.
 
     Raises:
-        SystemExit: a requirement of ours is not installed.
+        SystemExit: a requirement of ours is not installed, or one of any package is installed in a version that does not fit.
     """
     found: dict[str, str] = {}
     left = [(each, True) for each in wanted]
@@ -49,9 +49,6 @@ def tested(wanted: Sequence[Requirement]) -> dict[str, str]:
             canonicalize_name(requirement.name),
             (canonicalize_name(requirement.name), frozenset(requirement.extras)),
         )
-        if key in seen:
-            continue
-        seen.add(key)
         try:
             here = distribution(requirement.name)
         except PackageNotFoundError:
@@ -60,6 +57,13 @@ def tested(wanted: Sequence[Requirement]) -> dict[str, str]:
                     f"{requirement.name} is not installed: run make check, which installs everything, and try again"
                 )
             continue
+        if not requirement.specifier.contains(here.version, prereleases=True):
+            sys.exit(
+                f"{name} {here.version} is installed, and {requirement.specifier} is asked for: pip install --upgrade {name}"
+            )
+        if key in seen:
+            continue
+        seen.add(key)
         # A local part names a build (2.13.0+cpu), which another index does not have.
         found[name] = Version(here.version).public
         left += [(each, False) for each in _needs(here.requires or [], requirement.extras)]

@@ -16,7 +16,8 @@ from gramr2.backends.base import Backend
 from gramr2.baselines import BASELINES
 from gramr2.comparison import Comparison, Prompt, ResponseSet, SingleResponse
 from gramr2.config.engine import EngineConfig
-from gramr2.errors import ConfigError
+from gramr2.errors import ConfigError, ModelNotFoundError
+from gramr2.files import exists
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.saved import PROMPT_FILE, load_template
@@ -26,7 +27,7 @@ from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.shared import SharedModel
 from gramr2.rewards.tournaments import tournament
-from gramr2.text import hint
+from gramr2.text import closest, hint
 
 
 class Dtype(StrEnum):
@@ -314,7 +315,22 @@ def preference_model(name: str, options: JudgeOptions, *, token: str | None = No
 
         kind, _, run = name.partition(":")
         return from_run(kind, run)
+    _refuse_misspelt(name)
     return generative_judge(name, options)
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Refuse what is nearly a baseline, or nearly a kind of model.
+
+    Raises:
+        ModelNotFoundError: with what was probably meant.
+    """
+    kind, colon, rest = name.partition(":")
+    known = ("scripted", "openai", *BASELINES) if colon else tuple(BASELINES)
+    if kind in known or "/" in kind or exists(Path(name).expanduser()):
+        return
+    if meant := closest(kind, known):
+        raise ModelNotFoundError(f"there is no model {name!r:.300} (did you mean {meant}{colon}{rest}?)")
 
 
 def is_baseline(name: str) -> bool:

@@ -32,3 +32,5 @@ def test_what_is_written_passes_the_check_and_follows_the_requirements() -> None
     assert constraints.mistakes("rich==15.0\nrich==15.0\n", wanted) == ["a name stands twice", "httpx has no version"]
     with pytest.raises(SystemExit, match="no-such-package is not installed"):
         constraints.tested([Requirement("no-such-package")])
+    with pytest.raises(SystemExit, match="rich .* is installed, and <2 is asked for"):
+        constraints.tested([Requirement("httpx"), Requirement("rich<2")])

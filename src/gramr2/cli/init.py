@@ -37,8 +37,8 @@ def init(
     from gramr2.starting.machine import this_machine
     from gramr2.starting.propose import propose
 
-    bars = Bars(quiet or as_json)
-    found = propose(data, out, this_machine(), layout=layout, gold=gold or (), model=model, force=force, note=bars.note)
+    bars = Bars(quiet or as_json, brief=True)
+    found = propose(data, out, this_machine(), layout=layout, gold=gold or (), model=model, force=force, observer=bars)
     parts = found.parts
     numbers = {"seed": len(parts.learnt), "pool": len(parts.unlabelled), "gold": len(parts.measured)}
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from gramr2.evaluation.metrics import length_baseline
 from gramr2.files import exists, write_text
 from gramr2.selftraining.run.data import RunData, load_data
 from gramr2.selftraining.run.doubts import doubts
+from gramr2.selftraining.run.observer import Observer, Silent, reading
 from gramr2.starting.machine import Machine, budget
 from gramr2.starting.parts import Parts, divide
 from gramr2.starting.seen import Source, found_in, lengths, look, told
@@ -50,7 +51,7 @@ def propose(
     gold: Sequence[str] = (),
     model: str | None = None,
     force: bool = False,
-    note: Callable[[str], None] = lambda text: None,
+    observer: Observer | None = None,
 ) -> Proposal:
     """Write a run file for these data.
 
@@ -61,7 +62,7 @@ def propose(
         gold: labelled sources that measure; by default a part of the labelled ones.
         model: the model to train; by default one that needs no hub.
         force: overwrite the file.
-        note: told what is done next.
+        observer: told what is done next, and how far a large file is read.
 
     Raises:
         ConfigError: the file exists, or the model cannot be a name.
@@ -73,12 +74,13 @@ def propose(
         from gramr2.backends.registry import is_here
 
         is_here(model)
+    observer = observer or Silent()
     plain = layout or Layout()
-    sources = [_read(path, plain, note) for path in paths]
-    measuring = [_read(path, plain, note) for path in gold]
+    sources = [_read(path, plain, observer) for path in paths]
+    measuring = [_read(path, plain, observer) for path in gold]
     parts = divide(sources, measuring, POOL_ON_CPU if machine.gpu is None else POOL_ON_GPU)
     chosen, why = _model(model, sources, machine)
-    note(f"count tokens with {chosen}")
+    observer.note(f"count tokens with {chosen}")
     told_of, overlong = _sizes(parts, chosen)
     choices = Choices(
         chosen,
@@ -89,7 +91,7 @@ def propose(
         sum(item.rationale is not None for item in parts.learnt),
     )
     text = run_file(parts, choices, machine, out)
-    note("check the run file")
+    observer.note("check the run file")
     cost = _written(text, out)
     told_all = [*choices.told, f"gold: {sees(len(parts.measured))}"]
     if cost is not None:
@@ -97,9 +99,10 @@ def propose(
     return Proposal(text, tuple(told_all), parts, chosen, cost)
 
 
-def _read(path: str, layout: Layout, note: Callable[[str], None]) -> Source:
-    note(f"read {path}")
-    return look(path, layout)
+def _read(path: str, layout: Layout, observer: Observer) -> Source:
+    observer.note(f"read {path}")
+    with reading(observer):
+        return look(path, layout)
 
 
 def _model(asked: str | None, sources: Sequence[Source], machine: Machine) -> tuple[str, str]:
