@@ -29,3 +29,7 @@ def test_fast_is_bf16_where_the_processor_has_tiles(
         assert hardware.choose_dtype("fast", torch.device("cpu")) is expected
     finally:
         hardware.choose_dtype.cache_clear()
+
+
+def test_a_product_takes_a_time() -> None:
+    assert 1e7 < hardware.product_speed(64, 0.01) < 1e15

@@ -89,6 +89,22 @@ def test_unlabelled_rows_become_the_pool_without_the_prompts_that_measure(cli, t
     assert load_config(out).data.on_bad_row == "skip"
 
 
+def test_what_is_too_much_for_a_processor_is_limited(
+    cli, tmp_path: Path, write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gramr2.starting import propose
+    from gramr2.starting.parts import Most
+
+    monkeypatch.setattr(propose, "ON_CPU", Most(20, 10))
+    one, two = write(*labelled(60), name="a/x.jsonl"), write(*labelled(60, 500), name="b/x.jsonl")
+    found = init(cli, one, two, write(*bare(30), name="p.jsonl"), "-o", tmp_path / "run.yaml")
+    config = load_config(tmp_path / "run.yaml")
+    data = load_data(config)
+    assert (len(data.seed), len(data.pool)) == (found["seed"], found["pool"]) == (20, 10)
+    assert [each.limit for each in (*config.data.seed, *config.data.pool)] == [10, 10, 10]
+    assert any(told.startswith("a/x.jsonl: 60 labelled") for told in found["told"])  # type: ignore[attr-defined]
+
+
 def test_preferences_and_a_file_named_test(cli, tmp_path: Path, write) -> None:
     rows = [{"prompt": f"p{i}", "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(30)]
     train, test = write(*rows[:20], name="train.jsonl"), write(*rows[20:], name="test.jsonl")

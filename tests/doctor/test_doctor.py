@@ -111,13 +111,8 @@ def test_threads_are_compared_with_what_the_container_allows(monkeypatch: pytest
 @pytest.mark.parametrize(("reached", "state"), [(1.0, State.PROBLEM), (30.0, State.NOTE), (300.0, State.OK)])
 def test_a_slow_product_is_named(monkeypatch: pytest.MonkeyPatch, reached: float, state: State) -> None:
     monkeypatch.setattr(machine, "_torch", cpu_torch)
-    monkeypatch.setattr(machine, "product_speed", lambda _: reached)
+    monkeypatch.setattr("gramr2.backends.hardware.product_speed", lambda: 1e9 * reached)
     assert only(machine.speed()).state is state
-
-
-def test_a_real_product_takes_a_time() -> None:
-    torch = machine._torch()
-    assert 0.01 < machine.product_speed(torch) < 1e6
 
 
 @pytest.mark.parametrize(("free", "state"), [(1e9, State.PROBLEM), (4e9, State.NOTE), (64e9, State.OK)])

@@ -23,6 +23,7 @@ __all__ = [
     "has_tiles",
     "keep_freed_memory",
     "processor",
+    "product_speed",
     "release_freed_memory",
     "versions",
     "versions_of",
@@ -97,6 +98,19 @@ def bf16_speedup(size: int = 512, repeats: int = 6) -> float:
             best = min(best, time.perf_counter() - start)
         seconds[dtype] = best
     return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+def product_speed(size: int = 768, seconds: float = 0.5) -> float:
+    """Operations a second of an fp32 matrix product on this CPU, the best of those that fit into ``seconds``."""
+    a = torch.ones(size, size)
+    # The first product also allocates.
+    _ = a @ a
+    begun, best = time.perf_counter(), float("inf")
+    while time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        _ = a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
 
 
 def keep_freed_memory() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from gramr2.backends.memory import free_memory, total_memory
 from gramr2.doctor.finding import Finding, note, ok, problem
 
 DEVICES, CGROUP_CPU = Path("/dev"), Path("/sys/fs/cgroup/cpu.max")
-SIZE, SECONDS = 768, 0.5
-"""of the matrix product: rows and columns, and how long it is repeated"""
 SLOW, USUAL = 3.0, 15.0
 """GFLOP/s in fp32, of the whole machine and of a thread; a core of an AMD EPYC (Zen 3) reaches several times as much"""
 NEEDED, COMFORTABLE = 1.5e9, 7e9
@@ -111,8 +108,10 @@ def speed() -> Iterator[Finding]:
     torch = _torch()
     if isinstance(torch, str):
         return
-    reached, each = product_speed(torch), torch.get_num_threads()
-    told = f"a matrix product of {SIZE} reaches {reached:.0f} GFLOP/s in fp32"
+    from gramr2.backends.hardware import product_speed
+
+    reached, each = product_speed() / 1e9, torch.get_num_threads()
+    told = f"a matrix product reaches {reached:.0f} GFLOP/s in fp32"
     if reached < SLOW:
         yield problem(
             "speed", told, "far too slow: is the machine overloaded or emulated, or torch built without BLAS?"
@@ -121,18 +120,6 @@ def speed() -> Iterator[Finding]:
         yield note("speed", told, "less than these threads should do: what else is running?")
     else:
         yield ok("speed", told)
-
-
-def product_speed(torch: Any) -> float:
-    """GFLOP/s of a product of two fp32 matrices, the best of several."""
-    a = torch.ones(SIZE, SIZE)
-    a @ a
-    begun, best = time.perf_counter(), math.inf
-    while time.perf_counter() - begun < SECONDS:
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    return 2 * SIZE**3 / best / 1e9
 
 
 def memory() -> Iterator[Finding]:

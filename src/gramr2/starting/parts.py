@@ -42,13 +42,21 @@ class Parts:
     why: tuple[str, ...]
 
 
-def divide(sources: Sequence[Source], gold: Sequence[Source], most_pool: int) -> Parts:
+@dataclass(frozen=True, slots=True)
+class Most:
+    """Comparisons of a first run on some machine: labelled ones that are learnt from, and unlabelled ones that are judged."""
+
+    seed: int
+    pool: int
+
+
+def divide(sources: Sequence[Source], gold: Sequence[Source], most: Most) -> Parts:
     """Divide what there is.
 
     Args:
         sources: what was given; a labelled one whose name says that it is held out (gold, test …) measures if there is another.
         gold: sources that measure in any case.
-        most_pool: unlabelled comparisons that this machine should judge in a round.
+        most: what is too much for this machine.
 
     Raises:
         DataError: there are no labels, or too few of them to be divided.
@@ -77,7 +85,7 @@ def divide(sources: Sequence[Source], gold: Sequence[Source], most_pool: int) ->
             f"{_names(learnt)} is divided by a hash of the prompt, so that seed and gold share none: "
             f"[0, {cut:g}] is learnt from, [{cut:g}, 1] measures"
         )
-    kept = [item for item in items if below is None or in_part(item.comparison, *below)]
+    kept, seed = _learnt(learnt, seed, below, most.seed, why)
     held = [item for each in gold for item in each.labelled]
     if above is not None:
         held = [item for item in items if in_part(item.comparison, *above)]
@@ -88,11 +96,32 @@ def divide(sources: Sequence[Source], gold: Sequence[Source], most_pool: int) ->
         why.append(
             f"{len(held)} comparisons of {_names(gold)} measure: more make each measurement longer than it is worth"
         )
-    pool, unlabelled = _pool(sources, held, below, most_pool, why)
+    pool, unlabelled = _pool(sources, held, below, most.pool, why)
     skips = any(each.skipped or each.mixed for each in (*sources, *gold))
     return Parts(
         tuple(seed), tuple(pool), tuple(measures), tuple(kept), tuple(unlabelled), tuple(held), cut, skips, tuple(why)
     )
+
+
+def _learnt(
+    sources: Sequence[Source],
+    configs: list[SourceConfig],
+    below: tuple[float, float] | None,
+    most: int,
+    why: list[str],
+) -> tuple[list[LabeledComparison], list[SourceConfig]]:
+    """The labelled comparisons that are learnt from, and their sources: a part of them if there are too many."""
+    parts = [[item for item in each.labelled if below is None or in_part(item.comparison, *below)] for each in sources]
+    total = sum(map(len, parts))
+    if total <= most:
+        return [item for part in parts for item in part], configs
+    share = max(1, most // len(parts))
+    drawn = [item for part in parts for item in subset(part, share, 1, key=lambda item: item.comparison.id)]
+    why.append(
+        f"{len(drawn)} of {total} labels are learnt from: on a processor more take long, and the first 1,000 teach most; remove "
+        "limit on a GPU"
+    )
+    return drawn, [each.model_copy(update={"limit": share}) for each in configs]
 
 
 def _pool(
@@ -104,7 +133,7 @@ def _pool(
 ) -> tuple[list[SourceConfig], list[Comparison]]:
     """The unlabelled sources, without the prompts that measure."""
     found: list[SourceConfig] = []
-    items: list[Comparison] = []
+    parts: list[list[Comparison]] = []
     gold = [item.comparison for item in held]
     for each in (source for source in sources if source.unlabelled):
         own = list(each.unlabelled)
@@ -114,13 +143,14 @@ def _pool(
             why.append(f"of {each.name} only the prompts that do not measure are judged unlabelled")
         if own:
             found.append(_source(each, part))
-            items += own
-    if len(items) > most:
-        share = max(1, most // len(found))
-        found = [each.model_copy(update={"limit": share}) for each in found]
-        why.append(f"{most} of {len(items)} unlabelled comparisons are judged: raise limit where the machine is fast")
-        items = list(subset(items, most, 1))
-    return found, items
+            parts.append(own)
+    total = sum(map(len, parts))
+    if total <= most:
+        return found, [item for part in parts for item in part]
+    share = max(1, most // len(parts))
+    drawn = [item for part in parts for item in subset(part, share, 1)]
+    why.append(f"{len(drawn)} of {total} unlabelled comparisons are judged: raise limit where the machine is fast")
+    return [each.model_copy(update={"limit": share}) for each in found], drawn
 
 
 def _cut(items: Sequence[LabeledComparison], names: str) -> float:

@@ -27,11 +27,12 @@ PEEK = 200
 class Source:
     """A source that was read.
 
-    ``layout`` is what of the user's layout applies to it. ``columns`` are those of its first rows, ``formats`` what these rows
-    were read as, and ``skipped`` has a reason for each row that is not a comparison.
+    ``name`` is what a sentence calls it, ``layout`` what of the user's layout applies to it. ``columns`` are those of its first
+    rows, ``formats`` what these rows were read as, and ``skipped`` has a reason for each row that is not a comparison.
     """
 
     path: str
+    name: str
     layout: Layout
     columns: tuple[str, ...]
     formats: tuple[str, ...]
@@ -41,18 +42,24 @@ class Source:
     skipped: tuple[str, ...]
 
     @property
-    def name(self) -> str:
-        """What a sentence calls it."""
-        return Path(self.path).name if ":" not in self.path else self.path
-
-    @property
     def mixed(self) -> bool:
         """Whether only some of its rows have a label."""
         return bool(self.labelled and self.unlabelled)
 
 
-def look(path: str, layout: Layout) -> Source:
-    """Read a source. Rows that are no comparisons are skipped, and why is kept.
+def names_of(paths: Sequence[str]) -> list[str]:
+    """What sentences call sources: a file by its name or, if two have the same, by as much of its path as tells them apart."""
+    found: list[str] = []
+    for path in paths:
+        ends = [Path(*Path(path).parts[-count:]) for count in range(1, len(Path(path).parts) + 1)]
+        others = [Path(other) for other in paths if other != path]
+        telling = (str(end) for end in ends if not any(other.parts[-len(end.parts) :] == end.parts for other in others))
+        found.append(path if ":" in path else next(telling, path))
+    return found
+
+
+def look(path: str, layout: Layout, name: str | None = None) -> Source:
+    """Read a source, which sentences call by its name. Rows that are no comparisons are skipped, and why is kept.
 
     Raises:
         DataError: it cannot be read, or nothing in it is a comparison; where columns of other names may be meant, with flags that
@@ -69,6 +76,7 @@ def look(path: str, layout: Layout) -> Source:
         raise DataError(f"{error}; perhaps  {flags}" if flags else str(error)) from error
     return Source(
         path,
+        name or path,
         own,
         columns,
         tuple(sorted({name for row in rows if (name := recognised(row, own))})),

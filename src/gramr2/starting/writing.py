@@ -168,6 +168,8 @@ def _shown(source: SourceConfig, out: Path) -> Any:
     given = source.model_dump(mode="json", exclude_defaults=True)
     if exists(Path(source.path)):
         given["path"] = relpath(Path(source.path).resolve(), out.resolve().parent)
+    if part := given.get("part"):
+        given["part"] = [int(each) if each == int(each) else each for each in part]
     return given["path"] if len(given) == 1 else {"path": given.pop("path"), **given}
 
 
