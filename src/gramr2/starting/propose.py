@@ -96,7 +96,7 @@ def propose(
     text = run_file(parts, choices, machine, out)
     observer.note("check the run file")
     cost = _written(text, out)
-    told_all = [*choices.told, f"gold: {sees(len(parts.measured))}"]
+    told_all = [*choices.told, f"gold: {sees(parts.measured)}"]
     if cost is not None:
         told_all.append(_price(cost))
     return Proposal(text, tuple(told_all), parts, chosen, cost)

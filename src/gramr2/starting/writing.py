@@ -16,7 +16,9 @@ from typing import Any
 
 import yaml
 
+from gramr2.comparison import LabeledComparison
 from gramr2.config.data import SourceConfig
+from gramr2.data.split import prompt_key
 from gramr2.evaluation.power import comparisons_for, visible_difference
 from gramr2.files import exists
 from gramr2.starting.machine import Machine, suggestions
@@ -81,13 +83,17 @@ _VIEW = (
 )
 
 
-def sees(n: int) -> str:
-    """What so many gold comparisons can show."""
-    if not n:
-        return "no difference"
+def sees(items: Sequence[LabeledComparison]) -> str:
+    """What these gold comparisons can show."""
+    n, prompts = len(items), len({prompt_key(item.comparison) for item in items})
     points = 100 * visible_difference(DISAGREE, n)
     more = f"; 5 points take {comparisons_for(0.05, DISAGREE)}" if points > 5 else ""
-    return f"{n} comparisons see a difference of {points:.0f} points{more} (where exactly one of two judges is right on 30 %)"
+    of = f" of {prompts} prompts" if prompts < n else ""
+    less = ", and less where several are of one prompt" if prompts < n else ""
+    return (
+        f"{n} comparisons{of} see a difference of {points:.0f} points{less}{more} (where exactly one of two judges is right on "
+        f"{100 * DISAGREE:.0f} %)"
+    )
 
 
 def _data(parts: Parts, choices: Choices, out: Path) -> list[str]:
@@ -103,7 +109,7 @@ def _data(parts: Parts, choices: Choices, out: Path) -> list[str]:
             "No unlabelled comparisons were given. With some, set rounds: 1 and name them here: pool: pairs.jsonl",
             indent=2,
         )
-    lines += _comment(f"Measured on, never learnt from: {sees(len(parts.measured))}.", indent=2)
+    lines += _comment(f"Measured on, never learnt from: {sees(parts.measured)}.", indent=2)
     lines += _sources("gold", parts.gold, out)
     if parts.skips:
         lines += _comment(
