@@ -12,7 +12,9 @@ from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import DataError
 from gramr2.evaluation.contamination import digest_of_texts
 from gramr2.evaluation.leaving_out import LeftOut
+from gramr2.evaluation.metrics import evaluate
 from gramr2.judging.judge import compare_with
+from gramr2.judgment import Decision
 from gramr2.loading import load_judge
 
 ITEMS = [labeled(f"c{number}", Label.B if number < 6 else Label.A, a="ab", b="abc") for number in range(10)]
@@ -70,3 +72,13 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_label_is_no_part_of_an_item(tmp_path: Path) -> None:
     item = LabeledComparison(make("x"), Label.TIE)
     assert lines(tmp_path, {"digest": digest_of_texts(item.comparison)}).holds(item.comparison)
+
+
+def test_the_figures_are_those_of_an_evaluation(tmp_path: Path) -> None:
+    told = [Decision(f"c{n}", (), Label.B if n < 8 else None, None, None, None, n % 2 == 0, 1.0) for n in range(10)]
+    whole = evaluate(ITEMS, told)
+    # Eight of ten are decided, and four of those flip; undecided items have no flip to count.
+    assert (whole.order_flip_rate, whole.coverage) == (0.5, 0.8)
+    assert lines(tmp_path, {"id": "none of them"}).accuracy(ITEMS, told).items() >= whole.headline().items()
+    part = lines(tmp_path, {"id": "c9"}, {"id": "c1"}).accuracy(ITEMS, told)
+    assert (part["n"], part["decided"], part["order_flip_rate"], part["coverage"]) == (8, 7, 4 / 7, 7 / 8)

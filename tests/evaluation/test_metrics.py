@@ -72,3 +72,12 @@ def test_length_baseline() -> None:
         LabeledComparison(make(a="x", b="y"), Label.TIE),
     ]
     assert length_baseline(items) == pytest.approx(2 / 3)
+
+
+def test_categories_know_groups_too() -> None:
+    # Twelve prompts of four comparisons each, all or none of which are right.
+    items = [labeled(f"c{n}", Label.A, category="x", group=f"g{n // 4}") for n in range(48)]
+    told = [Decision(f"c{n}", (), Label.A if n < 24 else Label.B, None, None, None, None, 1.0) for n in range(48)]
+    found = evaluate(items, told)
+    assert found.by_category["x"] == {"n": 48, "accuracy": 0.5, "low": found.low, "high": found.high}
+    assert found.interval == "group bootstrap"

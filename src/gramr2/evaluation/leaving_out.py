@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.data.textfiles import text_rows
 from gramr2.errors import DataError
 from gramr2.evaluation.contamination import digest_of_texts
-from gramr2.evaluation.metrics import accuracy_interval
-
-
-class Decided(Protocol):
-    """A decision, or the line of an evaluation's folder that tells it."""
-
-    @property
-    def label(self) -> str | None: ...
-    @property
-    def order_flip(self) -> bool | None: ...
+from gramr2.evaluation.metrics import Told, rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +46,9 @@ class LeftOut:
         """Whether the item is to be left out."""
         return comparison.id in self.ids or digest_of_texts(comparison) in self.digests
 
-    def accuracy(
-        self, items: Sequence[LabeledComparison], decisions: Sequence[Decided], seed: int = 0
-    ) -> dict[str, Any]:
+    def accuracy(self, items: Sequence[LabeledComparison], decisions: Sequence[Told], seed: int = 0) -> dict[str, Any]:
         """How a judge did on the other items, with ``left_out``, how many were left out. As in ``metrics.evaluate``, accuracy is
         over what was decided, and None if nothing was."""
         left = [(item, told) for item, told in zip(items, decisions, strict=True) if not self.holds(item.comparison)]
-        decided = [(item, told.label == item.label) for item, told in left if told.label is not None]
-        right = [correct for _, correct in decided]
-        bounds = accuracy_interval(right, [item.comparison.group for item, _ in decided], seed) if right else None
-        flips = [told.order_flip for _, told in left if told.order_flip is not None]
-        return {
-            "file": str(self.file),
-            "left_out": len(items) - len(left),
-            "n": len(left),
-            "decided": len(decided),
-            "accuracy": fmean(right) if right else None,
-            "low": bounds.low if bounds else None,
-            "high": bounds.high if bounds else None,
-            "interval": bounds.method if bounds else "none",
-            "order_flip_rate": fmean(flips) if flips else None,
-            "coverage": len(decided) / len(left) if left else 0.0,
-        }
+        found = rates([item for item, _ in left], [told for _, told in left], seed)
+        return {"file": str(self.file), "left_out": len(items) - len(left), **asdict(found)}

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.judgment import Decision, Outcome
@@ -27,6 +27,29 @@ class Interval:
     low: float
     high: float
     method: str
+
+
+class Told(Protocol):
+    """A decision, or the line of an evaluation's folder that tells it."""
+
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def order_flip(self) -> bool | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What every accuracy comes with: see ``rates``."""
+
+    n: int
+    decided: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    interval: str
+    order_flip_rate: float | None
+    coverage: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +121,29 @@ def bootstrap(units: Sequence[tuple[float, int]], seed: int = 0) -> tuple[float,
     return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
 
 
+def rates(items: Sequence[LabeledComparison], told: Sequence[Told], seed: int = 0) -> Rates:
+    """The share of right decisions with its interval, and that of order flips, over what was decided; None where nothing was."""
+    decided = [(item, each) for item, each in zip(items, told, strict=True) if each.label is not None]
+    right = [each.label == item.label for item, each in decided]
+    interval = accuracy_interval(right, [item.comparison.group for item, _ in decided], seed) if right else None
+    flips = [each.order_flip for _, each in decided if each.order_flip is not None]
+    return Rates(
+        n=len(items),
+        decided=len(decided),
+        accuracy=fmean(right) if right else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        interval=interval.method if interval else "none",
+        order_flip_rate=fmean(flips) if flips else None,
+        coverage=len(decided) / len(items) if items else 0.0,
+    )
+
+
 def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], seed: int = 0) -> Accuracy:
     """Measure decisions against labels; items and decisions are in the same order."""
     pairs = list(zip(items, decisions, strict=True))
     decided = [(item, decision) for item, decision in pairs if decision.label is not None]
-    correct = [decision.label is item.label for item, decision in decided]
-    interval = accuracy_interval(correct, [item.comparison.group for item, _ in decided], seed) if decided else None
-    flips = [decision.order_flip for _, decision in decided if decision.order_flip is not None]
+    found = rates(items, decisions, seed)
     votes = [vote for _, decision in pairs for vote in decision.judgments]
     shown_first = [
         label.value == "A"
@@ -112,20 +151,20 @@ def evaluate(items: Sequence[LabeledComparison], decisions: Sequence[Decision], 
         if (label := _as_shown(vote.order.value, vote.outcome)) and label is not Label.TIE
     ]
     return Accuracy(
-        n=len(pairs),
-        decided=len(decided),
-        accuracy=fmean(correct) if correct else None,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        interval=interval.method if interval else "none",
-        accuracy_strict=sum(correct) / len(pairs) if pairs else 0.0,
-        coverage=len(decided) / len(pairs) if pairs else 0.0,
+        n=found.n,
+        decided=found.decided,
+        accuracy=found.accuracy,
+        low=found.low,
+        high=found.high,
+        interval=found.interval,
+        accuracy_strict=fmean(decision.label is item.label for item, decision in pairs) if pairs else 0.0,
+        coverage=found.coverage,
         vote_coverage=fmean(vote.outcome.label is not None for vote in votes) if votes else None,
-        order_flip_rate=fmean(flips) if flips else None,
+        order_flip_rate=found.order_flip_rate,
         tie_rate=fmean(decision.label is Label.TIE for _, decision in decided) if decided else None,
         first_position_rate=fmean(shown_first) if shown_first else None,
         outcomes={outcome.value: sum(vote.outcome is outcome for vote in votes) for outcome in Outcome},
-        by_category=_by_category(decided, pairs),
+        by_category=_by_category(decided, pairs, seed),
     )
 
 
@@ -135,17 +174,20 @@ def _as_shown(order: str, outcome: Outcome) -> Label | None:
 
 
 def _by_category(
-    decided: Sequence[tuple[LabeledComparison, Decision]], pairs: Sequence[tuple[LabeledComparison, Decision]]
+    decided: Sequence[tuple[LabeledComparison, Decision]],
+    pairs: Sequence[tuple[LabeledComparison, Decision]],
+    seed: int,
 ) -> dict[str, dict[str, float | int | None]]:
     table: dict[str, dict[str, float | int | None]] = {}
     for category in sorted({item.comparison.category or "none" for item, _ in pairs}):
-        hits = [d.label is item.label for item, d in decided if (item.comparison.category or "none") == category]
-        bounds = wilson(sum(hits), len(hits)) if hits else None
+        part = [(item, d) for item, d in decided if (item.comparison.category or "none") == category]
+        hits, groups = [d.label is item.label for item, d in part], [item.comparison.group for item, _ in part]
+        accuracy, low, high = rated(hits, groups, seed)
         table[category] = {
             "n": sum((item.comparison.category or "none") == category for item, _ in pairs),
-            "accuracy": fmean(hits) if hits else None,
-            "low": bounds.low if bounds else None,
-            "high": bounds.high if bounds else None,
+            "accuracy": accuracy,
+            "low": low,
+            "high": high,
         }
     return table
 
