@@ -193,3 +193,27 @@ def test_many_items_of_few_prompts_show_nothing() -> None:
     assert pair.whole.test.low < 0 < pair.whole.test.high
     assert not pair.whole.significant
     assert verdict(pair).startswith("No difference")
+
+
+def test_power_knows_that_items_of_one_prompt_are_alike() -> None:
+    # Ten prompts of four: where the second judge is the only one right, it is so on all four.
+    truth, prompts = "A" * 40, "".join(chr(97 + i // 4) for i in range(40))
+    first, second = "B" * 8 + "A" * 32, "A" * 36 + "B" * 4
+    [alone] = compare([log("one", first, truth), log("two", second, truth)]).pairs
+    [pair] = compare([log("one", first, truth, prompts=prompts), log("two", second, truth, prompts=prompts)]).pairs
+    assert alone.design == 1
+    assert alone.visible == pytest.approx((7.84 * (12 / 40) / 40) ** 0.5)
+    assert pair.design == pytest.approx(4)
+    assert alone.visible is not None and pair.visible == pytest.approx(2 * alone.visible)
+    # +4 of 40: 7.84 · 0.3 / 0.1².
+    assert (alone.whole.needed, alone.whole.more) == (236, 196)
+    assert pair.whole.needed == 941
+
+
+def test_what_is_shown_needs_no_more_items() -> None:
+    [pair] = two("A" * 20 + "B" * 20, "A" * 34 + "B" * 6, categories="x" * 30 + "y" * 10).pairs
+    assert (pair.whole.significant, pair.whole.more) == (True, 0)
+    [same] = two("A" * 40, "A" * 40).pairs
+    assert (same.whole.needed, same.whole.more) == (None, None)
+    markdown = as_markdown(two("A" * 20 + "B" * 20, "A" * 34 + "B" * 6, categories="x" * 30 + "y" * 10))
+    assert "| shown |" in markdown

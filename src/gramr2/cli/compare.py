@@ -65,11 +65,16 @@ def _standings(found: Compared) -> Grid:
 
 
 def _categories(second: str, first: str, rows: Sequence[Difference]) -> Grid:
+    from gramr2.reporting.comparison import more_of
+
     grid = Grid(title=f"{second} against {first}")
-    for name in ("category", "n", "points", "95 % interval", "corrected"):
+    for name in ("category", "n", "points", "95 % interval", "corrected", "more items"):
         grid.add_column(name, justify="left" if name == "category" else "right")
     for row in rows:
         test = row.test
         bounds = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
-        grid.add_row(row.name, str(row.n), f"{100 * test.difference:+.1f}", bounds, p_value(row.adjusted))
+        grid.add_row(
+            row.name, str(row.n), f"{100 * test.difference:+.1f}", bounds, p_value(row.adjusted), more_of(row.more)
+        )
+    grid.caption = "more items: how many would show the difference with 80 % power, if it is as large as it seems"
     return grid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
@@ -11,7 +11,7 @@ from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError
 from gramr2.evaluation.log import Item, Log, prompt_text
 from gramr2.evaluation.metrics import PairedTest, paired_test, rated
-from gramr2.evaluation.power import visible_difference
+from gramr2.evaluation.power import comparisons_for, design_effect, intraclass, visible_difference
 from gramr2.hashing import text_hash
 
 LEVEL = 0.05
@@ -40,18 +40,25 @@ class Standing:
 class Difference:
     """Two judges on a part of the items: the second minus the first in strict accuracy, see ``PairedTest``.
 
-    ``adjusted``: p-value after the correction for the number of parts, or of pairs (Benjamini and Hochberg 1995).
+    ``adjusted``: p-value after the correction for the number of parts, or of pairs (Benjamini and Hochberg 1995). ``needed``: how
+    many items in all would show this difference with 80 % power, if it is as large as it seems; None if it is zero.
     """
 
     name: str
     n: int
     test: PairedTest
     adjusted: float
+    needed: int | None = None
 
     @property
     def significant(self) -> bool:
         """By the corrected test, which takes items as independent, and by the interval, which does not."""
         return self.adjusted < LEVEL and not self.test.low <= 0 <= self.test.high
+
+    @property
+    def more(self) -> int | None:
+        """How many more items would show the difference: 0 if it is shown, None if no number would."""
+        return 0 if self.significant else None if self.needed is None else max(1, self.needed - self.n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Pair:
 
     ``kappa``: Cohen's, of their labels where both decide (None if it is not defined). ``visible``: the difference in accuracy
     that so many items detect with 80 % power, given how often exactly one of the two is right; None if that never happens.
+    ``design``: how many times as many items it takes as independent ones would, since items of one prompt are alike (see
+    ``gramr2.evaluation.power``).
     """
 
     first: str
@@ -81,6 +90,7 @@ class Pair:
     both_decided: int
     visible: float | None
     disagreements: tuple[Disagreement, ...]
+    design: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +123,8 @@ def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
     by_name = dict(zip(names, lines, strict=True))
     pairs = [_pair(a, b, items, by_name, seed) for a, b in combinations(names, 2)]
     adjusted = _adjusted([pair.whole.test.p_value for pair in pairs])
-    whole = [Difference("all", len(items), pair.whole.test, value) for pair, value in zip(pairs, adjusted, strict=True)]
     told = tuple(
-        Pair(p.first, p.second, each, p.categories, p.kappa, p.both_decided, p.visible, p.disagreements)
-        for p, each in zip(pairs, whole, strict=True)
+        replace(pair, whole=replace(pair.whole, adjusted=value)) for pair, value in zip(pairs, adjusted, strict=True)
     )
     ranked = sorted(names, key=lambda name: (-_strict(by_name[name]), name))
     apart = {frozenset((pair.first, pair.second)) for pair in told if pair.whole.significant}
@@ -178,29 +186,40 @@ def _pair(
     first: str, second: str, items: Sequence[LabeledComparison], lines: Mapping[str, Sequence[Item]], seed: int
 ) -> Pair:
     labels = [[_label(line) for line in lines[name]] for name in (first, second)]
-    test = paired_test(items, labels[0], labels[1], seed)
-    discordant = (test.only_before + test.only_after) / len(items)
+    right = [[line.right is True for line in lines[name]] for name in (first, second)]
+    groups = [item.comparison.group for item in items]
+    alike = intraclass([int(b) - int(a) for a, b in zip(*right, strict=True)], groups)
+
+    def tested(name: str, part: Sequence[int]) -> Difference:
+        before, after = ([side[i] for i in part] for side in labels)
+        test = paired_test([items[i] for i in part], before, after, seed)
+        share, design = (
+            (test.only_before + test.only_after) / len(part),
+            design_effect(alike, [groups[i] for i in part]),
+        )
+        needed = comparisons_for(test.difference, share, design) if test.difference else None
+        return Difference(name, len(part), test, test.p_value, needed)
+
+    whole = tested("all", range(len(items)))
+    discordant = (whole.test.only_before + whole.test.only_after) / len(items)
+    design = design_effect(alike, groups)
     names = sorted({item.comparison.category or "none" for item in items})
     parts = [[i for i, item in enumerate(items) if (item.comparison.category or "none") == name] for name in names]
-    tests = [
-        paired_test([items[i] for i in part], [labels[0][i] for i in part], [labels[1][i] for i in part], seed)
-        for part in parts
-    ]
-    adjusted = _adjusted([each.p_value for each in tests])
-    categories = zip(names, parts, tests, adjusted, strict=True)
+    tests = [tested(name, part) for name, part in zip(names, parts, strict=True)]
+    adjusted = _adjusted([each.test.p_value for each in tests])
+    categories = [replace(each, adjusted=value) for each, value in zip(tests, adjusted, strict=True)]
     both = [(a.value, b.value) for a, b in zip(*labels, strict=True) if a is not None and b is not None]
     differing = [i for i in range(len(items)) if labels[0][i] is not labels[1][i]]
     return Pair(
         first,
         second,
-        Difference("all", len(items), test, test.p_value),
-        tuple(Difference(name, len(part), each, value) for name, part, each, value in categories)
-        if len(names) > 1
-        else (),
+        whole,
+        tuple(categories) if len(names) > 1 else (),
         _kappa(both),
         len(both),
-        visible_difference(discordant, len(items)) if discordant else None,
+        visible_difference(discordant, len(items), design) if discordant else None,
         tuple(_disagreement(lines[first][i], lines[second][i]) for i in differing),
+        design,
     )
 
 

@@ -16,7 +16,7 @@ LISTED = 200
 def as_html(found: Compared) -> str:
     """One self-contained page."""
     told = [(pair, verdict(pair)) for pair in found.pairs]
-    return template("comparison.html.j2").render(found=found, pairs=told, listed=LISTED)
+    return template("comparison.html.j2").render(found=found, pairs=told, listed=LISTED, more_of=more_of)
 
 
 def as_markdown(found: Compared) -> str:
@@ -42,6 +42,11 @@ def verdict(pair: Pair) -> str:
     )
 
 
+def more_of(more: int | None) -> str:
+    """How many more items would show a difference."""
+    return "–" if more is None else "shown" if more == 0 else f"{more:,}"
+
+
 def _lines(found: Compared) -> Iterator[str]:
     left = f", {found.left_out} left out that not all have" if found.left_out else ""
     yield f"{_cell(found.benchmark)}: {found.n} items in common{left}."
@@ -65,10 +70,11 @@ def _lines(found: Compared) -> Iterator[str]:
                 signed(each.test.difference),
                 f"{signed(each.test.low)} to {signed(each.test.high)}",
                 p_value(each.adjusted),
+                more_of(each.more),
             ]
             for each in pair.categories
         ]
-        yield from _table(["category", "n", "points", "95 % interval", "corrected"], rows)
+        yield from _table(["category", "n", "points", "95 % interval", "corrected", "more items"], rows)
 
 
 def _standing(each: Standing) -> list[str]:
