@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 _ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u061c\u200e\u200f\ud800-\udfff]")
 """control characters but tab and newline, those that change the direction of the text around them, and halves of surrogate
@@ -37,6 +37,36 @@ def percent(value: float | None) -> str:
     """“61.3 %”, or a dash for what was not measured."""
     # Adding zero takes the sign from a negative zero.
     return "–" if value is None else f"{round(100 * value, 1) + 0.0:.1f} %"
+
+
+def signed(value: float) -> str:
+    """A difference of shares in points, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
+class Bounded(Protocol):
+    """A figure with its interval."""
+
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def coefficient(found: Bounded) -> str:
+    """“0.43 (0.31 to 0.55)”, for a κ or an α, or a dash where it is not defined."""
+    if found.value is None:
+        return "–"
+    # Adding zero takes the sign from a negative zero.
+    value, low, high = (None if each is None else round(each, 2) + 0.0 for each in (found.value, found.low, found.high))
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def more_of(more: int | None, known: str) -> str:
+    """How many more items an answer takes: a dash where no number would do, ``known`` where it is known already."""
+    return "–" if more is None else known if more == 0 else f"{more:,}"
 
 
 def three_digits(value: Any) -> str:

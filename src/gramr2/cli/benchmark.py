@@ -7,20 +7,21 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Grid, interval, say, say_json, show
 from gramr2.cli.evaluation_tables import lines, tables
-from gramr2.cli.opening import answers, journaled, open_model, require_answers, saved
+from gramr2.cli.opening import answers, at_bar, journaled, open_model, require_answers, saved
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions
 from gramr2.text import closest, hint, percent
 
-if TYPE_CHECKING:
-    pass
+PUBLISHED = (
+    "the benchmark has one label of each comparison, not one of each annotator, so that how far people agree is unknown"
+)
 
 
 def is_named(benchmark: str, source: str | None) -> bool:
@@ -54,6 +55,7 @@ def named(
     limit: int | None,
     seed: int,
     out: Path | None,
+    bar: float,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -70,7 +72,7 @@ def named(
     bars.note(f"{benchmark}: {len(loaded.items)} of {loaded.total} items, {loaded.version}, digest {loaded.digest}")
     opened = open_model(model, how)
     options = asdict(how) | {"benchmark": digest_of_items(loaded.items)}
-    asked = evaluating.Asked(benchmark, model, loaded.labeled, options, seed, limit)
+    asked = evaluating.Asked(benchmark, model, loaded.labeled, options, seed, limit, notes=(PUBLISHED,), bar=bar)
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))
     if summary is None:
@@ -97,10 +99,12 @@ def named(
             whole = saved(folder, summary, items, bars, sets) and evaluating.finished(summary)
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
+        summary = at_bar(folder, summary, asked, bars)
     assert summary.official is not None
     report: Mapping[str, Any] = summary.official
     if as_json:
         extra = {"model": summary.judge, "measures": summary.measures, "by_category": summary.result["by_category"]}
+        extra["agreement"] = asdict(summary.agreement) if summary.agreement else None
         say_json(dict(report) | extra | {"out": str(folder)})
     else:
         show(_official(report))

@@ -11,7 +11,7 @@ import typer
 
 from gramr2.cli.console import Grid, Json, interval, say, say_json, show
 from gramr2.errors import ConfigError
-from gramr2.text import p_value, percent
+from gramr2.text import more_of, p_value, percent
 
 if TYPE_CHECKING:
     from gramr2.evaluation.compare import Compared, Difference
@@ -65,8 +65,6 @@ def _standings(found: Compared) -> Grid:
 
 
 def _categories(second: str, first: str, rows: Sequence[Difference]) -> Grid:
-    from gramr2.reporting.comparison import more_of
-
     grid = Grid(title=f"{second} against {first}")
     for name in ("category", "n", "points", "95 % interval", "corrected", "more items"):
         grid.add_column(name, justify="left" if name == "category" else "right")
@@ -74,7 +72,12 @@ def _categories(second: str, first: str, rows: Sequence[Difference]) -> Grid:
         test = row.test
         bounds = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
         grid.add_row(
-            row.name, str(row.n), f"{100 * test.difference:+.1f}", bounds, p_value(row.adjusted), more_of(row.more)
+            row.name,
+            str(row.n),
+            f"{100 * test.difference:+.1f}",
+            bounds,
+            p_value(row.adjusted),
+            more_of(row.more, "shown"),
         )
     grid.caption = "more items: how many would show the difference with 80 % power, if it is as large as it seems"
     return grid

@@ -13,7 +13,7 @@ from gramr2.cli.benchmark import is_named, named
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.judge import refuse_undecided
-from gramr2.cli.opening import Model, answers, asks, journaled, open_model, require_answers, saved
+from gramr2.cli.opening import Model, answers, asks, at_bar, journaled, open_model, require_answers, saved
 from gramr2.cli.reading import reads
 from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from gramr2.evaluation.faithfulness import Probe
 
 VERSION = "1"
+Bar = Annotated[
+    float,
+    typer.Option(
+        "--bar", help="An accuracy between 0 and 1: also tell how many more labels show whether the judge is above it."
+    ),
+]
 HEADLINE = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
 
 
@@ -72,12 +78,15 @@ def evaluate(
         Path | None,
         typer.Option("--without", help="Also tell the accuracy without these items: --out of gramr2 contamination."),
     ] = None,
+    bar: Bar = 0.5,
     on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Measure a judge on labelled comparisons, and keep every item in a folder."""
     set_up_logging(quiet or as_json)
+    if not 0 < bar < 1:
+        raise ConfigError(f"--bar {bar:g}: give a share between 0 and 1, such as 0.5")
     if is_named(benchmark, source):
         if probes or without:
             flag = "--probe" if probes else "--without"
@@ -86,9 +95,10 @@ def evaluate(
             raise ConfigError(
                 f"{benchmark} has a layout of its own: leave out --columns, --label-map, --split and --on-bad-row, or name a file"
             )
-        named(model, benchmark, source, how, limit=limit, seed=seed, out=out, quiet=quiet, as_json=as_json)
+        named(model, benchmark, source, how, limit=limit, seed=seed, out=out, bar=bar, quiet=quiet, as_json=as_json)
         return
     from gramr2.data import load_labeled, subset
+    from gramr2.data.annotations import annotated
     from gramr2.evaluation import evaluating
     from gramr2.evaluation.evaluating import finished
     from gramr2.evaluation.leaving_out import LeftOut
@@ -99,11 +109,16 @@ def evaluate(
     left_out = LeftOut.read(without) if without else None
     early = Bars(quiet or as_json, brief=True)
     with reading(early):
-        items, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
+        rows, report = load_labeled(benchmark, on_bad_row=on_bad_row, layout=layout)
+    people = annotated(rows)
+    items = people.items
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
     opened = open_model(model, how, ["--probe"] if probes else [])
-    asked = evaluating.Asked(benchmark, model, items, asdict(how), seed, limit, report.skipped)
+    labels = {name: people.labels[name] for each in items if (name := each.comparison.id) in people.labels}
+    asked = evaluating.Asked(
+        benchmark, model, items, asdict(how), seed, limit, report.skipped, labels=labels, notes=people.notes, bar=bar
+    )
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))
     bars = Bars(quiet or as_json)
@@ -128,11 +143,12 @@ def evaluate(
             decisions = judged.decisions
             if isinstance(judge, Judge) and probes:
                 found = _probed(judge, items, decisions, quiet or as_json)
-            summary, rows = evaluating.summarised(asked, opened, judged)
-            whole = saved(folder, summary, rows, bars) and finished(summary)
+            summary, told = evaluating.summarised(asked, opened, judged)
+            whole = saved(folder, summary, told, bars) and finished(summary)
         checked = _checked(items, decisions) if probes else None
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
+        summary = at_bar(folder, summary, asked, bars)
     others = left_out.accuracy(items, decisions or read_log(folder).items, seed) if left_out else None
     if as_json:
         values: dict[str, Any] = dict(summary.result)
@@ -147,6 +163,7 @@ def evaluate(
             "model": summary.judge,
             "longer_response_accuracy": summary.longer,
             "measures": summary.measures,
+            "agreement": asdict(summary.agreement) if summary.agreement else None,
             "out": str(folder),
         }
         say_json(first | values | extra)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gramr2.cli.agreement_tables import agreement_lines, people_table
 from gramr2.cli.console import Grid, interval
-from gramr2.text import counted, duration, percent
+from gramr2.text import counted, duration, more_of, percent
 
 if TYPE_CHECKING:
     from gramr2.evaluation.log import Summary
@@ -18,16 +19,24 @@ def tables(summary: Summary, others: Mapping[str, Any] | None = None) -> Iterato
     """Accuracy by category, and of the parts that a shortcut would treat differently; ``others`` are what ``LeftOut`` tells."""
     result: Mapping[str, Any] = summary.result
     grid = Grid(title=f"{summary.benchmark}: {summary.judge}")
-    for column in ("category", "n", "accuracy", "95 % interval"):
+    for column in ("category", "n", "accuracy", "95 % interval", "more labels"):
         grid.add_column(column, justify="left" if column == "category" else "right")
+    needed = summary.agreement.needed if summary.agreement else ()
+    whole = more_of(needed[-1].more, "settled") if needed else "–"
+    more = {each.name: more_of(each.more, "settled") for each in needed[:-1]}
     for category, row in result["by_category"].items():
-        grid.add_row(category, str(row["n"]), percent(row["accuracy"]), interval(row["low"], row["high"]))
+        bounds = interval(row["low"], row["high"])
+        grid.add_row(
+            category, str(row["n"]), percent(row["accuracy"]), bounds, more.get(category, "–") if more else whole
+        )
     bounds = interval(result["low"], result["high"])
-    grid.add_row("all", str(result["n"]), percent(result["accuracy"]), bounds, style="bold")
+    grid.add_row("all", str(result["n"]), percent(result["accuracy"]), bounds, whole, style="bold")
     if others is not None:
         name, bounds = f"all but {others['left_out']} (--without)", interval(others["low"], others["high"])
-        grid.add_row(name, str(others["n"]), percent(others["accuracy"]), bounds, style="bold")
+        grid.add_row(name, str(others["n"]), percent(others["accuracy"]), bounds, "–", style="bold")
     yield grid
+    if summary.agreement is not None:
+        yield from people_table(summary.agreement)
     parts: Mapping[str, Any] = summary.measures.get("slices") or {}  # type: ignore[assignment]
     if not any(len(each) > 1 for each in parts.values()):
         return
@@ -58,6 +67,8 @@ def lines(summary: Summary) -> Iterator[str]:
         f"accuracy where undecided counts as wrong {percent(result['accuracy_strict'])}; votes for the response shown first "
         f"{percent(result['first_position_rate'])}; {_outcomes(result['outcomes'])}"
     )
+    if summary.agreement is not None:
+        yield from agreement_lines(summary.agreement)
     found: Mapping[str, Any] = summary.measures.get("calibration") or {}  # type: ignore[assignment]
     if found.get("ece") is not None:
         yield f"confidence: calibration error {percent(found['ece'])}, Brier score {found['brier']:.3f} (n = {found['n']})"

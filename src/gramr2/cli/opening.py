@@ -31,6 +31,7 @@ from gramr2.loading import (
 )
 
 if TYPE_CHECKING:
+    from gramr2.evaluation.evaluating import Asked
     from gramr2.evaluation.log import Item, Summary
 
 Model = Annotated[
@@ -204,6 +205,20 @@ def saved(
         bars.note(f"{folder}: the evaluation cannot be saved: {error.strerror}")
         return False
     return True
+
+
+def at_bar(folder: Path, summary: Summary, asked: Asked, bars: Bars) -> Summary:
+    """A finished evaluation whose agreement with people is measured at the bar that is asked for, in its folder too."""
+    from gramr2.evaluation import evaluating
+    from gramr2.evaluation.log import read_log, write_summary
+
+    found = evaluating.at_bar(summary, asked, read_log(folder).items)
+    if found is not summary:
+        try:
+            write_summary(folder, found)
+        except OSError as error:
+            bars.note(f"{folder}: --bar cannot be saved: {error.strerror}")
+    return found
 
 
 def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:

@@ -49,8 +49,8 @@ class Agreement:
 
 def agreement(items: Sequence[LabeledComparison]) -> Agreement:
     """The agreement of the rows that are of one comparison."""
-    repeated = [group for group in _groups(items) if len(group) > 1]
-    counts = [Counter(row.label for row in _turned(group)) for group in repeated]
+    repeated = [group for group in rows_by_comparison(items) if len(group) > 1]
+    counts = [Counter(row.label for row in turned(group)) for group in repeated]
     conflicting = sum(len(each) > 1 for each in counts)
     if not any(label is not Label.TIE for each in counts for label in each):
         return Agreement(len(repeated), conflicting, None)
@@ -67,7 +67,7 @@ def _cohen(repeated: Sequence[Sequence[LabeledComparison]]) -> float | None:
     if len(names) != 2 or None in names:
         return None
     first = min(name for name in names if name)
-    pairs = [_turned(group) for group in repeated if len({row.annotator for row in group}) == len(group) == 2]
+    pairs = [turned(group) for group in repeated if len({row.annotator for row in group}) == len(group) == 2]
     if not pairs:
         return None
     from sklearn.metrics import cohen_kappa_score
@@ -92,8 +92,8 @@ def conflicting(items: Sequence[LabeledComparison]) -> set[str]:
     """Ids of the rows whose comparison has a row with another label."""
     return {
         item.comparison.id
-        for group in _groups(items)
-        if len({row.label for row in _turned(group)}) > 1
+        for group in rows_by_comparison(items)
+        if len({row.label for row in turned(group)}) > 1
         for item in group
     }
 
@@ -111,22 +111,22 @@ def merged(items: Sequence[LabeledComparison], how: Aggregate) -> tuple[LabeledC
         return tuple(items)
     if how is Aggregate.DAWID_SKENE:
         return _most_probable(items)
-    return tuple(_one(group, how) if len(group) > 1 else group[0] for group in _groups(items))
+    return tuple(_one(group, how) if len(group) > 1 else group[0] for group in rows_by_comparison(items))
 
 
 def _one(group: Sequence[LabeledComparison], how: Aggregate) -> LabeledComparison:
-    turned = _turned(group)
-    counts = Counter(row.label for row in turned)
+    rows = turned(group)
+    counts = Counter(row.label for row in rows)
     (label, most), *rest = counts.most_common()
     if rest and rest[0][1] == most:
         label = Label.TIE
     shares = tuple(counts[each] / len(group) for each in (Label.A, Label.B, Label.TIE))
     target = (shares[0], shares[1], shares[2]) if how is Aggregate.SOFT else None
-    return replace(_with(group, turned, label), target=target)
+    return replace(_with(group, rows, label), target=target)
 
 
 def _most_probable(items: Sequence[LabeledComparison]) -> tuple[LabeledComparison, ...]:
-    groups = _groups(items)
+    groups = rows_by_comparison(items)
     repeated = [group for group in groups if len(group) > 1]
     nameless = [row.comparison.id for group in repeated for row in group if row.annotator is None]
     if nameless:
@@ -134,22 +134,20 @@ def _most_probable(items: Sequence[LabeledComparison]) -> tuple[LabeledCompariso
             f"data.aggregate: dawid_skene needs to know who gave each label, and {len(nameless)} rows do not say so (the first: "
             f"{nameless[0]!r}): name the column with columns: {{annotator: …}}, or take majority"
         )
-    turned = [_turned(group) for group in repeated]
-    answers = [[(str(row.annotator), row.label) for row in rows] for rows in turned]
+    shown = [turned(group) for group in repeated]
+    answers = [[(str(row.annotator), row.label) for row in rows] for rows in shown]
     labels = iter(most_probable(answers) if answers else ())
-    settled = {
-        id(group): _with(group, rows, label) for group, rows, label in zip(repeated, turned, labels, strict=True)
-    }
+    settled = {id(group): _with(group, rows, label) for group, rows, label in zip(repeated, shown, labels, strict=True)}
     return tuple(settled.get(id(group), group[0]) for group in groups)
 
 
-def _with(group: Sequence[LabeledComparison], turned: Sequence[LabeledComparison], label: Label) -> LabeledComparison:
+def _with(group: Sequence[LabeledComparison], rows: Sequence[LabeledComparison], label: Label) -> LabeledComparison:
     """The first row with a label of all of them, and the first rationale that came with that label."""
-    rationale = next((row.rationale for row in turned if row.label is label and row.rationale), None)
+    rationale = next((row.rationale for row in rows if row.label is label and row.rationale), None)
     return replace(group[0], label=label, rationale=rationale, target=None, annotator=None)
 
 
-def _groups(items: Sequence[LabeledComparison]) -> list[list[LabeledComparison]]:
+def rows_by_comparison(items: Sequence[LabeledComparison]) -> list[list[LabeledComparison]]:
     """Rows of one comparison together, in the order in which each first occurs."""
     found: dict[str, list[LabeledComparison]] = {}
     for item in items:
@@ -158,7 +156,7 @@ def _groups(items: Sequence[LabeledComparison]) -> list[list[LabeledComparison]]
     return [*found.values()]
 
 
-def _turned(group: Sequence[LabeledComparison]) -> list[LabeledComparison]:
+def turned(group: Sequence[LabeledComparison]) -> list[LabeledComparison]:
     """The rows with their responses, and so their labels, in the order of the first row."""
     first = group[0].comparison.responses
     return [item if item.comparison.responses == first else item.swap() for item in group]

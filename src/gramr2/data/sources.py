@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -167,11 +167,13 @@ def watching(told: Callable[[str, int], None]) -> Iterator[None]:
 
 
 def _load(opening: Opening, limit: int | None, on_bad_row: OnBadRow, *, labeled: bool) -> Loaded:
+    seen: dict[str, Comparison] = {}
+
     def read(row: Row, where: str, default_id: str) -> list[LabeledComparison | Comparison]:
         found = read_row(row, where, default_id=default_id, layout=opening.layout)
         if labeled and not all(isinstance(item, LabeledComparison) for item in found):
             raise DataError(f"{where}: has no label, and labelled comparisons are needed here")
-        return found
+        return [_told_apart(item, seen) for item in found]
 
     items, report = collect(opening, read, lambda item: _bare(item).id, "comparison", limit, on_bad_row)
     return Loaded(items, report)
@@ -222,6 +224,17 @@ def collect(
         raise DataError(f"{source}: no usable {what} in {rows} rows{reason}")
     kept = tuple(items.values())[:limit]
     return kept, LoadReport(source, rows, len(kept), tuple(skipped))
+
+
+def _told_apart(item: LabeledComparison | Comparison, seen: dict[str, Comparison]) -> LabeledComparison | Comparison:
+    """The item, under an id of its own where another annotator's row of the same comparison has that id."""
+    comparison = _bare(item)
+    known = seen.setdefault(comparison.id, comparison)
+    if known is comparison or not isinstance(item, LabeledComparison) or item.annotator is None:
+        return item
+    if (known.prompt, sorted(known.responses)) != (comparison.prompt, sorted(comparison.responses)):
+        return item
+    return replace(item, comparison=replace(comparison, id=f"{comparison.id}/{item.annotator}"))
 
 
 def _bare(item: LabeledComparison | Comparison) -> Comparison:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError
-from gramr2.evaluation.log import Item, Log, prompt_text
+from gramr2.evaluation.log import Item, Log, group_of, prompt_text
 from gramr2.evaluation.metrics import PairedTest, paired_test, rated
 from gramr2.evaluation.power import comparisons_for, design_effect, intraclass, visible_difference
 from gramr2.hashing import text_hash
@@ -176,10 +176,7 @@ def _content(item: Item) -> str:
 
 
 def _labeled(item: Item) -> LabeledComparison:
-    labeled = item.labeled()
-    if labeled.comparison.group is not None:
-        return labeled
-    return item.model_copy(update={"group": f"prompt {text_hash(prompt_text(item.prompt), 12)}"}).labeled()
+    return item.model_copy(update={"group": group_of(item)}).labeled()
 
 
 def _pair(

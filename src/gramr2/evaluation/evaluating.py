@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gramr2.comparison import LabeledComparison
+from gramr2.data.annotations import Labels
 from gramr2.errors import ConfigError
+from gramr2.evaluation.agreement.needed import BAR
+from gramr2.evaluation.agreement.report import agreement_of
 from gramr2.evaluation.log import (
     ANSWERS,
     ITEMS,
@@ -40,7 +43,11 @@ WHERE = ("device", "engine", "workers", "trust_remote_code")
 
 @dataclass(frozen=True)
 class Asked:
-    """What is evaluated: the benchmark and the model as they were named, the items, and how the judge is asked."""
+    """What is evaluated: the benchmark and the model as they were named, the items, and how the judge is asked.
+
+    ``labels`` are what annotators say, by the id of an item, ``notes`` what is missing of them, and ``bar`` is the accuracy that
+    the labels still needed are about; see ``gramr2.evaluation.agreement.report``.
+    """
 
     benchmark: str
     model: str
@@ -49,11 +56,16 @@ class Asked:
     seed: int
     limit: int | None = None
     skipped: Sequence[str] = ()
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    bar: float = BAR
 
     @cached_property
     def digest(self) -> str:
         """Of the items with their labels."""
-        return items_digest(self.items)
+        items = items_digest(self.items)
+        several = {name: dict(each) for name, each in self.labels.items() if len(each) > 1}
+        return digest_of([items, several]) if several else items
 
     def key(self, judge: PreferenceModel) -> str:
         """Of everything that the answers depend on."""
@@ -139,7 +151,10 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
     from gramr2.backends.versions import versions
 
     result = evaluate(asked.items, found.decisions, asked.seed)
-    lines = [item_of(*each) for each in zip(asked.items, found.decisions, found.seconds, strict=True)]
+    lines = [
+        item_of(item, decision, seconds, asked.labels.get(item.comparison.id))
+        for item, decision, seconds in zip(asked.items, found.decisions, found.seconds, strict=True)
+    ]
     summary = Summary(
         key=asked.key(judge),
         benchmark=asked.benchmark,
@@ -159,8 +174,17 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
         result=asdict(result),
         measures=measures(asked.items, found.decisions),
         longer=length_baseline(asked.items) if asked.items else None,
+        agreement=agreement_of(lines, bar=asked.bar, seed=asked.seed, notes=asked.notes) if lines else None,
     )
     return summary, lines
+
+
+def at_bar(summary: Summary, asked: Asked, items: Sequence[Item]) -> Summary:
+    """The summary of a finished evaluation with its agreement measured at another bar, or at all."""
+    if not items or (summary.agreement is not None and summary.agreement.bar == asked.bar):
+        return summary
+    found = agreement_of(items, bar=asked.bar, seed=asked.seed, notes=asked.notes)
+    return summary.model_copy(update={"agreement": found})
 
 
 def short(name: str) -> str:

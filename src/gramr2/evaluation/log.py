@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Prompt, as_messages
 from gramr2.errors import RunError, reason_of
+from gramr2.evaluation.agreement.records import AgreementReport
 from gramr2.files import read_jsonl, write_json, write_jsonl
-from gramr2.hashing import digest_of
+from gramr2.hashing import digest_of, text_hash
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judgment import Decision
 
@@ -54,6 +55,8 @@ class Item(BaseModel):
     completion_tokens: int = 0
     seconds: float = 0.0
     """since the decision before it: those of one batch come together"""
+    annotations: dict[str, Verdict] = {}
+    """what each annotator says, if the data name them; ``expected`` is what most say"""
 
     def labeled(self) -> LabeledComparison:
         """The comparison with the benchmark's label."""
@@ -104,6 +107,8 @@ class Summary(BaseModel):
     """accuracy of always choosing the longer response"""
     official: dict[str, JsonValue] | None = None
     """of a benchmark with a name: see ``gramr2.rewards.benchmarks.report``"""
+    agreement: AgreementReport | None = None
+    """with people: see ``gramr2.evaluation.agreement.records``; None if there are no labels"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,13 @@ class Log:
         return self.summary.model
 
 
-def item_of(item: LabeledComparison, decision: Decision, seconds: float = 0.0) -> Item:
-    """The line of an item."""
+def item_of(
+    item: LabeledComparison,
+    decision: Decision,
+    seconds: float = 0.0,
+    annotations: Mapping[str, Label] | None = None,
+) -> Item:
+    """The line of an item; ``annotations`` are what each annotator says of it."""
     return Item.model_validate(
         _encodable(comparison_row(item.comparison) | decision_row(decision))
         | {
@@ -130,8 +140,14 @@ def item_of(item: LabeledComparison, decision: Decision, seconds: float = 0.0) -
             "prompt_tokens": sum(vote.prompt_tokens for vote in decision.judgments),
             "completion_tokens": sum(vote.completion_tokens for vote in decision.judgments),
             "seconds": round(seconds, 3),
+            "annotations": {_encodable(name): label.value for name, label in (annotations or {}).items()},
         }
     )
+
+
+def group_of(item: Item) -> str:
+    """What an item shares with those that say less than as many of different prompts: its group, or its prompt."""
+    return item.group or f"prompt {text_hash(prompt_text(item.prompt), 12)}"
 
 
 def items_digest(items: Sequence[LabeledComparison]) -> str:
@@ -145,6 +161,11 @@ def write_log(folder: Path, summary: Summary, items: Sequence[Item], sets: Seque
     if sets:
         write_jsonl(folder / SETS, map(dict, sets))
     write_jsonl(folder / ITEMS, [each.model_dump(mode="json") for each in items])
+    write_summary(folder, summary)
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write the summary alone, of an evaluation that is there."""
     write_json(folder / SUMMARY, summary.model_dump(mode="json"))
 
 

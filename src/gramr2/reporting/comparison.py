@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from gramr2.evaluation.compare import Compared, Pair, Standing
-from gramr2.reporting.pages import signed, template
-from gramr2.text import p_value, percent
+from gramr2.reporting.pages import template
+from gramr2.text import more_of, p_value, percent, signed
 
 LISTED = 200
 """disagreements of a pair that the page lists"""
@@ -16,7 +16,7 @@ LISTED = 200
 def as_html(found: Compared) -> str:
     """One self-contained page."""
     told = [(pair, verdict(pair)) for pair in found.pairs]
-    return template("comparison.html.j2").render(found=found, pairs=told, listed=LISTED, more_of=more_of)
+    return template("comparison.html.j2").render(found=found, pairs=told, listed=LISTED)
 
 
 def as_markdown(found: Compared) -> str:
@@ -42,11 +42,6 @@ def verdict(pair: Pair) -> str:
     )
 
 
-def more_of(more: int | None) -> str:
-    """How many more items would show a difference."""
-    return "–" if more is None else "shown" if more == 0 else f"{more:,}"
-
-
 def _lines(found: Compared) -> Iterator[str]:
     left = f", {found.left_out} left out that not all have" if found.left_out else ""
     yield f"{_cell(found.benchmark)}: {found.n} items in common{left}."
@@ -70,7 +65,7 @@ def _lines(found: Compared) -> Iterator[str]:
                 signed(each.test.difference),
                 f"{signed(each.test.low)} to {signed(each.test.high)}",
                 p_value(each.adjusted),
-                more_of(each.more),
+                more_of(each.more, "shown"),
             ]
             for each in pair.categories
         ]

@@ -6,12 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from gramr2.text import counted, duration, p_value, percent, three_digits
-
-
-def signed(value: float) -> str:
-    """A difference of shares in points, with its sign."""
-    return f"{100 * value:+.1f}"
+from gramr2.text import coefficient, counted, duration, more_of, p_value, percent, signed, three_digits
 
 
 @cache
@@ -25,6 +20,8 @@ def template(name: str) -> Template:
         "signed": signed,
         "number": three_digits,
         "p_value": p_value,
+        "coefficient": coefficient,
+        "more_of": more_of,
         "counted": counted,
         "duration": duration,
     }

@@ -1,0 +1,140 @@
+"""Cohen's κ and Krippendorff's α from counts, and their bootstrap intervals.
+
+Every comparison counts in both orders, so that none of them depends on which response is stored first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gramr2.comparison import Label
+from gramr2.evaluation.agreement.records import Estimate
+from gramr2.evaluation.metrics import MIN_GROUPS, RESAMPLES, wilson
+from gramr2.randomness import derive_seed
+
+Array = npt.NDArray[np.float64]
+Measure = Callable[[Array], Array]
+"""of sums of counts, a row each, to a figure each; not a number where it is not defined"""
+LABELS = (Label.A, Label.B, Label.TIE)
+PLACE = {label: place for place, label in enumerate(LABELS)}
+_SWAPPED = [PLACE[label.swap()] for label in LABELS]
+_CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts of some of the comparisons: where each is among all of them, and a row of counts for each."""
+
+    at: Sequence[int]
+    rows: Array
+
+    @classmethod
+    def of(cls, found: Mapping[int, Array]) -> Counted:
+        """From the row of each place."""
+        return cls([*found], np.array([*found.values()]) if found else np.zeros((0, 1)))
+
+    @property
+    def n(self) -> int:
+        """How many comparisons are counted."""
+        return len(self.at)
+
+
+class Resampled:
+    """Units drawn with replacement 2,000 times, the same ones for every figure.
+
+    Args:
+        groups: of each comparison; with fewer than ten of them, comparisons are the units.
+        seed: of the draws.
+    """
+
+    def __init__(self, groups: Sequence[Hashable], seed: int) -> None:
+        units = groups if len(set(groups)) >= MIN_GROUPS else range(len(groups))
+        places = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
+        self.units = len(places)
+        self._place = np.array([places[unit] for unit in units], dtype=np.intp)
+        rng = np.random.default_rng(derive_seed(seed, "agreement"))
+        share = [1 / self.units] * self.units if self.units else [1.0]
+        # A unit is drawn once on average, and never 256 times.
+        self._times = rng.multinomial(self.units, share, size=RESAMPLES).astype(np.uint8)
+
+    def estimate(self, counted: Counted, measure: Measure) -> Estimate:
+        """A figure over comparisons, and its percentile interval; none with fewer than ten units, or where one draw in twenty has
+        no such figure."""
+        n = counted.n
+        value = float(measure(counted.rows.sum(axis=0, keepdims=True))[0]) if n else np.nan
+        if np.isnan(value):
+            return Estimate(n, None)
+        units, inside = np.unique(self._place[[*counted.at]], return_inverse=True)
+        if len(units) < MIN_GROUPS:
+            return Estimate(n, value)
+        sums = np.zeros((len(units), counted.rows.shape[1]))
+        np.add.at(sums, inside, counted.rows)
+        chunks = (self._times[i : i + _CHUNK, units].astype(np.float64) for i in range(0, RESAMPLES, _CHUNK))
+        found = np.sort(measure(np.concatenate([chunk @ sums for chunk in chunks])))
+        found = found[~np.isnan(found)]
+        if len(found) < 0.95 * RESAMPLES:
+            return Estimate(n, value)
+        low, high = found[int(0.025 * len(found))], found[int(0.975 * len(found)) - 1]
+        return Estimate(n, value, float(low), float(high))
+
+    def kappa(self, counted: Counted) -> Estimate:
+        """Cohen's κ of (comparisons, 9) tables; where nobody differs, from Wilson's lower bound of that."""
+        found = self.estimate(counted, kappas)
+        if found.value != 1.0:
+            return found
+        chance = float(_chance(_symmetric(counted.rows.sum(axis=0, keepdims=True)))[0])
+        return Estimate(found.n, 1.0, (wilson(found.n, found.n).low - chance) / (1 - chance), 1.0)
+
+
+def table(first: Label, second: Label) -> Array:
+    """The counts of one comparison for ``kappas``: 9 numbers, one of them 1."""
+    found = np.zeros(9)
+    found[3 * PLACE[first] + PLACE[second]] = 1
+    return found
+
+
+def counts(labels: Sequence[Label]) -> Array:
+    """The counts of one comparison for ``alphas``: how often each label is given, and how far they disagree; two at least."""
+    found = np.zeros(4)
+    for label in labels:
+        found[PLACE[label]] += 1
+    found[3] = (len(labels) ** 2 - (found[:3] ** 2).sum()) / (len(labels) - 1)
+    return found
+
+
+def kappas(sums: Array) -> Array:
+    """Cohen's κ of each row of 9 counts, 3 × 3 in the order A, B, tie."""
+    tables = _symmetric(sums)
+    total = tables.sum(axis=(1, 2))
+    agreed = ratio(np.trace(tables, axis1=1, axis2=2), total)
+    chance = _chance(tables)
+    return ratio(agreed - chance, np.where(chance >= 1 - 1e-12, 0.0, 1 - chance))
+
+
+def alphas(sums: Array) -> Array:
+    """Krippendorff's α, nominal, of each row of sums of ``counts``."""
+    either, ties = sums[:, 0] + sums[:, 1], 2 * sums[:, 2]
+    total = 2 * sums[:, :3].sum(axis=1)
+    observed = ratio(2 * sums[:, 3], total)
+    expected = ratio(total**2 - 2 * either**2 - ties**2, total * (total - 1))
+    return 1 - ratio(observed, expected)
+
+
+def ratio(part: Array, whole: Array) -> Array:
+    """Elementwise; not a number where the whole is zero."""
+    found: Array = np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole != 0)
+    return found
+
+
+def _symmetric(sums: Array) -> Array:
+    tables = sums.reshape(-1, 3, 3)
+    return tables + tables[:, _SWAPPED][:, :, _SWAPPED]
+
+
+def _chance(tables: Array) -> Array:
+    total = tables.sum(axis=(1, 2))
+    return ratio((tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1), total**2)
