@@ -33,6 +33,16 @@ def hint(given: str, known: Iterable[str]) -> str:
     return f" (did you mean {meant}?)" if meant else ""
 
 
+def encodable(value: Any) -> Any:
+    """A text, or texts in lists and mappings, with halves of surrogate pairs written out, since no other program could read
+    them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {encodable(key): encodable(each) for key, each in value.items()}
+    return [encodable(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def percent(value: float | None) -> str:
     """“61.3 %”, or a dash for what was not measured."""
     # Adding zero takes the sign from a negative zero.

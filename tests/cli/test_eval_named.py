@@ -74,11 +74,42 @@ def test_sets_are_ranked(cli, tmp_path: Path) -> None:
     assert "nothing is judged again" in cli(*words)[2]
     assert cli("view", folder)[0] == 0
     assert "Official score <b>100.0 %</b>" in (folder / "view.html").read_text()
-    code, _, err = cli("compare", folder, folder)
-    assert (code, "ranks sets of responses" in err) == (2, True)
     # A part of the benchmark is another evaluation.
     code, _, err = cli(*words, "--limit", "2")
     assert (code, "with other items or options" in err) == (2, True)
+
+
+def test_the_tokens_of_sets_and_pairs_are_counted(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    working = scripted.SCRIPTS["longer"]
+
+    def answer(request: GenerationRequest, seed: int) -> Completion | str:
+        return Completion(str(working(request, seed)), FinishReason.STOP, prompt_tokens=7, completion_tokens=3)
+
+    monkeypatch.setitem(scripted.SCRIPTS, "longer", answer)
+    folder = tmp_path / "e"
+    words = ("-m", "scripted:longer", "-b", "rewardbench2", "--from", copy(tmp_path, SETS), "-o", folder)
+    assert cli("eval", *words)[0] == 0
+    log = read_log(folder)
+    # Six comparisons of a set, each in both orders.
+    assert [(each.prompt_tokens, each.completion_tokens) for each in log.sets] == [(84, 36)] * 6
+    assert (log.summary.prompt_tokens, log.summary.completion_tokens) == (504, 216)
+    words = ("-m", "scripted:longer", "-b", "hhh", "--from", copy(tmp_path, PAIRS), "-o", tmp_path / "p")
+    assert cli("eval", *words)[0] == 0
+    assert read_log(tmp_path / "p").summary.prompt_tokens == 12 * 2 * 7
+
+
+def test_sets_are_compared(cli, tmp_path: Path) -> None:
+    source = copy(tmp_path, SETS)
+    for judge in ("longer", "always-a"):
+        words = ("-m", f"scripted:{judge}", "-b", "rewardbench2", "--from", source, "-o", tmp_path / judge)
+        assert cli("eval", *words)[0] == 0
+    code, text, err = cli("compare", tmp_path / "longer", tmp_path / "always-a")
+    assert code == 0, err
+    # Always A is a tie of all four in both orders, and one of them is right.
+    assert "scripted:longer is better than scripted:always-a: +75.0 points" in text
+    assert "Different first places: 6 of 6" in text
+    told = json.loads(cli("compare", tmp_path / "longer", tmp_path / "always-a", "--json")[1])
+    assert (told["n"], told["sets"]["n"], told["sets"]["standings"][1]["strict"]) == (0, 6, 0.25)
 
 
 def test_a_file_comes_first(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

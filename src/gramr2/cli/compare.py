@@ -39,22 +39,26 @@ def compare(
     if as_json:
         say_json(asdict(found))
         return
-    show(_standings(found))
-    for pair in found.pairs:
-        if pair.categories:
-            show(_categories(pair.second, pair.first, pair.categories))
-    for pair in found.pairs:
-        kappa = "" if pair.kappa is None else f" Labels agree with κ = {pair.kappa:.2f}."
-        say(f"{verdict(pair)}{kappa} Different labels: {len(pair.disagreements)} of {found.n}.")
-    if found.left_out:
-        say(f"{found.left_out} items that not all judges have are left out")
+    for what, part in found.parts:
+        show(_standings(part, what))
+        for pair in part.pairs:
+            if pair.categories:
+                show(_categories(pair.second, pair.first, pair.categories, what))
+        for pair in part.pairs:
+            kappa = "" if pair.kappa is None else f" Labels agree with κ = {pair.kappa:.2f}."
+            differ = "labels" if what == "items" else "first places"
+            say(f"{verdict(pair, what)}{kappa} Different {differ}: {len(pair.disagreements)} of {part.n}.")
+        if part.left_out:
+            say(f"{part.left_out} {what} that not all judges have are left out")
     if out is not None:
         say(str(out))
 
 
-def _standings(found: Compared) -> Grid:
-    grid = Grid(title=f"{found.benchmark}: {found.n} items")
-    for name in ("judge", "accuracy", "95 % interval", "undecided as wrong", "decided", "order flips", "group"):
+def _standings(found: Compared, what: str) -> Grid:
+    from gramr2.reporting.comparison import COLUMNS
+
+    grid = Grid(title=f"{found.benchmark}: {found.n} {what}")
+    for name in ("judge", *COLUMNS[what], "group"):
         grid.add_column(name, justify="left" if name in ("judge", "group") else "right")
     for each in found.standings:
         bounds, flips = interval(each.low, each.high), percent(each.order_flip_rate)
@@ -64,9 +68,9 @@ def _standings(found: Compared) -> Grid:
     return grid
 
 
-def _categories(second: str, first: str, rows: Sequence[Difference]) -> Grid:
+def _categories(second: str, first: str, rows: Sequence[Difference], what: str) -> Grid:
     grid = Grid(title=f"{second} against {first}")
-    for name in ("category", "n", "points", "95 % interval", "corrected", "more items"):
+    for name in ("category", "n", "points", "95 % interval", "corrected", f"more {what}"):
         grid.add_column(name, justify="left" if name == "category" else "right")
     for row in rows:
         test = row.test
@@ -79,5 +83,5 @@ def _categories(second: str, first: str, rows: Sequence[Difference]) -> Grid:
             p_value(row.adjusted),
             more_of(row.more, "shown"),
         )
-    grid.caption = "more items: how many would show the difference with 80 % power, if it is as large as it seems"
+    grid.caption = f"more {what}: how many would show the difference with 80 % power, if it is as large as it seems"
     return grid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from gramr2.loading import (
 if TYPE_CHECKING:
     from gramr2.evaluation.evaluating import Asked
     from gramr2.evaluation.log import Item, Summary
+    from gramr2.evaluation.ranked import RankedSet
 
 Model = Annotated[
     str,
@@ -193,9 +194,7 @@ def answers(place: Path, bars: Bars, kept: Callable[[], bool] = lambda: False) -
         place.unlink(missing_ok=True)
 
 
-def saved(
-    folder: Path, summary: Summary, items: Sequence[Item], bars: Bars, sets: Sequence[Mapping[str, Any]] = ()
-) -> bool:
+def saved(folder: Path, summary: Summary, items: Sequence[Item], bars: Bars, sets: Sequence[RankedSet] = ()) -> bool:
     """Write an evaluation's folder; where it cannot be written, say so, since the result is still there to be shown."""
     from gramr2.evaluation.log import write_log
 

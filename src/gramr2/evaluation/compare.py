@@ -1,18 +1,29 @@
-"""Judges on the same items: who is better, by how much, and whether so many items can tell."""
+"""Judges on the same items, or sets of responses: who is better, by how much, and whether so many can tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
-from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError
-from gramr2.evaluation.log import Item, Log, group_of, prompt_text
-from gramr2.evaluation.metrics import PairedTest, paired_test, rated
+from gramr2.evaluation.letters import significance_groups
+from gramr2.evaluation.log import Item, Log, prompt_text
+from gramr2.evaluation.metrics import PairedTest, paired_interval, rated
 from gramr2.evaluation.power import comparisons_for, design_effect, intraclass, visible_difference
-from gramr2.hashing import text_hash
+from gramr2.evaluation.sides import Common, Side, T, common_items, common_sets, expected_of
+from gramr2.evaluation.signs import exact_test, flipped_test
+
+__all__ = [
+    "Compared",
+    "Difference",
+    "Disagreement",
+    "Pair",
+    "Standing",
+    "compare",
+    "significance_groups",
+]
 
 LEVEL = 0.05
 """of significance, two-sided"""
@@ -22,8 +33,9 @@ LEVEL = 0.05
 class Standing:
     """A judge on the items that all have.
 
-    ``accuracy`` is over the decided items, with its 95 % interval; ``strict`` counts an abstention as wrong. Judges that share a
-    letter of ``groups`` are not significantly different.
+    ``accuracy`` is over the decided items, with its 95 % interval; ``strict`` counts an abstention as wrong. For sets,
+    ``accuracy`` is the mean score of those that were ranked, and ``strict`` that of all, where a failure counts what the
+    benchmark says. Judges that share a letter of ``groups`` are not significantly different.
     """
 
     name: str
@@ -38,8 +50,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two judges on a part of the items: the second minus the first in strict accuracy, see ``PairedTest``.
+    """Two judges on a part of the items: the second minus the first in strict accuracy or mean score, see ``PairedTest``.
 
+    Of sets, ``only_before`` and ``only_after`` are those on which the one or the other scores more.
     ``adjusted``: p-value after the correction for the number of parts, or of pairs (Benjamini and Hochberg 1995). ``needed``: how
     many items in all would show this difference with 80 % power, if it is as large as it seems; None if it is zero.
     """
@@ -52,7 +65,7 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """By the corrected test, which takes items as independent, and by the interval, which does not."""
+        """By the corrected test, which takes items as independent (not sets), and by the interval, which does not."""
         return self.adjusted < LEVEL and not self.test.low <= 0 <= self.test.high
 
     @property
@@ -63,7 +76,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """An item on which two judges state different labels, or only one states any."""
+    """An item on which two judges state different labels, or only one states any; a set with different responses in first place,
+    which are counted from 1."""
 
     id: str
     category: str | None
@@ -95,13 +109,24 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Several judges on ``n`` items that all of them have; ``left_out``: items that some do not have."""
+    """Several judges on ``n`` items that all of them have; ``left_out``: items that some do not have.
+
+    ``sets`` is the same for the sets of responses that they have ranked; a benchmark of sets alone has no items.
+    """
 
     benchmark: str
     n: int
     left_out: int
     standings: tuple[Standing, ...]
     pairs: tuple[Pair, ...]
+    sets: Compared | None = None
+
+    @property
+    def parts(self) -> tuple[tuple[str, Compared], ...]:
+        """What there is to tell: “items” and “sets”."""
+        return tuple(
+            (name, each) for name, each in (("items", self), ("sets", self.sets)) if each is not None and each.n
+        )
 
 
 def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
@@ -110,44 +135,17 @@ def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
     Items with the same prompt are one unit of the bootstrap, as are those of one group.
 
     Raises:
-        ConfigError: fewer than two evaluations, or no item in common.
+        ConfigError: fewer than two evaluations, or nothing in common.
     """
     if len(logs) < 2:
         raise ConfigError("compare needs two evaluations at least: name two folders that gramr2 eval wrote")
-    if sets := next((log for log in logs if not log.items and log.summary.official), None):
-        raise ConfigError(
-            f"{sets.path} ranks sets of responses, which compare does not know: its score and interval are in eval.json"
-        )
     names = _names(logs)
-    items, lines, left_out = _common(logs)
-    by_name = dict(zip(names, lines, strict=True))
-    pairs = [_pair(a, b, items, by_name, seed) for a, b in combinations(names, 2)]
-    adjusted = _adjusted([pair.whole.test.p_value for pair in pairs])
-    told = tuple(
-        replace(pair, whole=replace(pair.whole, adjusted=value)) for pair, value in zip(pairs, adjusted, strict=True)
-    )
-    ranked = sorted(names, key=lambda name: (-_strict(by_name[name]), name))
-    apart = {frozenset((pair.first, pair.second)) for pair in told if pair.whole.significant}
-    letters = significance_groups(ranked, apart)
-    standings = tuple(_standing(name, items, by_name[name], letters[name], seed) for name in ranked)
+    items, sets = common_items(logs), common_sets(logs)
+    if not items.things and not sets.things:
+        raise ConfigError("the evaluations have no item in common: compare evaluations of the same benchmark")
     benchmark = " / ".join(dict.fromkeys(log.summary.benchmark for log in logs))
-    return Compared(benchmark, len(items), left_out, standings, told)
-
-
-def significance_groups(ranked: Sequence[str], apart: Iterable[frozenset[str]]) -> dict[str, str]:
-    """Letters for judges in their order: two share one if and only if they are not ``apart`` (Piepho 2004, insert and absorb)."""
-    groups = [frozenset(ranked)]
-    for pair in sorted(apart, key=sorted):
-        split = [part for group in groups for part in ([group - {each} for each in pair] if pair <= group else [group])]
-        # A group within another says nothing new.
-        unique = list(dict.fromkeys(split))
-        groups = [group for group in unique if not any(group < other for other in unique)]
-    groups.sort(key=lambda group: [ranked.index(name) for name in sorted(group, key=ranked.index)])
-    return {name: "".join(_letter(i) for i, group in enumerate(groups) if name in group) for name in ranked}
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
+    ranked = _compared(benchmark, names, sets, seed) if sets.things else None
+    return replace(_compared(benchmark, names, items, seed), sets=ranked)
 
 
 def _names(logs: Sequence[Log]) -> list[str]:
@@ -160,73 +158,67 @@ def _names(logs: Sequence[Log]) -> list[str]:
     return folders
 
 
-def _common(logs: Sequence[Log]) -> tuple[list[LabeledComparison], list[list[Item]], int]:
-    """The items that all have with the same text and label, in the order of the first, and each evaluation's lines of them."""
-    tables = [{(each.id, _content(each)): each for each in log.items} for log in logs]
-    keys = [key for key in tables[0] if all(key in table for table in tables)]
-    if not keys:
-        raise ConfigError("the evaluations have no item in common: compare evaluations of the same benchmark")
-    items = [_labeled(tables[0][key]) for key in keys]
-    every = {key for table in tables for key in table}
-    return items, [[table[key] for key in keys] for table in tables], len(every) - len(keys)
+def _compared(benchmark: str, names: Sequence[str], common: Common[T], seed: int) -> Compared:
+    if not common.things:
+        return Compared(benchmark, 0, common.left_out, (), ())
+    sides = dict(zip(names, common.sides, strict=True))
+    pairs = [_pair((a, b), (sides[a], sides[b]), common, seed) for a, b in combinations(names, 2)]
+    adjusted = _adjusted([pair.whole.test.p_value for pair in pairs])
+    told = tuple(
+        replace(pair, whole=replace(pair.whole, adjusted=value)) for pair, value in zip(pairs, adjusted, strict=True)
+    )
+    strict = {name: fmean(side.score for side in sides[name]) for name in names}
+    ranked = sorted(names, key=lambda name: (-strict[name], name))
+    letters = significance_groups(
+        ranked, {frozenset((pair.first, pair.second)) for pair in told if pair.whole.significant}
+    )
+    standings = tuple(_standing(name, sides[name], common.groups, letters[name], seed) for name in ranked)
+    return Compared(benchmark, len(common.things), common.left_out, standings, told)
 
 
-def _content(item: Item) -> str:
-    return text_hash(f"{prompt_text(item.prompt)}\x00{item.responses}\x00{item.expected}", 12)
-
-
-def _labeled(item: Item) -> LabeledComparison:
-    return item.model_copy(update={"group": group_of(item)}).labeled()
-
-
-def _pair(
-    first: str, second: str, items: Sequence[LabeledComparison], lines: Mapping[str, Sequence[Item]], seed: int
-) -> Pair:
-    labels = [[_label(line) for line in lines[name]] for name in (first, second)]
-    right = [[line.right is True for line in lines[name]] for name in (first, second)]
-    groups = [item.comparison.group for item in items]
-    alike = intraclass([int(b) - int(a) for a, b in zip(*right, strict=True)], groups)
+def _pair(names: tuple[str, str], sides: tuple[Sequence[Side], Sequence[Side]], common: Common[T], seed: int) -> Pair:
+    before, after = sides
+    differences = [b.score - a.score for a, b in zip(before, after, strict=True)]
+    groups, categories, n = common.groups, common.categories, len(common.things)
+    ranked = not isinstance(common.things[0], Item)
+    alike = intraclass(differences, groups)
 
     def tested(name: str, part: Sequence[int]) -> Difference:
-        before, after = ([side[i] for i in part] for side in labels)
-        test = paired_test([items[i] for i in part], before, after, seed)
-        share, design = (
-            (test.only_before + test.only_after) / len(part),
-            design_effect(alike, [groups[i] for i in part]),
-        )
-        needed = comparisons_for(test.difference, share, design) if test.difference else None
-        return Difference(name, len(part), test, test.p_value, needed)
+        own, units = [differences[i] for i in part], [groups[i] for i in part]
+        p_value = flipped_test(own, units, seed) if ranked else exact_test(own)
+        bounds = paired_interval(own, units, seed)
+        test = PairedTest(sum(d < 0 for d in own), sum(d > 0 for d in own), p_value, fmean(own), *bounds)
+        spread, design = fmean(d**2 for d in own), design_effect(alike, units)
+        needed = comparisons_for(test.difference, spread, design) if test.difference else None
+        return Difference(name, len(part), test, p_value, needed)
 
-    whole = tested("all", range(len(items)))
-    discordant = (whole.test.only_before + whole.test.only_after) / len(items)
-    design = design_effect(alike, groups)
-    names = sorted({item.comparison.category or "none" for item in items})
-    parts = [[i for i, item in enumerate(items) if (item.comparison.category or "none") == name] for name in names]
-    tests = [tested(name, part) for name, part in zip(names, parts, strict=True)]
+    names_of = sorted(set(categories))
+    tests = [tested(name, [i for i in range(n) if categories[i] == name]) for name in names_of]
     adjusted = _adjusted([each.test.p_value for each in tests])
-    categories = [replace(each, adjusted=value) for each, value in zip(tests, adjusted, strict=True)]
-    both = [(a.value, b.value) for a, b in zip(*labels, strict=True) if a is not None and b is not None]
-    differing = [i for i in range(len(items)) if labels[0][i] is not labels[1][i]]
+    both = [(a.said, b.said) for a, b in zip(before, after, strict=True) if a.said is not None and b.said is not None]
+    design, spread = design_effect(alike, groups), fmean(d**2 for d in differences)
     return Pair(
-        first,
-        second,
-        whole,
-        tuple(categories) if len(names) > 1 else (),
-        _kappa(both),
+        *names,
+        tested("all", range(n)),
+        tuple(replace(each, adjusted=value) for each, value in zip(tests, adjusted, strict=True))
+        if len(names_of) > 1
+        else (),
+        # The first places of sets are no categories.
+        None if ranked else _kappa(both),
         len(both),
-        visible_difference(discordant, len(items), design) if discordant else None,
-        tuple(_disagreement(lines[first][i], lines[second][i]) for i in differing),
+        visible_difference(spread, n, design) if spread else None,
+        tuple(
+            _disagreement(thing, (a.said, b.said))
+            for thing, a, b in zip(common.things, before, after, strict=True)
+            if a.said != b.said
+        ),
         design,
     )
 
 
-def _disagreement(first: Item, second: Item) -> Disagreement:
-    words = " ".join(prompt_text(first.prompt).split())
-    return Disagreement(first.id, first.category, words[:120], first.expected, (first.label, second.label))
-
-
-def _label(item: Item) -> Label | None:
-    return None if item.label is None else Label(item.label)
+def _disagreement(thing: T, labels: tuple[str | None, str | None]) -> Disagreement:
+    words = " ".join(prompt_text(thing.prompt).split())
+    return Disagreement(thing.id, thing.category, words[:120], expected_of(thing), labels)
 
 
 def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -246,24 +238,13 @@ def _adjusted(values: Sequence[float]) -> list[float]:
     return [float(value) for value in false_discovery_control(values)] if values else []
 
 
-def _strict(lines: Sequence[Item]) -> float:
-    return fmean(line.right is True for line in lines)
-
-
-def _standing(
-    name: str, items: Sequence[LabeledComparison], lines: Sequence[Item], letters: str, seed: int
-) -> Standing:
-    decided = [(item, line.right) for item, line in zip(items, lines, strict=True) if line.right is not None]
-    right = [bool(each) for _, each in decided]
-    accuracy, low, high = rated(right, [item.comparison.group for item, _ in decided], seed)
-    flips = [line.order_flip for line in lines if line.label is not None and line.order_flip is not None]
-    return Standing(
-        name,
-        len(right),
-        accuracy,
-        low,
-        high,
-        _strict(lines),
-        fmean(flips) if flips else None,
-        letters,
-    )
+def _standing(name: str, sides: Sequence[Side], groups: Sequence[str], letters: str, seed: int) -> Standing:
+    decided = [(side.own, group) for side, group in zip(sides, groups, strict=True) if side.own is not None]
+    own, units = [value for value, _ in decided], [group for _, group in decided]
+    flips = [side.order_flip for side in sides if side.said is not None and side.order_flip is not None]
+    if all(value in (0, 1) for value in own):
+        mean, low, high = rated([value == 1 for value in own], units, seed)
+    else:
+        mean, (low, high) = fmean(own), paired_interval(own, units, seed)
+    strict = fmean(side.score for side in sides)
+    return Standing(name, len(own), mean, low, high, strict, fmean(flips) if flips else None, letters)

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Prompt, as_messages
 from gramr2.errors import RunError, reason_of
 from gramr2.evaluation.agreement.records import AgreementReport
+from gramr2.evaluation.ranked import RankedSet
 from gramr2.files import read_jsonl, write_json, write_jsonl
 from gramr2.hashing import digest_of, text_hash
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judgment import Decision
+from gramr2.text import encodable
 
 SUMMARY, ITEMS, SETS, ANSWERS = "eval.json", "items.jsonl", "sets.jsonl", "answers.journal"
 VERSION = 1
 Verdict = Literal["A", "B", "tie"]
+Line = TypeVar("Line", bound=BaseModel)
 
 
 class Item(BaseModel):
@@ -96,7 +99,7 @@ class Summary(BaseModel):
     seconds: float
     """of the last call, without the loading of the model"""
     prompt_tokens: int
-    """of the items' votes; sets of responses are not counted"""
+    """of all votes, those of sets of responses too"""
     completion_tokens: int
     """as ``prompt_tokens``"""
     result: dict[str, JsonValue]
@@ -118,6 +121,7 @@ class Log:
     path: Path
     summary: Summary
     items: tuple[Item, ...]
+    sets: tuple[RankedSet, ...] = ()
 
     @property
     def name(self) -> str:
@@ -133,19 +137,19 @@ def item_of(
 ) -> Item:
     """The line of an item; ``annotations`` are what each annotator says of it."""
     return Item.model_validate(
-        _encodable(comparison_row(item.comparison) | decision_row(decision))
+        encodable(comparison_row(item.comparison) | decision_row(decision))
         | {
             "expected": item.label.value,
             "right": None if decision.label is None else decision.label is item.label,
             "prompt_tokens": sum(vote.prompt_tokens for vote in decision.judgments),
             "completion_tokens": sum(vote.completion_tokens for vote in decision.judgments),
             "seconds": round(seconds, 3),
-            "annotations": {_encodable(name): label.value for name, label in (annotations or {}).items()},
+            "annotations": {encodable(name): label.value for name, label in (annotations or {}).items()},
         }
     )
 
 
-def group_of(item: Item) -> str:
+def group_of(item: Item | RankedSet) -> str:
     """What an item shares with those that say less than as many of different prompts: its group, or its prompt."""
     return item.group or f"prompt {text_hash(prompt_text(item.prompt), 12)}"
 
@@ -155,11 +159,11 @@ def items_digest(items: Sequence[LabeledComparison]) -> str:
     return digest_of([labeled_row(item) for item in items])
 
 
-def write_log(folder: Path, summary: Summary, items: Sequence[Item], sets: Sequence[Mapping[str, Any]] = ()) -> None:
+def write_log(folder: Path, summary: Summary, items: Sequence[Item], sets: Sequence[RankedSet] = ()) -> None:
     """Write the folder, the summary last: a folder that has one is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     if sets:
-        write_jsonl(folder / SETS, map(dict, sets))
+        write_jsonl(folder / SETS, [each.model_dump(mode="json") for each in sets])
     write_jsonl(folder / ITEMS, [each.model_dump(mode="json") for each in items])
     write_summary(folder, summary)
 
@@ -199,17 +203,22 @@ def read_log(folder: Path) -> Log:
     summary = summary_in(folder)
     if summary is None:
         raise RunError(f"{folder} has no {SUMMARY}: give a folder that gramr2 eval has finished")
+    items = _lines(folder / ITEMS, Item, summary.result.get("n"))
+    ranked = (summary.official or {}).get("sets")
+    sets = _lines(folder / SETS, RankedSet, ranked.get("n")) if isinstance(ranked, dict) else ()
+    return Log(folder, summary, items, sets)
+
+
+def _lines(file: Path, kind: type[Line], count: JsonValue) -> tuple[Line, ...]:
     try:
-        rows = read_jsonl(folder / ITEMS)
-        items = tuple(Item.model_validate(row) for row in rows)
+        found = tuple(kind.model_validate(row) for row in read_jsonl(file))
     except (ValidationError, ValueError, OSError) as error:
-        raise RunError(f"{folder / ITEMS} is damaged ({_why(error)}): evaluate again with another --out") from error
-    if len(items) != summary.result.get("n"):
+        raise RunError(f"{file} is damaged ({_why(error)}): evaluate again with another --out") from error
+    if len(found) != count:
         raise RunError(
-            f"{folder / ITEMS} has {len(items)} items, and {SUMMARY} counts {summary.result.get('n')}: evaluate again with "
-            "another --out"
+            f"{file} has {len(found)} items, and {SUMMARY} counts {count}: evaluate again with another --out"
         )
-    return Log(folder, summary, items)
+    return found
 
 
 def prompt_text(prompt: str | list[dict[str, JsonValue]]) -> str:
@@ -219,15 +228,6 @@ def prompt_text(prompt: str | list[dict[str, JsonValue]]) -> str:
 
 def _turns(prompt: str | list[dict[str, JsonValue]]) -> tuple[Message, ...]:
     return as_messages(cast("Prompt", prompt))
-
-
-def _encodable(value: Any) -> Any:
-    """The value with halves of surrogate pairs written out, since no other program could read them."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, Mapping):
-        return {_encodable(key): _encodable(each) for key, each in value.items()}
-    return [_encodable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _why(error: Exception) -> str:

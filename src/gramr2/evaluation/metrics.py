@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from gramr2.comparison import Label, LabeledComparison
+from gramr2.evaluation.signs import exact_test
 from gramr2.judgment import Decision, Outcome
 
 RESAMPLES = 2000
@@ -212,21 +213,15 @@ def paired_test(
     items: Sequence[LabeledComparison], before: Sequence[Label | None], after: Sequence[Label | None], seed: int = 0
 ) -> PairedTest:
     """Compare the labels that two judges gave the same items; None is an abstention."""
-    from scipy.stats import binomtest
-
-    changes = [(b is item.label, a is item.label) for item, b, a in zip(items, before, after, strict=True)]
-    lost = sum(was and not now for was, now in changes)
-    won = sum(now and not was for was, now in changes)
-    p_value = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    low, high = paired_interval(
-        [int(now) - int(was) for was, now in changes], [item.comparison.group for item in items], seed
-    )
-    return PairedTest(lost, won, p_value, (won - lost) / len(changes), low, high)
+    changes = [int(a is item.label) - int(b is item.label) for item, b, a in zip(items, before, after, strict=True)]
+    low, high = paired_interval(changes, [item.comparison.group for item in items], seed)
+    lost, won = changes.count(-1), changes.count(1)
+    return PairedTest(lost, won, exact_test(changes), (won - lost) / len(changes), low, high)
 
 
-def paired_interval(differences: Sequence[int], groups: Sequence[str | None], seed: int = 0) -> tuple[float, float]:
+def paired_interval(differences: Sequence[float], groups: Sequence[str | None], seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval of a mean of paired differences; items of one group are one unit, if there are ten groups."""
-    members: dict[str, list[int]] = defaultdict(list)
+    members: dict[str, list[float]] = defaultdict(list)
     for index, (group, difference) in enumerate(zip(groups, differences, strict=True)):
         members[group if group is not None else f"\x00{index}"].append(difference)
     units = list(members.values()) if len(members) >= MIN_GROUPS else [[each] for each in differences]

@@ -15,11 +15,11 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
+from gramr2.evaluation.metrics import MIN_GROUPS
+
 Z_LEVEL, Z_POWER = 1.959964, 0.841621
 POWER = 7.84
 """(1.96 + 0.84)²"""
-MIN_GROUPS = 10
-"""fewer groups than this say nothing about their correlation"""
 
 
 def visible_difference(discordant: float, n: int, design: float = 1.0) -> float:

@@ -13,10 +13,17 @@ LISTED = 200
 """disagreements of a pair that the page lists"""
 
 
+COLUMNS = {
+    "items": ("accuracy", "95 % interval", "undecided as wrong", "decided", "order flips"),
+    "sets": ("mean score", "95 % interval", "with failures", "ranked", "order flips"),
+}
+"""of the table of judges"""
+
+
 def as_html(found: Compared) -> str:
     """One self-contained page."""
-    told = [(pair, verdict(pair)) for pair in found.pairs]
-    return template("comparison.html.j2").render(found=found, pairs=told, listed=LISTED)
+    parts = [(what, part, [(pair, verdict(pair, what)) for pair in part.pairs]) for what, part in found.parts]
+    return template("comparison.html.j2").render(found=found, parts=parts, listed=LISTED)
 
 
 def as_markdown(found: Compared) -> str:
@@ -24,8 +31,8 @@ def as_markdown(found: Compared) -> str:
     return "\n".join(_lines(found)) + "\n"
 
 
-def verdict(pair: Pair) -> str:
-    """Who is better, in a sentence that also says what could not have been seen."""
+def verdict(pair: Pair, what: str = "items") -> str:
+    """Who is better, in a sentence that also says what could not have been seen; ``what`` is compared, items or sets."""
     test = pair.whole.test
     bounds = f"{signed(test.difference)} points ({signed(test.low)} to {signed(test.high)})"
     if pair.whole.significant:
@@ -35,25 +42,30 @@ def verdict(pair: Pair) -> str:
             bounds = f"{signed(-test.difference)} points ({signed(-test.high)} to {signed(-test.low)})"
         return f"{better} is better than {worse}: {bounds}, {p_value(pair.whole.adjusted)}."
     if pair.visible is None:
-        return f"{pair.first} and {pair.second} are right on the same items."
+        return f"{pair.first} and {pair.second} are {'right on the same items' if what == 'items' else 'as good on every set'}."
     return (
         f"No difference between {pair.first} and {pair.second} is shown: {bounds}, {p_value(pair.whole.adjusted)}; "
-        f"{pair.whole.n} items would show one of {100 * pair.visible:.1f} points."
+        f"{pair.whole.n} {what} would show one of {100 * pair.visible:.1f} points."
     )
 
 
 def _lines(found: Compared) -> Iterator[str]:
+    for what, part in found.parts:
+        yield from _part(part, what)
+
+
+def _part(found: Compared, what: str) -> Iterator[str]:
     left = f", {found.left_out} left out that not all have" if found.left_out else ""
-    yield f"{_cell(found.benchmark)}: {found.n} items in common{left}."
+    yield f"{_cell(found.benchmark)}: {found.n} {what} in common{left}."
     yield ""
     yield from _table(
-        ["judge", "accuracy", "95 % interval", "undecided as wrong", "decided", "order flips", "group"],
+        ["judge", *COLUMNS[what], "group"],
         [_standing(each) for each in found.standings],
     )
     yield ""
     yield "Judges that share a letter are not significantly different."
     for pair in found.pairs:
-        yield from ("", _cell(verdict(pair)))
+        yield from ("", _cell(verdict(pair, what)))
     for pair in found.pairs:
         if not pair.categories:
             continue
@@ -69,7 +81,8 @@ def _lines(found: Compared) -> Iterator[str]:
             ]
             for each in pair.categories
         ]
-        yield from _table(["category", "n", "points", "95 % interval", "corrected", "more items"], rows)
+        yield from _table(["category", "n", "points", "95 % interval", "corrected", f"more {what}"], rows)
+    yield ""
 
 
 def _standing(each: Standing) -> list[str]:

@@ -17,11 +17,13 @@ from gramr2.evaluation.evaluating import Asked
 from gramr2.evaluation.log import Item as Line
 from gramr2.evaluation.log import Summary
 from gramr2.evaluation.metrics import Accuracy, evaluate, length_baseline, wilson
+from gramr2.evaluation.ranked import RankedSet
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import BOTH, Decision
 from gramr2.rewards.ranking import Ranking, comparisons_of, longest, rank
 from gramr2.rewards.tournaments import RoundRobin, Tournament
+from gramr2.text import encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,8 @@ def report(loaded: LoadedBenchmark, answered: Answered, seed: int = 0) -> dict[s
 
 def summarised(
     loaded: LoadedBenchmark, asked: Asked, judge: PreferenceModel, answered: Answered
-) -> tuple[Summary, list[Line], list[dict[str, Any]]]:
-    """An evaluation's summary, the lines of its labelled pairs, and a row for each set of responses.
+) -> tuple[Summary, list[Line], list[RankedSet]]:
+    """An evaluation's summary, the lines of its labelled pairs, and one for each set of responses.
 
     Args:
         asked: with the labelled pairs as its items.
@@ -221,23 +223,40 @@ def summarised(
     )
     lines = [line.model_copy(update={"credit": next(counted)}) for line in lines]
     told = report(loaded, answered, asked.seed)
-    return summary.model_copy(update={"official": told}), lines, _sets(loaded, answered)
+    # A pair without a label has no line, and its votes cost as much.
+    votes = [vote for decision in answered.decisions for vote in decision.judgments]
+    update = {
+        "official": told,
+        "prompt_tokens": sum(each.prompt_tokens for each in votes)
+        + sum(each.prompt_tokens for each in answered.rankings),
+        "completion_tokens": sum(each.completion_tokens for each in votes)
+        + sum(each.completion_tokens for each in answered.rankings),
+    }
+    return summary.model_copy(update=update), lines, ranked_sets(loaded, answered)
 
 
-def _sets(loaded: LoadedBenchmark, answered: Answered) -> list[dict[str, Any]]:
-    rows = []
-    for item, given in zip(loaded.items, answered.answers, strict=True):
+def ranked_sets(loaded: LoadedBenchmark, answered: Answered) -> list[RankedSet]:
+    """A line for each set of responses, in their order."""
+    credits = loaded.benchmark.credits(loaded.items, answered.answers, loaded.benchmark.policy)
+    rankings = iter(answered.rankings)
+    found = []
+    for item, given, credit in zip(loaded.items, answered.answers, credits, strict=True):
         if isinstance(item, Choice) and isinstance(given, Placing):
-            rows.append(
-                {
-                    "id": item.id,
-                    "prompt": [{"role": turn.role, "content": turn.content} for turn in item.responses.prompt],
-                    "responses": list(item.responses.responses),
-                    "chosen": sorted(item.chosen),
-                    "category": item.category,
-                    "ranks": list(given.ranks),
-                    "scores": list(given.scores),
-                    "games": [list(game) for game in given.games],
-                }
+            ranking = next(rankings)
+            found.append(
+                RankedSet(
+                    id=encodable(item.id),
+                    prompt=encodable([{"role": turn.role, "content": turn.content} for turn in item.responses.prompt]),
+                    responses=tuple(map(encodable, item.responses.responses)),
+                    chosen=tuple(sorted(item.chosen)),
+                    category=encodable(item.category),
+                    group=encodable(item.group),
+                    ranks=given.ranks,
+                    scores=given.scores,
+                    games=given.games,
+                    score=credit,
+                    prompt_tokens=ranking.prompt_tokens,
+                    completion_tokens=ranking.completion_tokens,
+                )
             )
-    return rows
+    return found

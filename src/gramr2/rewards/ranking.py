@@ -37,7 +37,7 @@ class Ranking:
     """A set in order, best first; what could not be ranked comes last. ``matches`` name responses by their index.
 
     ``coverage`` is the share of comparisons that the judge decided, ``cycles`` how many triples of responses beat each other
-    in a circle, out of ``triples`` that could have.
+    in a circle, out of ``triples`` that could have. The tokens are those of all votes.
     """
 
     id: str
@@ -46,6 +46,8 @@ class Ranking:
     coverage: float
     cycles: int
     triples: int
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
     @property
     def best(self) -> int | None:
@@ -156,6 +158,7 @@ class _Table:
         n = len(self.texts)
         self.expected = scheme.comparisons(n) if n > 1 else 0
         self.matches: list[Match] = []
+        self.prompt_tokens = self.completion_tokens = 0
         self.play: Play = scheme.play(n, random.Random(derive_seed(seed, "rank", responses.id)))
         self.pairs: list[Pair] = next(self.play, []) if n > 1 else []
 
@@ -171,6 +174,9 @@ class _Table:
         return (high, low) if derive_seed(self.seed, "side", self.set.id, low, high) % 2 else (low, high)
 
     def take(self, decisions: Sequence[Decision]) -> None:
+        votes = [vote for decision in decisions for vote in decision.judgments]
+        self.prompt_tokens += sum(vote.prompt_tokens for vote in votes)
+        self.completion_tokens += sum(vote.completion_tokens for vote in votes)
         results: list[float | None] = []
         for pair, decision in zip(self.pairs, decisions, strict=True):
             result = result_of(decision)
@@ -199,6 +205,8 @@ class _Table:
             tuple(Match(first[match.first], first[match.second], match.result) for match in self.matches),
             decided / len(self.matches) if self.matches else 1.0,
             *cycles(n, self.matches),
+            self.prompt_tokens,
+            self.completion_tokens,
         )
 
 

@@ -16,6 +16,11 @@ from gramr2.evaluation.benchmarks.win_rates import length_controlled
 Write = Callable[..., str]
 
 
+def credits(loaded: LoadedBenchmark, answers: Sequence[Placing | Verdict], policy: OnFailure | None = None):
+    """What each item counts by itself, by default under the public policy."""
+    return loaded.benchmark.credits(loaded.items, answers, policy or loaded.benchmark.policy)
+
+
 def score(loaded: LoadedBenchmark, answers: Sequence[Placing | Verdict], policy: OnFailure | None = None):
     """The score under a policy, by default the public one."""
     return loaded.benchmark.scores(loaded.items, answers)[policy or loaded.benchmark.policy].values
@@ -45,6 +50,8 @@ def test_rewardbench2(write: Write) -> None:
         "overall": pytest.approx((4 / 9 + 0.25) / 2),
     }
     assert score(loaded, answers, OnFailure.WRONG)["Focus"] == 0
+    assert credits(loaded, answers) == [1, 1 / 3, 0, 0.25]
+    assert credits(loaded, answers, OnFailure.LEFT_OUT)[3] is None
     left_out = score(loaded, answers, OnFailure.LEFT_OUT)
     assert (left_out["Focus"], left_out["overall"]) == (None, pytest.approx(4 / 9))
     of_half = loaded.benchmark.scores(loaded.items, answers)[OnFailure.HALF]
@@ -73,6 +80,8 @@ def test_ties_of_rewardbench2(write: Write) -> None:
     ratios = [math.tanh(1 / 0.5 - 1), math.tanh(1 / 2 - 1)]
     expected = 0.3 * 2 / 3 + 0.3 * 2 / 3 + 0.2 * 2 / 3 + 0.2 * 1 / 3 + 0.01 * sum(ratios) / 2
     assert score(loaded, answers) == {"Ties": pytest.approx(expected), "overall": pytest.approx(expected)}
+    assert credits(loaded, answers) == [1, 1, 1, 1, 0, 0]
+    assert credits(loaded, [*answers[:5], Placing.by([1.0, None, 2.0])], OnFailure.LEFT_OUT)[5] is None
     perfect = [Placing.by([1.0] * len(item.chosen) + [0.0] * (item.size - len(item.chosen))) for item in loaded.items]
     assert score(loaded, perfect)["Ties"] == pytest.approx(1.0)
     failed = [*answers[:5], Placing.by([1.0, None, 2.0])]
@@ -121,6 +130,7 @@ def test_rmb(write: Write, tmp_path: Path) -> None:
         Verdict.of(truths[1], truths[1].swap()),
     ]
     assert score(loaded, answers) == {"Harmlessness best-of-n": 0.25, "Helpfulness pairwise": 0.75, "overall": 0.5}
+    assert credits(loaded, answers) == [1, 0, 0, 0, 1, 0.5]
     by_policy = {p: score(loaded, answers, p)["Harmlessness best-of-n"] for p in loaded.benchmark.policies}
     assert by_policy[OnFailure.HALF] == by_policy[OnFailure.DRAWN] == pytest.approx((1 + 1 / 3) / 4)
     assert by_policy[OnFailure.LEFT_OUT] == pytest.approx(1 / 3)
@@ -145,6 +155,7 @@ def test_ppe_best_of_k(write: Write, tmp_path: Path) -> None:
         "oracle": 1.0,
         "overall": 0.625,
     }
+    assert credits(loaded, answers) == [1, 0.5, 0]
     assert score(loaded, answers, OnFailure.DRAWN)["math"] == pytest.approx((0.5 + 1 / 3) / 2)
     assert score(loaded, answers, OnFailure.LEFT_OUT)["math"] == 0.5
 
@@ -165,6 +176,7 @@ def test_jetts(write: Write, tmp_path: Path) -> None:
     answers = [Placing.by([0, 1, 1]), Placing((1, 1), (None, None)), Placing.by([None, None])]
     found = score(loaded, answers)
     assert found["gsm8k_m"] == pytest.approx((0.65 + 0.6) / 2)
+    assert credits(loaded, answers) == pytest.approx([0.65, 0.6, 0.5])
     assert found["ifeval_m"] == 0.5, "a failure is a random pick there"
     assert found["oracle"] == pytest.approx((0.7 + 1) / 2)
     assert score(loaded, answers, OnFailure.WRONG)["ifeval_m"] == 0

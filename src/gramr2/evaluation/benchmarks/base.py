@@ -115,6 +115,10 @@ class Benchmark:
         """Which of its sections an item belongs to."""
         return item.category or "none"
 
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        """What each item counts by itself, None if it is left out; the official score may be made of more than these."""
+        return credits_of(items, answers, policy)
+
     def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
         """The official score.
 
@@ -164,7 +168,7 @@ class Accuracies(Benchmark):
     macro: ClassVar[bool] = False
 
     def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
-        credits = credits_of(items, answers, policy)
+        credits = self.credits(items, answers, policy)
         values = means(credits, [self.section(item) for item in items])
         overall = mean(values.values()) if self.macro else mean(credits)
         return {**values, "overall": overall}

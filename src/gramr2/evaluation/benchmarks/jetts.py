@@ -13,7 +13,7 @@ from gramr2.evaluation.benchmarks.base import Benchmark, Values
 from gramr2.evaluation.benchmarks.columns import Place, Row, best, inner, numbers, objects, text
 from gramr2.evaluation.benchmarks.failures import OnFailure, mean, means
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item
-from gramr2.evaluation.benchmarks.picked import picked
+from gramr2.evaluation.benchmarks.picked import picked, worth
 from gramr2.messages import BadRowError
 
 
@@ -45,6 +45,9 @@ class Jetts(Benchmark):
         prompt = (Message("user", text(inner(row, "query"), "content")),)
         found = ResponseSet(f"{place.part}:{place.default_id}", prompt, tuple(texts))
         return [Choice(found, best(scores), place.part, facts={"scores": tuple(scores)})]
+
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        return worth(items, answers, policy)
 
     def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
         files = [self.section(item) for item in items]

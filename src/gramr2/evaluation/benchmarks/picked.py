@@ -17,15 +17,27 @@ def picked(items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) 
     A shared first place is worth the mean of those who share it. A set that was not ranked as a whole is worth its lowest
     score if failures are wrong, a random pick's if they are drawn or count half, and nothing at all if they are left out.
     """
-    got: Worth = []
+    got = worth(items, answers, policy)
     random: Worth = []
     oracle: Worth = []
-    for item, answer in zip(items, answers, strict=True):
-        if not isinstance(item, Choice) or not isinstance(answer, Placing):
-            continue
-        scores: Sequence[float] = item.facts["scores"]
-        failed = {OnFailure.WRONG: min(scores), OnFailure.LEFT_OUT: None}.get(policy, fmean(scores))
-        got.append(failed if answer.tops is None else fmean(scores[i] for i in answer.tops))
-        random.append(None if got[-1] is None else fmean(scores))
-        oracle.append(None if got[-1] is None else max(scores))
+    for item, own in zip(items, got, strict=True):
+        scores = item.facts["scores"] if isinstance(item, Choice) else ()
+        random.append(None if own is None else fmean(scores))
+        oracle.append(None if own is None else max(scores))
     return got, random, oracle
+
+
+def worth(items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Worth:
+    """The score of each set's pick, as in ``picked``; None for what is no set."""
+    return [
+        _worth(item.facts["scores"], answer, policy)
+        if isinstance(item, Choice) and isinstance(answer, Placing)
+        else None
+        for item, answer in zip(items, answers, strict=True)
+    ]
+
+
+def _worth(scores: Sequence[float], answer: Placing, policy: OnFailure) -> float | None:
+    if answer.tops is not None:
+        return fmean(scores[i] for i in answer.tops)
+    return {OnFailure.WRONG: min(scores), OnFailure.LEFT_OUT: None}.get(policy, fmean(scores))

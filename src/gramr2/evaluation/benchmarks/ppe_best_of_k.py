@@ -12,7 +12,7 @@ from gramr2.evaluation.benchmarks.base import Benchmark, Values
 from gramr2.evaluation.benchmarks.columns import Place, Row, best, numbers, prompt
 from gramr2.evaluation.benchmarks.failures import OnFailure, mean, means
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item
-from gramr2.evaluation.benchmarks.picked import picked
+from gramr2.evaluation.benchmarks.picked import picked, worth
 from gramr2.evaluation.benchmarks.ppe_correctness import DOMAINS, HUB, domain_of, responses, set_name
 
 
@@ -36,6 +36,9 @@ class PPEBestOfK(Benchmark):
         answers, scores = responses(row), numbers(row, "scores")
         found = ResponseSet(set_name(row, place), prompt(row), tuple(answers))
         return [Choice(found, best(scores), domain_of(place), facts={"scores": tuple(scores)})]
+
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        return worth(items, answers, policy)
 
     def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
         sections = [self.section(item) for item in items]

@@ -65,6 +65,10 @@ class RewardBench2(Benchmark):
         kind = own.partition(":")[0]
         return [Choice(ResponseSet(name, prompt(row), (*good, *bad)), chosen, subset, group, {"kind": kind})]
 
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        """As the subset says; a set of Ties counts 1 if every right answer has a higher score than every wrong one."""
+        return [_credit(item, answer, policy) for item, answer in zip(items, answers, strict=True)]
+
     def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
         asked = [
             (item, answer)
@@ -77,6 +81,14 @@ class RewardBench2(Benchmark):
         if tied:
             values |= {TIES: ties_score(tied, policy)}
         return {**values, "overall": mean(values.values())}
+
+
+def _credit(item: Item, answer: Answer, policy: OnFailure) -> float | None:
+    if not isinstance(item, Choice) or not isinstance(answer, Placing):
+        return None
+    if item.category != TIES:
+        return top_credit(item, answer, policy)
+    return None if answer.tops is None and policy is OnFailure.LEFT_OUT else float(_stats(item, answer).accurate)
 
 
 def ties_score(asked: Sequence[tuple[Choice, Placing]], policy: OnFailure = OnFailure.WRONG) -> float | None:

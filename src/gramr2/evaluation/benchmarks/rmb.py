@@ -53,9 +53,11 @@ class RMB(Benchmark):
         category = f"{goal} pairwise"
         return [placed(place.seed, name, turns, chosen, rejected, category=category, facts={"scenario": scenario})]
 
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        return [_credit(item, answer, policy) for item, answer in zip(items, answers, strict=True)]
+
     def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
-        credits = [_credit(item, answer, policy) for item, answer in zip(items, answers, strict=True)]
-        values = means(credits, [self.section(item) for item in items])
+        values = means(self.credits(items, answers, policy), [self.section(item) for item in items])
         return {**values, "overall": mean(values.values())}
 
 
