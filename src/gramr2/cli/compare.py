@@ -62,8 +62,8 @@ def _standings(found: Compared, what: str) -> Grid:
         grid.add_column(name, justify="left" if name in ("judge", "group") else "right")
     for each in found.standings:
         bounds, flips = interval(each.low, each.high), percent(each.order_flip_rate)
-        cells = (percent(each.accuracy), bounds, percent(each.strict), str(each.decided), flips, each.groups)
-        grid.add_row(each.name, *cells)
+        cells = (percent(each.accuracy), bounds, percent(each.strict), str(each.decided), flips)
+        grid.add_row(each.name, *cells[: len(COLUMNS[what])], each.groups)
     grid.caption = "Judges that share a letter are not significantly different."
     return grid
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.comparison import Comparison, LabeledComparison, Message
 from gramr2.judgment import Decision, Judgment
+
+
+def prompt_row(prompt: tuple[Message, ...]) -> str | list[dict[str, str]]:
+    """A prompt as a text if it is a single turn of a user, else as its turns."""
+    if len(prompt) == 1 and prompt[0].role == "user":
+        return prompt[0].content
+    return [{"role": turn.role, "content": turn.content} for turn in prompt]
 
 
 def comparison_row(comparison: Comparison) -> dict[str, Any]:
     """The row that ``gramr2.data`` reads back as the same comparison; absent optional fields are left out."""
-    plain = len(comparison.prompt) == 1 and comparison.prompt[0].role == "user"
     row: dict[str, Any] = {
         "id": comparison.id,
-        "prompt": comparison.prompt[0].content
-        if plain
-        else [{"role": turn.role, "content": turn.content} for turn in comparison.prompt],
+        "prompt": prompt_row(comparison.prompt),
         "responses": list(comparison.responses),
     }
     extras = {"category": comparison.category, "source": comparison.source, "group": comparison.group}

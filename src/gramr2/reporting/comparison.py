@@ -15,7 +15,7 @@ LISTED = 200
 
 COLUMNS = {
     "items": ("accuracy", "95 % interval", "undecided as wrong", "decided", "order flips"),
-    "sets": ("mean score", "95 % interval", "with failures", "ranked", "order flips"),
+    "sets": ("mean score", "95 % interval", "with failures", "ranked"),
 }
 """of the table of judges"""
 
@@ -60,7 +60,7 @@ def _part(found: Compared, what: str) -> Iterator[str]:
     yield ""
     yield from _table(
         ["judge", *COLUMNS[what], "group"],
-        [_standing(each) for each in found.standings],
+        [[*_standing(each)[: 1 + len(COLUMNS[what])], each.groups] for each in found.standings],
     )
     yield ""
     yield "Judges that share a letter are not significantly different."
@@ -88,7 +88,7 @@ def _part(found: Compared, what: str) -> Iterator[str]:
 def _standing(each: Standing) -> list[str]:
     bounds = "–" if each.low is None or each.high is None else f"{percent(each.low)} to {percent(each.high)}"
     flips = percent(each.order_flip_rate)
-    return [each.name, percent(each.accuracy), bounds, percent(each.strict), str(each.decided), flips, each.groups]
+    return [each.name, percent(each.accuracy), bounds, percent(each.strict), str(each.decided), flips]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:

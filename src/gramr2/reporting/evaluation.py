@@ -34,7 +34,11 @@ def render(log: Log) -> str:
         official=log.summary.official,
         calibration=measures.get("calibration") or {"ece": None, "bins": []},
         slices=measures.get("slices") or {"length": {}, "place": {}},
-        data=_embedded([item.model_dump(mode="json") for item in log.items]),
+        agreement=log.summary.agreement,
+        data=_embedded(
+            [item.model_dump(mode="json") for item in log.items]
+            + [each.model_dump(mode="json") | {"state": each.state} for each in log.sets]
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from gramr2.evaluation.metrics import Accuracy, evaluate, length_baseline, wilso
 from gramr2.evaluation.ranked import RankedSet
 from gramr2.judging.judge import Judge, compare_with
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.records import prompt_row
 from gramr2.judgment import BOTH, Decision
 from gramr2.rewards.ranking import Ranking, comparisons_of, longest, rank
 from gramr2.rewards.tournaments import RoundRobin, Tournament
@@ -246,7 +247,7 @@ def ranked_sets(loaded: LoadedBenchmark, answered: Answered) -> list[RankedSet]:
             found.append(
                 RankedSet(
                     id=encodable(item.id),
-                    prompt=encodable([{"role": turn.role, "content": turn.content} for turn in item.responses.prompt]),
+                    prompt=encodable(prompt_row(item.responses.prompt)),
                     responses=tuple(map(encodable, item.responses.responses)),
                     chosen=tuple(sorted(item.chosen)),
                     category=encodable(item.category),
