@@ -114,11 +114,15 @@ def rated(
 
 def bootstrap(units: Sequence[tuple[float, int]], seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of a mean: units of (sum, size) are resampled 2,000 times."""
-    rng = random.Random(seed)
-    means = sorted(
-        sum(total for total, _ in drawn) / sum(size for _, size in drawn)
-        for drawn in (rng.choices(units, k=len(units)) for _ in range(RESAMPLES))
-    )
+    import numpy as np
+
+    totals, sizes = np.array([total for total, _ in units], dtype=float), np.array([size for _, size in units])
+    # The same draws as random.Random(seed).choices, ten times as fast: both are the Mersenne Twister.
+    *key, place = random.Random(seed).getstate()[1]
+    draws = np.random.RandomState()
+    draws.set_state({"bit_generator": "MT19937", "state": {"key": np.array(key, dtype=np.uint32), "pos": place}})
+    drawn = ((draws.random_sample(len(units)) * len(units)).astype(np.intp) for _ in range(RESAMPLES))
+    means = sorted(float(totals[at].sum() / sizes[at].sum()) for at in drawn)
     return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
-
 from gramr2.randomness import derive_seed
 
 EXACT, FLIPS = 16, 9999
@@ -24,6 +22,8 @@ def exact_test(differences: Sequence[float]) -> float:
 def flipped_test(differences: Sequence[float], groups: Sequence[str | None], seed: int = 0) -> float:
     """Two-sided p-value of a mean of paired differences, by flipping the signs of whole groups: all ways of up to 16 groups that
     differ, 9,999 drawn ones of more. For differences of −1, 0 and 1 without groups it is McNemar's test."""
+    import numpy as np
+
     members: dict[str, float] = defaultdict(float)
     for index, (group, difference) in enumerate(zip(groups, differences, strict=True)):
         members[group if group is not None else f"\x00{index}"] += difference
