@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from conftest import labeled, make, vote
 from gramr2.comparison import Label, LabeledComparison, Order
-from gramr2.evaluation.metrics import accuracy_interval, evaluate, length_baseline, paired_test, wilson
+from gramr2.evaluation.metrics import accuracy_interval, bootstrap, evaluate, length_baseline, paired_test, wilson
 from gramr2.judging.voting import decide
 from gramr2.judgment import Decision, Outcome
 
@@ -81,3 +83,13 @@ def test_categories_know_groups_too() -> None:
     found = evaluate(items, told)
     assert found.by_category["x"] == {"n": 48, "accuracy": 0.5, "low": found.low, "high": found.high}
     assert found.interval == "group bootstrap"
+
+
+def test_a_bootstrap_draws_what_random_choices_draws() -> None:
+    rng, reference = random.Random(1), random.Random(7)
+    units = [(rng.randint(-2, 3), rng.randint(1, 4)) for _ in range(40)]
+    means = sorted(
+        sum(total for total, _ in drawn) / sum(size for _, size in drawn)
+        for drawn in (reference.choices(units, k=40) for _ in range(2000))
+    )
+    assert bootstrap(units, 7) == (means[50], means[1949])

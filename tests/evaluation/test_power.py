@@ -65,10 +65,10 @@ def test_prompts_that_are_alike_have_the_power_too() -> None:
         bounds = accuracy_interval(values, [str(i // 4) for i in range(len(values))])
         return not bounds.low <= 0.5 <= bounds.high
 
-    # The standard error of either share is about 6 points.
-    assert 0.65 < sum(excluded(n) for _ in range(50)) / 50 < 0.95
+    # The standard error of either share is about 5 points.
+    assert 0.65 < sum(excluded(n) for _ in range(80)) / 80 < 0.93
     # As many as independent ones would need are far from enough.
-    assert sum(excluded(85) for _ in range(50)) / 50 < 0.6
+    assert sum(excluded(85) for _ in range(80)) / 80 < 0.6
 
 
 def test_correlation_by_hand() -> None:

@@ -78,6 +78,7 @@ def agreement_lines(report: AgreementReport) -> Iterator[str]:
 
 
 def _people(people: People) -> Iterator[str]:
+    split = f", without a majority {people.split}, which count as ties" if people.split else ""
     others = "".join(
         f", {name} κ {value:.2f}"
         for name, value in (("Cohen's", people.cohen), ("Fleiss'", people.fleiss))
@@ -86,7 +87,7 @@ def _people(people: People) -> Iterator[str]:
     yield (
         f"{len(people.annotators)} annotators gave {people.labels} labels of {people.comparisons} comparisons; on "
         f"{people.several} with two or more: α {coefficient(people.alpha)}{others}, unanimous "
-        f"{people.unanimous}, without a majority {people.split}, which count as ties"
+        f"{people.unanimous}{split}"
     )
     yield (
         f"with the judge as one more annotator α {coefficient(people.within)}, without it {coefficient(people.without)} "

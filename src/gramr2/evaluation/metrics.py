@@ -19,6 +19,8 @@ from gramr2.judgment import Decision, Outcome
 
 RESAMPLES = 2000
 MIN_GROUPS = 10
+CHUNK = 1 << 18
+"""units that are drawn in one go"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,16 @@ def bootstrap(units: Sequence[tuple[float, int]], seed: int = 0) -> tuple[float,
     import numpy as np
 
     totals, sizes = np.array([total for total, _ in units], dtype=float), np.array([size for _, size in units])
-    # The same draws as random.Random(seed).choices, ten times as fast: both are the Mersenne Twister.
+    # The same draws as random.Random(seed).choices, much faster: both are the Mersenne Twister.
     *key, place = random.Random(seed).getstate()[1]
     draws = np.random.RandomState()
     draws.set_state({"bit_generator": "MT19937", "state": {"key": np.array(key, dtype=np.uint32), "pos": place}})
-    drawn = ((draws.random_sample(len(units)) * len(units)).astype(np.intp) for _ in range(RESAMPLES))
-    means = sorted(float(totals[at].sum() / sizes[at].sum()) for at in drawn)
+    means: list[float] = []
+    while len(means) < RESAMPLES:
+        rows = min(RESAMPLES - len(means), 1 + CHUNK // len(units))
+        at = (draws.random_sample((rows, len(units))) * len(units)).astype(np.intp)
+        means += (totals[at].sum(axis=1) / sizes[at].sum(axis=1)).tolist()
+    means.sort()
     return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
 
 
