@@ -10,7 +10,6 @@ from typing import Any
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.evaluation import evaluating
 from gramr2.evaluation.benchmarks import LoadedBenchmark
-from gramr2.evaluation.benchmarks.base import credits_of
 from gramr2.evaluation.benchmarks.intervals import interval_of
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Pair, Placing, verdict_of
 from gramr2.evaluation.evaluating import Asked
@@ -216,7 +215,7 @@ def summarised(
     ]
     decisions, seconds = [decision for decision, _ in known], [each for _, each in known]
     summary, lines = evaluating.summarised(asked, judge, evaluating.Evaluated(decisions, seconds))
-    credits = credits_of(loaded.items, answered.answers, loaded.benchmark.policy)
+    credits = loaded.benchmark.credits(loaded.items, answered.answers, loaded.benchmark.policy)
     counted = iter(
         each
         for item, each in zip(loaded.items, credits, strict=True)

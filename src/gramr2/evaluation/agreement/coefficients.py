@@ -59,7 +59,8 @@ class Resampled:
         rng = np.random.default_rng(derive_seed(seed, "agreement"))
         share = [1 / self.units] * self.units if self.units else [1.0]
         # A unit is drawn once on average, and never 256 times.
-        self._times = rng.multinomial(self.units, share, size=RESAMPLES).astype(np.uint8)
+        chunks = (rng.multinomial(self.units, share, size=_CHUNK).astype(np.uint8) for _ in range(0, RESAMPLES, _CHUNK))
+        self._times = np.concatenate([*chunks])
 
     def estimate(self, counted: Counted, measure: Measure) -> Estimate:
         """A figure over comparisons, and its percentile interval; none with fewer than ten units, or where one draw in twenty has
