@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, overload
 
 from gramr2.backends.base import Backend
+from gramr2.backends.kinds import scalar_folder
 from gramr2.baselines import BASELINES
 from gramr2.comparison import Comparison, Prompt, ResponseSet, SingleResponse
 from gramr2.config.engine import EngineConfig
@@ -21,6 +22,7 @@ from gramr2.files import exists
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.saved import PROMPT_FILE, load_template
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, ReadingWeights
 from gramr2.rewards.pointwise import Scored, against_references, grade
@@ -53,6 +55,23 @@ class BackendKind(StrEnum):
 
     TRANSFORMERS = "transformers"
     VLLM = "vllm"
+
+
+class Kind(StrEnum):
+    """What a name stands for."""
+
+    BASELINE = "baseline"
+    SERVER = "server"
+    REWARD_MODEL = "reward model"
+    JUDGE = "judge"
+
+
+APPLY = {
+    Kind.BASELINE: frozenset[str](),
+    Kind.SERVER: frozenset[str](),
+    Kind.REWARD_MODEL: frozenset({"dtype", "device", "trust_remote_code"}),
+}
+"""the options that mean something to what writes no text here"""
 
 
 class Verdict(StrEnum):
@@ -254,7 +273,10 @@ class LoadedJudge:
 
         if isinstance(judge, Client):
             return Scored(**judge.score([item], by="rationale", seed=seed).scores[0].model_dump())
-        raise ConfigError(f"{self.id} only compares and cannot grade a single response: give references")
+        why = "only compares and cannot grade a single response"
+        if isinstance(judge, ScalarJudge):
+            why = "gives a reward on a scale of its own (model.rewards) and no grade from 1 to 10"
+        raise ConfigError(f"{self.id} {why}: give references")
 
 
 class LaterJudge(LoadedJudge):
@@ -279,7 +301,8 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
     Args:
         name: a run or an adaptation, a model folder, a folder with a LoRA adapter, a hub id, a ``.gguf`` file, a named model
             (``gramr2 models list``), ``openai:NAME@URL``, ``scripted:longer``, the ``http(s)://`` address of a ``gramr2 serve``,
-            or a baseline: ``longer``, ``bag-of-words:RUN``, ``frozen-features:RUN``, ``bradley-terry:RUN``.
+            or a baseline: ``longer``, ``bag-of-words:RUN``, ``frozen-features:RUN``, ``bradley-terry:RUN``. A folder or a hub id
+            may be that of a scalar reward model, which its ``config.json`` tells (``LlamaForSequenceClassification``).
         token: bearer token of a server; default: ``$GRAMR2_TOKEN``.
         options: see ``JudgeOptions``.
 
@@ -303,7 +326,7 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
 
 
 def preference_model(name: str, options: JudgeOptions, *, token: str | None = None) -> PreferenceModel:
-    """What ``load_judge`` wraps: a ``Judge``, a ``Client``, or a baseline. Raises as it does."""
+    """What ``load_judge`` wraps: a ``Judge``, a ``Client``, a ``ScalarJudge``, or a baseline. Raises as it does."""
     if is_server(name):
         _needs_none(options, f"the judge that is served at {name}")
         from gramr2.client import TOKEN, Client
@@ -316,7 +339,29 @@ def preference_model(name: str, options: JudgeOptions, *, token: str | None = No
         kind, _, run = name.partition(":")
         return from_run(kind, run)
     _refuse_misspelt(name)
-    return generative_judge(name, options)
+    folder = scalar_folder(name)
+    return generative_judge(name, options) if folder is None else _reward_model(name, folder, options)
+
+
+def kind_of(name: str) -> Kind:
+    """What a name stands for. Raises ModelError and ModelNotFoundError as ``load_judge`` does."""
+    if is_baseline(name):
+        return Kind.BASELINE
+    if is_server(name):
+        return Kind.SERVER
+    return Kind.JUDGE if scalar_folder(name) is None else Kind.REWARD_MODEL
+
+
+def _reward_model(name: str, folder: Path, options: JudgeOptions) -> ScalarJudge:
+    from gramr2.baselines.files import FILE
+
+    if (folder / FILE).is_file():
+        raise ConfigError(f"{folder} is a baseline of a run, which has a form of its own: give bradley-terry:RUN")
+    _needs_none(options, f"the reward model {name}", set(options.given) - APPLY[Kind.REWARD_MODEL])
+    from gramr2.backends.scalar import ScalarModel
+
+    model = ScalarModel(folder, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code)
+    return ScalarJudge(model)
 
 
 def _refuse_misspelt(name: str) -> None:

@@ -17,6 +17,7 @@ from gramr2.comparison import Label
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import ModelError
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.loading import JudgeOptions, generative_judge
 from gramr2.training.bradley_terry import load_reward_model
 from gramr2.training.examples import training_examples
 from gramr2.training.sft import fine_tune
@@ -43,10 +44,10 @@ def test_a_lost_tensor_is_named(tiny_model: Path, tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-def test_a_scalar_reward_model_is_no_judge(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_scalar_reward_model_writes_no_text(tiny_model: Path, tmp_path: Path) -> None:
     folder = scalar(tmp_path / "m", tiny_model)
     with pytest.raises(ModelError, match="holds a LlamaForSequenceClassification, which writes no text"):
-        load_judge(folder)
+        generative_judge(str(folder), JudgeOptions())
     # Without the name, its weights tell.
     with_json(folder, "config.json", architectures=None, tie_word_embeddings=False)
     with pytest.raises(ModelError, match=r"lacks weights \(lm_head.weight\)"):

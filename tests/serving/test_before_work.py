@@ -144,7 +144,7 @@ def test_a_client_that_hangs_up_leaves_the_queue() -> None:
 
     def ask(visit: Visit) -> None:
         try:
-            QueuedJudge(model, time.monotonic() + 30, visit).judge([make("1")])
+            QueuedJudge(model, time.monotonic() + 30, visit).compare([make("1")])
         except GoneError as error:
             errors.append(error)
 
@@ -161,7 +161,7 @@ def test_a_client_that_hangs_up_leaves_the_queue() -> None:
     with pytest.raises(GoneError):
         ask_again = QueuedJudge(model, time.monotonic() + 30, leavers[0])
         SizeCheck().check(ask_again, [make("2")])
-        ask_again.judge([make("2")])
+        ask_again.compare([make("2")])
     go.set()
     held.join(10)
     model.close(10)

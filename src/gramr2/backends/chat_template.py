@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gramr2.comparison import Message
 from gramr2.errors import ModelError, reason_of
 
 SECONDS = 10.0
@@ -18,14 +19,32 @@ class _Stopped(BaseException):
     """Raised inside a template that takes too long; templates and jinja catch only ``Exception``."""
 
 
-def frame_of(tokenizer: Any, roles: Sequence[str], options: dict[str, Any]) -> list[str]:
+def frame_of(tokenizer: Any, roles: Sequence[str], options: dict[str, Any], *, answering: bool = True) -> list[str]:
     """What a template writes before, between and after the contents of turns with these roles.
 
     Templates read a content as a text; one that only reads a list of parts gets that.
 
+    Args:
+        tokenizer: has the template.
+        roles: of the turns.
+        options: extra variables for the template.
+        answering: whether the text ends where an answer begins; else the last turn is closed as the template closes it.
+
     Raises:
         ModelError: the template fails, takes too long, or drops, repeats or reorders contents.
     """
+    return _framed(tokenizer, roles, options, answering)[0]
+
+
+def conversation_of(tokenizer: Any, turns: Sequence[Message], options: dict[str, Any]) -> str:
+    """A whole conversation as the template writes it, nothing left to be answered. Raises as ``frame_of`` does."""
+    roles, contents = [turn.role for turn in turns], [turn.content for turn in turns]
+    _, parts = _framed(tokenizer, roles, options, answering=False)
+    return _render(tokenizer, roles, _in_parts(contents) if parts else contents, options, answering=False)
+
+
+def _framed(tokenizer: Any, roles: Sequence[str], options: dict[str, Any], answering: bool) -> tuple[list[str], bool]:
+    """See ``frame_of``; also whether the template reads lists of parts."""
     named = tokenizer.chat_template
     if isinstance(named, dict) and "default" not in named and "chat_template" not in options:
         names = ", ".join(sorted(named))
@@ -35,30 +54,35 @@ def frame_of(tokenizer: Any, roles: Sequence[str], options: dict[str, Any]) -> l
         )
     holes = [_HOLE.format(index) for index in range(len(roles))]
     try:
-        return _split(_render(tokenizer, roles, holes, options), holes)
+        return _split(_render(tokenizer, roles, holes, options, answering), holes), False
     except ModelError as error:
         if isinstance(error, _TooLongError):
             raise
-        parts = [[{"type": "text", "text": hole}] for hole in holes]
         try:
-            pieces = _split(_render(tokenizer, roles, parts, options), holes)
+            pieces = _split(_render(tokenizer, roles, _in_parts(holes), options, answering), holes)
         except ModelError:
             raise error from None
         # A template that takes contents for texts writes the list itself.
         if any("'type'" in piece or '"type"' in piece for piece in pieces):
             raise
-        return pieces
+        return pieces, True
+
+
+def _in_parts(contents: Sequence[str]) -> list[list[dict[str, str]]]:
+    return [[{"type": "text", "text": content}] for content in contents]
 
 
 class _TooLongError(ModelError):
     """The template did not end in time."""
 
 
-def _render(tokenizer: Any, roles: Sequence[str], contents: Sequence[Any], options: dict[str, Any]) -> str:
+def _render(
+    tokenizer: Any, roles: Sequence[str], contents: Sequence[Any], options: dict[str, Any], answering: bool
+) -> str:
     turns = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
 
     def render() -> str:
-        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
+        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answering, **options)
         return text
 
     try:

@@ -98,9 +98,11 @@ def open_causal(folder: Path, *, dtype: Any, trust_remote_code: bool = False) ->
     return model
 
 
-def open_scalar(folder: Path, *, trust_remote_code: bool = False, new_head: bool = False) -> Any:
-    """A scalar reward model in fp32. With ``new_head``, ``folder`` is a language model: its head is left out, and the one for
-    the reward is random.
+def open_scalar(
+    folder: Path, *, dtype: Any = torch.float32, trust_remote_code: bool = False, new_head: bool = False
+) -> Any:
+    """A scalar reward model. With ``new_head``, ``folder`` is a language model: its head is left out, and the one for the reward
+    is random.
 
     Raises:
         ModelError: see ``open_causal``.
@@ -109,7 +111,7 @@ def open_scalar(folder: Path, *, trust_remote_code: bool = False, new_head: bool
     head = {"num_labels": 1} if new_head else {}
     with loading("the model" if new_head else "the reward model", folder):
         model, told = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=trust_remote_code, **head, **_STRICT
+            folder, dtype=dtype, trust_remote_code=trust_remote_code, **head, **_STRICT
         )
     refuse_gaps(folder, told, within=f"{model.base_model_prefix}." if new_head else "")
     return model

@@ -12,7 +12,7 @@ from typing import Any
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Grid, interval, say, say_json, show
 from gramr2.cli.evaluation_tables import lines, tables
-from gramr2.cli.opening import answers, at_bar, journaled, open_model, require_answers, saved
+from gramr2.cli.opening import answers, at_bar, journaled, open_model, require_answers, saved, too_long
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
@@ -64,7 +64,7 @@ def named(
     from gramr2.evaluation.benchmarks import load
     from gramr2.evaluation.benchmarks.loading import digest_of_items
     from gramr2.evaluation.log import ANSWERS
-    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.budget import refuse
     from gramr2.rewards import benchmarks
 
     bars = Bars(quiet or as_json)
@@ -76,15 +76,8 @@ def named(
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))
     if summary is None:
-        if isinstance(opened, Judge):
-            pairs = [(comparison, "") for comparison in benchmarks.longest_pairs(loaded.items)]
-            fit = overlong(
-                opened.backend,
-                opened.template,
-                Bars(quiet or as_json, brief=True).over("count tokens", pairs),
-                new_tokens=how.max_new_tokens,
-            )
-            refuse(fit, len(pairs), benchmark)
+        longest = benchmarks.longest_pairs(loaded.items)
+        refuse(too_long(opened, longest, Bars(quiet or as_json, brief=True)), len(longest), benchmark)
         whole = True
         with answers(folder / ANSWERS, bars, lambda: not whole) as journal:
             judge = journaled(opened, journal)

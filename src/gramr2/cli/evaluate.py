@@ -13,7 +13,7 @@ from gramr2.cli.benchmark import is_named, named
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.judge import refuse_undecided
-from gramr2.cli.opening import Model, answers, asks, at_bar, journaled, open_model, require_answers, saved
+from gramr2.cli.opening import Model, answers, asks, at_bar, journaled, open_model, require_answers, saved, too_long
 from gramr2.cli.reading import reads
 from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
@@ -103,7 +103,7 @@ def evaluate(
     from gramr2.evaluation.evaluating import finished
     from gramr2.evaluation.leaving_out import LeftOut
     from gramr2.evaluation.log import ANSWERS, read_log
-    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.budget import refuse
     from gramr2.selftraining.run.observer import reading
 
     left_out = LeftOut.read(without) if without else None
@@ -126,12 +126,7 @@ def evaluate(
     found, checked = None, None
     if summary is None or probes:
         comparisons = [item.comparison for item in items]
-        if isinstance(opened, Judge):
-            pairs = [(c, "") for c in comparisons]
-            fit = overlong(
-                opened.backend, opened.template, early.over("count tokens", pairs), new_tokens=how.max_new_tokens
-            )
-            refuse(fit, len(comparisons), benchmark)
+        refuse(too_long(opened, comparisons, early), len(comparisons), benchmark)
         if summary is not None:
             bars.note("--probe needs the rationales: the answers are asked for again")
         whole = True

@@ -11,14 +11,15 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers, too_long
 from gramr2.cli.reading import reads
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
-from gramr2.errors import NoVerdictError
+from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge, compare_with
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.judgment import Decision, Outcome
-from gramr2.loading import JudgeOptions
+from gramr2.loading import JudgeOptions, kind_of
 from gramr2.text import percent
 
 
@@ -73,23 +74,20 @@ def judge(
     set_up_logging(quiet or as_json)
     from gramr2.data import load_unlabeled
     from gramr2.files import write_jsonl
-    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.budget import refuse
     from gramr2.judging.records import decision_row
     from gramr2.selftraining.run.observer import reading
 
     early = Bars(quiet or as_json, brief=True)
     with reading(early):
         comparisons, report = load_unlabeled(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
-    opened = open_model(model, how, ["--on-overlong"] if on_overlong is not OnOverlong.REFUSE else [])
-    names: set[str] = set()
-    if isinstance(opened, Judge):
-        pairs = [(c, "") for c in comparisons]
-        too_long = overlong(
-            opened.backend, opened.template, early.over("count tokens", pairs), new_tokens=how.max_new_tokens
-        )
-        if on_overlong is OnOverlong.REFUSE:
-            refuse(too_long, len(comparisons), data)
-        names = {each.id for each in too_long}
+    opened = open_model(model, how)
+    if on_overlong is not OnOverlong.REFUSE and not isinstance(opened, Judge | ScalarJudge):
+        raise ConfigError(f"--on-overlong does not apply to the {kind_of(model)} {model}: leave it out")
+    found = too_long(opened, comparisons, early)
+    if on_overlong is OnOverlong.REFUSE:
+        refuse(found, len(comparisons), data)
+    names = {each.id for each in found}
     kept = [c for c in comparisons if c.id not in names]
     bars = Bars(quiet or as_json)
     with answers(journal_of(out), bars) as journal:

@@ -13,20 +13,26 @@ import typer
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars
 from gramr2.cli.flags import replacing
+from gramr2.comparison import Comparison
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import Journal
+from gramr2.judging.budget import Overlong, overlong
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode
 from gramr2.loading import (
+    APPLY,
     BackendKind,
     Dtype,
     EngineKind,
     JudgeOptions,
+    Kind,
     Verdict,
     generative_judge,
     is_baseline,
     is_server,
+    kind_of,
     preference_model,
 )
 
@@ -135,6 +141,12 @@ def open_judge(model: str, how: JudgeOptions) -> Judge:
     return generative_judge(model, how)
 
 
+def open_served(model: str, how: JudgeOptions) -> Judge | ScalarJudge:
+    """What a server can have: a generative judge or a scalar reward model. Raises as ``open_judge`` and ``open_model`` do."""
+    opened = None if is_baseline(model) or is_server(model) else open_model(model, how)
+    return opened if isinstance(opened, Judge | ScalarJudge) else open_judge(model, how)
+
+
 def open_model(
     model: str, how: JudgeOptions, also: Collection[str] = (), *, shared: Collection[str] = ()
 ) -> PreferenceModel:
@@ -144,21 +156,29 @@ def open_model(
         model: what the user typed.
         how: the flags.
         also: further flags that the user gave and only a judge in this process can use.
-        shared: options that also apply to another model, and that a baseline or a server therefore ignores.
+        shared: options that also apply to another model, and that a baseline, a server or a reward model therefore ignores.
 
     Raises:
         ConfigError: a flag is given that means nothing to this kind of model.
         ModelError: there is no such model.
         RunError: the folder given with a baseline is not a run.
     """
-    kind = "baseline" if is_baseline(model) else "server" if is_server(model) else None
-    if kind:
-        defaults = JudgeOptions()
-        how = replace(how, **{name: getattr(defaults, name) for name in shared})
-    given = [*(f"--{name.replace('_', '-')}" for name in how.given), *also]
-    if kind and given:
-        raise ConfigError(f"{given[0]} does not apply to the {kind} {model}: leave it out")
+    kind = kind_of(model)
+    if kind is not Kind.JUDGE:
+        apply, defaults = APPLY[kind], JudgeOptions()
+        how = replace(how, **{name: getattr(defaults, name) for name in shared if name not in apply})
+        given = [*(f"--{name.replace('_', '-')}" for name in how.given if name not in apply), *also]
+        if given:
+            raise ConfigError(f"{given[0]} does not apply to the {kind} {model}: leave it out")
     return preference_model(model, how)
+
+
+def too_long(model: PreferenceModel, comparisons: Sequence[Comparison], bars: Bars) -> list[Overlong]:
+    """The comparisons that do not fit the model; none where only another process can tell, or where nothing is too long."""
+    if isinstance(model, Judge):
+        pairs = bars.over("count tokens", [(each, "") for each in comparisons])
+        return overlong(model.backend, model.template, pairs, new_tokens=model.sampling.max_new_tokens)
+    return model.overlong(comparisons) if isinstance(model, ScalarJudge) else []
 
 
 def journal_of(out: Path) -> Path:
@@ -224,6 +244,8 @@ def journaled(model: PreferenceModel, journal: Journal) -> PreferenceModel:
     """The model, with its answers journaled as they come. A baseline costs nothing, so its answers are not journaled."""
     if isinstance(model, Judge):
         return Judge(JournaledBackend(model.backend, journal), model.template, model.sampling, model.view)
+    if isinstance(model, ScalarJudge):
+        return ScalarJudge(model.model, journal)
     from gramr2.client import Client, JournaledClient
 
     return JournaledClient(model, journal) if isinstance(model, Client) else model

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers, too_long
 from gramr2.cli.reading import reads
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
@@ -59,7 +59,7 @@ def rank(
     chosen = tournament(scheme, budget)
     from gramr2.data import load_sets
     from gramr2.files import write_jsonl
-    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.budget import refuse
     from gramr2.rewards import ranking
     from gramr2.rewards.pairs import preference_row
     from gramr2.rewards.ranking import comparisons_of, longest, ranking_row, seconds_per_comparison
@@ -69,13 +69,7 @@ def rank(
     with reading(early):
         sets, report = load_sets(data, limit=limit, on_bad_row=on_bad_row, layout=layout)
     judge = open_model(model, how)
-    if isinstance(judge, Judge):
-        largest = [(longest(each), "") for each in sets]
-        refuse(
-            overlong(judge.backend, judge.template, early.over("count tokens", largest), new_tokens=how.max_new_tokens),
-            len(sets),
-            data,
-        )
+    refuse(too_long(judge, [longest(each) for each in sets], early), len(sets), data)
     wanted = comparisons_of(sets, chosen)
     bars = Bars(quiet or as_json)
     with answers(journal_of(out), bars) as journal:

@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import say, set_up_logging, stderr
-from gramr2.cli.opening import Writer, asks, open_judge
+from gramr2.cli.opening import Writer, asks, open_served
 from gramr2.errors import ConfigError, MissingDependencyError
-from gramr2.judging.judge import Judge
 from gramr2.loading import JudgeOptions
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
@@ -89,7 +88,7 @@ def serve(
     )
     from gramr2.serving.logs import bound_logs
     from gramr2.serving.middleware import ServerLimits
-    from gramr2.serving.model import Model
+    from gramr2.serving.model import Model, Served
 
     metrics = Metrics()
 
@@ -97,8 +96,8 @@ def serve(
         metrics.batches.observe(size)
         metrics.seconds.observe(seconds)
 
-    def load() -> Judge:
-        judge = open_judge(model, how)
+    def load() -> Served:
+        judge = open_served(model, how)
         # What is here now stays: without this the collector visits all of it again for every large body that is read.
         gc.collect()
         gc.freeze()

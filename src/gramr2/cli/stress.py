@@ -12,13 +12,14 @@ from rich import box
 
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show, stderr
 from gramr2.cli.judge import refuse_undecided
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers
+from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers, too_long
 from gramr2.cli.reading import reads
 from gramr2.comparison import Comparison
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
@@ -70,7 +71,7 @@ def stress(
     if limit is not None:
         comparisons = subset(comparisons, limit, seed)
     opened = open_model(model, how)
-    fits = _fitting(opened, comparisons, how.max_new_tokens, data)
+    fits = _fitting(opened, comparisons, data, bars)
     place = out or stressing.default_out(data, model, opened, comparisons, asdict(how), seed, attacks)
     bars, again = Bars(quiet or as_json), False
     with answers(journal_of(place), bars, lambda: again) as journal:
@@ -110,19 +111,19 @@ def stress(
         raise typer.Exit(1)
 
 
-def _fitting(model: PreferenceModel, comparisons: Sequence[Comparison], new_tokens: int, data: str) -> Fits | None:
-    """Whether an edited comparison fits the judge; None for a model that has no prompt.
+def _fitting(model: PreferenceModel, comparisons: Sequence[Comparison], data: str, bars: Bars) -> Fits | None:
+    """Whether an edited comparison fits the judge; None for a model to which nothing is too long.
 
     Raises:
         PromptTooLongError: a comparison does not fit as it is.
     """
-    from gramr2.judging.budget import overlong, refuse
+    from gramr2.judging.budget import refuse
 
-    if not isinstance(model, Judge):
+    if not isinstance(model, Judge | ScalarJudge):
         return None
-    pairs = [(each, "") for each in comparisons]
-    refuse(overlong(model.backend, model.template, pairs, new_tokens=new_tokens), len(comparisons), data)
-    return lambda edited: not overlong(model.backend, model.template, [(edited, "")], new_tokens=new_tokens)
+    refuse(too_long(model, comparisons, bars), len(comparisons), data)
+    silent = Bars(True)
+    return lambda edited: not too_long(model, [edited], silent)
 
 
 def _table(title: str, findings: Sequence[Finding]) -> Grid:

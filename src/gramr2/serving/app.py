@@ -34,7 +34,7 @@ from gramr2.rewards.tournaments import tournament
 from gramr2.serving.bodies import Gate, gated
 from gramr2.serving.memory import MemoryKeeper
 from gramr2.serving.middleware import OPEN_PATHS, LimitsMiddleware, ServerLimits
-from gramr2.serving.model import BusyError, ClosedError, GoneError, LateError, Model, QueuedJudge
+from gramr2.serving.model import BusyError, ClosedError, GoneError, LateError, Model, QueuedJudge, Served
 from gramr2.serving.openrlhf import UNDECIDED, EndTokens, RewardPlan, samples
 from gramr2.serving.sizes import SizeCheck
 from gramr2.serving.visit import KEY, Visit
@@ -149,14 +149,14 @@ def create_app(
         visit: Visit = request.scope[KEY]
         judge = QueuedJudge(model, visit.arrived + min(asked or limits.deadline, limits.deadline), visit)
         judge.admit()
-        return judge, JudgeId(model=judge.id, template=judge.template.hash)
+        return judge, JudgeId(model=judge.id, template=judge.prompt)
 
     asking = _documented(*REFUSALS)
 
     @app.get("/v1/judge", responses=_documented(401, 408, 413, 421, 429, 500, 503))
     def who_judges() -> JudgeId:
         judge = QueuedJudge(model, float("inf"))
-        return JudgeId(model=judge.id, template=judge.template.hash)
+        return JudgeId(model=judge.id, template=judge.prompt)
 
     @app.post("/v1/judge", responses=asking)
     def judge(body: JudgeRequest, request: Request) -> JudgeResponse:
@@ -166,7 +166,7 @@ def create_app(
             for place, each in enumerate(body.comparisons)
         ]
         sizes.check(asked, comparisons)
-        decisions = asked.judge(comparisons, seed=body.seed)
+        decisions = asked.compare(comparisons, body.seed)
         for each in decisions:
             metrics.decisions.labels(each.label.value if each.label else "none").inc()
         return JudgeResponse(judge=who, decisions=[_body(each) for each in decisions])
@@ -290,12 +290,18 @@ def _few(comparisons: int) -> None:
         )
 
 
-def _grading(items: Sequence[SingleResponse], seed: int) -> Callable[[Judge], list[Scored]]:
-    return lambda own: grade(own.backend, items, own.sampling, seed=seed)
+def _grading(items: Sequence[SingleResponse], seed: int) -> Callable[[Served], list[Scored]]:
+    def graded(own: Served) -> list[Scored]:
+        if not isinstance(own, Judge):
+            raise ConfigError(f"{own.id} gives rewards on a scale of its own and no grades: give references")
+        return grade(own.backend, items, own.sampling, seed=seed)
+
+    return graded
 
 
 def _body(decision: Decision) -> DecisionBody:
     row = decision_row(decision)
     outcomes = Tally(vote.outcome.value for vote in decision.judgments)
-    reason = None if decision.label else f"{UNDECIDED}: {', '.join(f'{n} × {what}' for what, n in outcomes.items())}"
+    why = ", ".join(f"{n} × {what}" for what, n in outcomes.items()) or "a reward is NaN or infinite"
+    reason = None if decision.label else f"{UNDECIDED}: {why}"
     return DecisionBody(**{k: row[k] for k in DecisionBody.model_fields if k != "reason"}, reason=reason)

@@ -21,7 +21,8 @@ from typing import Any
 
 from gramr2.comparison import Comparison
 from gramr2.errors import GramrError
-from gramr2.judging.judge import Judge, Progress
+from gramr2.judging.judge import Judge
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.judgment import Decision
 from gramr2.serving.visit import Visit
 
@@ -52,6 +53,8 @@ class ClosedError(GramrError):
     """The server is shutting down, or its model could not be loaded."""
 
 
+Served = Judge | ScalarJudge
+"""what a server can have"""
 FRAME = 400
 """characters that the judge's own prompt is taken for, beside the texts of a comparison"""
 SHARING = 8 * FRAME
@@ -67,7 +70,7 @@ class _Job:
     works: Sequence[int]
     comparisons: Sequence[Comparison] = ()
     seed: int = 0
-    task: Callable[[Judge], Any] | None = None
+    task: Callable[[Served], Any] | None = None
     found: list[Decision] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
     arrived: float = field(default_factory=time.monotonic)
@@ -106,7 +109,7 @@ class Model:
 
     def __init__(
         self,
-        load: Callable[[], Judge],
+        load: Callable[[], Served],
         *,
         capacity: int = 512,
         batch: int = 32,
@@ -122,7 +125,7 @@ class Model:
         self._changed = threading.Condition()
         self._closing = False
         self._pace = 1e-4  # seconds per character
-        self.judge: Judge | None = None
+        self.judge: Served | None = None
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="gramr2-model", daemon=True)
 
@@ -187,7 +190,7 @@ class Model:
         return found
 
     def alone(
-        self, task: Callable[[Judge], Any], works: Sequence[int], deadline: float, visit: Visit | None = None
+        self, task: Callable[[Served], Any], works: Sequence[int], deadline: float, visit: Visit | None = None
     ) -> Any:
         """The result of calling ``task`` with the judge while nothing else uses it. Raises as ``compare`` does.
 
@@ -320,7 +323,7 @@ class Model:
                 first.end(first.task(self.judge))
                 return
             asked = [each for job, count in parts for each in job.comparisons[len(job.found) : len(job.found) + count]]
-            decisions = iter(self.judge.judge(asked, seed=first.seed))  # another seed only where it does not matter
+            decisions = iter(self.judge.compare(asked, first.seed))  # another seed only where it does not matter
         except Exception as error:  # noqa: BLE001  # one request's error must not end the thread that serves all
             if len(parts) > 1:
                 for part in parts:
@@ -338,16 +341,27 @@ class Model:
                 job.end(job.found)
 
 
-class QueuedJudge(Judge):
-    """A judge for one request: its comparisons wait in the model's queue and share batches with other requests."""
+class QueuedJudge:
+    """A judge for one request, a ``PreferenceModel``: its comparisons wait in the model's queue and share batches with those of
+    other requests."""
 
     def __init__(self, model: Model, deadline: float, visit: Visit | None = None) -> None:
         if model.judge is None:
             raise ClosedError(
                 "the model is still being loaded" if model.failure is None else f"no model: {model.failure}"
             )
-        super().__init__(model.judge.backend, model.judge.template, model.judge.sampling, model.judge.view)
+        self.served: Served = model.judge
         self._model, self._deadline, self._visit = model, deadline, visit or Visit()
+
+    @property
+    def id(self) -> str:
+        """That of the judge that is served."""
+        return self.served.id
+
+    @property
+    def prompt(self) -> str:
+        """Digest of the judge's prompt; empty for a reward model, whose prompt is in its id."""
+        return self.served.template.hash if isinstance(self.served, Judge) else ""
 
     def admit(self) -> None:
         """Raise what the request would get now. Raises as ``Model.compare`` does."""
@@ -365,7 +379,7 @@ class QueuedJudge(Judge):
         finally:
             lock.release()
 
-    def alone(self, task: Callable[[Judge], Any], works: Sequence[int]) -> Any:
+    def alone(self, task: Callable[[Served], Any], works: Sequence[int]) -> Any:
         """See ``Model.alone``."""
         return self._model.alone(task, works, self._deadline, self._visit)
 
@@ -382,13 +396,6 @@ class QueuedJudge(Judge):
             raise LateError
         return left
 
-    def judge(
-        self,
-        comparisons: Sequence[Comparison],
-        *,
-        seed: int = 0,
-        progress: Progress | None = None,
-        on_decision: Callable[[int, Decision], None] | None = None,
-    ) -> list[Decision]:
-        """See ``Judge.judge``; ``progress`` and ``on_decision`` are ignored."""
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        """See ``PreferenceModel``. Raises as ``Model.compare`` does."""
         return self._model.compare(comparisons, seed, self._deadline, self._visit)

@@ -18,7 +18,7 @@ from gramr2.comparison import Comparison, Message, SingleResponse, as_messages
 from gramr2.data.formats.base import shown_names
 from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
 from gramr2.errors import DataError
-from gramr2.judging.judge import Judge
+from gramr2.judging.preference import PreferenceModel
 from gramr2.rewards.groups import Group, WinRateReward
 from gramr2.rewards.pointwise import against_references, comparisons_against
 from gramr2.wire import RewardRequest
@@ -141,7 +141,7 @@ class RewardPlan:
             pairs += [Comparison(group.id, group.prompt, (texts[0], texts[-1]))]
         return pairs
 
-    def rewards(self, judge: Judge) -> tuple[list[float | None], list[str | None]]:
+    def rewards(self, judge: PreferenceModel) -> tuple[list[float | None], list[str | None]]:
         """The chance that each completion beats its references, or without any its siblings; if there is none, the reason."""
         values: list[float | None] = [None] * self.size
         reasons: list[str | None] = [ALONE] * self.size

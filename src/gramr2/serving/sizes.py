@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from gramr2.comparison import Comparison, Message
 from gramr2.errors import PromptTooLongError
 from gramr2.judging.budget import BRIDGE_TOKENS
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.serving.model import QueuedJudge
 
 MOST_CHARACTERS_PER_TOKEN = 32
@@ -35,15 +36,19 @@ class SizeCheck:
             LateError: the deadline passed before all were counted.
             GoneError: the client has hung up.
         """
-        backend = judge.backend
-        allowed = backend.context_length - judge.sampling.max_new_tokens - BRIDGE_TOKENS
+        own = judge.served
+        if isinstance(own, ScalarJudge):
+            self._check_rewarded(judge, own, comparisons)
+            return
+        backend = own.backend
+        allowed = backend.context_length - own.sampling.max_new_tokens - BRIDGE_TOKENS
         parts = [(each.id, (each.prompt_text, *each.responses)) for each in comparisons]
         for name, texts in parts:
             length = sum(map(len, texts))
             if length > allowed * MOST_CHARACTERS_PER_TOKEN:
                 raise _too_long(name, f"{length} characters", allowed)
         frame = backend.count_tokens(
-            judge.template.render(Comparison("", (Message("user", ""),), ("", ""))), judge.template.prefill
+            own.template.render(Comparison("", (Message("user", ""),), ("", ""))), own.template.prefill
         )
         # No tokenizer makes more tokens than there are bytes.
         unsure = [each for each in parts if frame + sum(len(text.encode()) for text in each[1]) > allowed]
@@ -56,6 +61,17 @@ class SizeCheck:
             tokens = frame + sum(counted[text] for text in texts)
             if tokens > allowed + SLACK:
                 raise _too_long(name, f"about {tokens} tokens", allowed)
+
+    def _check_rewarded(self, judge: QueuedJudge, own: ScalarJudge, comparisons: Sequence[Comparison]) -> None:
+        """``check`` for a reward model, which reads each response by itself."""
+        allowed = own.model.context_length
+        for each in comparisons:
+            longest = len(each.prompt_text) + max(map(len, each.responses))
+            if longest > allowed * MOST_CHARACTERS_PER_TOKEN:
+                raise _too_long(each.id, f"{longest} characters", allowed)
+            with judge.turn(self._turn):
+                for found in own.overlong([each]):
+                    raise _too_long(found.id, f"{found.tokens} tokens", allowed)
 
 
 def _too_long(name: str, size: str, allowed: int) -> PromptTooLongError:

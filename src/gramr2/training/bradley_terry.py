@@ -17,10 +17,12 @@ from datasets import Dataset
 from transformers import PrinterCallback, set_seed
 from trl import RewardConfig, RewardTrainer
 
+from gramr2.backends.conversations import Row
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, keep_freed_memory
 from gramr2.backends.loading import loading
 from gramr2.backends.pretrained import open_scalar, open_tokenizer, refuse_unembedded
+from gramr2.backends.scalar import rewards_of
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.errors import DataError
@@ -29,7 +31,6 @@ from gramr2.judgment import Decision
 from gramr2.training.lora import adapters
 from gramr2.training.parts import on_one_gpu
 
-ROWS = 32
 NO_TIES = Ties()
 
 
@@ -42,22 +43,9 @@ class RewardModel:
         self.device = device
         self.ties = ties
 
-    @torch.inference_mode()
     def rewards(self, items: Sequence[tuple[tuple[Message, ...], str]]) -> list[float]:
         """The reward of each (prompt, response), in the order given."""
-        rows = [_tokens(self.encoder, prompt, response) for prompt, response in items]
-        found = [0.0] * len(rows)
-        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
-        for start in range(0, len(order), ROWS):
-            part = order[start : start + ROWS]
-            width = len(rows[part[0]])
-            pad = self.model.config.pad_token_id
-            ids = torch.tensor([rows[i] + [pad] * (width - len(rows[i])) for i in part], device=self.device)
-            mask = torch.tensor([[1] * len(rows[i]) + [0] * (width - len(rows[i])) for i in part], device=self.device)
-            logits = self.model(input_ids=ids, attention_mask=mask).logits[:, 0]
-            for i, value in zip(part, logits.float().tolist(), strict=True):
-                found[i] = value
-        return found
+        return rewards_of(self.model, [Row(_tokens(self.encoder, *item)) for item in items])
 
     def differences(self, comparisons: Sequence[Comparison]) -> list[float]:
         """r(A) − r(B) for each comparison."""

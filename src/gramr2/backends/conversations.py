@@ -1,0 +1,63 @@
+"""A response with its prompt as a scalar reward model reads it: a finished conversation, or a question with its answer.
+
+The ids are those of the whole text, as its authors tokenise it, unless a text in it holds control tokens: then each content is
+tokenised by itself, and stays a text (``gramr2.backends.encoding``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gramr2.backends.chat_template import conversation_of, frame_of
+from gramr2.backends.encoding import Encoder
+from gramr2.comparison import Comparison, Message
+from gramr2.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Ids of a prompt and a response; ``types`` tell the two apart, for models that were given that."""
+
+    ids: list[int]
+    types: list[int] | None = None
+
+
+class Conversations(Encoder):
+    """Encodes responses for one tokenizer: with its chat template, or without one as a pair of texts."""
+
+    def row(self, prompt: tuple[Message, ...], response: str) -> Row:
+        """The ids of a response to a prompt.
+
+        Raises:
+            ModelError: the chat template fails, or the tokenizer makes control tokens of a text.
+        """
+        if self.tokenizer.chat_template:
+            return Row(self._conversation((*prompt, Message("assistant", response))))
+        return self._pair(Comparison("", prompt, ("", "")).prompt_text, response)
+
+    def _conversation(self, turns: tuple[Message, ...]) -> list[int]:
+        pieces = frame_of(self.tokenizer, [turn.role for turn in turns], self._options, answering=False)
+        frame = [self._ids(piece) for piece in pieces]
+        text = conversation_of(self.tokenizer, turns, self._options)
+        whole = self._ids(text)
+        ours = [i for ids, piece in zip(frame, pieces, strict=True) for i in self.control.among(ids, piece)]
+        if self.control.among(whole, text) == ours:
+            return whole
+        apart = [*frame[0]]
+        for turn, after in zip(turns, frame[1:], strict=True):
+            apart += self.fragment(turn.content) + after
+        return apart
+
+    def _pair(self, question: str, answer: str) -> Row:
+        marks = self._paired("x", "x" if answer else "")["input_ids"]
+        ours = self.control.among(marks, "")
+        for literal in (False, True):
+            found = self._paired(question, answer, literal)
+            if self.control.among(found["input_ids"], question + answer) == ours:
+                return Row(found["input_ids"], found.get("token_type_ids"))
+        raise ModelError("this model's tokenizer makes control tokens of a text: use another model")
+
+    def _paired(self, question: str, answer: str, literal: bool = False) -> dict[str, Any]:
+        with self._lock:
+            return dict(self.tokenizer(question, text_pair=answer, split_special_tokens=literal))
