@@ -21,6 +21,7 @@ from gramr2.errors import ConfigError, ModelNotFoundError
 from gramr2.files import exists
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.prompts import FieldTemplate, prompt
 from gramr2.judging.saved import PROMPT_FILE, load_template
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -55,6 +56,10 @@ class BackendKind(StrEnum):
 
     TRANSFORMERS = "transformers"
     VLLM = "vllm"
+
+
+REASONED_TOKENS, EXPLAINED = 256, 1024
+"""budgets of a rationale in gramr2's own form, and of an explanation that another prompt asks for"""
 
 
 class Kind(StrEnum):
@@ -105,12 +110,14 @@ class JudgeOptions:
         votes: samples in each order.
         orders: ``both``, or ``first`` for only the stored one.
         temperature: default: 0 for one vote, 0.75 for several.
-        max_new_tokens: budget of a rationale.
+        max_new_tokens: budget of a rationale; default: 256, or 1024 with a ``prompt``, which asks for explanations.
         close: read the verdict of a rationale that used up its budget; otherwise the vote counts as truncated.
         stop_certainty: stop voting on a comparison once its majority is this certain.
         direct_certainty: write no rationale where the direct reading is this certain and its orders agree.
         mode: ``reason`` or ``label``; default: what the model was trained for.
         verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
+        prompt: ask with a prompt of the field, and read the verdict as it is written there: ``mt-bench``, ``arena-hard``,
+            ``prometheus``, ``rewardbench``, or a file (docs/judging.md).
         backend: ``transformers``, or ``vllm`` for many comparisons on a GPU.
         dtype: ``auto``, ``fast``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -126,12 +133,13 @@ class JudgeOptions:
     votes: int = 1
     orders: str = Orders.BOTH
     temperature: float | None = None
-    max_new_tokens: int = 256
+    max_new_tokens: int | None = None
     close: bool = False
     stop_certainty: float | None = None
     direct_certainty: float | None = None
     mode: str | None = None
     verdict: str | None = None
+    prompt: str | None = None
     backend: str = BackendKind.TRANSFORMERS
     dtype: str = Dtype.AUTO
     device: str = "auto"
@@ -152,9 +160,9 @@ class JudgeOptions:
             value = getattr(self, name)
             if value is not None:
                 require(value, allowed, name)
-        if self.votes < 1 or self.max_new_tokens < 1:
-            name = "votes" if self.votes < 1 else "max_new_tokens"
-            raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
+        for name in ("votes", "max_new_tokens"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
         if self.workers is not None and (self.workers < 1 or self.engine == EngineKind.LOCAL):
             raise ConfigError(
                 f"workers {self.workers} does not go with engine {self.engine}: take engine ray and at least 1"
@@ -172,13 +180,24 @@ class JudgeOptions:
         return tuple(each.name for each in fields(self) if getattr(self, each.name) != each.default)
 
     @property
+    def budget(self) -> int:
+        """``max_new_tokens``, or its default."""
+        return self.max_new_tokens or (EXPLAINED if self.prompt else REASONED_TOKENS)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every option by name, as an evaluation keeps them: with the budget, and without a prompt where there is none."""
+        kept = {each.name: getattr(self, each.name) for each in fields(self)} | {"max_new_tokens": self.budget}
+        return {name: value for name, value in kept.items() if name != "prompt" or value is not None}
+
+    @property
     def sampling(self) -> Sampling:
         """The options as a ``Sampling``."""
         return Sampling(
             votes=self.votes,
             orders=Orders(self.orders),
             temperature=self.temperature if self.temperature is not None else (0.0 if self.votes == 1 else 0.75),
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=self.budget,
             close_on_budget=self.close,
             stop_certainty=self.stop_certainty,
             direct_certainty=self.direct_certainty,
@@ -404,14 +423,16 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
             f"{name}, which is not loaded here",
             ("backend", "dtype", "device", "trust_remote_code", "second_view", "engine", "workers"),
         )
+    asked = _prompted(options)
     if prefix == "scripted":
         from gramr2.judging.scripted import scripted
 
+        _needs_none(options, f"{name}, which answers in gramr2's own form", ("prompt",))
         return Judge(scripted(rest), _read(load_template(None, options.mode), options.verdict), options.sampling)
     if prefix == "openai":
         from gramr2.backends.openai import OpenAIBackend
 
-        template = _read(load_template(None, options.mode), options.verdict)
+        template = asked or _read(load_template(None, options.mode), options.verdict)
         return Judge(OpenAIBackend(rest), template, options.sampling)
     from gramr2.backends.local import open_local
     from gramr2.backends.registry import adapted, resolve
@@ -423,7 +444,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     if verdict is None and template.mode is JudgeMode.REASON and not (folder / PROMPT_FILE).is_file():
         # An untrained model may not reach the end of a rationale.
         verdict = "both"
-    template = _read(template, verdict)
+    template = asked or _read(template, verdict)
     opened = partial(
         open_local,
         options.backend,
@@ -434,12 +455,28 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         trust_remote_code=options.trust_remote_code,
     )
     view = None
-    if options.second_view:
+    if options.second_view and asked is None:
         view = load_view(
             folder, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
         )
     backend = opened() if options.engine == EngineKind.LOCAL else _in_workers(opened, base, adapter, options)
     return Judge(backend, template, options.sampling, view)
+
+
+def _prompted(options: JudgeOptions) -> FieldTemplate | None:
+    """The template of the prompt that is asked for, if one is.
+
+    Raises:
+        ConfigError: there is no such prompt, or an option needs gramr2's own form.
+    """
+    if options.prompt is None:
+        return None
+    _needs_none(
+        options,
+        f"the prompt {options.prompt}, whose answers are not guided",
+        ("mode", "verdict", "close", "direct_certainty"),
+    )
+    return FieldTemplate(prompt=prompt(options.prompt))
 
 
 def _in_workers(opened: Callable[[], Backend], base: str, adapter: Path | None, options: JudgeOptions) -> Backend:

@@ -28,6 +28,7 @@ FOLDERS = {
     "filters": "gramr2.selftraining.filters",
     "formats": "gramr2.data.formats",
     "probes": "gramr2.evaluation.probes",
+    "prompts": "gramr2.judging.prompts",
     "tournaments": "gramr2.rewards.tournaments",
 }
 """the packages with the built-in ones of each kind"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def named(
     loaded = load(benchmark, source, seed=seed, limit=limit)
     bars.note(f"{benchmark}: {len(loaded.items)} of {loaded.total} items, {loaded.version}, digest {loaded.digest}")
     opened = open_model(model, how)
-    options = asdict(how) | {"benchmark": digest_of_items(loaded.items)}
+    options = how.settings | {"benchmark": digest_of_items(loaded.items)}
     asked = evaluating.Asked(benchmark, model, loaded.labeled, options, seed, limit, notes=(PUBLISHED,), bar=bar)
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))

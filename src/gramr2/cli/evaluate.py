@@ -114,10 +114,12 @@ def evaluate(
     items = people.items
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
+    if probes and how.prompt:
+        raise ConfigError("--probe reads verdicts in gramr2's own form: leave --prompt out")
     opened = open_model(model, how, ["--probe"] if probes else [])
     labels = {name: people.labels[name] for each in items if (name := each.comparison.id) in people.labels}
     asked = evaluating.Asked(
-        benchmark, model, items, asdict(how), seed, limit, report.skipped, labels=labels, notes=people.notes, bar=bar
+        benchmark, model, items, how.settings, seed, limit, report.skipped, labels=labels, notes=people.notes, bar=bar
     )
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))

@@ -73,7 +73,10 @@ FLAGS: dict[str, Any] = {
     "temperature": Annotated[
         float | None, typer.Option("--temperature", min=0, help="Default: 0 for one vote, else 0.75.")
     ],
-    "max_new_tokens": Tokens,
+    "max_new_tokens": Annotated[
+        int | None,
+        typer.Option("--max-new-tokens", min=1, help="Token budget of a rationale; default: 256, with --prompt 1024."),
+    ],
     "close": Close,
     "stop_certainty": Annotated[
         float | None,
@@ -92,6 +95,13 @@ FLAGS: dict[str, Any] = {
         typer.Option(
             "--verdict",
             help="direct: at the prompt's end. Default: as the judge was trained; for other models, both.",
+        ),
+    ],
+    "prompt": Annotated[
+        str | None,
+        typer.Option(
+            "--prompt",
+            help="Ask with a prompt of the field: arena-hard, mt-bench, prometheus, rewardbench, or FILE[#ENTRY].",
         ),
     ],
     "backend": Annotated[BackendKind, typer.Option("--backend", help="What runs a model on this machine.")],

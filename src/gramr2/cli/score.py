@@ -83,6 +83,8 @@ def score(
 
     if by is Way.RATIONALE and how.verdict and not calibrate:
         raise ConfigError("--by rationale grades each response by itself: --verdict is for comparisons, leave it out")
+    if by is Way.RATIONALE and how.prompt and not calibrate:
+        raise ConfigError("--by rationale grades each response by itself: --prompt is for comparisons, leave it out")
     if by is Way.RATIONALE and (references or policy):
         raise ConfigError("--by rationale grades each response by itself: leave --references and --policy out")
     early = Bars(quiet or as_json, brief=True)
@@ -105,7 +107,7 @@ def score(
         if policy is not None and bare:
             with bars.task(f"answer {len(bare)} prompts greedily") as progress:
                 answering = JournaledBackend(_backend(policy, how), journal)
-                banks |= greedy_references(answering, bare, max_new_tokens=how.max_new_tokens, progress=progress)
+                banks |= greedy_references(answering, bare, max_new_tokens=how.budget, progress=progress)
         opponents = {item.id: len(banks.get(item.id, item.references)) for item in items}
         with bars.task(f"score {len(items)} responses") as progress:
             if isinstance(kept, Judge) and by is Way.RATIONALE:

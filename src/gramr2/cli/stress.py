@@ -71,9 +71,9 @@ def stress(
     if limit is not None:
         comparisons = subset(comparisons, limit, seed)
     opened = open_model(model, how)
-    fits = _fitting(opened, comparisons, data, bars)
-    place = out or stressing.default_out(data, model, opened, comparisons, asdict(how), seed, attacks)
     bars, again = Bars(quiet or as_json), False
+    fits = _fitting(opened, comparisons, data, bars)
+    place = out or stressing.default_out(data, model, opened, comparisons, how.settings, seed, attacks)
     with answers(journal_of(place), bars, lambda: again) as journal:
         judge = journaled(opened, journal)
         with bars.task(f"{len(attacks)} attacks on {len(comparisons)} comparisons") as progress:

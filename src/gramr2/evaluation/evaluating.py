@@ -39,6 +39,8 @@ FOLDER = Path("runs") / "eval"
 """where evaluations are by default"""
 WHERE = ("device", "engine", "workers", "trust_remote_code")
 """options that say where the judge runs; they change no answer"""
+KNOWN = (*WHERE, "prompt")
+"""options that the key of an evaluation need not have: a prompt is in it with its texts, whatever its file is called"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Asked:
 
     def key(self, judge: PreferenceModel) -> str:
         """Of everything that the answers depend on."""
-        options = {name: value for name, value in self.options.items() if name not in WHERE}
+        options = {name: value for name, value in self.options.items() if name not in KNOWN}
         return address(judge.id, prompt_digest(judge), self.digest, options, self.seed)
 
     def folder(self, judge: PreferenceModel) -> Path:

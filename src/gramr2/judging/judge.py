@@ -11,7 +11,6 @@ from gramr2.backends.base import Backend, Completion, Decoding, GenerationReques
 from gramr2.comparison import Comparison, Order
 from gramr2.config.section import would_be_copies
 from gramr2.errors import ConfigError
-from gramr2.judging.parser import parse
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.second_view import Opinion, SecondView
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -176,18 +175,22 @@ class Judge:
 
     def _request(self, comparison: Comparison, order: Order, samples: range, seed: int) -> GenerationRequest:
         sampling = self.sampling
-        reading = self.template.verdict_reading(guided=sampling.guided, close_on_budget=sampling.close_on_budget)
+        reading = (
+            self.template.verdict_reading(guided=sampling.guided, close_on_budget=sampling.close_on_budget)
+            if self.template.tagged
+            else None
+        )
         return GenerationRequest(
             messages=self.template.render(comparison.shown(order)),
             seeds=tuple(derive_seed(seed, comparison.id, order.value, sample) for sample in samples),
             decoding=Decoding(sampling.temperature, sampling.top_p, sampling.max_new_tokens),
             prefill=self.template.prefill,
-            stop=() if sampling.guided else (reading.end,),
+            stop=() if sampling.guided or reading is None else (reading.end,),
             verdict=reading,
         )
 
     def _read(self, completion: Completion, order: Order, sample: int, seed: int) -> Judgment:
-        parsed = parse(completion.text, truncated=completion.finish_reason is FinishReason.LENGTH)
+        parsed = self.template.read(completion.text, truncated=completion.finish_reason is FinishReason.LENGTH)
         error = completion.error if completion.sound else "the model's label probabilities are not numbers"
         failed = completion.finish_reason is FinishReason.ERROR or not completion.sound
         outcome = Outcome.ERROR if failed else parsed.outcome

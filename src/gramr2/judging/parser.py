@@ -24,6 +24,7 @@ class VerdictFormat(StrEnum):
     TAG = "tag"
     GRADES = "grades"
     BRACKETS = "brackets"
+    RESULT = "result"
     BOXED = "boxed"
     SCORES = "scores"
     JSON = "json"
@@ -58,6 +59,8 @@ _ANSWER = re.compile(r"<answer>([^<]{0,400})</answer>", re.IGNORECASE)
 _OPEN_ANSWER = re.compile(r"<answer>", re.IGNORECASE)
 _DOUBLE = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
 _GRADED = re.compile(r"\[\[\s*([AB]\s{0,3}(?:>>|>|=|<<|<)\s{0,3}[AB])\s*\]\]", re.IGNORECASE)
+_RESULT = re.compile(r"\[RESULT\]", re.IGNORECASE)
+_CHOSEN = re.compile(r"[\s:*]*+\(?(?:response\s{1,3})?(A|B|tie)\)?[ \t.*\"']*+(?:[\r\n]|\Z)", re.IGNORECASE)
 # White space is matched possessively: given back one by one, 8,000 spaces took seconds.
 _BOXED = re.compile(r"\\boxed\{\s*+(?:\\(?:text|textbf|mathrm)\{([^{}]{0,80})\}\s*+|([^{}]{0,200}))\}")
 _SCORE = {side: re.compile(rf"<score_{side}>([^<]{{0,40}})</score_{side}>", re.IGNORECASE) for side in "AB"}
@@ -152,6 +155,15 @@ def _brackets(text: str) -> _Found | None:
     return _agreed([(match.start(), _label(match[0])) for match in _DOUBLE.finditer(text)])
 
 
+def _result(text: str) -> _Found | None:
+    """What stands alone after the last words of Prometheus: “[RESULT] A” is a verdict, “[RESULT] A is longer” is none."""
+    marks = list(_RESULT.finditer(text))
+    chosen = [match for mark in marks if (match := _CHOSEN.match(text, mark.end()))]
+    if marks and not chosen:
+        return _Found(marks[0].start(), None)
+    return _agreed([(marks[0].start(), _label(match[1])) for match in chosen])
+
+
 def _boxed(text: str) -> _Found | None:
     boxes = list(_BOXED.finditer(text))
     return _Found(boxes[-1].start(), _label(boxes[-1][1] or boxes[-1][2] or "")) if boxes else None
@@ -227,6 +239,7 @@ _READERS: dict[VerdictFormat, Callable[[str], _Found | None]] = {
     VerdictFormat.TAG: _tag,
     VerdictFormat.GRADES: _grades,
     VerdictFormat.BRACKETS: _brackets,
+    VerdictFormat.RESULT: _result,
     VerdictFormat.BOXED: _boxed,
     VerdictFormat.SCORES: _scores,
     VerdictFormat.JSON: _json,

@@ -14,6 +14,7 @@ from enum import StrEnum
 from gramr2.backends.base import VerdictReading
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.hashing import text_hash
+from gramr2.judging.parser import Parsed, parse
 from gramr2.judging.quoting import quote, unquote
 from gramr2.judgment import REASONED, ReadingWeights
 from gramr2.written import Written, joined, own
@@ -94,6 +95,15 @@ class JudgeTemplate:
             turns += replace(self, shots=()).render(shot.comparison)
             turns.append(Message("assistant", joined(*self.answer(shot.label, shot.rationale))))
         return tuple(turns)
+
+    @property
+    def tagged(self) -> bool:
+        """Whether its answers have tags between which a verdict is read, so that they can be guided."""
+        return True
+
+    def read(self, text: str, *, truncated: bool = False) -> Parsed:
+        """The verdict in an answer, in any format of published judges."""
+        return parse(text, truncated=truncated)
 
     def verdict_reading(self, *, guided: bool = True, close_on_budget: bool = False) -> VerdictReading:
         """Where the backend finds the label in this template's answers."""
