@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gramr2.evaluation.attacks import attacks
 from gramr2.evaluation.benchmarks import benchmarks
+from gramr2.judging.prompts import prompts
 from gramr2.registry import filters
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -50,7 +51,21 @@ def attack_table() -> str:
     return table(["attack", "what is done", "beside it"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"attacks": attack_table, "benchmarks": benchmark_table, "filters": filter_table}
+def prompt_table() -> str:
+    """A line for each prompt of the field: how its verdict is written, and which published prompt has its form."""
+    rows = [
+        [f"`{name}`", ", ".join(f"`{form}`" for form in each.formats), "yes" if each.ties else "no", each.form_of]
+        for name, each in prompts().items()
+    ]
+    return table(["prompt", "verdict", "tie", "in the form of"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "attacks": attack_table,
+    "benchmarks": benchmark_table,
+    "filters": filter_table,
+    "prompts": prompt_table,
+}
 
 
 def first_paragraph(documented: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gramr2.cli.contamination import _named
 from gramr2.config import parse_config
 from gramr2.files import read_jsonl
 from gramr2.reporting.report import render
@@ -40,6 +41,24 @@ TRAIN = [
     row("t2", "Where does the river Po begin and end?", RIVER, "Nobody knows where."),
     row("t3", "Say something else, whatever it may be.", "Something.", "Else."),
 ]
+
+
+PAIRS = [
+    {"pair_id": "j1", "source": "mmlu-pro-law", "question": "Which lake of Italy is the largest?", "response_model": "m",
+     "response_A": LAKE, "response_B": "I do not know.", "label": "A>B"},
+    {"pair_id": "j2", "source": "mmlu-pro-law", "question": "Name the capital of Portugal, please.", "response_model": "m",
+     "response_A": "Lisbon.", "response_B": "Porto.", "label": "B>A"},
+]  # fmt: skip
+SETS = [
+    {
+        "id": "s1",
+        "prompt": "How does a violin sound?",
+        "chosen": [CLEAN],
+        "rejected": ["With a hammer.", LAKE],
+        "subset": "Math",
+    },
+]
+"""a judgebench and a rewardbench2 as they are published"""
 
 
 @pytest.fixture
@@ -233,3 +252,33 @@ def test_no_torch() -> None:
         "assert not {'torch', 'transformers', 'trl'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_named_benchmark_is_looked_for_in_its_published_layout(cli, files: tuple[str, str], write) -> None:
+    train, gold = files
+    copy, sets = write(*PAIRS, name="judgebench.jsonl"), write(*SETS, name="rb2.jsonl")
+    against = (f"judgebench={copy}", f"rewardbench2={sets}", gold)
+    code, text, error = cli("contamination", train, "--against", *against, "--json")
+    assert code == 0, error
+    told = json.loads(text)
+    assert list(told["benchmarks"]) == ["judgebench", "rewardbench2", gold]
+    assert (told["benchmarks"]["judgebench"]["n"], told["benchmarks"]["judgebench"]["found"]) == (2, 1)
+    # Three responses are two pairs, and the third is the one that was trained on.
+    assert (told["benchmarks"]["rewardbench2"]["n"], told["benchmarks"]["rewardbench2"]["found"]) == (2, 1)
+    assert told["versions"]["judgebench"]["version"] == "local copy judgebench.jsonl"
+    assert {each["benchmark"]: each["id"] for each in told["worst"]}["rewardbench2"] == "Math:s1#2"
+    code, text, error = cli("contamination", train, "--against", f"judgebench={copy}")
+    assert (code, "judgebench: 2 items, local copy judgebench.jsonl, digest" in error) == (0, True)
+    assert any(line.startswith("│ judgebench ") for line in text.splitlines())
+
+
+def test_a_copy_of_what_is_no_benchmark_is_refused(cli, files: tuple[str, str], tmp_path: Path, monkeypatch) -> None:
+    train, gold = files
+    code, _, error = cli("contamination", train, "--against", f"judgebunch={gold}")
+    assert (code, "'judgebunch' is no benchmark: take one of" in error) == (2, True)
+    code, _, error = cli("contamination", train, "--against", f"judgebench={tmp_path / 'gone.jsonl'}")
+    assert (code, "gone.jsonl" in error) == (2, True)
+    # A file or folder of a benchmark's name comes first.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "judgebench").mkdir()
+    assert _named("judgebench") == ("judgebench", None)

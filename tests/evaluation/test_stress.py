@@ -211,13 +211,13 @@ def test_votes_that_failed_outside_the_model_are_counted() -> None:
 
 def test_an_edit_that_does_not_fit_is_counted_and_not_asked() -> None:
     model = judge(lambda *_: None, context=800)
-    fits = _fitting(model, comparisons(3), 256, "data")
+    fits = _fitting(model, comparisons(3), "data")
     found = by_name(stress(model, comparisons(3), chosen(["very_long", "flattery_user"]), fits=fits))
     assert (found["very_long"].over_long, found["very_long"].asked, found["very_long"].coverage) == (3, 0, None)
     assert (found["flattery_user"].over_long, found["flattery_user"].asked) == (0, 3)
     with pytest.raises(PromptTooLongError, match="3 of 3 comparisons exceed"):
-        _fitting(judge(lambda *_: None, context=300), comparisons(3), 256, "data")
-    assert _fitting(Longer(), comparisons(3), 256, "data") is None
+        _fitting(judge(lambda *_: None, context=300), comparisons(3), "data")
+    assert _fitting(Longer(), comparisons(3), "data") is None
 
 
 class Small:

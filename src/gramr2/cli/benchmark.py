@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -19,6 +19,7 @@ from gramr2.errors import ConfigError, ContaminatedError, DataError
 from gramr2.text import percent
 
 if TYPE_CHECKING:
+    from gramr2.evaluation.benchmarks import LoadedBenchmark
     from gramr2.evaluation.contamination import Contamination
     from gramr2.evaluation.overlaps import Limits
 
@@ -62,7 +63,10 @@ def contamination(
     train: Annotated[
         list[str], typer.Argument(metavar="TRAIN…", help="What was trained on: files, hub data sets, or run folders.")
     ],
-    against: Annotated[list[str], typer.Option("--against", help="Benchmarks, labelled or not: one or several.")],
+    against: Annotated[
+        list[str],
+        typer.Option("--against", help="Benchmarks, one or several: files, labelled or not, or NAME=COPY."),
+    ],
     layout: Layout,
     threshold: Annotated[
         float, typer.Option("--threshold", min=0.01, max=1, help="Share of a text's 13-grams from which it counts.")
@@ -89,6 +93,7 @@ def contamination(
     set_up_logging(quiet or as_json)
     from gramr2.data import placed
     from gramr2.evaluation.contamination import contamination as found_in
+    from gramr2.evaluation.contamination import placed_items
     from gramr2.evaluation.overlaps import FIELDS, PROMPT, RESPONSES, Limits
     from gramr2.files import write_jsonl
 
@@ -100,13 +105,24 @@ def contamination(
     def rows(source: str) -> Iterator[tuple[str, Comparison]]:
         return placed(source, on_bad_row=on_bad_row, layout=layout, skipped=skipped)
 
-    benchmarks = {name: list(rows(name)) for name in against}
+    bars = Bars(quiet or as_json)
+    benchmarks: dict[str, Sequence[tuple[str, Comparison]]] = {}
+    versions: dict[str, dict[str, str]] = {}
+    for each in against:
+        name, loaded = _named(each)
+        if loaded is None:
+            benchmarks[each] = list(rows(each))
+            continue
+        key = each if name in benchmarks else name
+        benchmarks[key] = placed_items(loaded)
+        versions[key] = {"version": loaded.version, "digest": loaded.digest}
+        bars.note(f"{key}: {len(loaded.items)} items, {loaded.version}, digest {loaded.digest}")
     passed = 0
 
     def training() -> Iterator[tuple[str, Comparison]]:
         nonlocal passed
         # How many rows a file has is not known before it is read.
-        with Bars(quiet or as_json).task("look through the training data") as progress:
+        with bars.task("look through the training data") as progress:
             for source in train:
                 for each in _of_run(source) or rows(source):
                     passed += 1
@@ -124,6 +140,7 @@ def contamination(
         say_json(
             {
                 "benchmarks": {name: each.summary() for name, each in found.items()},
+                "versions": versions,
                 "train": {"sources": train, "n": passed},
                 "limits": {"threshold": threshold, "similarity": similarity, "common": common, "field": field.value},
                 "worst": worst,
@@ -135,6 +152,26 @@ def contamination(
         if skipped:
             say(f"{len(skipped)} bad rows skipped; the first: {skipped[0]}")
     _refuse(found, max_rate)
+
+
+def _named(against: str) -> tuple[str, LoadedBenchmark | None]:
+    """The name of a public benchmark and its items, from a copy (``NAME=PATH``) or the hub; none for a file. A file of that name
+    comes first.
+
+    Raises:
+        ConfigError: a copy is given of what is no benchmark.
+        DataError: it cannot be read.
+    """
+    from gramr2.evaluation.benchmarks import benchmarks, load
+
+    name, given, copy = against.partition("=")
+    if Path(against).exists():
+        return against, None
+    if name in benchmarks():
+        return name, load(name, copy if given else None)
+    if given and "/" not in name and "." not in name:
+        raise ConfigError(f"--against {against}: {name!r} is no benchmark: take one of {', '.join(benchmarks())}")
+    return against, None
 
 
 def _of_run(source: str) -> list[tuple[str, Comparison]]:

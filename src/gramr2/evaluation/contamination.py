@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gramr2.comparison import Comparison
+from gramr2.evaluation.benchmarks.items import Pair
+from gramr2.evaluation.benchmarks.loading import LoadedBenchmark
 from gramr2.evaluation.overlaps import PROMPT, RESPONSES, Index, Limits, Match, texts_of
 from gramr2.hashing import text_hash
 
@@ -113,6 +115,23 @@ def contamination(
         for name, placed in benchmarks.items()
     }
     return {name: _summed(each, limits) for name, each in told.items()}
+
+
+def placed_items(loaded: LoadedBenchmark) -> list[Placed]:
+    """The items of a named benchmark, to be looked for. A set of responses counts as so many pairs as hold each of them once; of
+    an odd number the last stands beside an empty one."""
+    found: list[Placed] = []
+    for item in loaded.items:
+        where = f"{loaded.benchmark.name} {item.id}"
+        if isinstance(item, Pair):
+            found.append((where, item.comparison))
+            continue
+        texts = item.responses.responses
+        for place in range(0, len(texts), 2):
+            name = item.id if place == 0 else f"{item.id}#{place // 2 + 1}"
+            pair = (texts[place], texts[place + 1] if place + 1 < len(texts) else "")
+            found.append((where, Comparison(name, item.responses.prompt, pair, item.category, group=item.group)))
+    return found
 
 
 def digest_of_texts(comparison: Comparison) -> str:
