@@ -211,7 +211,7 @@ class LoadedJudge:
     pickle loads the judge again, by its name, where it is first asked. A token is not in the pickle.
 
     Args:
-        model: what it wraps: a ``Judge``, a ``Client`` or a baseline.
+        model: what it wraps: a ``Judge``, a ``ScalarJudge``, a ``Client`` or a baseline.
         source: name and options for ``load_judge``.
     """
 

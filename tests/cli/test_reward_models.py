@@ -12,7 +12,7 @@ from reward_models import conversational, pairing
 from gramr2 import load_judge
 from gramr2.backends.scalar import ScalarModel
 from gramr2.comparison import Comparison, Label, Message
-from gramr2.errors import ConfigError
+from gramr2.errors import ConfigError, ModelError
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.serving.app import create_app
 from gramr2.serving.model import Model
@@ -63,6 +63,28 @@ def test_judge_rank_score_and_compare_take_it(cli, chat: Path, items: str, write
     for name in ("one", "two"):
         assert cli("eval", "-m", chat, "-b", items, "-o", tmp_path / name)[0] == 0
     assert cli("compare", tmp_path / "one", tmp_path / "two")[0] == 0
+
+
+def test_what_was_computed_before_a_stop_is_not_computed_again(
+    cli, chat: Path, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(*({"id": str(i), "prompt": f"{i}", "responses": ["a", "b"], "label": "A"} for i in range(70)))
+    words = ("eval", "-m", chat, "-b", file, "-o", tmp_path / "e", "--json")
+    whole = cli(*words[:-2], tmp_path / "whole", "--json")[1]
+    asked: list[int] = []
+    rewards = ScalarModel.rewards
+
+    def stopping(self: ScalarModel, texts: list) -> list[float]:
+        asked.append(len(texts))
+        if len(asked) == 2:
+            raise ModelError("the machine is gone")
+        return rewards(self, texts)
+
+    monkeypatch.setattr(ScalarModel, "rewards", stopping)
+    assert cli(*words)[0] == 2
+    code, text, _ = cli(*words)
+    assert (code, asked) == (0, [128, 12, 12])
+    assert json.loads(text) | {"out": ""} == json.loads(whole) | {"out": ""}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def test_a_tie_where_there_is_none_is_no_verdict() -> None:
         ("Feedback: x [RESULT] A", Outcome.A),
         ("[RESULT]\nB\n", Outcome.B),
         ("[Result] (A)", Outcome.A),
+        ('[RESULT] "B"', Outcome.B),
+        ("[RESULT: A]", Outcome.A),
         ("**[RESULT]** Response B", Outcome.B),
         ("[RESULT] A better one is missing", Outcome.UNPARSEABLE),
         ("I write [RESULT] at the end.\n[RESULT] A", Outcome.A),

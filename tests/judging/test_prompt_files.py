@@ -65,7 +65,9 @@ def test_an_entry_of_fastchats_file(tmp_path: Path) -> None:
         (VerdictFormat.BRACKETS,),
         True,
     )
-    with pytest.raises(ConfigError, match="has the prompts pair-x, math, turns, single: name one, .*#ENTRY"):
+    with pytest.raises(
+        ConfigError, match="^/.*judge_prompts.jsonl has the prompts pair-x, math, turns, single: name one, .*#ENTRY"
+    ):
         prompt(file)
     with pytest.raises(ConfigError, match="has the prompts"):
         prompt(f"{file}#pair-y")

@@ -10,6 +10,7 @@ import pytest
 from conftest import make
 from gramr2.comparison import Label, Message
 from gramr2.journal import Journal
+from gramr2.judging.judge import compare_with
 from gramr2.judging.scalar import CHUNK, ScalarJudge, Text
 
 
@@ -83,3 +84,19 @@ def test_what_does_not_fit_is_told_before() -> None:
     judge = ScalarJudge(Lengths())
     (found,) = judge.overlong([make("1", "a", "b"), make("2", "a" * 13, "b")])
     assert (found.id, found.tokens, found.allowed) == ("2", 13, 12)
+
+
+def test_a_long_list_is_told_along_the_way() -> None:
+    items = [make(str(n), "x" * (n + 1), "y") for n in range(CHUNK)]
+    seen: list[tuple[int, int]] = []
+    told: dict[int, str] = {}
+    decisions = compare_with(
+        ScalarJudge(Lengths()),
+        items,
+        progress=lambda *each: seen.append(each),
+        on_decision=lambda index, decision: told.update({index: decision.id}),
+    )
+    assert seen == [(CHUNK // 2, CHUNK), (CHUNK, CHUNK)]
+    assert told == {n: str(n) for n in range(CHUNK)}
+    assert [each.id for each in decisions] == [each.id for each in items]
+    assert compare_with(ScalarJudge(Lengths()), []) == []

@@ -19,6 +19,7 @@ from gramr2.journal import Journal
 from gramr2.judging.budget import Overlong, overlong
 from gramr2.judging.judge import Judge, Orders
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.prompts import prompts
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode
 from gramr2.loading import (
@@ -47,7 +48,7 @@ Model = Annotated[
         "--model",
         "-m",
         help="Run or model folder, LoRA adapter, hub id, .gguf, named or scripted model, openai:NAME@URL, a server's address; "
-        "or a baseline: longer, or NAME:RUN.",
+        "a scalar reward model's folder or hub id; or a baseline: longer, or NAME:RUN.",
     ),
 ]
 Writer = Annotated[
@@ -101,7 +102,8 @@ FLAGS: dict[str, Any] = {
         str | None,
         typer.Option(
             "--prompt",
-            help="Ask with a prompt of the field: arena-hard, mt-bench, prometheus, rewardbench, or FILE[#ENTRY].",
+            help=f"Ask with a prompt of the field: {', '.join(prompts())}, or FILE[#ENTRY].",
+            autocompletion=lambda: list(prompts()),
         ),
     ],
     "backend": Annotated[BackendKind, typer.Option("--backend", help="What runs a model on this machine.")],

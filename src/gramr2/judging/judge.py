@@ -12,6 +12,7 @@ from gramr2.comparison import Comparison, Order
 from gramr2.config.section import would_be_copies
 from gramr2.errors import ConfigError
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.scalar import CHUNK, ScalarJudge
 from gramr2.judging.second_view import Opinion, SecondView
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judging.voting import decide, is_settled
@@ -241,15 +242,20 @@ def compare_with(
     progress: Progress | None = None,
     on_decision: Callable[[int, Decision], None] | None = None,
 ) -> list[Decision]:
-    """``model.compare``; if the model is a ``Judge``, progress and decisions are reported along the way, otherwise at the end."""
+    """``model.compare``; progress and decisions of a ``Judge`` or a ``ScalarJudge`` are reported along the way, of others at the
+    end."""
     if isinstance(model, Judge):
         return model.judge(comparisons, seed=seed, progress=progress, on_decision=on_decision)
-    decisions = model.compare(comparisons, seed)
-    if on_decision:
-        for index, decision in enumerate(decisions):
-            on_decision(index, decision)
-    if progress:
-        progress(len(decisions), len(decisions))
+    size = CHUNK // 2 if isinstance(model, ScalarJudge) else len(comparisons)
+    decisions: list[Decision] = []
+    for start in range(0, max(1, len(comparisons)), max(1, size)):
+        fresh = model.compare(comparisons[start : start + size], seed)
+        if on_decision:
+            for index, decision in enumerate(fresh, start):
+                on_decision(index, decision)
+        decisions += fresh
+        if progress:
+            progress(len(decisions), len(comparisons))
     return decisions
 
 

@@ -59,8 +59,8 @@ _ANSWER = re.compile(r"<answer>([^<]{0,400})</answer>", re.IGNORECASE)
 _OPEN_ANSWER = re.compile(r"<answer>", re.IGNORECASE)
 _DOUBLE = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
 _GRADED = re.compile(r"\[\[\s*([AB]\s{0,3}(?:>>|>|=|<<|<)\s{0,3}[AB])\s*\]\]", re.IGNORECASE)
-_RESULT = re.compile(r"\[RESULT\]", re.IGNORECASE)
-_CHOSEN = re.compile(r"[\s:*]*+\(?(?:response\s{1,3})?(A|B|tie)\)?[ \t.*\"']*+(?:[\r\n]|\Z)", re.IGNORECASE)
+_RESULT = re.compile(r"\[RESULT\s{0,3}(?:\]|:)", re.IGNORECASE)
+_CHOSEN = re.compile(r"[\s:*\"'(]*+(?:response\s{1,3})?(A|B|tie)[\"')\]]*+[ \t.*]*+(?:[\r\n]|\Z)", re.IGNORECASE)
 # White space is matched possessively: given back one by one, 8,000 spaces took seconds.
 _BOXED = re.compile(r"\\boxed\{\s*+(?:\\(?:text|textbf|mathrm)\{([^{}]{0,80})\}\s*+|([^{}]{0,200}))\}")
 _SCORE = {side: re.compile(rf"<score_{side}>([^<]{{0,40}})</score_{side}>", re.IGNORECASE) for side in "AB"}

@@ -37,5 +37,6 @@ For example, the last line may be: "My verdict is a tie: [[A=B]]".""",
 {answer_b}
 <|Answer of assistant B ends|>""",
     formats=(VerdictFormat.GRADES,),
-    form_of="[arena-hard-auto](https://github.com/lmarena/arena-hard-auto), config/judge_config.yaml (Apache-2.0)",
+    form_of="`OG_ARENA_HARD_PROMPT` in [arena-hard-auto](https://github.com/lmarena/arena-hard-auto), utils/judge_utils.py "
+    "(Apache-2.0)",
 )

@@ -77,6 +77,8 @@ def _content(name: str) -> str | dict[str, Any]:
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
             return _picked(name, {str(row["name"]): row for row in rows}, entry)
         value = json.loads(text) if suffix == ".json" else yaml.safe_load(text)
+    except ConfigError:
+        raise
     except (OSError, ValueError, SyntaxError, yaml.YAMLError, RecursionError, KeyError, TypeError) as error:
         why = error.strerror if isinstance(error, OSError) else reason_of(error)
         raise ConfigError(f"the prompt {name} cannot be read ({why}): is it a file with a prompt?") from error
