@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,9 +16,9 @@ from typing import Any, overload
 from gramr2.backends.base import Backend
 from gramr2.backends.kinds import scalar_folder
 from gramr2.baselines import BASELINES
-from gramr2.comparison import Comparison, Prompt, ResponseSet, SingleResponse
+from gramr2.comparison import Comparison, Message, Prompt, ResponseSet, SingleResponse
 from gramr2.config.engine import EngineConfig
-from gramr2.errors import ConfigError, ModelNotFoundError
+from gramr2.errors import ConfigError, ModelError, ModelNotFoundError
 from gramr2.files import exists
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.preference import PreferenceModel
@@ -57,6 +58,8 @@ class BackendKind(StrEnum):
     TRANSFORMERS = "transformers"
     VLLM = "vllm"
 
+
+log = logging.getLogger("gramr2")
 
 REASONED_TOKENS, EXPLAINED = 256, 1024
 """budgets of a rationale in gramr2's own form, and of an explanation that another prompt asks for"""
@@ -460,7 +463,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
             folder, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
         )
     backend = opened() if options.engine == EngineKind.LOCAL else _in_workers(opened, base, adapter, options)
-    return Judge(backend, template, options.sampling, view)
+    return Judge(backend, template if asked is None else _heard(asked, backend), options.sampling, view)
 
 
 def _prompted(options: JudgeOptions) -> FieldTemplate | None:
@@ -477,6 +480,17 @@ def _prompted(options: JudgeOptions) -> FieldTemplate | None:
         ("mode", "verdict", "close", "direct_certainty"),
     )
     return FieldTemplate(prompt=prompt(options.prompt))
+
+
+def _heard(template: FieldTemplate, backend: Backend) -> FieldTemplate:
+    """The template for a model whose chat template may refuse a system's turn."""
+    try:
+        backend.count_tokens((Message("system", "x"), Message("user", "x")))
+    except ModelError as error:
+        if template.prompt.system:
+            log.info("%s: the prompt's system text begins the user's turn (%s)", backend.id, error)
+        return replace(template, one_turn=True)
+    return template
 
 
 def _in_workers(opened: Callable[[], Backend], base: str, adapter: Path | None, options: JudgeOptions) -> Backend:

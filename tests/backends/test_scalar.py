@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from broken_models import copied, with_json
-from reward_models import conversational, pairing
+from reward_models import TRIMMING, conversational, pairing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gramr2.backends.conversations import Conversations
@@ -132,3 +132,16 @@ def test_a_reward_model_is_known_by_its_config(chat: Path, tiny_model: Path, tmp
     (tmp_path / "None" / "config.json").write_text("{")
     with pytest.raises(ModelError, match="the config in .* cannot be loaded"):
         scalar_folder(str(tmp_path / "None"))
+
+
+def test_a_template_that_takes_no_system_turn_gets_its_text_in_the_users(tiny_model: Path, tmp_path: Path) -> None:
+    refusing = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        + TRIMMING
+    )
+    model = ScalarModel(conversational(tiny_model, tmp_path / "m", template=refusing), device="cpu")
+    asked, merged = (Message("system", "Be brief."), *ASKED), (Message("user", "Be brief.\n\nWhat is 2+2?"),)
+    assert model.rewards([(asked, "4")]) == model.rewards([(merged, "4")]) != model.rewards([(ASKED, "4")])
+    broken = conversational(tiny_model, tmp_path / "b", template="{{ raise_exception('no') }}")
+    with pytest.raises(ModelError, match="chat template fails"):
+        ScalarModel(broken, device="cpu").rewards([(asked, "4")])

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from broken_models import copied, with_template
 from chat_server import Body, chat_server, comparisons, completion
 
 from gramr2 import load_judge
+from gramr2.comparison import Comparison
 from gramr2.errors import ConfigError
-from gramr2.judging.prompts import FieldTemplate
+from gramr2.judging.judge import Judge
+from gramr2.judging.prompts import FieldTemplate, prompt
 
 
 def verdict(body: Body) -> str:
@@ -54,8 +57,8 @@ def test_another_prompt_is_another_evaluation(cli, write, tmp_path: Path) -> Non
     with chat_server(lambda body: completion({"role": "assistant", "content": verdict(body)})) as (url, seen):
         common = ("eval", "-m", f"openai:m@{url}/v1", "-b", data, "--json")
         outs = []
-        for prompt in ("mt-bench", str(own), str(moved)):
-            code, text, err = cli(*common, "--prompt", prompt)
+        for name in ("mt-bench", str(own), str(moved)):
+            code, text, err = cli(*common, "--prompt", name)
             assert code == 0, err
             outs.append(json.loads(text)["out"])
             assert json.loads(text)["accuracy"] == 1.0
@@ -111,3 +114,19 @@ def test_a_local_model_is_asked_with_it(tiny_model: Path) -> None:
         load_judge(tiny_model, prompt="rewardbench", mode="label")
     with pytest.raises(ConfigError, match="no prompt 'x'"):
         load_judge(tiny_model, prompt="x")
+
+
+def test_a_model_without_a_system_turn_is_asked_in_one(tiny_model: Path, tmp_path: Path) -> None:
+    template = (
+        "{% for message in messages %}{% if message['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+        "{% endif %}<|start|>{{ message['role'] }}\n{{ message['content'] }}<|end|>\n{% endfor %}"
+    )
+    folder = with_template(copied(tiny_model, tmp_path / "m"), template)
+    judge = load_judge(folder, prompt="mt-bench", max_new_tokens=2, device="cpu")
+    assert isinstance(judge.model, Judge)
+    (turn,) = judge.model.template.render(Comparison.of("p", "a", "b"))
+    assert turn.role == "user" and turn.content.startswith(prompt("mt-bench").system + "\n\n[Question of the user]\np")
+    assert judge.compare("p", "a", "b").label is None
+    two = load_judge(tiny_model, prompt="mt-bench", device="cpu").model
+    assert isinstance(two, Judge) and two.template.hash != judge.model.template.hash
+    assert [each.role for each in two.template.render(Comparison.of("p", "a", "b"))] == ["system", "user"]

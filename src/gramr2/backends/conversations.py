@@ -6,13 +6,17 @@ tokenised by itself, and stays a text (``gramr2.backends.encoding``).
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gramr2.backends.chat_template import conversation_of, frame_of
 from gramr2.backends.encoding import Encoder
 from gramr2.comparison import Comparison, Message
 from gramr2.errors import ModelError
+
+log = logging.getLogger("gramr2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,23 @@ class Conversations(Encoder):
             ModelError: the chat template fails, or the tokenizer makes control tokens of a text.
         """
         if self.tokenizer.chat_template:
-            return Row(self._conversation((*prompt, Message("assistant", response))))
+            turns = (*prompt, Message("assistant", response))
+            if [turn.role for turn in turns[:2]] == ["system", "user"] and self._refuses_system:
+                turns = (Message("user", f"{turns[0].content}\n\n{turns[1].content}"), *turns[2:])
+            return Row(self._conversation(turns))
         return self._pair(Comparison("", prompt, ("", "")).prompt_text, response)
+
+    @cached_property
+    def _refuses_system(self) -> bool:
+        """Whether the chat template takes no system's turn, whose text then begins the user's."""
+        turns = (Message("system", "x"), Message("user", "x"), Message("assistant", "x"))
+        try:
+            self._conversation(turns)
+        except ModelError as error:
+            self._conversation(turns[1:])
+            log.info("the text of a system's turn begins the user's turn: %s", error)
+            return True
+        return False
 
     def _conversation(self, turns: tuple[Message, ...]) -> list[int]:
         pieces = frame_of(self.tokenizer, [turn.role for turn in turns], self._options, answering=False)

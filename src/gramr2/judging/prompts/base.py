@@ -85,9 +85,10 @@ class FieldPrompt:
 @dataclass(frozen=True, slots=True)
 class FieldTemplate(JudgeTemplate):
     """A ``FieldPrompt`` where a judge expects its template. It has no tags, so no verdict is read at a token, and none is guided;
-    it cannot be trained on."""
+    it cannot be trained on. ``one_turn`` is for a model that takes no system's turn: the user's begins with its text."""
 
     prompt: FieldPrompt = field(kw_only=True)
+    one_turn: bool = field(default=False, kw_only=True)
 
     @property
     def rules(self) -> str:
@@ -107,7 +108,7 @@ class FieldTemplate(JudgeTemplate):
     @property
     def hash(self) -> str:
         """Twelve hex digits over the texts and how the verdict is read."""
-        return text_hash(repr(self.prompt), 6)
+        return text_hash(f"{self.prompt!r} {self.one_turn}", 6)
 
     def render(self, comparison: Comparison) -> tuple[Message, ...]:
         """The prompt for a comparison; look-alikes of what the prompt itself writes are marked in question and answers."""
@@ -116,8 +117,12 @@ class FieldTemplate(JudgeTemplate):
         shown: list[str] = []
         for text, place in self.prompt.pieces():
             shown += [own(text), *(() if place is None else (marks.quote(texts[place]),))]
-        system = (Message("system", own(self.prompt.system)),) if self.prompt.system else ()
-        return (*system, Message("user", joined(*shown)))
+        system = own(self.prompt.system)
+        if not system:
+            return (Message("user", joined(*shown)),)
+        if self.one_turn:
+            return (Message("user", joined(system, own("\n\n"), *shown)),)
+        return (Message("system", system), Message("user", joined(*shown)))
 
     def read(self, text: str, *, truncated: bool = False) -> Parsed:
         """The verdict in an answer, in the formats of the prompt."""
