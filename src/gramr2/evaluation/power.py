@@ -3,7 +3,7 @@
 - Two judges on the same comparisons (Connor 1987, simplified): n = 7.84 · d / Δ², where d is the share of the comparisons that
   exactly one of the two gets right, and Δ the difference in accuracy.
 - A judge against a bar b: n = (1.96 √(b(1−b)) + 0.84 √(p(1−p)))² / (p − b)², where p is its accuracy. It is the size at which
-  Wilson's interval, which inverts the score test, excludes b (Fleiss, Levin and Paik 2003, section 2.4).
+  Wilson's interval, which inverts the score test, excludes b (Fleiss, Levin and Paik 2003, chapter 2).
 
 Comparisons of one prompt say less than as many of different prompts: n is multiplied by the design effect 1 + (m − 1) ρ (Kish
 1965), with the intraclass correlation ρ and m = Σ m² / Σ m comparisons a prompt.
