@@ -79,7 +79,7 @@ def serve(
         raise ConfigError("an --end-token is empty: give the text, such as '<|im_end|>', or leave it out")
     import uvicorn
 
-    from gramr2.serving.app import Metrics, create_app
+    from gramr2.serving.app import create_app
     from gramr2.serving.connections import (
         ACCEPTED,
         BoundedServer,
@@ -88,6 +88,7 @@ def serve(
         descriptors_for,
     )
     from gramr2.serving.logs import bound_logs
+    from gramr2.serving.metrics import Metrics
     from gramr2.serving.middleware import ServerLimits
     from gramr2.serving.model import Model
 
