@@ -19,9 +19,11 @@ from gramr2.comparison import Message
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.serving.app import create_app
+from gramr2.serving.errors import GoneError
 from gramr2.serving.middleware import LOOPBACK, LimitsMiddleware, ServerLimits
-from gramr2.serving.model import GoneError, Model, QueuedJudge
+from gramr2.serving.model import Model
 from gramr2.serving.problems import REFUSALS
+from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.sizes import SizeCheck
 from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import ProblemBody

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from gramr2.serving.bodies import Gate, gated
 from gramr2.serving.desk import Desk
 from gramr2.serving.documentation import add_documentation
+from gramr2.serving.endpoints.chat import add_chat
 from gramr2.serving.endpoints.judging import add_judging
 from gramr2.serving.endpoints.rewards import add_rewards
 from gramr2.serving.endpoints.watching import add_watching
@@ -79,6 +80,7 @@ def create_app(
     add_problems(app, model)
     add_documentation(app)
     add_judging(app, desk)
+    add_chat(app, desk)
     add_rewards(app, desk, end_tokens)
     add_watching(app, desk)
     paths = {each.path for each in app.routes if isinstance(each, APIRoute) and each.include_in_schema}

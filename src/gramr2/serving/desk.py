@@ -11,7 +11,8 @@ from gramr2.errors import DataError
 from gramr2.judgment import Decision
 from gramr2.serving.metrics import Metrics
 from gramr2.serving.middleware import ServerLimits
-from gramr2.serving.model import Model, QueuedJudge
+from gramr2.serving.model import Model
+from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.sizes import SizeCheck
 from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import MOST_COMPARISONS, JudgeId

@@ -8,13 +8,17 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from gramr2.errors import ConfigError, DataError, GramrError, PromptTooLongError
-from gramr2.serving.model import BusyError, ClosedError, GoneError, LateError, Model
+from gramr2.serving.errors import BusyError, ClosedError, GoneError, LateError
+from gramr2.serving.model import Model
+from gramr2.serving.refusals import OpenAIError, openai_problem, problem, speaks_openai
 from gramr2.wire import ProblemBody
 
 GONE = 499
 """nginx's status for a client that has hung up; it is counted, and nobody receives it"""
+UNEXPECTED = "the server failed unexpectedly: its log says why"
 REFUSALS: dict[int, str] = {
     400: "the body cannot be read as JSON",
     401: "the bearer token is missing or wrong",
@@ -42,35 +46,56 @@ def add_problems(app: FastAPI, model: Model) -> None:
     """Turn errors into answers."""
 
     def answer(request: Request, error: Exception) -> JSONResponse:
+        status, path = status_of(error), request.url.path
+        if isinstance(error, OpenAIError):
+            return JSONResponse(openai_problem(status, str(error), error.param, error.code), status)
+        body, headers = problem(path, status, str(error)), {}
         if isinstance(error, BusyError):
-            return JSONResponse({"detail": str(error)}, 429, {"Retry-After": f"{error.retry_after:.0f}"})
-        if isinstance(error, ClosedError):
-            # Retrying is of no use if the model cannot be loaded.
-            if model.failure:
-                return JSONResponse({"detail": str(error), "retry": False}, 503)
-            return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "1"})
-        kinds = (
-            (GoneError, GONE),
-            (LateError, 504),
-            (PromptTooLongError, 413),
-            (DataError, 422),
-            (ConfigError, 422),
-            (GramrError, 500),
-        )
-        status = next(status for kind, status in kinds if isinstance(error, kind))
-        return JSONResponse({"detail": str(error)}, status)
+            headers = {"Retry-After": f"{error.retry_after:.0f}"}
+        elif isinstance(error, ClosedError) and model.failure:
+            body["retry"] = False  # retrying is of no use if the model cannot be loaded
+            headers = {"x-should-retry": "false"} if speaks_openai(path) else {}
+        elif isinstance(error, ClosedError):
+            headers = {"Retry-After": "1"}
+        return JSONResponse(body, status, headers)
 
     def malformed(request: Request, error: Exception) -> JSONResponse:
         # Without the input, which JSON may be unable to represent, such as NaN.
         found = error.errors() if isinstance(error, RequestValidationError) else []
+        if speaks_openai(request.url.path):
+            parts = [(".".join(map(str, each["loc"][1:])), each["msg"].removeprefix("Value error, ")) for each in found]
+            told = "; ".join(f"{name}: {said}" if name else said for name, said in parts)
+            return JSONResponse(openai_problem(422, told, parts[0][0] or None if parts else None), 422)
         return JSONResponse({"detail": [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]}, 422)
 
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The traceback is logged behind this; what it says is nobody else's business.
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return JSONResponse(problem(request.url.path, status, UNEXPECTED), status)
+
+    def refused(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
         return JSONResponse(
-            {"detail": "the server failed unexpectedly: its log says why"}, HTTPStatus.INTERNAL_SERVER_ERROR
+            problem(request.url.path, error.status_code, error.detail), error.status_code, error.headers
         )
 
     app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(GramrError, answer)
     app.add_exception_handler(RequestValidationError, malformed)
+
+
+def status_of(error: Exception) -> int:
+    """The status of an answer that an error ended."""
+    if isinstance(error, OpenAIError):
+        return error.status
+    kinds = (
+        (BusyError, 429),
+        (ClosedError, 503),
+        (GoneError, GONE),
+        (LateError, 504),
+        (PromptTooLongError, 413),
+        (DataError, 422),
+        (ConfigError, 422),
+    )
+    return next((status for kind, status in kinds if isinstance(error, kind)), 500)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from gramr2.comparison import Comparison, Message
 from gramr2.errors import PromptTooLongError
 from gramr2.judging.budget import BRIDGE_TOKENS
-from gramr2.serving.model import QueuedJudge
+from gramr2.serving.queued import QueuedJudge
 
 MOST_CHARACTERS_PER_TOKEN = 32
 """natural text has about four; more than this on average is not worth the tokenising"""
@@ -27,21 +27,23 @@ class SizeCheck:
     def __init__(self) -> None:
         self._turn = threading.Lock()
 
-    def check(self, judge: QueuedJudge, comparisons: Sequence[Comparison]) -> None:
+    def check(self, judge: QueuedJudge, comparisons: Sequence[Comparison], answer: int | None = None) -> None:
         """Refuse comparisons that do not fit.
+
+        Args:
+            judge: to be asked.
+            comparisons: what it is asked.
+            answer: tokens that it may write; default: as many as it usually may.
 
         Raises:
             PromptTooLongError: one does not fit; names it.
             LateError: the deadline passed before all were counted.
             GoneError: the client has hung up.
         """
-        backend = judge.backend
-        allowed = backend.context_length - judge.sampling.max_new_tokens - BRIDGE_TOKENS
+        backend, allowed = judge.backend, _allowed(judge, answer)
         parts = [(each.id, (each.prompt_text, *each.responses)) for each in comparisons]
         for name, texts in parts:
-            length = sum(map(len, texts))
-            if length > allowed * MOST_CHARACTERS_PER_TOKEN:
-                raise _too_long(name, f"{length} characters", allowed)
+            self.bound(judge, sum(map(len, texts)), answer, name)
         frame = backend.count_tokens(
             judge.template.render(Comparison("", (Message("user", ""),), ("", ""))), judge.template.prefill
         )
@@ -56,6 +58,17 @@ class SizeCheck:
             tokens = frame + sum(counted[text] for text in texts)
             if tokens > allowed + SLACK:
                 raise _too_long(name, f"about {tokens} tokens", allowed)
+
+    def bound(self, judge: QueuedJudge, characters: int, answer: int | None = None, name: str = "0") -> None:
+        """Refuse a text that cannot fit, by its length. Raises PromptTooLongError."""
+        if characters > (allowed := _allowed(judge, answer)) * MOST_CHARACTERS_PER_TOKEN:
+            raise _too_long(name, f"{characters} characters", allowed)
+
+
+def _allowed(judge: QueuedJudge, answer: int | None) -> int:
+    """Tokens of a prompt."""
+    room = judge.sampling.max_new_tokens if answer is None else answer
+    return judge.backend.context_length - room - BRIDGE_TOKENS
 
 
 def _too_long(name: str, size: str, allowed: int) -> PromptTooLongError:

@@ -17,9 +17,9 @@ from gramr2.rewards.pointwise import Scored, against_references, comparisons_aga
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.tournaments import tournament
 from gramr2.serving.desk import Desk, few, named
-from gramr2.serving.model import QueuedJudge
 from gramr2.serving.openrlhf import UNDECIDED
 from gramr2.serving.problems import ASKING, documented
+from gramr2.serving.queued import QueuedJudge
 from gramr2.wire import (
     DecisionBody,
     JudgeId,
