@@ -18,8 +18,11 @@ from gramr2.serving.bodies import Gate, gated
 from gramr2.serving.desk import Desk
 from gramr2.serving.documentation import add_documentation
 from gramr2.serving.endpoints.chat import add_chat
+from gramr2.serving.endpoints.classifying import add_classifying
 from gramr2.serving.endpoints.judging import add_judging
+from gramr2.serving.endpoints.reranking import add_reranking
 from gramr2.serving.endpoints.rewards import add_rewards
+from gramr2.serving.endpoints.scoring import add_scoring
 from gramr2.serving.endpoints.watching import add_watching
 from gramr2.serving.memory import MemoryKeeper
 from gramr2.serving.metrics import Metrics
@@ -80,7 +83,10 @@ def create_app(
     add_problems(app, model)
     add_documentation(app)
     add_judging(app, desk)
+    add_scoring(app, desk)
     add_chat(app, desk)
+    add_reranking(app, desk)
+    add_classifying(app, desk)
     add_rewards(app, desk, end_tokens)
     add_watching(app, desk)
     paths = {each.path for each in app.routes if isinstance(each, APIRoute) and each.include_in_schema}

@@ -14,6 +14,7 @@ from gramr2.errors import ConfigError, DataError, GramrError, PromptTooLongError
 from gramr2.serving.errors import BusyError, ClosedError, GoneError, LateError
 from gramr2.serving.model import Model
 from gramr2.serving.refusals import OpenAIError, openai_problem, problem, speaks_openai
+from gramr2.serving.shapes.either import KINDS
 from gramr2.wire import ProblemBody
 
 GONE = 499
@@ -40,6 +41,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 ASKING = documented(*REFUSALS)
 """those of a path that asks the judge"""
+NAMING = ASKING | {404: {"model": ProblemBody, "description": "another model is asked for"}}
+"""those of a path that asks a judge by its name"""
 
 
 def add_problems(app: FastAPI, model: Model) -> None:
@@ -47,7 +50,7 @@ def add_problems(app: FastAPI, model: Model) -> None:
 
     def answer(request: Request, error: Exception) -> JSONResponse:
         status, path = status_of(error), request.url.path
-        if isinstance(error, OpenAIError):
+        if isinstance(error, OpenAIError) and speaks_openai(path):
             return JSONResponse(openai_problem(status, str(error), error.param, error.code), status)
         body, headers = problem(path, status, str(error)), {}
         if isinstance(error, BusyError):
@@ -62,11 +65,12 @@ def add_problems(app: FastAPI, model: Model) -> None:
     def malformed(request: Request, error: Exception) -> JSONResponse:
         # Without the input, which JSON may be unable to represent, such as NaN.
         found = error.errors() if isinstance(error, RequestValidationError) else []
+        found = [{"loc": [part for part in each["loc"] if part not in KINDS], "msg": each["msg"]} for each in found]
         if speaks_openai(request.url.path):
             parts = [(".".join(map(str, each["loc"][1:])), each["msg"].removeprefix("Value error, ")) for each in found]
             told = "; ".join(f"{name}: {said}" if name else said for name, said in parts)
             return JSONResponse(openai_problem(422, told, parts[0][0] or None if parts else None), 422)
-        return JSONResponse({"detail": [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]}, 422)
+        return JSONResponse({"detail": found}, 422)
 
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The traceback is logged behind this; what it says is nobody else's business.

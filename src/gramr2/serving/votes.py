@@ -19,10 +19,7 @@ from gramr2.serving.refusals import OpenAIError
 from gramr2.serving.shapes.chat import ChatMessage, ChatRequest, Choice, Logprobs, TokenLogprob, TopLogprob, Usage
 from gramr2.wire import turns
 
-NOT_AN_ASSISTANT = (
-    "this is a judge and not an assistant: send a judge prompt of gramr2's template as the last message, or "
-    "gramr2: {prompt, responses} in the body"
-)
+IN_THE_BODY = "gramr2: {prompt, responses} in the body"
 _SEEDS = 1 << 31
 
 
@@ -80,8 +77,15 @@ class Ballot:
         return Usage(prompt_tokens=prompt, completion_tokens=written, total_tokens=prompt + written)
 
 
-def judge_prompt(messages: Sequence[Message], template: JudgeTemplate) -> tuple[Comparison, JudgeTemplate]:
+def judge_prompt(
+    messages: Sequence[Message], template: JudgeTemplate, otherwise: str = IN_THE_BODY
+) -> tuple[Comparison, JudgeTemplate]:
     """The comparison in a prompt that a client rendered, and the form in which it did.
+
+    Args:
+        messages: the prompt.
+        template: the judge's.
+        otherwise: what the client can send instead, for the messages.
 
     Raises:
         OpenAIError: it is no judge prompt, or has other rules, examples or turns than the judge's own.
@@ -90,10 +94,14 @@ def judge_prompt(messages: Sequence[Message], template: JudgeTemplate) -> tuple[
     if found is not None:
         return found
     if not looks_rendered(messages):
-        raise OpenAIError(NOT_AN_ASSISTANT, "messages", "not_a_comparison")
+        raise OpenAIError(
+            f"this is a judge and not an assistant: send a judge prompt of gramr2's template, or {otherwise}",
+            "messages",
+            "not_a_comparison",
+        )
     raise OpenAIError(
         f"the judge prompt has other rules, examples or turns than this judge's template {template.hash}: render it with "
-        "that, or send gramr2: {prompt, responses} in the body",
+        f"that, or send {otherwise}",
         "messages",
         "other_template",
     )

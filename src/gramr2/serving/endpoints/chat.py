@@ -12,12 +12,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from gramr2.backends.base import Completion, GenerationRequest
-from gramr2.serving.desk import Desk
+from gramr2.serving.desk import Desk, same_model
 from gramr2.serving.problems import REFUSALS
 from gramr2.serving.queued import QueuedJudge
-from gramr2.serving.refusals import OPENAI, OpenAIError
+from gramr2.serving.refusals import OPENAI
 from gramr2.serving.shapes.chat import (
-    ALIAS,
     ChatCompletion,
     ChatRequest,
     Choice,
@@ -25,6 +24,7 @@ from gramr2.serving.shapes.chat import (
     ModelList,
     OpenAIProblem,
     Told,
+    characters,
 )
 from gramr2.serving.streams import DONE, Chunks, Relay, guarded
 from gramr2.serving.votes import Ballot, choice_of, outcome_of, sound
@@ -60,27 +60,12 @@ def add_chat(app: FastAPI, desk: Desk) -> None:
         """Votes on one comparison, in the order given."""
         asked, who = desk.queued(request)
         same_model(body.model, asked)
-        desk.sizes.bound(asked, body.characters)  # before anything is looked for in them
+        desk.sizes.bound(asked, characters(body.messages))  # before anything is looked for in them
         answer = _Answer(body, asked, who, Ballot.of(body, asked))
         desk.sizes.check(asked, [answer.ballot.comparison], answer.ballot.judge.sampling.max_new_tokens)
         if body.stream:
             return StreamingResponse(guarded(answer.begun()), media_type="text/event-stream")
         return answer.whole()
-
-
-def same_model(name: str | None, judge: QueuedJudge) -> None:
-    """Refuse to answer in the name of another model.
-
-    Raises:
-        OpenAIError: the name is not the judge's.
-    """
-    if name not in (None, ALIAS, judge.id):
-        raise OpenAIError(
-            f"the model {name[:100]!r} is not served here: take {judge.id!r} or {ALIAS!r}",
-            "model",
-            "model_not_found",
-            404,
-        )
 
 
 class _Answer:

@@ -96,13 +96,13 @@ class ChatRequest(BaseModel):
         """The token budget of a rationale, if the request gives one."""
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
-    @property
-    def characters(self) -> int:
-        """Of the messages."""
-        contents = [turn.get("content") for turn in self.messages]
-        parts = [each if isinstance(each, list) else [each] for each in contents]
-        texts = [part.get("text") if isinstance(part, dict) else part for each in parts for part in each]
-        return sum(len(text) for text in texts if isinstance(text, str))
+
+def characters(messages: list[dict[str, Any]]) -> int:
+    """Of the texts in messages, read or not."""
+    contents = [turn.get("content") for turn in messages]
+    parts = [each if isinstance(each, list) else [each] for each in contents]
+    texts = [part.get("text") if isinstance(part, dict) else part for each in parts for part in each]
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 class _Answer(BaseModel):
