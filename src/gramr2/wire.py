@@ -15,7 +15,8 @@ MOST_COMPARISONS = 2048
 """comparisons that a request may need in all; ranking 64 responses, each against each, takes 2016"""
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """The text itself. Raises ValueError if UTF-8 cannot hold it."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -23,7 +24,7 @@ def _encodable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_encodable)]
+Text = Annotated[str, AfterValidator(encodable)]
 """JSON can escape characters that UTF-8 cannot encode, and neither a tokenizer nor the answer could handle them"""
 
 

@@ -19,6 +19,7 @@ from gramr2.serving.desk import Desk
 from gramr2.serving.documentation import add_documentation
 from gramr2.serving.endpoints.chat import add_chat
 from gramr2.serving.endpoints.classifying import add_classifying
+from gramr2.serving.endpoints.cohort import add_cohort
 from gramr2.serving.endpoints.judging import add_judging
 from gramr2.serving.endpoints.reranking import add_reranking
 from gramr2.serving.endpoints.rewards import add_rewards
@@ -87,6 +88,7 @@ def create_app(
     add_chat(app, desk)
     add_reranking(app, desk)
     add_classifying(app, desk)
+    add_cohort(app, desk)
     add_rewards(app, desk, end_tokens)
     add_watching(app, desk)
     paths = {each.path for each in app.routes if isinstance(each, APIRoute) and each.include_in_schema}

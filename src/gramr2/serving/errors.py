@@ -29,3 +29,7 @@ class GoneError(GramrError):
 
 class ClosedError(GramrError):
     """The server is shutting down, or its model could not be loaded."""
+
+
+class ClosedGroupError(GramrError):
+    """The group was rewarded before this member came."""

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gramr2.errors import ConfigError, DataError, GramrError, PromptTooLongError
-from gramr2.serving.errors import BusyError, ClosedError, GoneError, LateError
+from gramr2.serving.errors import BusyError, ClosedError, ClosedGroupError, GoneError, LateError
 from gramr2.serving.model import Model
 from gramr2.serving.refusals import OpenAIError, openai_problem, problem, speaks_openai
 from gramr2.serving.shapes.either import KINDS
@@ -98,6 +98,7 @@ def status_of(error: Exception) -> int:
         (ClosedError, 503),
         (GoneError, GONE),
         (LateError, 504),
+        (ClosedGroupError, 409),
         (PromptTooLongError, 413),
         (DataError, 422),
         (ConfigError, 422),
