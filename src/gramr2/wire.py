@@ -29,7 +29,7 @@ Text = Annotated[str, AfterValidator(encodable)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 def _readable(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,6 +115,8 @@ class ScoreRequest(_Request):
 class RewardRequest(BaseModel):
     """OpenRLHF's request to a remote reward model; other keys are ignored."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     query: list[Text] = Field(min_length=1, max_length=MOST_ITEMS)
     """prompt and completion as one text"""
     prompts: list[Text]
@@ -125,7 +127,7 @@ class RewardRequest(BaseModel):
 
 class _Answer(BaseModel):
     # An answer is JSON, which has no NaN; what is not a number is null, with a reason beside it.
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class JudgeId(BaseModel):

@@ -25,6 +25,10 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """for load balancers, which have no token; they say nothing about the model"""
 
 
+BROWSERS = {"/docs": 'Basic realm="gramr2: any name, and the token as the password", charset="UTF-8"'}
+"""what is opened in a browser, which has no other way to ask for the token"""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
     """The limits of a server."""
@@ -101,7 +105,9 @@ class LimitsMiddleware:
                 f"this server does not answer to the name {host!r}: see gramr2 serve --trusted-host",
             )
         elif not self._allowed(scope):
-            await _refuse(path, answered, 401, "a bearer token is needed", {"www-authenticate": "Bearer"})
+            await _refuse(
+                path, answered, 401, "a bearer token is needed", {"www-authenticate": BROWSERS.get(path, "Bearer")}
+            )
         elif self._running >= self._limits.max_requests:
             await _refuse(path, answered, 429, "too many requests at a time: try again later", {"retry-after": "1"})
         else:

@@ -43,14 +43,16 @@ def add_chat(app: FastAPI, desk: Desk) -> None:
     """Add the paths to the application."""
     since = int(time.time())
     chat, models = OPENAI
-    kinds = {status: said for status, said in _REFUSALS.items() if status not in (400, 422, 504)}
+    kinds = {status: said for status, said in _REFUSALS.items() if status not in (400, 504)}
 
-    @app.get(models, responses={status: said for status, said in kinds.items() if status != 404})
+    @app.get(models, responses={status: said for status, said in kinds.items() if status not in (404, 422)})
     def listed() -> ModelList:
+        """The judge, as the only model."""
         return ModelList(data=[ModelBody(id=QueuedJudge(desk.model, float("inf")).id, created=since)])
 
     @app.get(f"{models}/{{name:path}}", responses=kinds)
     def model(name: str) -> ModelBody:
+        """The judge, if that is its name."""
         judge = QueuedJudge(desk.model, float("inf"))
         same_model(name, judge)
         return ModelBody(id=judge.id, created=since)

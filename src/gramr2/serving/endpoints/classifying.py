@@ -15,7 +15,7 @@ from gramr2.serving.metered import Metered
 from gramr2.serving.problems import NAMING
 from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.shapes.chat import characters
-from gramr2.serving.shapes.lists import ClassBody, ClassifyRequest, ClassifyResponse, Pair
+from gramr2.serving.shapes.lists import ClassBody, ClassifyRequest, ClassifyResponse, PairInput
 from gramr2.serving.votes import judge_prompt
 from gramr2.wire import turns
 
@@ -47,14 +47,14 @@ def add_classifying(app: FastAPI, desk: Desk) -> None:
         return ClassifyResponse(model=who.model, judge=who, data=data, usage=judge.usage)
 
 
-def _length(given: str | Pair | list[dict[str, Any]]) -> int:
-    if isinstance(given, Pair):
+def _length(given: str | PairInput | list[dict[str, Any]]) -> int:
+    if isinstance(given, PairInput):
         return sum(map(len, given.responses))
     return len(given) if isinstance(given, str) else characters(given)
 
 
-def _comparison(place: int, given: str | Pair | list[dict[str, Any]], judge: QueuedJudge) -> Comparison:
-    if isinstance(given, Pair):
+def _comparison(place: int, given: str | PairInput | list[dict[str, Any]], judge: QueuedJudge) -> Comparison:
+    if isinstance(given, PairInput):
         return Comparison.of(turns(given.prompt), *given.responses)
     try:
         messages = (Message("user", given),) if isinstance(given, str) else read_prompt(given)

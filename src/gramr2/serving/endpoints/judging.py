@@ -32,10 +32,12 @@ def add_judging(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/v1/judge", responses=documented(401, 408, 413, 421, 429, 500, 503))
     def who_judges() -> JudgeId:
+        """Who judges."""
         return named(QueuedJudge(desk.model, float("inf")))
 
     @app.post("/v1/judge", responses=ASKING)
     def judge(body: JudgeRequest, request: Request) -> JudgeResponse:
+        """Which of two responses is better, for each comparison."""
         asked, who = desk.queued(request, body.deadline)
         comparisons = [
             Comparison(each.id or str(place), turns(each.prompt), each.responses)
@@ -48,6 +50,7 @@ def add_judging(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/v1/rank", responses=ASKING)
     def ranked(body: RankRequest, request: Request) -> RankResponse:
+        """The responses in order, by comparing pairs of them."""
         asked, who = desk.queued(request, body.deadline)
         chosen = tournament(body.scheme, body.budget)
         responses = ResponseSet("0", turns(body.prompt), tuple(body.responses))

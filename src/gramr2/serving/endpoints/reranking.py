@@ -17,9 +17,9 @@ from gramr2.serving.shapes.lists import RerankRequest, RerankResponse, RerankRes
 def add_reranking(app: FastAPI, desk: Desk) -> None:
     """Add the paths to the application."""
 
-    @app.post("/rerank", responses=NAMING)
-    @app.post("/v1/rerank", responses=NAMING)
     @app.post("/v2/rerank", responses=NAMING)
+    @app.post("/v1/rerank", responses=NAMING)
+    @app.post("/rerank", responses=NAMING)
     def reranked(body: RerankRequest, request: Request) -> RerankResponse:
         """The documents as answers to the query, each with its chance to beat an average other one."""
         asked, who = desk.queued(request, body.deadline)

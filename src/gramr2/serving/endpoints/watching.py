@@ -16,10 +16,12 @@ def add_watching(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/healthz")
     async def health() -> StatusBody:
+        """Whether the server is alive."""
         return StatusBody(status="ok")
 
     @app.get("/readyz", response_model=StatusBody, responses={503: {"model": StatusBody, "description": "no model"}})
     async def ready() -> JSONResponse:
+        """Whether the model is loaded."""
         if desk.model.ready:
             return JSONResponse({"status": "ready"})
         failed = desk.model.failure is not None
@@ -29,4 +31,5 @@ def add_watching(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/metrics", response_class=PlainTextResponse, responses=documented(401, 408, 413, 421, 429))
     def scraped() -> PlainTextResponse:
+        """Metrics for Prometheus."""
         return PlainTextResponse(generate_latest(desk.metrics.registry), media_type=CONTENT_TYPE_LATEST)

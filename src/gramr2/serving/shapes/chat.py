@@ -51,7 +51,7 @@ def _served(extra: dict[str, Any]) -> None:
 class Asked(BaseModel):
     """The comparison to judge (``extra_body`` of OpenAI's clients), in the order given."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prompt: Prompt | None = None
     """default: ``messages`` is the prompt"""
@@ -67,7 +67,7 @@ class StreamOptions(BaseModel):
 class ChatRequest(BaseModel):
     """A comparison to be judged once in the order given, as a rendered prompt or in ``gramr2``."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     messages: list[dict[str, Any]] = Field(default_factory=list, max_length=MOST_TURNS)
     gramr2: Asked | None = None
@@ -106,7 +106,7 @@ def characters(messages: list[dict[str, Any]]) -> int:
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class TopLogprob(_Answer):
@@ -123,14 +123,14 @@ class TokenLogprob(TopLogprob):
     top_logprobs: list[TopLogprob]
 
 
-class Logprobs(BaseModel):
+class Logprobs(_Answer):
     """The last pieces of the answer: the opening of the verdict, the verdict, its end. Only the verdict was chosen."""
 
     content: list[TokenLogprob] | None
     refusal: None = None
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(_Answer):
     """What the judge wrote."""
 
     role: Literal["assistant"] = "assistant"
@@ -138,7 +138,7 @@ class ChatMessage(BaseModel):
     refusal: None = None
 
 
-class Choice(BaseModel):
+class Choice(_Answer):
     """One vote."""
 
     index: int
@@ -147,7 +147,7 @@ class Choice(BaseModel):
     finish_reason: Literal["stop", "length"]
 
 
-class Usage(BaseModel):
+class Usage(_Answer):
     """Tokens; a prompt counts once, however many votes it has."""
 
     prompt_tokens: int
@@ -155,7 +155,7 @@ class Usage(BaseModel):
     total_tokens: int
 
 
-class Told(BaseModel):
+class Told(_Answer):
     """What OpenAI's shape has no place for."""
 
     judge: JudgeId
@@ -165,7 +165,7 @@ class Told(BaseModel):
     """of each choice: A, B, tie, or what went wrong"""
 
 
-class ChatCompletion(BaseModel):
+class ChatCompletion(_Answer):
     """Votes, a choice each."""
 
     id: str
@@ -178,7 +178,7 @@ class ChatCompletion(BaseModel):
     gramr2: Told
 
 
-class ModelBody(BaseModel):
+class ModelBody(_Answer):
     """The judge."""
 
     id: str
@@ -187,14 +187,14 @@ class ModelBody(BaseModel):
     owned_by: str = "gramr2"
 
 
-class ModelList(BaseModel):
+class ModelList(_Answer):
     """The judge, which is the only model."""
 
     object: Literal["list"] = "list"
     data: list[ModelBody]
 
 
-class OpenAIErrorPart(BaseModel):
+class OpenAIErrorPart(_Answer):
     """What is wrong."""
 
     message: str
@@ -203,7 +203,7 @@ class OpenAIErrorPart(BaseModel):
     code: str | None
 
 
-class OpenAIProblem(BaseModel):
+class OpenAIProblem(_Answer):
     """Every refusal; ``retry`` is false if no later attempt can succeed."""
 
     error: OpenAIErrorPart

@@ -15,7 +15,7 @@ LONGEST_NAME = 256
 class CohortRequest(BaseModel):
     """One completion of a group that is rewarded together."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     group: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(encodable)]
     """the same for all of the group, and for nothing else: a name that has been used is remembered"""
@@ -35,7 +35,7 @@ class CohortRequest(BaseModel):
 class CohortResponse(BaseModel):
     """The chance of the completion to beat another one of its group; where it is null, ``reason`` says why."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
     judge: JudgeId
     group: str

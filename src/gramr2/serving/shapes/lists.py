@@ -17,7 +17,7 @@ SILENT = frozenset(("user", "priority", "metadata"))
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     model: Text | None = None
     seed: int = 0
@@ -36,7 +36,7 @@ class _Request(BaseModel):
 class DocumentText(BaseModel):
     """A document as an object."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     text: Text
 
@@ -108,18 +108,18 @@ def kind_of_score(body: Any) -> str:
 _SIDES = {"text_1", "text_2", "queries", "documents"}
 
 
-class Pair(BaseModel):
+class PairInput(BaseModel):
     """A comparison to be classified."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prompt: Prompt
     responses: tuple[Text, Text]
 
 
-Input = Annotated[Annotated[Text, AS_TEXT] | Annotated[Pair, AS_OBJECT], BY_KIND]
+Input = Annotated[Annotated[Text, AS_TEXT] | Annotated[PairInput, AS_OBJECT], BY_KIND]
 Inputs = Annotated[
-    Annotated[Text, AS_TEXT] | Annotated[Pair, AS_OBJECT] | Annotated[list[Input], AS_LIST],
+    Annotated[Text, AS_TEXT] | Annotated[PairInput, AS_OBJECT] | Annotated[list[Input], AS_LIST],
     BY_KIND,
 ]
 
@@ -141,23 +141,25 @@ class ClassifyRequest(_Request):
         return self
 
     @property
-    def inputs(self) -> list[str | Pair | list[dict[str, Any]]]:
+    def inputs(self) -> list[str | PairInput | list[dict[str, Any]]]:
         """What is to be classified."""
         if self.messages is not None:
             return [self.messages]
         return [*self.input] if isinstance(self.input, list) else [self.input] if self.input is not None else []
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
+class _Part(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
+
+class _Answer(_Part):
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     created: int = Field(default_factory=lambda: int(time.time()))
     model: str
     judge: JudgeId
 
 
-class UsageBody(BaseModel):
+class UsageBody(_Part):
     """What it took."""
 
     prompt_tokens: int
@@ -166,7 +168,7 @@ class UsageBody(BaseModel):
     comparisons: int
 
 
-class RerankResult(BaseModel):
+class RerankResult(_Part):
     """A document's place; without a score, ``reason`` says why."""
 
     index: int
@@ -183,7 +185,7 @@ class RerankResponse(_Answer):
     meta: dict[str, Any]
 
 
-class TextScore(BaseModel):
+class TextScore(_Part):
     """A score; where it is null, ``reason`` says why."""
 
     index: int
@@ -201,7 +203,7 @@ class TextScores(_Answer):
     """null for grades"""
 
 
-class ClassBody(BaseModel):
+class ClassBody(_Part):
     """The decision on one comparison; where ``label`` is null, ``reason`` says why."""
 
     index: int
