@@ -79,6 +79,8 @@ def _problem(case: Any, answer: Any) -> str:
     documented = case.operation.definition.raw["responses"]
     if str(answer.status_code) not in documented and answer.status_code not in (404, 405, 415):
         return "this status is not documented"
-    if answer.status_code >= 400 and not (isinstance(answer.json(), dict) and answer.json().get("detail")):
+    if answer.status_code >= 400 and not (
+        isinstance(answer.json(), dict) and answer.json().keys() & {"detail", "error"}
+    ):
         return "a refusal without a reason"
     return ""

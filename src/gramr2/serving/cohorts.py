@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from gramr2.comparison import Message
 from gramr2.errors import ConfigError, DataError, GramrError
+from gramr2.judging.records import UNDECIDED
 from gramr2.rewards.groups import Group, Rewards
 from gramr2.serving.errors import BusyError, ClosedGroupError, GoneError, LateError
-from gramr2.serving.openrlhf import UNDECIDED
 from gramr2.serving.visit import Visit
 
 REMEMBERED = 4096
@@ -105,10 +105,14 @@ class Cohorts:
         """
         now = time.monotonic()
         cohort = self._cohort(name, terms, now + wait)
-        member = _Member(text, deadline, asyncio.get_running_loop().create_future())
-        cohort.members.append(member)
         loop = asyncio.get_running_loop()
-        visit.on_leave(lambda: loop.call_soon_threadsafe(self._leave, cohort, member, GoneError()))
+        member = _Member(text, deadline, loop.create_future())
+        cohort.members.append(member)
+
+        def gone() -> None:
+            loop.call_soon_threadsafe(self._leave, cohort, member, GoneError())
+
+        visit.on_leave(gone)
         if len(cohort.members) >= terms.size:
             self._close(cohort)
         elif cohort.timer is None or now + wait < cohort.closes:

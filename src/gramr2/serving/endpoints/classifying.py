@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request
 from gramr2.comparison import Comparison, Label, Message
 from gramr2.data.turns import BadRowError, read_prompt
 from gramr2.errors import DataError
+from gramr2.judging.records import reason_for
 from gramr2.serving.desk import Desk, same_model
-from gramr2.serving.endpoints.judging import reason_for
 from gramr2.serving.metered import Metered
 from gramr2.serving.problems import NAMING
 from gramr2.serving.queued import QueuedJudge

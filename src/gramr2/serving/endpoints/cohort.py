@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio.to_thread
 from fastapi import FastAPI, Request
 
@@ -18,7 +20,9 @@ from gramr2.serving.shapes.cohort import CohortRequest, CohortResponse
 from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import JudgeId, ProblemBody, turns
 
-_CLOSED = {409: {"model": ProblemBody, "description": "the group was rewarded before this completion came"}}
+_CLOSED: dict[int | str, dict[str, Any]] = {
+    409: {"model": ProblemBody, "description": "the group was rewarded before this completion came"}
+}
 
 
 def add_cohort(app: FastAPI, desk: Desk) -> None:

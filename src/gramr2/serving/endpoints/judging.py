@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
-
 from fastapi import FastAPI, Request
 
 from gramr2.comparison import Comparison, ResponseSet
-from gramr2.judging.records import decision_row
+from gramr2.judging.records import decision_row, reason_for
 from gramr2.judgment import Decision
 from gramr2.rewards.aggregation import Aggregation
 from gramr2.rewards.ranking import longest, rank, ranking_row
 from gramr2.rewards.tournaments import tournament
 from gramr2.serving.desk import Desk, named
-from gramr2.serving.openrlhf import UNDECIDED
 from gramr2.serving.problems import ASKING, documented
 from gramr2.serving.queued import QueuedJudge
 from gramr2.wire import (
@@ -57,12 +54,6 @@ def add_judging(app: FastAPI, desk: Desk) -> None:
         desk.sizes.check(asked, [longest(responses)])
         (found,) = rank(asked, [responses], chosen, aggregation=Aggregation(body.aggregation), seed=body.seed)
         return RankResponse(judge=who, ranking=ranking_row(responses, found))
-
-
-def reason_for(decision: Decision) -> str | None:
-    """Why there is no label; None if there is one."""
-    outcomes = Tally(vote.outcome.value for vote in decision.judgments)
-    return None if decision.label else f"{UNDECIDED}: {', '.join(f'{n} × {what}' for what, n in outcomes.items())}"
 
 
 def _body(decision: Decision) -> DecisionBody:

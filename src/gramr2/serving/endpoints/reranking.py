@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 
 from gramr2.comparison import as_messages
+from gramr2.judging.records import UNDECIDED
 from gramr2.rewards.groups import Group
 from gramr2.rewards.relevance import relevance
 from gramr2.serving.desk import Desk, same_model
 from gramr2.serving.metered import Metered
-from gramr2.serving.openrlhf import UNDECIDED
 from gramr2.serving.problems import NAMING
 from gramr2.serving.shapes.lists import RerankRequest, RerankResponse, RerankResult, text_of
 

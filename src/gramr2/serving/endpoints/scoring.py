@@ -11,12 +11,12 @@ from pydantic import Discriminator, Tag
 
 from gramr2.comparison import Comparison, SingleResponse, as_messages
 from gramr2.judging.judge import Judge
+from gramr2.judging.records import UNDECIDED
 from gramr2.rewards.groups import Group
 from gramr2.rewards.pointwise import Scored, against_references, comparisons_against, grade
 from gramr2.rewards.relevance import relevance
 from gramr2.serving.desk import Desk, few, same_model
 from gramr2.serving.metered import Metered
-from gramr2.serving.openrlhf import UNDECIDED
 from gramr2.serving.problems import NAMING
 from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.shapes.either import OURS, THEIRS
