@@ -23,10 +23,12 @@ def requests(seed: int, count: int) -> Iterator[tuple[str, str, float]]:
     from gramr2.judging.judge import Judge, Sampling
     from gramr2.judging.scripted import scripted
     from gramr2.serving.app import create_app
+    from gramr2.serving.middleware import ServerLimits
     from gramr2.serving.model import Model
 
     judge = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0))
-    app = create_app(Model(lambda: judge))
+    # A completion that waits for its group is not worth half a minute.
+    app = create_app(Model(lambda: judge), limits=ServerLimits(deadline=1.0))
     with TestClient(app, raise_server_exceptions=False) as client:
         while client.get("/readyz").status_code != 200:
             time.sleep(0.01)

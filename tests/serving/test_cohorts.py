@@ -236,6 +236,13 @@ def test_the_server_rewards_a_group(client: TestClient) -> None:
     assert 'path="/v1/cohort",status="409"' in client.get("/metrics").text
 
 
+def test_without_a_wait_a_member_waits_for_half_of_its_time(client: TestClient) -> None:
+    started = time.monotonic()
+    (alone,) = sent(client, "x", size=2, group="half", wait=None, deadline=0.4)
+    assert (alone.status_code, alone.json()["arrived"]) == (200, 1)
+    assert 0.1 < time.monotonic() - started < 10
+
+
 def test_an_undecided_group_and_one_that_does_not_fit() -> None:
     mute = Judge(ScriptedBackend(lambda *_: "no idea", context_length=700), sampling=Sampling(votes=1, temperature=0))
     with served(mute) as client:

@@ -16,7 +16,7 @@ from gramr2.serving.cohorts import Cohorts, Terms
 from gramr2.serving.desk import Desk
 from gramr2.serving.problems import ASKING
 from gramr2.serving.queued import QueuedJudge
-from gramr2.serving.shapes.cohort import CohortRequest, CohortResponse
+from gramr2.serving.shapes.cohort import WAIT, CohortRequest, CohortResponse
 from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import JudgeId, ProblemBody, turns
 
@@ -51,12 +51,14 @@ def add_cohort(app: FastAPI, desk: Desk) -> None:
 
         asked, who = await anyio.to_thread.run_sync(admitted)
         visit: Visit = request.scope[KEY]
-        if body.wait >= (most := asked.deadline - visit.arrived):
+        most = asked.deadline - visit.arrived
+        wait = min(WAIT, most / 2) if body.wait is None else body.wait
+        if wait >= most:
             raise ConfigError(
-                f"wait is {body.wait:g} seconds, and the request has {most:g} in all: wait less, or raise the deadline"
+                f"wait is {wait:g} seconds, and the request has {most:g} in all: wait less, or raise the deadline"
             )
         terms = Terms(body.size, prompt, body.budget, body.seed)
-        share = await cohorts.join(body.group, terms, body.response, body.wait, asked.deadline, visit)
+        share = await cohorts.join(body.group, terms, body.response, wait, asked.deadline, visit)
         return CohortResponse(
             judge=who,
             group=body.group,

@@ -10,6 +10,8 @@ from gramr2.comparison import MOST_RESPONSES
 from gramr2.wire import JudgeId, Prompt, Text, encodable
 
 LONGEST_NAME = 256
+WAIT = 30.0
+"""seconds that a member waits if it does not say how long"""
 
 
 class CohortRequest(BaseModel):
@@ -23,8 +25,8 @@ class CohortRequest(BaseModel):
     """completions that the group will have"""
     prompt: Prompt
     response: Text
-    wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
-    """seconds after which the group is rewarded as it is"""
+    wait: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """seconds after which the group is rewarded as it is; default: 30, or half of the request's time"""
     budget: int | None = Field(default=None, ge=1)
     """comparisons for the whole group; default: each completion against each other"""
     seed: int = 0
