@@ -64,7 +64,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve a judge: /v1/judge, /v1/rank, /v1/score, /get_reward; documentation at /docs, metrics at /metrics."""
+    """Serve a judge over HTTP, in its own shapes and those of OpenAI, Cohere, Jina, vLLM and OpenRLHF: see its /docs."""
     set_up_logging(quiet=False)
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:

@@ -1,4 +1,4 @@
-"""The reward server: judge, rank, score, and OpenRLHF's remote reward, over HTTP.
+"""The reward server: judge, rank, score and rewards over HTTP, in shapes of our own and of other servers.
 
 A failure is an error status, or null with a reason; it is never a number. The endpoints are in ``endpoints/``, a file for each
 family.

@@ -60,7 +60,7 @@ class Ballot:
 
     @property
     def request(self) -> GenerationRequest:
-        """What the backend is asked. The seeds do not depend on the id of anything but the texts."""
+        """What the backend is asked. Its votes depend on the texts and the seed alone."""
         return self.judge.request(self.comparison, Order.AB, range(self.judge.sampling.votes), self.seed)
 
     @property
