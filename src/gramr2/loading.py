@@ -371,6 +371,7 @@ def kind_of(name: str) -> Kind:
         return Kind.BASELINE
     if is_server(name):
         return Kind.SERVER
+    _refuse_misspelt(name)
     return Kind.JUDGE if scalar_folder(name) is None else Kind.REWARD_MODEL
 
 

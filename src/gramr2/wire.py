@@ -15,7 +15,8 @@ MOST_COMPARISONS = 2048
 """comparisons that a request may need in all; ranking 64 responses, each against each, takes 2016"""
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """The text itself. Raises ValueError if UTF-8 cannot hold it."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -23,12 +24,12 @@ def _encodable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_encodable)]
+Text = Annotated[str, AfterValidator(encodable)]
 """JSON can escape characters that UTF-8 cannot encode, and neither a tokenizer nor the answer could handle them"""
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 def _readable(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -114,6 +115,8 @@ class ScoreRequest(_Request):
 class RewardRequest(BaseModel):
     """OpenRLHF's request to a remote reward model; other keys are ignored."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     query: list[Text] = Field(min_length=1, max_length=MOST_ITEMS)
     """prompt and completion as one text"""
     prompts: list[Text]
@@ -124,7 +127,7 @@ class RewardRequest(BaseModel):
 
 class _Answer(BaseModel):
     # An answer is JSON, which has no NaN; what is not a number is null, with a reason beside it.
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class JudgeId(BaseModel):

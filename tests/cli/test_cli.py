@@ -45,6 +45,7 @@ def test_the_public_names() -> None:
         "adapt",
         "export",
         "lab",
+        "mcp",
         "rank",
         "score",
         "serve",

@@ -18,9 +18,12 @@ from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Message
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
-from gramr2.serving.app import REFUSALS, create_app
+from gramr2.serving.app import create_app
+from gramr2.serving.errors import GoneError
 from gramr2.serving.middleware import LOOPBACK, LimitsMiddleware, ServerLimits
-from gramr2.serving.model import GoneError, Model, QueuedJudge
+from gramr2.serving.model import Model
+from gramr2.serving.problems import REFUSALS
+from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.sizes import SizeCheck
 from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import ProblemBody
@@ -227,12 +230,16 @@ def test_grades_of_many_items_leave_room_for_others_between() -> None:
 def test_every_refusal_is_in_the_document() -> None:
     with served() as client:
         document = client.get("/openapi.json").json()
-    for path in ("/v1/judge", "/v1/rank", "/v1/score", "/get_reward"):
+    asking = [path for path, methods in document["paths"].items() if "post" in methods]
+    assert len(asking) > 10
+    for path in asking:
         answers = document["paths"][path]["post"]["responses"]
-        assert {int(each) for each in answers} == {200, *REFUSALS}
+        more = {"/v1/cohort": {409}, "/v1/judge": set(), "/v1/rank": set(), "/get_reward": set()}.get(path, {404})
+        assert {int(each) for each in answers} == {200, *REFUSALS, *more}, path
         for status in REFUSALS:
             schema = answers[str(status)]["content"]["application/json"]["schema"]
-            assert schema["$ref"].endswith("/ProblemBody"), (path, status)
+            problem = "OpenAIProblem" if path == "/v1/chat/completions" else "ProblemBody"
+            assert schema["$ref"].endswith(f"/{problem}"), (path, status)
     assert set(document["paths"]["/readyz"]["get"]["responses"]) == {"200", "503"}
 
 

@@ -17,7 +17,9 @@ from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted, verdict_text
 from gramr2.judging.template import extract
 from gramr2.judgment import Decision
-from gramr2.serving.model import BusyError, ClosedError, LateError, Model, QueuedJudge
+from gramr2.serving.errors import BusyError, ClosedError, LateError
+from gramr2.serving.model import Model
+from gramr2.serving.queued import QueuedJudge
 
 ONCE = Sampling(votes=1, temperature=0)
 DRAWN = Sampling(votes=1, temperature=1)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from gramr2.backends.aloud import Heard
 from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
 from gramr2.backends.prefill import Prefilled
 from gramr2.backends.sampling import Row, Stepper
@@ -136,6 +137,7 @@ class Slotted:
         waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
             requests in each, or None if there are no more.
         room: tokens that an answer may add.
+        heard: told what each sample has written, after every token.
     """
 
     def __init__(
@@ -149,8 +151,9 @@ class Slotted:
         rows: int,
         waiting: Iterator[list[tuple[Prefilled, list[int]]]],
         room: int,
+        heard: Heard | None = None,
     ) -> None:
-        self._stepper, self._requests, self._enough = stepper, requests, enough
+        self._stepper, self._requests, self._enough, self._heard = stepper, requests, enough, heard
         self._label_ids, self._waiting = label_ids, waiting
         first = [len(each.seeds) if enough is None else stages(len(each.seeds))[0] for each in requests]
         self._groups = {
@@ -179,7 +182,7 @@ class Slotted:
                 self._slots.shrink()
             logits = self._slots.advance()
             rows = [row for row in self._slots.rows if row is not None]
-            self._stepper.step(rows, logits, self._label_ids(rows[0].request))
+            self._step(rows, logits)
             for i, row in enumerate(self._slots.rows):
                 if row is not None and row.finish:
                     self._slots.leave(i)
@@ -221,7 +224,7 @@ class Slotted:
             free -= len(samples) if not taken[-1][1][0].at_verdict else 0
         logits = torch.cat([prompt.cache.logits[prompt.place].expand(len(rows), -1) for prompt, rows in taken])
         everything = [row for _, rows in taken for row in rows]
-        self._stepper.step(everything, logits, self._label_ids(everything[0].request))
+        self._step(everything, logits)
         placed = 0
         for prompt, rows in taken:
             if left := [row for row in rows if not row.finish]:
@@ -231,6 +234,12 @@ class Slotted:
             if row.finish:
                 self._finished(row)
         return placed
+
+    def _step(self, rows: list[Row], logits: torch.Tensor) -> None:
+        self._stepper.step(rows, logits, self._label_ids(rows[0].request))
+        if self._heard is not None:
+            for row in rows:
+                self._heard(row.index, row.sample, self._stepper.text(row))
 
     def _finished(self, row: Row) -> None:
         """Keep a sample; if its group has all that was asked for, end the group or ask for more."""

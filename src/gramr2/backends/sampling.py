@@ -142,6 +142,10 @@ class Stepper:
             self._firsts[text] = self.encoder.fragment(own(text))[0]
         return self._firsts[text]
 
+    def text(self, row: Row) -> str:
+        """The sample so far, without a character of which only some bytes have been written."""
+        return (row.request.given + self._decode(row.ids)).rstrip("\ufffd")
+
     def completion(self, row: Row) -> Completion:
         """The finished sample."""
         text = row.request.given + self._decode(row.ids)

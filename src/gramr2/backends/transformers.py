@@ -17,6 +17,7 @@ import torch
 from transformers.cache_utils import Cache
 
 from gramr2.backends.adapters import with_adapter
+from gramr2.backends.aloud import Heard
 from gramr2.backends.base import (
     Completion,
     Enough,
@@ -153,6 +154,12 @@ class TransformersBackend:
         """
         yield from self._completed(requests, [[i] for i in range(len(requests))], None)
 
+    def generate_aloud(
+        self, requests: Sequence[GenerationRequest], heard: Heard
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """See ``gramr2.backends.aloud.generate_aloud``; heard after every token. Raises as ``generate`` does."""
+        return self._completed(requests, [[i] for i in range(len(requests))], None, heard)
+
     def generate_until(
         self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough
     ) -> Iterator[tuple[int, list[Completion]]]:
@@ -164,14 +171,18 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def _completed(
-        self, requests: Sequence[GenerationRequest], groups: Sequence[Sequence[int]], enough: Enough | None
+        self,
+        requests: Sequence[GenerationRequest],
+        groups: Sequence[Sequence[int]],
+        enough: Enough | None,
+        heard: Heard | None = None,
     ) -> Iterator[tuple[int, list[Completion]]]:
         prompts, room = prompts_of(self.encoder, requests, self.context_length)
         # Prompts that begin alike come together: they share more of a batch.
         order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), prompts[i]))
         if not self._shares:
             for batch in self._batches(order, prompts, room, [len(each.seeds) for each in requests]):
-                yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch))
+                yield from self._run_batch(batch, requests, prompts, max(room[i] for i in batch), heard)
             return
         if not requests:
             return
@@ -190,6 +201,7 @@ class TransformersBackend:
             rows,
             self._prefilled(order, prompts, room, votes),
             widest,
+            heard,
         ).run()
 
     def _prefilled(
@@ -270,7 +282,12 @@ class TransformersBackend:
         return max(rows, prompts) * (length + extra)
 
     def _run_batch(
-        self, batch: list[int], requests: Sequence[GenerationRequest], prompts: list[list[int]], room: int
+        self,
+        batch: list[int],
+        requests: Sequence[GenerationRequest],
+        prompts: list[list[int]],
+        room: int,
+        heard: Heard | None,
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Decode a batch in step, for models whose caches cannot be taken apart."""
         found = prefill(self.model, [prompts[i] for i in batch], room=room)
@@ -290,6 +307,8 @@ class TransformersBackend:
         while True:
             tokens = self._stepper.step(rows, logits, label_ids)
             for row in rows:
+                if heard is not None:
+                    heard(row.index, row.sample, self._stepper.text(row))
                 if row.finish and row.sample not in done[row.index]:
                     done[row.index][row.sample] = self._stepper.completion(row)
                     if len(done[row.index]) == len(requests[row.index].seeds):

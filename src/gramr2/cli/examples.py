@@ -28,7 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "stress": ("gramr2 stress --model runs/run --data pairs.jsonl --limit 100 --max-rate 0.1",),
     "compare": ("gramr2 compare runs/eval/first runs/eval/second",),
-    "view": ("gramr2 view runs/eval/mine --open",),
+    "view": ("gramr2 view runs/eval/mine --open", "gramr2 view runs/eval/mine --parquet items.parquet --rewardbench results"),
     "contamination": (
         "gramr2 contamination runs/run --against held-out.jsonl rewardbench.jsonl",
         "gramr2 contamination train.jsonl pool.parquet --against held-out.jsonl --out found.jsonl --max-rate 0",
@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gramr2 export -m adapted -o exported --push-to-hub me/my-judge --private",
     ),
     "serve": ("gramr2 serve --model runs/run --port 8000", "gramr2 serve -m runs/run --port 0 --deadline 30"),
+    "mcp": ("gramr2 mcp --model runs/run", "gramr2 mcp --model http://127.0.0.1:8000"),
     "ablate": (
         "gramr2 ablate --out ablation --seeds 3",
         "gramr2 ablate -o ablation --domain run.yaml --test test.jsonl --only full,seed-only,longer",

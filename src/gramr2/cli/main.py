@@ -19,6 +19,7 @@ from gramr2.cli import (
     inspect,
     judge,
     lab,
+    mcp,
     models,
     rank,
     report,
@@ -53,6 +54,7 @@ app.command("rank")(rank.rank)
 app.command("score")(score.score)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
+app.command("mcp")(mcp.mcp)
 app.command("eval")(evaluate.evaluate)
 app.command("stress")(stress.stress)
 app.command("compare")(compare.compare)

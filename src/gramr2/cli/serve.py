@@ -63,7 +63,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve a judge: /v1/judge, /v1/rank, /v1/score, /get_reward; documentation at /docs, metrics at /metrics."""
+    """Serve a judge over HTTP, in its own shapes and those of OpenAI, Cohere, Jina, vLLM and OpenRLHF: see its /docs."""
     set_up_logging(quiet=False)
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
@@ -78,7 +78,7 @@ def serve(
         raise ConfigError("an --end-token is empty: give the text, such as '<|im_end|>', or leave it out")
     import uvicorn
 
-    from gramr2.serving.app import Metrics, create_app
+    from gramr2.serving.app import create_app
     from gramr2.serving.connections import (
         ACCEPTED,
         BoundedServer,
@@ -87,6 +87,7 @@ def serve(
         descriptors_for,
     )
     from gramr2.serving.logs import bound_logs
+    from gramr2.serving.metrics import Metrics
     from gramr2.serving.middleware import ServerLimits
     from gramr2.serving.model import Model, Served
 

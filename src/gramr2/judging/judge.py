@@ -163,7 +163,7 @@ class Judge:
         """
         orders = self.sampling.orders.shown
         jobs = [(index, order) for index in range(len(comparisons)) for order in orders]
-        requests = [self._request(comparisons[index], order, samples, seed) for index, order in jobs]
+        requests = [self.request(comparisons[index], order, samples, seed) for index, order in jobs]
         votes: list[list[Judgment]] = [[] for _ in comparisons]
         for place, completions in self.backend.generate(requests) if requests else ():
             index, order = jobs[place]
@@ -174,7 +174,8 @@ class Judge:
             if len(votes[index]) == len(orders) * len(samples):
                 finish(index, in_order(votes[index]))
 
-    def _request(self, comparison: Comparison, order: Order, samples: range, seed: int) -> GenerationRequest:
+    def request(self, comparison: Comparison, order: Order, samples: range, seed: int) -> GenerationRequest:
+        """What the backend is asked for these samples of a comparison in one order."""
         sampling = self.sampling
         reading = (
             self.template.verdict_reading(guided=sampling.guided, close_on_budget=sampling.close_on_budget)
@@ -313,7 +314,7 @@ def _judge_adaptively(
     """
     sampling, weights, orders = judge.sampling, judge._weights, judge.sampling.orders.shown
     jobs = [(index, order) for index in range(len(comparisons)) for order in orders]
-    requests = [judge._request(comparisons[index], order, range(sampling.votes), seed) for index, order in jobs]
+    requests = [judge.request(comparisons[index], order, range(sampling.votes), seed) for index, order in jobs]
     groups = [range(len(orders) * index, len(orders) * (index + 1)) for index in range(len(comparisons))]
     decisions: dict[int, Decision] = {}
     found: dict[int, list[Completion]] = {}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from gramr2.comparison import Comparison, LabeledComparison, Message
 from gramr2.judgment import Decision, Judgment
+
+UNDECIDED = "the judge came to no decision"
 
 
 def prompt_row(prompt: tuple[Message, ...]) -> str | list[dict[str, str]]:
@@ -52,6 +55,15 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "readings": {name.value: _rounded(belief.as_dict()) for name, belief in decision.readings.items()},
         "votes": [_vote(vote) for vote in decision.judgments],
     }
+
+
+def reason_for(decision: Decision) -> str | None:
+    """Why there is no label; None if there is one."""
+    if decision.label:
+        return None
+    outcomes = Counter(vote.outcome.value for vote in decision.judgments)
+    why = ", ".join(f"{n} × {what}" for what, n in outcomes.items()) or "a reward is NaN or infinite"
+    return f"{UNDECIDED}: {why}"
 
 
 def _vote(vote: Judgment) -> dict[str, Any]:

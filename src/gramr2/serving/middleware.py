@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from gramr2.serving.refusals import problem
 from gramr2.serving.visit import KEY, Visit
 
 Scope = dict[str, Any]
@@ -22,6 +23,10 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 its visitor's browser would then let it read the answers"""
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """for load balancers, which have no token; they say nothing about the model"""
+
+
+BROWSERS = {"/docs": 'Basic realm="gramr2: any name, and the token as the password", charset="UTF-8"'}
+"""what is opened in a browser, which has no other way to ask for the token"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +99,17 @@ class LimitsMiddleware:
             await self._app(scope, receive, answered)
         elif (host := self._stranger(scope)) is not None:
             await _refuse(
-                answered, 421, f"this server does not answer to the name {host!r}: see gramr2 serve --trusted-host"
+                path,
+                answered,
+                421,
+                f"this server does not answer to the name {host!r}: see gramr2 serve --trusted-host",
             )
         elif not self._allowed(scope):
-            await _refuse(answered, 401, "a bearer token is needed", {"www-authenticate": "Bearer"})
+            await _refuse(
+                path, answered, 401, "a bearer token is needed", {"www-authenticate": BROWSERS.get(path, "Bearer")}
+            )
         elif self._running >= self._limits.max_requests:
-            await _refuse(answered, 429, "too many requests at a time: try again later", {"retry-after": "1"})
+            await _refuse(path, answered, 429, "too many requests at a time: try again later", {"retry-after": "1"})
         else:
             self._running += 1
             try:
@@ -135,7 +145,7 @@ class LimitsMiddleware:
             except _GoneError:
                 return
             if refusal is not None:
-                await _refuse(send, *refusal, {"retry-after": "1"} if refusal[0] == 429 else None)
+                await _refuse(scope["path"], send, *refusal, {"retry-after": "1"} if refusal[0] == 429 else None)
                 return
             await self._pass_on(scope, bytes(body), receive, send)
         finally:
@@ -184,8 +194,8 @@ class _GoneError(Exception):
     """The client disconnected before its request was complete."""
 
 
-async def _refuse(send: Send, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
-    body = json.dumps({"detail": reason}).encode()
+async def _refuse(path: str, send: Send, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
+    body = json.dumps(problem(path, status, reason)).encode()
     named = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"} | (
         headers or {}
     )

@@ -11,47 +11,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import accumulate
 from typing import Any
 
+from gramr2.backends.aloud import generate_aloud
+from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.comparison import Comparison
-from gramr2.errors import GramrError
 from gramr2.judging.judge import Judge
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judgment import Decision
+from gramr2.serving.errors import BusyError, ClosedError, GoneError, LateError
 from gramr2.serving.visit import Visit
-
-
-class BusyError(GramrError):
-    """The queue is full; ``retry_after`` seconds from now there should be room."""
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__("the queue is full: try again later")
-        self.retry_after = retry_after
-
-
-class LateError(GramrError):
-    """The deadline passed before there was an answer."""
-
-    def __init__(self) -> None:
-        super().__init__("the deadline passed before there was an answer")
-
-
-class GoneError(GramrError):
-    """The client has hung up, so nobody waits for the answer."""
-
-    def __init__(self) -> None:
-        super().__init__("the client has hung up")
-
-
-class ClosedError(GramrError):
-    """The server is shutting down, or its model could not be loaded."""
-
 
 Served = Judge | ScalarJudge
 """what a server can have"""
@@ -63,7 +38,8 @@ SHARING = 8 * FRAME
 
 @dataclass(eq=False)
 class _Job:
-    """Comparisons of one request, or a ``task`` that needs the model to itself; ``works`` are the characters of each."""
+    """Comparisons of one request, a ``task`` that needs the model to itself, or a prompt to be ``asked``; ``works`` are the
+    characters of each."""
 
     size: int
     deadline: float
@@ -71,6 +47,9 @@ class _Job:
     comparisons: Sequence[Comparison] = ()
     seed: int = 0
     task: Callable[[Served], Any] | None = None
+    asked: GenerationRequest | None = None
+    heard: Callable[[int, str], None] | None = None
+    """told a sample of what is ``asked``, by its number, and its text so far"""
     found: list[Decision] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
     arrived: float = field(default_factory=time.monotonic)
@@ -199,6 +178,31 @@ class Model:
         """
         return self._await(_Job(len(works), deadline, [FRAME + each for each in works], task=task), visit)
 
+    def begin(
+        self,
+        asked: GenerationRequest,
+        work: int,
+        deadline: float,
+        visit: Visit | None = None,
+        heard: Callable[[int, str], None] | None = None,
+    ) -> Future[list[Completion]]:
+        """Have a prompt completed, together with others that wait. It is not waited for.
+
+        Args:
+            work: characters of the prompt, once for each sample.
+            heard: called in the model's thread with a sample's number and its text so far.
+
+        Raises as ``compare`` does; what happens later is in the future.
+        """
+        return self._enter(_Job(1, deadline, [FRAME + work], asked=asked, heard=heard), visit)
+
+    def complete(
+        self, asked: GenerationRequest, work: int, deadline: float, visit: Visit | None = None
+    ) -> list[Completion]:
+        """What ``begin`` begins, once it is done. Raises as ``compare`` does."""
+        found: list[Completion] = self._await(_Job(1, deadline, [FRAME + work], asked=asked), visit)
+        return found
+
     def _admit(self, arrived: float, work: int) -> None:
         if self._closing or self.failure is not None:
             raise ClosedError("the server is shutting down" if self.failure is None else f"no model: {self.failure}")
@@ -226,7 +230,7 @@ class Model:
                 self._jobs.remove(job)
         job.end(error=GoneError())
 
-    def _await(self, job: _Job, visit: Visit | None) -> Any:
+    def _enter(self, job: _Job, visit: Visit | None) -> Future[Any]:
         with self._changed:
             self._admit(job.arrived, job.ends[-1])
             if time.monotonic() >= job.deadline:
@@ -235,6 +239,10 @@ class Model:
             self._changed.notify_all()
         if visit is not None:
             visit.on_leave(lambda: self._leave(job))
+        return job.future
+
+    def _await(self, job: _Job, visit: Visit | None) -> Any:
+        self._enter(job, visit)
         try:
             return job.future.result(max(0.0, job.deadline - time.monotonic()))
         except TimeoutError:
@@ -243,6 +251,7 @@ class Model:
             with self._changed:
                 if job in self._jobs:
                     self._jobs.remove(job)
+            job.end(error=LateError())  # so that nothing more is written for it
             raise LateError from None
 
     def _run(self) -> None:
@@ -280,6 +289,7 @@ class Model:
                 late = [job for job in self._jobs if time.monotonic() >= job.deadline]
                 for job in late:
                     self._jobs.remove(job)
+                    job.end(error=LateError())
                 parts = self._parts()
                 for job, count in parts:
                     if count == job.left:
@@ -291,7 +301,7 @@ class Model:
         return sum(count for _, count in self._parts()) >= self._batch
 
     def _parts(self) -> list[tuple[_Job, int]]:
-        """The next batch: a task by itself, or the comparisons that are due first, with the same seed if it matters."""
+        """The next batch: a task by itself, or what is due first: prompts, or comparisons, with the same seed if it matters."""
         counts: dict[_Job, int] = {}
         taken, work, allowed = 0, 0, max(self._turn / self._pace, SHARING)
         anyhow = self.judge is not None and not self.judge.draws
@@ -304,7 +314,9 @@ class Model:
                 if first is None:
                     return [(job, job.size)]
                 continue
-            if first is not None and not anyhow and job.seed != first.seed:
+            if first is not None and (job.asked is None) != (first.asked is None):
+                continue
+            if first is not None and job.asked is None and not anyhow and job.seed != first.seed:
                 continue
             at = len(job.found) + counts.get(job, 0)
             if taken and work + job.works[at] > allowed:
@@ -321,6 +333,9 @@ class Model:
         try:
             if first.task is not None:
                 first.end(first.task(self.judge))
+                return
+            if first.asked is not None:
+                self._write([job for job, _ in parts])
                 return
             asked = [each for job, count in parts for each in job.comparisons[len(job.found) : len(job.found) + count]]
             decisions = iter(self.judge.compare(asked, first.seed))  # another seed only where it does not matter
@@ -340,62 +355,19 @@ class Model:
             if not job.left:
                 job.end(job.found)
 
+    def _write(self, jobs: Sequence[_Job]) -> None:
+        """Complete the prompts of jobs that somebody still waits for."""
+        assert isinstance(self.judge, Judge)  # nothing is written by a reward model: see QueuedJudge.writer
+        wanted = [(job, job.asked) for job in jobs if job.asked is not None and not job.future.done()]
+        if not wanted:
+            return
 
-class QueuedJudge:
-    """A judge for one request, a ``PreferenceModel``: its comparisons wait in the model's queue and share batches with those of
-    other requests."""
+        def heard(place: int, sample: int, text: str) -> None:
+            if all(job.future.done() for job, _ in wanted):
+                raise GoneError
+            job, _ = wanted[place]
+            if job.heard is not None:
+                job.heard(sample, text)
 
-    def __init__(self, model: Model, deadline: float, visit: Visit | None = None) -> None:
-        if model.judge is None:
-            raise ClosedError(
-                "the model is still being loaded" if model.failure is None else f"no model: {model.failure}"
-            )
-        self.served: Served = model.judge
-        self._model, self._deadline, self._visit = model, deadline, visit or Visit()
-
-    @property
-    def id(self) -> str:
-        """That of the judge that is served."""
-        return self.served.id
-
-    @property
-    def prompt(self) -> str:
-        """Digest of the judge's prompt; empty for a reward model, whose prompt is in its id."""
-        return self.served.template.hash if isinstance(self.served, Judge) else ""
-
-    def admit(self) -> None:
-        """Raise what the request would get now. Raises as ``Model.compare`` does."""
-        self._model.admit(self._visit.size)
-        self._remaining()
-
-    @contextmanager
-    def turn(self, lock: threading.Lock) -> Iterator[None]:
-        """Hold a lock, but wait for it no longer than the request has. Raises LateError and GoneError."""
-        if not lock.acquire(timeout=self._remaining()):
-            raise LateError
-        try:
-            self._remaining()
-            yield
-        finally:
-            lock.release()
-
-    def alone(self, task: Callable[[Served], Any], works: Sequence[int]) -> Any:
-        """See ``Model.alone``."""
-        return self._model.alone(task, works, self._deadline, self._visit)
-
-    @property
-    def batch(self) -> int:
-        """See ``Model.batch``."""
-        return self._model.batch
-
-    def _remaining(self) -> float:
-        if self._visit.gone:
-            raise GoneError
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise LateError
-        return left
-
-    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
-        """See ``PreferenceModel``. Raises as ``Model.compare`` does."""
-        return self._model.compare(comparisons, seed, self._deadline, self._visit)
+        for place, completions in generate_aloud(self.judge.backend, [asked for _, asked in wanted], heard):
+            wanted[place][0].end(completions)

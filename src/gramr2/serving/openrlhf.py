@@ -19,13 +19,13 @@ from gramr2.data.formats.base import shown_names
 from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
 from gramr2.errors import DataError
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.records import UNDECIDED
 from gramr2.rewards.groups import Group, WinRateReward
 from gramr2.rewards.pointwise import against_references, comparisons_against
 from gramr2.wire import RewardRequest
 
 log = logging.getLogger(__name__)
 
-UNDECIDED = "the judge came to no decision"
 ALONE = "its label has no reference, and no other such completion of the prompt is in the request"
 _KEYS = {"prompt", "reference", "references"}
 _LIKE_AN_END = re.compile(r"(?:<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\])(?=\s*\Z)")

@@ -14,7 +14,7 @@ from gramr2.comparison import Comparison, Message
 from gramr2.errors import PromptTooLongError
 from gramr2.judging.budget import BRIDGE_TOKENS
 from gramr2.judging.scalar import ScalarJudge
-from gramr2.serving.model import QueuedJudge
+from gramr2.serving.queued import QueuedJudge
 
 MOST_CHARACTERS_PER_TOKEN = 32
 """natural text has about four; more than this on average is not worth the tokenising"""
@@ -28,8 +28,13 @@ class SizeCheck:
     def __init__(self) -> None:
         self._turn = threading.Lock()
 
-    def check(self, judge: QueuedJudge, comparisons: Sequence[Comparison]) -> None:
+    def check(self, judge: QueuedJudge, comparisons: Sequence[Comparison], answer: int | None = None) -> None:
         """Refuse comparisons that do not fit.
+
+        Args:
+            judge: to be asked.
+            comparisons: what it is asked.
+            answer: tokens that it may write; default: as many as it usually may.
 
         Raises:
             PromptTooLongError: one does not fit; names it.
@@ -40,13 +45,10 @@ class SizeCheck:
         if isinstance(own, ScalarJudge):
             self._check_rewarded(judge, own, comparisons)
             return
-        backend = own.backend
-        allowed = backend.context_length - own.sampling.max_new_tokens - BRIDGE_TOKENS
+        backend, allowed = own.backend, _allowed(judge, answer)
         parts = [(each.id, (each.prompt_text, *each.responses)) for each in comparisons]
         for name, texts in parts:
-            length = sum(map(len, texts))
-            if length > allowed * MOST_CHARACTERS_PER_TOKEN:
-                raise _too_long(name, f"{length} characters", allowed)
+            self.bound(judge, sum(map(len, texts)), answer, name)
         frame = backend.count_tokens(
             own.template.render(Comparison("", (Message("user", ""),), ("", ""))), own.template.prefill
         )
@@ -62,6 +64,11 @@ class SizeCheck:
             if tokens > allowed + SLACK:
                 raise _too_long(name, f"about {tokens} tokens", allowed)
 
+    def bound(self, judge: QueuedJudge, characters: int, answer: int | None = None, name: str = "0") -> None:
+        """Refuse a text that cannot fit, by its length. Raises PromptTooLongError."""
+        if characters > (allowed := _allowed(judge, answer)) * MOST_CHARACTERS_PER_TOKEN:
+            raise _too_long(name, f"{characters} characters", allowed)
+
     def _check_rewarded(self, judge: QueuedJudge, own: ScalarJudge, comparisons: Sequence[Comparison]) -> None:
         """``check`` for a reward model, which reads each response by itself."""
         allowed = own.model.context_length
@@ -72,6 +79,15 @@ class SizeCheck:
             with judge.turn(self._turn):
                 for found in own.overlong([each]):
                     raise _too_long(found.id, f"{found.tokens} tokens", allowed)
+
+
+def _allowed(judge: QueuedJudge, answer: int | None) -> int:
+    """Tokens of a prompt."""
+    own = judge.served
+    if isinstance(own, ScalarJudge):
+        return own.model.context_length
+    room = own.sampling.max_new_tokens if answer is None else answer
+    return own.backend.context_length - room - BRIDGE_TOKENS
 
 
 def _too_long(name: str, size: str, allowed: int) -> PromptTooLongError:
