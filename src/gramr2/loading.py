@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from enum import StrEnum
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -20,191 +18,22 @@ from gramr2.comparison import Comparison, Message, Prompt, ResponseSet, SingleRe
 from gramr2.config.engine import EngineConfig
 from gramr2.errors import ConfigError, ModelError, ModelNotFoundError
 from gramr2.files import exists
-from gramr2.judging.judge import Judge, Orders, Sampling
+from gramr2.judging.judge import Judge
+from gramr2.judging.options import APPLY, EngineKind, JudgeOptions, Kind, Verdict, require
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.prompts import FieldTemplate, prompt
 from gramr2.judging.saved import PROMPT_FILE, load_template
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
-from gramr2.judgment import BOTH, DIRECT, REASONED, Decision, ReadingWeights
+from gramr2.judgment import Decision
 from gramr2.rewards.pointwise import Scored, against_references, grade
 from gramr2.rewards.ranking import Ranking, rank
 from gramr2.rewards.shared import SharedModel
 from gramr2.rewards.tournaments import tournament
 from gramr2.text import closest, hint
 
-
-class Dtype(StrEnum):
-    """Number format of a model's weights; auto is fp32 on a CPU, and bf16 on a GPU that supports it; fast is auto, but bf16 on a
-    CPU that multiplies it in tiles (AMX) too."""
-
-    AUTO = "auto"
-    FAST = "fast"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-
-class EngineKind(StrEnum):
-    """Where a model runs: in this process, or in workers that Ray places."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-class BackendKind(StrEnum):
-    """What runs a model on this machine."""
-
-    TRANSFORMERS = "transformers"
-    VLLM = "vllm"
-
-
+__all__ = ["JudgeOptions", "LoadedJudge", "generative_judge", "kind_of", "load_judge", "preference_model", "require"]
 log = logging.getLogger("gramr2")
-
-REASONED_TOKENS, EXPLAINED = 256, 1024
-"""budgets of a rationale in gramr2's own form, and of an explanation that another prompt asks for"""
-
-
-class Kind(StrEnum):
-    """What a name stands for."""
-
-    BASELINE = "baseline"
-    SERVER = "server"
-    REWARD_MODEL = "reward model"
-    JUDGE = "judge"
-
-
-APPLY = {
-    Kind.BASELINE: frozenset[str](),
-    Kind.SERVER: frozenset[str](),
-    Kind.REWARD_MODEL: frozenset({"dtype", "device", "trust_remote_code"}),
-}
-"""the options that mean something to what writes no text here"""
-
-
-class Verdict(StrEnum):
-    """Where a verdict is read: see ``gramr2.judgment.Reading``."""
-
-    DIRECT = "direct"
-    REASONED = "reasoned"
-    BOTH = "both"
-
-    @property
-    def weights(self) -> ReadingWeights:
-        """The weight of each reading."""
-        return {Verdict.DIRECT: DIRECT, Verdict.REASONED: REASONED, Verdict.BOTH: BOTH}[self]
-
-
-def require(value: str, allowed: tuple[str, ...], name: str) -> None:
-    """Check the value of an option or a flag.
-
-    Raises:
-        ConfigError: it is not one of the allowed ones.
-    """
-    if value not in allowed:
-        raise ConfigError(f"{name} {value!r} is not known{hint(value, allowed)}: take one of {', '.join(allowed)}")
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeOptions:
-    """How a model is asked; the command line has flags of the same names.
-
-    Args:
-        votes: samples in each order.
-        orders: ``both``, or ``first`` for only the stored one.
-        temperature: default: 0 for one vote, 0.75 for several.
-        max_new_tokens: budget of a rationale; default: 256, or 1024 with a ``prompt``, which asks for explanations.
-        close: read the verdict of a rationale that used up its budget; otherwise the vote counts as truncated.
-        stop_certainty: stop voting on a comparison once its majority is this certain.
-        direct_certainty: write no rationale where the direct reading is this certain and its orders agree.
-        mode: ``reason`` or ``label``; default: what the model was trained for.
-        verdict: ``direct``, ``reasoned`` or ``both``; default: as the judge was trained to be read, and ``both`` for others.
-        prompt: ask with a prompt of the field, and read the verdict as it is written there: ``mt-bench``, ``arena-hard``,
-            ``prometheus``, ``rewardbench``, or a file (docs/judging.md).
-        backend: ``transformers``, or ``vllm`` for many comparisons on a GPU.
-        dtype: ``auto``, ``fast``, ``float32``, ``bfloat16`` or ``float16``; auto is fp32 on a CPU.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        second_view: count the second view that was saved with the judge, if one was.
-        trust_remote_code: run Python code that comes with the model.
-        engine: ``local`` is this process; ``ray`` are workers in the cluster that ``RAY_ADDRESS`` names, or on this machine.
-        workers: how many, with ray; default: one for each GPU or, where there is none, for each machine.
-
-    Raises:
-        ConfigError: a value is not known.
-    """
-
-    votes: int = 1
-    orders: str = Orders.BOTH
-    temperature: float | None = None
-    max_new_tokens: int | None = None
-    close: bool = False
-    stop_certainty: float | None = None
-    direct_certainty: float | None = None
-    mode: str | None = None
-    verdict: str | None = None
-    prompt: str | None = None
-    backend: str = BackendKind.TRANSFORMERS
-    dtype: str = Dtype.AUTO
-    device: str = "auto"
-    second_view: bool = True
-    trust_remote_code: bool = False
-    engine: str = EngineKind.LOCAL
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        known = {
-            "orders": tuple(Orders),
-            "mode": tuple(JudgeMode),
-            "verdict": tuple(Verdict),
-            "backend": tuple(BackendKind),
-            "engine": tuple(EngineKind),
-        }
-        for name, allowed in known.items():
-            value = getattr(self, name)
-            if value is not None:
-                require(value, allowed, name)
-        for name in ("votes", "max_new_tokens"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(f"{name} {getattr(self, name)} is too few: take at least 1")
-        if self.workers is not None and (self.workers < 1 or self.engine == EngineKind.LOCAL):
-            raise ConfigError(
-                f"workers {self.workers} does not go with engine {self.engine}: take engine ray and at least 1"
-            )
-        if self.temperature is not None and not 0 <= self.temperature < math.inf:
-            raise ConfigError(f"temperature {self.temperature} is not valid: take 0 or more")
-        for name in ("stop_certainty", "direct_certainty"):
-            value = getattr(self, name)
-            if value is not None and not 0.5 < value < 1:
-                raise ConfigError(f"{name} {value} is not valid: take a probability between 0.5 and 1")
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """Names of the options that differ from their defaults."""
-        return tuple(each.name for each in fields(self) if getattr(self, each.name) != each.default)
-
-    @property
-    def budget(self) -> int:
-        """``max_new_tokens``, or its default."""
-        return self.max_new_tokens or (EXPLAINED if self.prompt else REASONED_TOKENS)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Every option by name, as an evaluation keeps them: with the budget, and without a prompt where there is none."""
-        kept = {each.name: getattr(self, each.name) for each in fields(self)} | {"max_new_tokens": self.budget}
-        return {name: value for name, value in kept.items() if name != "prompt" or value is not None}
-
-    @property
-    def sampling(self) -> Sampling:
-        """The options as a ``Sampling``."""
-        return Sampling(
-            votes=self.votes,
-            orders=Orders(self.orders),
-            temperature=self.temperature if self.temperature is not None else (0.0 if self.votes == 1 else 0.75),
-            max_new_tokens=self.budget,
-            close_on_budget=self.close,
-            stop_certainty=self.stop_certainty,
-            direct_certainty=self.direct_certainty,
-        )
 
 
 class LoadedJudge:
@@ -436,7 +265,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     if prefix == "openai":
         from gramr2.backends.openai import OpenAIBackend
 
-        template = asked or _read(load_template(None, options.mode), options.verdict)
+        template = asked or _read(load_template(_own_prompt(options), options.mode), options.verdict)
         return Judge(OpenAIBackend(rest), template, options.sampling)
     from gramr2.backends.local import open_local
     from gramr2.backends.registry import adapted, resolve
@@ -444,8 +273,9 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
 
     base, adapter = adapted(name)
     folder = adapter or resolve(base)
-    template, verdict = load_template(folder, options.mode), options.verdict
-    if verdict is None and template.mode is JudgeMode.REASON and not (folder / PROMPT_FILE).is_file():
+    prompts = _own_prompt(options) or folder
+    template, verdict = load_template(prompts, options.mode), options.verdict
+    if verdict is None and template.mode is JudgeMode.REASON and not (prompts / PROMPT_FILE).is_file():
         # An untrained model may not reach the end of a rationale.
         verdict = "both"
     template = asked or _read(template, verdict)
@@ -473,7 +303,7 @@ def _prompted(options: JudgeOptions) -> FieldTemplate | None:
     Raises:
         ConfigError: there is no such prompt, or an option needs gramr2's own form.
     """
-    if options.prompt is None:
+    if options.prompt is None or _own_prompt(options):
         return None
     _needs_none(
         options,
@@ -481,6 +311,15 @@ def _prompted(options: JudgeOptions) -> FieldTemplate | None:
         ("mode", "verdict", "close", "direct_certainty"),
     )
     return FieldTemplate(prompt=prompt(options.prompt))
+
+
+def _own_prompt(options: JudgeOptions) -> Path | None:
+    """The folder of a judge whose own prompt is asked for: a run, or what ``gramr2 export`` wrote."""
+    folder = Path(options.prompt).expanduser() if options.prompt else None
+    for each in (folder, folder / "judge") if folder else ():
+        if (each / PROMPT_FILE).is_file():
+            return each
+    return None
 
 
 def _heard(template: FieldTemplate, backend: Backend) -> FieldTemplate:

@@ -14,6 +14,8 @@ from gramr2.comparison import Comparison
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
 from gramr2.judging.prompts import FieldTemplate, prompt
+from gramr2.judging.saved import save_template
+from gramr2.judging.template import JudgeMode, JudgeTemplate
 
 
 def verdict(body: Body) -> str:
@@ -130,3 +132,20 @@ def test_a_model_without_a_system_turn_is_asked_in_one(tiny_model: Path, tmp_pat
     two = load_judge(tiny_model, prompt="mt-bench", device="cpu").model
     assert isinstance(two, Judge) and two.template.hash != judge.model.template.hash
     assert [each.role for each in two.template.render(Comparison.of("p", "a", "b"))] == ["system", "user"]
+
+
+def test_a_judge_that_another_server_serves_is_asked_with_its_own_prompt(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "judge"
+    folder.mkdir(parents=True)
+    own = JudgeTemplate(JudgeMode.LABEL, ("Prefer what is true.",))
+    save_template(own, folder)
+    said = completion({"role": "assistant", "content": "<answer>A</answer>"})
+    pair = Comparison.of("What is 6 × 7?", "42", "43")
+    with chat_server(lambda body: said) as (url, seen):
+        for named in (folder, tmp_path / "run"):
+            judge = load_judge(f"openai:judge@{url}/v1", prompt=str(named))
+            judge.compare([pair])
+            assert judge.model.template == own
+            asked = {body["messages"][0]["content"] for body in seen[-2:]}
+            assert asked == {own.render(each)[0].content for each in (pair, pair.swap())}
+            assert judge.model.sampling.max_new_tokens == 256

@@ -28,7 +28,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "stress": ("gramr2 stress --model runs/run --data pairs.jsonl --limit 100 --max-rate 0.1",),
     "compare": ("gramr2 compare runs/eval/first runs/eval/second",),
-    "view": ("gramr2 view runs/eval/mine --open", "gramr2 view runs/eval/mine --parquet items.parquet --rewardbench results"),
+    "view": (
+        "gramr2 view runs/eval/mine --open",
+        "gramr2 view runs/eval/mine --parquet items.parquet --rewardbench results",
+    ),
     "contamination": (
         "gramr2 contamination runs/run --against held-out.jsonl rewardbench.jsonl",
         "gramr2 contamination train.jsonl pool.parquet --against held-out.jsonl --out found.jsonl --max-rate 0",

@@ -18,24 +18,12 @@ from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.journal import Journal
 from gramr2.judging.budget import Overlong, overlong
 from gramr2.judging.judge import Judge, Orders
+from gramr2.judging.options import APPLY, BackendKind, Dtype, EngineKind, Kind, Verdict
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.prompts import prompts
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode
-from gramr2.loading import (
-    APPLY,
-    BackendKind,
-    Dtype,
-    EngineKind,
-    JudgeOptions,
-    Kind,
-    Verdict,
-    generative_judge,
-    is_baseline,
-    is_server,
-    kind_of,
-    preference_model,
-)
+from gramr2.loading import JudgeOptions, generative_judge, is_baseline, is_server, kind_of, preference_model
 
 if TYPE_CHECKING:
     from gramr2.evaluation.evaluating import Asked
