@@ -48,7 +48,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gramr2 adapt -m runs/run -d task.jsonl -o adapted --curve 16,64,256",
     ),
     "export": (
-        "gramr2 export --model runs/run --out exported --dtype bfloat16",
+        "gramr2 export --model runs/run --out exported --dtype bfloat16 --for vllm",
         "gramr2 export -m adapted -o exported --push-to-hub me/my-judge --private",
     ),
     "serve": ("gramr2 serve --model runs/run --port 8000", "gramr2 serve -m runs/run --port 0 --deadline 30"),

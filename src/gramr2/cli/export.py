@@ -32,6 +32,10 @@ def export(
         str | None, typer.Option("--check", help="Comparisons to check on; default: the run's gold, else starter:gold.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Check on N comparisons.")] = 64,
+    server: Annotated[
+        str | None,
+        typer.Option("--for", help="Prepare it for vllm, sglang or llama.cpp, and say what starts the server."),
+    ] = None,
     push: Annotated[
         str | None, typer.Option("--push-to-hub", metavar="OWNER/NAME", help="Also upload it to this hub repository.")
     ] = None,
@@ -47,6 +51,10 @@ def export(
     from gramr2.exporting.source import find
 
     require(dtype, DTYPES, "--dtype")
+    if server is not None:
+        from gramr2.exporting.servers import Server, commands, prepare
+
+        require(server, tuple(Server), "--for")
     if push is not None and push.count("/") != 1:
         raise ConfigError(f"--push-to-hub {push!r} is not a hub repository: write it as OWNER/NAME")
     source = find(model)
@@ -60,18 +68,26 @@ def export(
         stored = json.loads((scratch / "config.json").read_text(encoding="utf-8"))
         precision = str(stored.get("dtype") or stored.get("torch_dtype"))
         text = card(source, template, checked, precision, (push or out.absolute().name).rpartition("/")[2])
+        rendered = prepare(scratch, template, comparisons) if server else None
         (scratch / "README.md").write_text(text, encoding="utf-8")
         publish(scratch, out)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     url = _push(out, push, private) if push else None
     if as_json:
-        say_json({"judge": str(out), "check": asdict(checked), "dtype": precision, "url": url})
+        told = {"server": commands(Server(server), out), "rendered": asdict(rendered)} if server and rendered else {}
+        say_json({"judge": str(out), "check": asdict(checked), "dtype": precision, "url": url} | told)
         return
     say(
         f"{out}: {checked.comparisons} of {checked.comparisons} comparisons are decided as before "
         f"(largest shift of a probability {checked.largest_shift:.2g}); stored as {precision}"
     )
+    if server and rendered:
+        say(
+            f"{server} makes the same tokens of {rendered.same} of {rendered.prompts} prompts; their texts are the same"
+        )
+        for line in commands(Server(server), out):
+            say(f"  {line}")
     if url:
         say(url)
 

@@ -1,0 +1,79 @@
+"""An export for a plain server of another project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from gramr2.backends.encoding import Encoder
+from gramr2.backends.registry import resolve
+from gramr2.comparison import Comparison
+from gramr2.errors import RunError
+from gramr2.exporting.servers import PLAIN, Server, commands, prepare
+from gramr2.judging.template import JudgeTemplate
+
+PAIRS = [Comparison.of(f"What is {i}+{i}?", f"It is {2 * i}.", "No idea.") for i in range(4)]
+
+
+def folder_with(tmp_path: Path, chat: str | None) -> Path:
+    tokenizer = AutoTokenizer.from_pretrained(resolve("lab-tiny"))
+    tokenizer.chat_template = chat
+    tokenizer.save_pretrained(tmp_path / "m")
+    return tmp_path / "m"
+
+
+def test_its_own_chat_template_is_left_alone(tmp_path: Path) -> None:
+    own = AutoTokenizer.from_pretrained(resolve("lab-tiny")).chat_template
+    found = prepare(folder_with(tmp_path, own), JudgeTemplate(), PAIRS)
+    assert found.same == found.prompts == 4
+    assert AutoTokenizer.from_pretrained(tmp_path / "m").chat_template == own
+
+
+def test_a_token_that_a_server_reads_in_a_response_is_counted(tmp_path: Path) -> None:
+    own = AutoTokenizer.from_pretrained(resolve("lab-tiny")).chat_template
+    # An added token of this tokenizer: here a text is data, and a server takes it for the token.
+    pairs = [*PAIRS[:1], Comparison.of("What is 1+1?", "It is 2.", "One.\n\nTwo.")]
+    found = prepare(folder_with(tmp_path, own), JudgeTemplate(), pairs)
+    assert (found.same, found.prompts) == (1, 2)
+
+
+def test_a_model_without_a_chat_template_gets_the_one_it_was_trained_with(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, None)
+    ours = Encoder(AutoTokenizer.from_pretrained(folder)).prompt(JudgeTemplate().render(PAIRS[0]))
+    found = prepare(folder, JudgeTemplate(), PAIRS)
+    served: Any = AutoTokenizer.from_pretrained(folder)
+    assert served.chat_template == PLAIN
+    turns = [{"role": "user", "content": JudgeTemplate().render(PAIRS[0])[0].content}]
+    text = served.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    assert served.decode(served(text, add_special_tokens=False)["input_ids"]) == served.decode(ours)
+    assert found.prompts == 4
+
+
+def test_a_template_that_opens_the_thinking_is_refused(tmp_path: Path) -> None:
+    opened = "{% for m in messages %}{{ m['content'] }}{% endfor %}\n<think>\n"
+    with pytest.raises(RunError, match="writes another prompt than this judge was trained on"):
+        prepare(folder_with(tmp_path, opened), JudgeTemplate(), PAIRS)
+
+
+@pytest.mark.parametrize("server", list(Server))
+def test_the_commands_name_the_folder(server: Server) -> None:
+    *start, ask = commands(server, Path("exported"))
+    assert any("exported" in line for line in start)
+    assert "--model openai:judge@http://127.0.0.1:8000/v1 --prompt exported" in ask
+
+
+@pytest.mark.slow
+def test_the_command(cli, tmp_path: Path) -> None:
+    words = ("export", "-m", "lab-tiny", "-o", tmp_path / "out", "--limit", "2", "--max-new-tokens", "8")
+    code, text, err = cli(*words, "--for", "vllm")
+    assert code == 0, err
+    assert "makes the same tokens of 2 of 2 prompts" in text
+    assert f"vllm serve {tmp_path / 'out'}" in text
+    assert json.loads((tmp_path / "out" / "gramr2_judge.json").read_text())["mode"] == "reason"
+    code, _, err = cli(*words, "--for", "vlm")
+    assert code == 2
+    assert "did you mean vllm?" in err
