@@ -1,0 +1,242 @@
+"""``gramr2 ui``: the page: label comparisons, browse runs, try a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gramr2.cli.addresses import ready_to_listen, server_names
+from gramr2.cli.console import Bars, say, set_up_logging, stderr
+from gramr2.cli.opening import answers, asks, journal_of, journaled, open_judge, open_model, require_answers
+from gramr2.cli.reading import reads
+from gramr2.config.data import Layout
+from gramr2.data import OnBadRow
+from gramr2.errors import ConfigError
+from gramr2.judging.judge import Judge, compare_with
+from gramr2.judging.preference import PreferenceModel
+from gramr2.loading import JudgeOptions
+from gramr2.text import percent
+
+if TYPE_CHECKING:
+    from gramr2.comparison import Comparison, LabeledComparison
+    from gramr2.serving.model import Model
+    from gramr2.web.labelling.opinions import Opinion
+    from gramr2.web.labelling.session import Session
+    from gramr2.web.runs.shelf import Shelf
+
+
+@asks
+@reads
+def ui(
+    how: JudgeOptions,
+    layout: Layout,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN…|DATA]", help="Run folders, or a folder of them; or comparisons to --label."),
+    ] = None,
+    label: Annotated[
+        Path | None,
+        typer.Option(
+            "--label", metavar="OUT", help="Label the comparisons of DATA, or of RUN's last round, into this .jsonl."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Judge: for the playground, and to label first what it is unsure of."),
+    ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option("--decisions", metavar="FILE", help="What gramr2 judge has written for DATA, instead of --model."),
+    ] = None,
+    annotator: Annotated[
+        str | None, typer.Option("--annotator", help="Who labels; every annotator has a file of their own.")
+    ] = None,
+    random_share: Annotated[
+        float,
+        typer.Option("--random", min=0, max=1, help="Share of comparisons drawn by chance, to measure agreement."),
+    ] = 0.2,
+    show_judge: Annotated[
+        bool, typer.Option("--show-judge", help="Show the judge's opinion before the answer, which biases it.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of the order, of who is on the left, and of the votes.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N comparisons of DATA.")] = None,
+    on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8001,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="GRAMR2_TOKEN", help="Token that the page asks for.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on a public address even without a token.")
+    ] = False,
+    trusted_host: Annotated[
+        list[str] | None, typer.Option("--trusted-host", help="Name that the page may be called by; repeatable.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Open the page: label comparisons (--label), browse runs, try a judge (--model)."""
+    set_up_logging(quiet=False)
+    ready_to_listen("gramr2 ui", host, token, insecure)
+    from gramr2.serving.middleware import ServerLimits
+    from gramr2.web.app import ui_app
+    from gramr2.web.labelling.opening import session_of
+    from gramr2.web.labelling.store import LabelStore
+
+    given = sources or []
+    runs = _runs(given)
+    if not label and (decisions or show_judge):
+        raise ConfigError(f"{'--decisions' if decisions else '--show-judge'} is for labelling: add --label OUT.jsonl")
+    if label and len(given) != 1:
+        raise ConfigError("--label takes one source: name one file of comparisons, or one run")
+    if not given and not model:
+        raise ConfigError(
+            "nothing to show: name run folders, a file of comparisons with --label, or a judge with --model"
+        )
+    if decisions and model:
+        raise ConfigError("--decisions and --model exclude each other: give one of them")
+    with ExitStack() as stack:
+        session: Session | None = None
+        opened: PreferenceModel | None = None
+        if label:
+            store = stack.enter_context(LabelStore(label, annotator))
+            bars = Bars()
+            if store.damaged:
+                bars.note(f"{store.log}: {store.damaged} damaged lines are left out")
+            items, opinions, judge = _to_label(given[0], runs, layout, limit, on_bad_row, bars)
+            if decisions:
+                from gramr2.web.labelling.opinions import read_opinions
+
+                opinions, judge = read_opinions(decisions), decisions.name
+            if model:
+                opened = open_model(model, how)
+                opinions, judge = _judged(opened, items, seed, label, how, bars), opened.id
+            session = session_of(items, store, opinions, judge=judge, seed=seed, share=random_share, show=show_judge)
+        worker = _worker(model, how, opened)
+        app = ui_app(
+            shelf=_shelf(runs),
+            session=session,
+            model=worker,
+            limits=ServerLimits(),
+            token=token,
+            hosts=server_names(host, token, trusted_host or ()),
+            trusted=trusted_host or (),
+        )
+        _listen(app, host, port, browser)
+        if session is not None and label is not None:
+            _tell(session, label)
+        if worker is not None and worker.failure is not None:
+            raise worker.failure
+
+
+def _runs(sources: Sequence[str]) -> list[Path]:
+    from gramr2.web.runs.shelf import runs_in
+
+    return [run for source in sources for run in runs_in(Path(source))]
+
+
+def _shelf(runs: Sequence[Path]) -> Shelf | None:
+    from gramr2.web.runs.shelf import Shelf
+
+    return Shelf(runs) if runs else None
+
+
+def _to_label(
+    source: str, runs: Sequence[Path], layout: Layout, limit: int | None, on_bad_row: OnBadRow, bars: Bars
+) -> tuple[Sequence[LabeledComparison | Comparison], dict[str, Opinion], str | None]:
+    """What is labelled, what is thought of it already, and by whom."""
+    from gramr2.data import load
+    from gramr2.reporting.run import read_run
+    from gramr2.web.labelling.opening import of_run
+
+    if runs:
+        if len(runs) > 1:
+            raise ConfigError(f"{source} holds {len(runs)} runs: name the one whose comparisons are to be labelled")
+        view = read_run(runs[0])
+        comparisons, opinions = of_run(view)
+        return comparisons, opinions, f"the judge of {view.path.resolve().name}"
+    loaded = load(source, limit=limit, on_bad_row=on_bad_row, layout=layout)
+    if loaded.report.skipped:
+        bars.note(f"{source}: {len(loaded.report.skipped)} bad rows skipped, the first: {loaded.report.skipped[0]}")
+    return loaded.comparisons, {}, None
+
+
+def _judged(
+    opened: PreferenceModel,
+    items: Sequence[LabeledComparison | Comparison],
+    seed: int,
+    label: Path,
+    how: JudgeOptions,
+    bars: Bars,
+) -> dict[str, Opinion]:
+    """The model's opinions. Its answers are kept beside the labels, so that the next start does not ask again."""
+    from gramr2.comparison import LabeledComparison
+    from gramr2.judging.budget import overlong
+    from gramr2.judging.records import decision_row
+    from gramr2.web.labelling.opinions import opinion_of
+
+    comparisons = [each.comparison if isinstance(each, LabeledComparison) else each for each in items]
+    if isinstance(opened, Judge):
+        pairs = [(each, "") for each in comparisons]
+        names = {c.id for c in overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)}
+        if names:
+            bars.note(f"{len(names)} comparisons are too long for {opened.id}, and come without its opinion")
+        comparisons = [each for each in comparisons if each.id not in names]
+    with answers(journal_of(label), bars, lambda: True) as journal:
+        asked = journaled(opened, journal)
+        with bars.task(f"judge {len(comparisons)} comparisons") as progress:
+            found = compare_with(asked, comparisons, seed=seed, progress=progress)
+        require_answers(asked)
+    return {each.id: opinion_of(decision_row(each)) for each in found}
+
+
+def _worker(model: str | None, how: JudgeOptions, opened: PreferenceModel | None) -> Model | None:
+    """The judge of the playground; none if the model only decides, as a baseline does."""
+    from gramr2.serving.model import Model
+
+    if model is None or (opened is not None and not isinstance(opened, Judge)):
+        return None
+    return Model(lambda: opened if isinstance(opened, Judge) else open_judge(model, how))
+
+
+def _listen(app: object, host: str, port: int, browser: bool) -> None:
+    import uvicorn
+
+    from gramr2.serving.connections import ACCEPTED, BoundedServer, ConnectionLimits, bounded_protocol, descriptors_for
+    from gramr2.serving.logs import bound_logs
+
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        http=bounded_protocol(ConnectionLimits(descriptors_for(256))),
+        ws="none",
+        backlog=ACCEPTED,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+    )
+    bound_logs()
+    server = BoundedServer(settings)
+    bound = settings.bind_socket()
+    url = f"http://{host}:{bound.getsockname()[1]}"
+    say(f"listening on {url}, until Ctrl-C", to=stderr)
+    if browser:
+        typer.launch(url)
+    server.run(sockets=[bound])
+
+
+def _tell(session: Session, label: Path) -> None:
+    """What was labelled, and how far the judge agrees."""
+    state = session.state()
+    say(f"{state['labelled']} labels, {state['skipped']} skipped → {label}: add it to data.seed", to=stderr)
+    for each in session.agreement():
+        share = each.random
+        if share.share is not None:
+            say(
+                f"agrees with {each.other} on {share.same} of {share.decided} random ones: {percent(share.share)} "
+                f"({percent(share.low)} to {percent(share.high)})",
+                to=stderr,
+            )
