@@ -156,8 +156,11 @@ at("prompt").value = EXAMPLE.prompt;
 EXAMPLE.responses.forEach(text => add(text));
 try {
   await begin("play");
-  const told = await ask("/ui/play");
-  at("judge").textContent = told.judge ?? "The judge is being loaded.";
+  for (let told = {}; !told.judge;) {
+    told = await ask("/ui/play");
+    at("judge").textContent = told.judge ?? "The judge is being loaded …";
+    if (!told.judge) await new Promise(later => setTimeout(later, 1000));
+  }
 } catch (error) {
   say(at("message"), error.message, true);
 }

@@ -17,11 +17,11 @@ const list = async () => {
   const runs = await ask("/ui/runs");
   at("back").replaceChildren();
   show("Runs", scrolled("Runs", element("table", {},
-    heads("run", "model", "seed#", "rounds#", "seed judge#", "last judge#", "0 to 100 % on gold", "state"),
+    heads("run", "last judge#", "0 to 100 % on gold", "state", "seed judge#", "rounds#", "model", "seed#"),
     ...runs.map((each, run) => each.error
       ? element("tr", {}, element("th", {scope: "row"}, each.name), element("td", {colspan: "7", class: "bad"}, each.error))
-      : element("tr", {}, element("th", {scope: "row"}, link({run}, each.name)), element("td", {}, each.model), cell(each.seed), cell(each.rounds),
-        cell(gold(each.first)), cell(gold(each.last)), interval(each.last), element("td", {}, each.finished ? "finished" : "under way"))))));
+      : element("tr", {}, element("th", {scope: "row"}, link({run}, each.name)), cell(gold(each.last)), interval(each.last),
+        element("td", {}, each.finished ? "finished" : "under way"), cell(gold(each.first)), cell(each.rounds), element("td", {}, each.model), cell(each.seed))))));
 };
 
 const step = (each, total) => {
@@ -148,7 +148,7 @@ const comparison = async (run, round, id) => {
       element("h2", {}, `Response ${"AB"[i]}${found.label === "AB"[i] ? " · the label" : ""}`), textBox(text)))),
     element("p", {}, `Label ${found.label ?? "none"}, confidence ${number(found.confidence)}, agreement of the votes ${number(found.agreement)}, ${flip}`
       + Object.entries(found.measures).map(([name, value]) => `, ${name} ${value}`).join("") + "."),
-    ...(found.rationale ? [element("h2", {}, "The rationale to be learnt"),
+    ...(found.rationale ? [element("h2", {}, found.kept ? "The rationale to be learnt" : "The judge's rationale"),
       ...(found.rationale_swapped ? [element("p", {class: "muted"}, "Written for the other order: its “Response A” is B here.")] : []), textBox(found.rationale)] : []),
     element("h2", {}, "Votes"), element("div", {class: "pair"}, order(found, "ab"), order(found, "ba")));
 };
