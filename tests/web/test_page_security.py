@@ -8,10 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from conftest import make
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from conftest import make
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.serving.middleware import LOOPBACK, ServerLimits

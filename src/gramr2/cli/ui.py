@@ -87,7 +87,7 @@ def ui(
     from gramr2.web.labelling.store import LabelStore
 
     given = sources or []
-    runs = _runs(given)
+    runs = _runs(given, label is not None)
     if not label and (decisions or show_judge):
         raise ConfigError(f"{'--decisions' if decisions else '--show-judge'} is for labelling: add --label OUT.jsonl")
     if label and len(given) != 1:
@@ -132,10 +132,18 @@ def ui(
             raise worker.failure
 
 
-def _runs(sources: Sequence[str]) -> list[Path]:
+def _runs(sources: Sequence[str], labelling: bool) -> list[Path]:
     from gramr2.web.runs.shelf import runs_in
 
-    return [run for source in sources for run in runs_in(Path(source))]
+    found: list[Path] = []
+    for source in sources:
+        runs = runs_in(Path(source))
+        if not runs and not labelling:
+            raise ConfigError(
+                f"{source} is neither a run nor a folder of runs: to label comparisons, add --label OUT.jsonl"
+            )
+        found += runs
+    return found
 
 
 def _shelf(runs: Sequence[Path]) -> Shelf | None:
