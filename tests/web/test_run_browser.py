@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -62,7 +63,7 @@ def test_the_list_and_a_run(client: TestClient) -> None:
     assert [each["title"] for each in found["rounds"]] == ["seed judge", "round 1", "final stage"]
     flow = found["rounds"][1]["flow"]
     assert (flow[0]["name"], flow[0]["left"]) == ("judged", 70)
-    for before, after in zip(flow, flow[1:], strict=False):
+    for before, after in pairwise(flow):
         assert before["left"] - after["taken"] == after["left"]
 
 
