@@ -102,6 +102,7 @@ def test_refusals(
     code, _, errors = cli("ui", *(places.get(word, word) for word in words))
     assert code != 0
     assert told in errors
+    assert not (tmp_path / "l.jsonl").exists()
     assert "Traceback" not in errors
 
 

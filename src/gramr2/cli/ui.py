@@ -87,7 +87,6 @@ def ui(
     from gramr2.web.labelling.store import LabelStore
 
     given = sources or []
-    runs = _runs(given, label is not None)
     if not label and (decisions or show_judge):
         raise ConfigError(f"{'--decisions' if decisions else '--show-judge'} is for labelling: add --label OUT.jsonl")
     if label and len(given) != 1:
@@ -98,19 +97,20 @@ def ui(
         )
     if decisions and model:
         raise ConfigError("--decisions and --model exclude each other: give one of them")
+    runs = _runs(given, label is not None)
     with ExitStack() as stack:
         session: Session | None = None
         opened: PreferenceModel | None = None
         if label:
-            store = stack.enter_context(LabelStore(label, annotator))
             bars = Bars()
-            if store.damaged:
-                bars.note(f"{store.log}: {store.damaged} damaged lines are left out")
             items, opinions, judge = _to_label(given[0], runs, layout, limit, on_bad_row, bars)
             if decisions:
                 from gramr2.web.labelling.opinions import read_opinions
 
                 opinions, judge = read_opinions(decisions), decisions.name
+            store = stack.enter_context(LabelStore(label, annotator))
+            if store.damaged:
+                bars.note(f"{store.log}: {store.damaged} damaged lines are left out")
             if model:
                 opened = open_model(model, how)
                 opinions, judge = _judged(opened, items, seed, label, how, bars), opened.id
