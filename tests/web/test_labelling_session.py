@@ -16,7 +16,7 @@ from gramr2.errors import DataError
 from gramr2.web.labelling.opening import session_of
 from gramr2.web.labelling.opinions import Opinion, opinion_of, read_opinions
 from gramr2.web.labelling.order import Pick, sequence, side
-from gramr2.web.labelling.session import OutdatedError, Session
+from gramr2.web.labelling.session import NotSavedError, OutdatedError, Session
 from gramr2.web.labelling.store import LabelStore
 
 MANY = [make(f"c{k}", a=f"first {k}", b=f"second {k}") for k in range(400)]
@@ -146,6 +146,24 @@ def test_an_answer_from_an_older_window_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutdatedError, match="another window"):
         session.answer(name, "B")
     assert session.state()["labelled"] == 1
+
+
+def test_a_seed_file_that_cannot_be_written_is_told_and_catches_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "labels.jsonl"
+    session = opened(out)
+
+    def full(path: Path, rows: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gramr2.web.labelling.store.write_jsonl", full)
+        with pytest.raises(NotSavedError, match=r"only in labels\.jsonl\.log yet"):
+            session.answer(session.state()["item"]["id"], "A")
+    assert (session.state()["labelled"], out.read_text()) == (1, "")
+    session.answer(session.state()["item"]["id"], "B")
+    assert len(out.read_text().splitlines()) == 2
 
 
 def test_the_end(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def ui(
                 opened = open_model(model, how)
                 opinions, judge = _judged(opened, items, seed, label, how, bars), opened.id
             session = session_of(items, store, opinions, judge=judge, seed=seed, share=random_share, show=show_judge)
-        worker = _worker(model, how, opened)
+        elif model:
+            opened = open_judge(model, how)
+        worker = _worker(opened)
         app = ui_app(
             shelf=_shelf(runs),
             session=session,
@@ -201,13 +203,11 @@ def _judged(
     return {each.id: opinion_of(decision_row(each)) for each in found}
 
 
-def _worker(model: str | None, how: JudgeOptions, opened: PreferenceModel | None) -> Model | None:
+def _worker(judge: PreferenceModel | None) -> Model | None:
     """The judge of the playground; none if the model only decides, as a baseline does."""
     from gramr2.serving.model import Model
 
-    if model is None or (opened is not None and not isinstance(opened, Judge)):
-        return None
-    return Model(lambda: opened if isinstance(opened, Judge) else open_judge(model, how))
+    return Model(lambda: judge) if isinstance(judge, Judge) else None
 
 
 def _listen(app: object, host: str, port: int, browser: bool) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from gramr2.errors import GramrError
+from gramr2.errors import GramrError, RunError
 from gramr2.files import strict_json
-from gramr2.web.labelling.session import OutdatedError
+from gramr2.web.labelling.session import NotSavedError, OutdatedError
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -20,21 +20,23 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(strict_json(value, ensure_ascii=True), status, media_type="application/json")
 
 
-def refusals(app: FastAPI) -> None:
-    """Deliberate errors as statuses, each with its one sentence under ``detail``."""
+def refusals(app: FastAPI, *, alone: bool) -> None:
+    """Deliberate errors of the page's endpoints as statuses, each with its one sentence under ``detail``.
+
+    Args:
+        app: the application.
+        alone: whether it has no other endpoints, whose errors the reward server turns into statuses itself.
+    """
 
     def refused(request: Request, error: Exception) -> Response:
-        return answer({"detail": str(error)}, 409 if isinstance(error, OutdatedError) else 422)
+        status = 409 if isinstance(error, OutdatedError) else 507 if isinstance(error, NotSavedError) else 422
+        return answer({"detail": str(error)}, status)
 
     def malformed(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
         return answer({"detail": [{"loc": [*each["loc"]], "msg": each["msg"]} for each in found]}, 422)
 
-    def unwritable(request: Request, error: Exception) -> Response:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        return answer({"detail": f"{place}{reason}: nothing was saved"}, 507)
-
-    app.add_exception_handler(GramrError, refused)
-    app.add_exception_handler(RequestValidationError, malformed)
-    app.add_exception_handler(OSError, unwritable)
+    for kind in (OutdatedError, NotSavedError, RunError, *([GramrError] if alone else [])):
+        app.add_exception_handler(kind, refused)
+    if alone:
+        app.add_exception_handler(RequestValidationError, malformed)

@@ -46,7 +46,7 @@ def ui_app(
     else:
         app = FastAPI(title="gramr2", openapi_url=None)
         app.add_middleware(LimitsMiddleware, limits=limits, token=token, counted=lambda path, status: None, hosts=hosts)
-        refusals(app)
+    refusals(app, alone=model is None)
     there: list[str] = []
     if session is not None:
         app.include_router(label_routes(session))

@@ -19,6 +19,10 @@ class OutdatedError(GramrError):
     """The answer is for a comparison that is not the one being asked, as after labelling in a second window."""
 
 
+class NotSavedError(GramrError):
+    """The disk did not take an answer, or did not take the seed file after it."""
+
+
 def now() -> str:
     """The time in UTC, such as 2026-01-31T12:00:00Z."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -78,7 +82,7 @@ class Session:
 
         Raises:
             OutdatedError: another comparison is being asked.
-            OSError: the answer cannot be kept.
+            NotSavedError: it cannot be kept.
         """
         with self._lock:
             item = self._next()
@@ -97,18 +101,16 @@ class Session:
             }
             if verdict != "skip":
                 event["row"] = self._row(item, Label(verdict), reason, order, event)
-            self._store.add(event)
+            self._keep(event)
             self._undone.pop(name, None)
             return self._state()
 
     def undo(self) -> dict[str, Any]:
-        """Take the last answer back, and ask its comparison again. Raises OSError if that cannot be kept."""
+        """Take the last answer back, and ask its comparison again. Raises NotSavedError if that cannot be kept."""
         with self._lock:
             if last := self._last():
                 taken = self._store.answers[last]
-                self._store.add(
-                    {"event": UNDO, "id": last, "annotator": self._store.annotator, "timestamp": self._clock()}
-                )
+                self._keep({"event": UNDO, "id": last, "annotator": self._store.annotator, "timestamp": self._clock()})
                 self._undone[last] = taken
             return self._state()
 
@@ -125,6 +127,14 @@ class Session:
         if self._known:
             found.append(agreement("labels that the data already have", items, self._known, reasons))
         return found
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        try:
+            self._store.add(event)
+        except OSError as error:
+            kept = error.filename == str(self._store.out)
+            told = f"the answer is only in {self._store.log.name} yet" if kept else "the answer is not saved"
+            raise NotSavedError(f"{error.filename}: {error.strerror}: {told}") from error
 
     def _row(
         self, item: Item, shown: Label, reason: str | None, order: Order, event: Mapping[str, Any]

@@ -50,6 +50,11 @@ const change = async (made, told) => {
     if (at("agreement").open) await agreed();
   } catch (error) {
     say(at("message"), error.message, true);
+    // What was written may be shown by now, or answered in another window; a server that is gone changes nothing.
+    const asked = state?.item?.id, reason = at("reason").value;
+    state = await ask("/ui/label").catch(() => state);
+    draw();
+    if (state.item?.id === asked) at("reason").value = reason;
   } finally {
     busy = false;
   }
