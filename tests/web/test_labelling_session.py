@@ -154,11 +154,11 @@ def test_a_seed_file_that_cannot_be_written_is_told_and_catches_up(
     out = tmp_path / "labels.jsonl"
     session = opened(out)
 
-    def full(path: Path, rows: object) -> None:
+    def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr("gramr2.web.labelling.store.write_jsonl", full)
+        patch.setattr("gramr2.web.labelling.store.replace_file", full)
         with pytest.raises(NotSavedError, match=r"only in labels\.jsonl\.log yet"):
             session.answer(session.state()["item"]["id"], "A")
     assert (session.state()["labelled"], out.read_text()) == (1, "")

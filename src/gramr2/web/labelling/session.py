@@ -58,6 +58,8 @@ class Session:
         self._items, self._store, self._seed, self._judge = items, store, seed, judge
         self._known, self._show, self._clock = known or {}, show, clock
         self._lock = threading.Lock()
+        self._places = {item.comparison.id: place for place, item in enumerate(items)}
+        self._at = 0
         self._undone: dict[str, dict[str, Any]] = {}
         for each in items:
             told = store.answers.get(each.comparison.id, {}).get("row")
@@ -112,6 +114,7 @@ class Session:
                 taken = self._store.answers[last]
                 self._keep({"event": UNDO, "id": last, "annotator": self._store.annotator, "timestamp": self._clock()})
                 self._undone[last] = taken
+                self._at = min(self._at, self._places[last])
             return self._state()
 
     def agreement(self) -> list[Agreement]:
@@ -149,7 +152,8 @@ class Session:
         return labeled_row(labeled) | about
 
     def _state(self) -> dict[str, Any]:
-        answers = [self._store.answers[name] for name in self._names() if name in self._store.answers]
+        # A file may hold answers to comparisons that are no longer in the data.
+        answers = [each for name, each in self._store.answers.items() if name in self._places]
         labelled = sum(each["event"] == LABEL for each in answers)
         item = self._next()
         return {
@@ -180,11 +184,9 @@ class Session:
         return found
 
     def _next(self) -> Item | None:
-        return next((each for each in self._items if each.comparison.id not in self._store.answers), None)
-
-    def _names(self) -> list[str]:
-        return [each.comparison.id for each in self._items]
+        while self._at < len(self._items) and self._items[self._at].comparison.id in self._store.answers:
+            self._at += 1
+        return self._items[self._at] if self._at < len(self._items) else None
 
     def _last(self) -> str | None:
-        known = {*self._names()}
-        return next((name for name in reversed(self._store.answers) if name in known), None)
+        return next((name for name in reversed(self._store.answers) if name in self._places), None)

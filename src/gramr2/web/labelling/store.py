@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gramr2.errors import ConfigError, RunError, writing
-from gramr2.files import strict_json, write_jsonl
+from gramr2.files import replace_file, strict_json
 
 LABEL, SKIP, UNDO = "label", "skip", "undo"
 Row = dict[str, Any]
@@ -35,6 +35,7 @@ class LabelStore:
     def __init__(self, out: Path, annotator: str | None = None) -> None:
         self.out, self.log, self.annotator = out, out.with_name(out.name + ".log"), annotator
         self.damaged = 0
+        self._lines: dict[str, tuple[Row, bytes]] = {}
         if out.is_dir() or out.suffix != ".jsonl":
             raise ConfigError(f"--label {out}: name a file that ends in .jsonl")
         if out.exists() and not self.log.exists():
@@ -73,7 +74,7 @@ class LabelStore:
 
     def labels(self) -> list[Row]:
         """The rows of the seed file."""
-        return _rows(self._answers)
+        return [each["row"] for each in self._answers.values() if each["event"] == LABEL]
 
     def add(self, event: Row) -> None:
         """Keep an answer: its ``event`` is ``label``, with the ``row`` of the seed file, or ``skip``, or ``undo``.
@@ -94,7 +95,7 @@ class LabelStore:
                 os.truncate(self._file.fileno(), size)
                 raise
         _apply(self._answers, event)
-        write_jsonl(self.out, self.labels())
+        self._write()
 
     def _open(self) -> None:
         events: list[Row] = []
@@ -115,12 +116,25 @@ class LabelStore:
                 "their own, or --annotator the name that it was begun with"
             )
         self._answers = folded(events)
-        now, before = self.labels(), _rows(folded(events[:-1]))
-        if self.out.exists() and self.out.read_bytes() not in (_text(now), _text(before)):
+        if self.out.exists() and self.out.read_bytes() not in (
+            self._text(self._answers),
+            self._text(folded(events[:-1])),
+        ):
             raise RunError(
                 f"{self.out} was changed by something else than gramr2 ui: rename it, and it is made again from {self.log.name}"
             )
-        write_jsonl(self.out, now)
+        self._write()
+
+    def _write(self) -> None:
+        replace_file(self.out, self._text(self._answers))
+
+    def _text(self, answers: dict[str, Row]) -> bytes:
+        """The seed file. Each line is written as JSON once: there may be thousands, and a person waits."""
+        for name, each in answers.items():
+            if each["event"] == LABEL and self._lines.get(name, (None, b""))[0] is not each:
+                line = strict_json(each["row"]) + "\n"
+                self._lines[name] = each, line.encode("utf-8", "surrogatepass")
+        return b"".join(self._lines[name][1] for name, each in answers.items() if each["event"] == LABEL)
 
 
 def folded(events: Iterable[Row]) -> dict[str, Row]:
@@ -138,12 +152,3 @@ def _apply(answers: dict[str, Row], event: Row) -> None:
     answers.pop(name, None)
     if kind != UNDO:
         answers[name] = event
-
-
-def _rows(answers: dict[str, Row]) -> list[Row]:
-    return [each["row"] for each in answers.values() if each["event"] == LABEL]
-
-
-def _text(rows: Iterable[Row]) -> bytes:
-    """What ``write_jsonl`` makes of them."""
-    return "".join(strict_json(row) + "\n" for row in rows).encode("utf-8", "surrogatepass")
