@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 
 from conftest import make
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
+from gramr2.config import parse_config
 from gramr2.data import load_labeled
 from gramr2.errors import DataError
+from gramr2.selftraining.run.data import load_data
 from gramr2.web.labelling.opening import session_of
 from gramr2.web.labelling.opinions import Opinion, opinion_of, read_opinions
 from gramr2.web.labelling.order import Pick, sequence, side
@@ -93,8 +96,9 @@ def test_an_answer_is_kept_for_the_stored_order(tmp_path: Path) -> None:
     stored = {each.id: each for each in MANY}
     turned = 0
     for item in items:
-        verdict, left = said[item.comparison.id]
-        assert item.comparison == stored[item.comparison.id]
+        name, _, who = item.comparison.id.partition("/")
+        verdict, left = said[name]
+        assert (item.comparison, who) == (replace(stored[name], id=item.comparison.id), "Ann")
         assert item.annotator == "Ann"
         swapped = left != item.comparison.responses[0]
         turned += swapped
@@ -103,9 +107,21 @@ def test_an_answer_is_kept_for_the_stored_order(tmp_path: Path) -> None:
     assert 8 < turned < 32
     for row in map(json.loads, out.read_text().splitlines()):
         assert row["metadata"]["pick"] in ("random", "useful")
-        assert row["metadata"]["shown"] == side(0, "Ann", row["id"]).value
+        assert row["metadata"]["shown"] == side(0, "Ann", row["id"].removesuffix("/Ann")).value
         assert len(row["timestamp"]) == len("2026-01-31T12:00:00Z")
     assert {json.loads(line)["metadata"]["pick"] for line in out.read_text().splitlines()} == {"random", "useful"}
+
+
+def test_a_run_takes_the_files_of_several_annotators(tmp_path: Path) -> None:
+    for who in ("Ann", "Bob"):
+        session = opened(tmp_path / f"{who}.jsonl", items=MANY[:8], who=who)
+        while item := session.state()["item"]:
+            left = side(0, who, item["id"]) is Order.AB
+            session.answer(item["id"], "A" if left or (who == "Bob" and item["id"] in ("c1", "c2")) else "B")
+    data = {"seed": [str(tmp_path / "Ann.jsonl"), str(tmp_path / "Bob.jsonl")], "aggregate": "majority"}
+    gold = {"path": "starter:gold", "limit": 4}
+    config = parse_config({"model": "none", "data": data | {"pool": "starter:unlabeled", "gold": gold}})
+    assert len(load_data(config).seed) == 8, "two labels of one comparison are one row"
 
 
 def test_the_judge_is_not_shown_unless_asked_for(tmp_path: Path) -> None:

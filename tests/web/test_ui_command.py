@@ -60,7 +60,7 @@ def test_labels_become_a_seed_file(
     assert (code, seen) == (0, [["label", "play"] if how == "model" else ["label"]])
     items, _ = load_labeled(str(out))
     assert {(item.comparison.id, item.label.value, item.annotator) for item in items} == {
-        (row["id"], "B", "Ann") for row in ROWS
+        (f"{row['id']}/Ann", "B", "Ann") for row in ROWS
     }
     assert "12 labels, 0 skipped" in told
     assert ("on 12 of 12 random ones: 100.0 %" in told) == (how != "alone")

@@ -239,7 +239,10 @@ def _listen(app: object, host: str, port: int, browser: bool) -> None:
 def _tell(session: Session, label: Path) -> None:
     """What was labelled, and how far the judge agrees."""
     state = session.state()
-    say(f"{state['labelled']} labels, {state['skipped']} skipped → {label}: add it to data.seed", to=stderr)
+    say(
+        f"{state['labelled']} label{'s' * (state['labelled'] != 1)}, {state['skipped']} skipped → {label}: add it to data.seed",
+        to=stderr,
+    )
     for each in session.agreement():
         share = each.random
         if share.share is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,7 +121,7 @@ class Session:
     def agreement(self) -> list[Agreement]:
         """How far the labels agree with the judge's, and with those that the data already had."""
         with self._lock:
-            rows = {row["id"]: row for row in self._store.labels()}
+            rows = {name: each["row"] for name, each in self._store.answers.items() if each["event"] == LABEL}
         items = [(each, Label(rows[each.comparison.id]["label"])) for each in self._items if each.comparison.id in rows]
         reasons = {name: row["rationale"] for name, row in rows.items()}
         found = []
@@ -143,11 +144,13 @@ class Session:
         self, item: Item, shown: Label, reason: str | None, order: Order, event: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The row of the seed file, in the stored order; what a reason says of the responses is turned with them."""
-        told = (reason or "").strip() or None
-        labeled = LabeledComparison(item.comparison, shown, told, annotator=self._store.annotator)
+        told, who, comparison = (reason or "").strip() or None, self._store.annotator, item.comparison
+        if who is not None:
+            # The labels of several annotators may be in one run, and ids are unique there.
+            comparison = replace(comparison, id=f"{comparison.id}/{who}")
+        labeled = LabeledComparison(comparison, shown, told, annotator=who)
         if order is Order.BA:
-            label, told = shown.swap(), told and swap_mentions(told)
-            labeled = LabeledComparison(item.comparison, label, told, annotator=self._store.annotator)
+            labeled = LabeledComparison(comparison, shown.swap(), told and swap_mentions(told), annotator=who)
         about = {"timestamp": event["timestamp"], "metadata": {"pick": event["pick"], "shown": event["shown"]}}
         return labeled_row(labeled) | about
 

@@ -72,10 +72,6 @@ class LabelStore:
         """The events that count, by the comparison's id, the oldest first."""
         return self._answers
 
-    def labels(self) -> list[Row]:
-        """The rows of the seed file."""
-        return [each["row"] for each in self._answers.values() if each["event"] == LABEL]
-
     def add(self, event: Row) -> None:
         """Keep an answer: its ``event`` is ``label``, with the ``row`` of the seed file, or ``skip``, or ``undo``.
 
