@@ -91,7 +91,7 @@ def test_no_verdict_is_told_with_its_votes() -> None:
 
 
 def test_what_the_judge_is_called_is_known_once_it_is_loaded(client: TestClient) -> None:
-    assert client.get("/ui/play").json() == {"most": 64, "ready": True, "judge": "scripted:longer"}
+    assert client.get("/ui/play").json() == {"ready": True, "judge": "scripted:longer"}
 
 
 def test_mentions_are_renamed_wherever_a_noun_stands() -> None:

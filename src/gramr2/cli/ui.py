@@ -11,20 +11,19 @@ import typer
 
 from gramr2.cli.addresses import ready_to_listen, server_names
 from gramr2.cli.console import Bars, say, set_up_logging, stderr
-from gramr2.cli.opening import answers, asks, journal_of, journaled, open_judge, open_model, require_answers
+from gramr2.cli.opening import asks, open_judge, open_model
 from gramr2.cli.reading import reads
+from gramr2.cli.to_label import judged, to_label
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
-from gramr2.judging.judge import Judge, compare_with
+from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
 from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 
 if TYPE_CHECKING:
-    from gramr2.comparison import Comparison, LabeledComparison
     from gramr2.serving.model import Model
-    from gramr2.web.labelling.opinions import Opinion
     from gramr2.web.labelling.session import Session
     from gramr2.web.runs.shelf import Shelf
 
@@ -103,7 +102,7 @@ def ui(
         opened: PreferenceModel | None = None
         if label:
             bars = Bars()
-            items, opinions, judge = _to_label(given[0], runs, layout, limit, on_bad_row, bars)
+            items, opinions, judge = to_label(given[0], runs, layout, limit, on_bad_row, bars)
             if decisions:
                 from gramr2.web.labelling.opinions import read_opinions
 
@@ -113,7 +112,7 @@ def ui(
                 bars.note(f"{store.log}: {store.damaged} damaged lines are left out")
             if model:
                 opened = open_model(model, how)
-                opinions, judge = _judged(opened, items, seed, label, how, bars), opened.id
+                opinions, judge = judged(opened, items, seed, label, how, bars), opened.id
             session = session_of(items, store, opinions, judge=judge, seed=seed, share=random_share, show=show_judge)
         elif model:
             opened = open_judge(model, how)
@@ -152,55 +151,6 @@ def _shelf(runs: Sequence[Path]) -> Shelf | None:
     from gramr2.web.runs.shelf import Shelf
 
     return Shelf(runs) if runs else None
-
-
-def _to_label(
-    source: str, runs: Sequence[Path], layout: Layout, limit: int | None, on_bad_row: OnBadRow, bars: Bars
-) -> tuple[Sequence[LabeledComparison | Comparison], dict[str, Opinion], str | None]:
-    """What is labelled, what is thought of it already, and by whom."""
-    from gramr2.data import load
-    from gramr2.reporting.run import read_run
-    from gramr2.web.labelling.opening import of_run
-
-    if runs:
-        if len(runs) > 1:
-            raise ConfigError(f"{source} holds {len(runs)} runs: name the one whose comparisons are to be labelled")
-        view = read_run(runs[0])
-        comparisons, opinions = of_run(view)
-        return comparisons, opinions, f"the judge of {view.path.resolve().name}"
-    loaded = load(source, limit=limit, on_bad_row=on_bad_row, layout=layout)
-    if loaded.report.skipped:
-        bars.note(f"{source}: {len(loaded.report.skipped)} bad rows skipped, the first: {loaded.report.skipped[0]}")
-    return loaded.comparisons, {}, None
-
-
-def _judged(
-    opened: PreferenceModel,
-    items: Sequence[LabeledComparison | Comparison],
-    seed: int,
-    label: Path,
-    how: JudgeOptions,
-    bars: Bars,
-) -> dict[str, Opinion]:
-    """The model's opinions. Its answers are kept beside the labels, so that the next start does not ask again."""
-    from gramr2.comparison import LabeledComparison
-    from gramr2.judging.budget import overlong
-    from gramr2.judging.records import decision_row
-    from gramr2.web.labelling.opinions import opinion_of
-
-    comparisons = [each.comparison if isinstance(each, LabeledComparison) else each for each in items]
-    if isinstance(opened, Judge):
-        pairs = [(each, "") for each in comparisons]
-        names = {c.id for c in overlong(opened.backend, opened.template, pairs, new_tokens=how.max_new_tokens)}
-        if names:
-            bars.note(f"{len(names)} comparisons are too long for {opened.id}, and come without its opinion")
-        comparisons = [each for each in comparisons if each.id not in names]
-    with answers(journal_of(label), bars, lambda: True) as journal:
-        asked = journaled(opened, journal)
-        with bars.task(f"judge {len(comparisons)} comparisons") as progress:
-            found = compare_with(asked, comparisons, seed=seed, progress=progress)
-        require_answers(asked)
-    return {each.id: opinion_of(decision_row(each)) for each in found}
 
 
 def _worker(judge: PreferenceModel | None) -> Model | None:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gramr2.comparison import MOST_RESPONSES, Comparison, rename_mentions
+from gramr2.comparison import Comparison, rename_mentions
 from gramr2.judging.records import decision_row
 from gramr2.serving.model import Model, QueuedJudge
 from gramr2.serving.sizes import SizeCheck
@@ -43,8 +43,8 @@ def play_routes(model: Model, deadline: float) -> APIRouter:
         return answer({"judge": judge.id, **in_numbers(decision_row(decision), body.numbers)})
 
     @router.get("/ui/play")
-    def limits() -> Response:
-        return answer({"most": MOST_RESPONSES, "ready": model.ready, "judge": model.judge.id if model.judge else None})
+    def who_judges() -> Response:
+        return answer({"ready": model.ready, "judge": model.judge.id if model.judge else None})
 
     return router
 

@@ -93,7 +93,7 @@ const showPair = (found, numbers) => {
 };
 
 const place = (each, most) => element("tr", {}, element("td", {class: "n"}, each.rank ?? "–"),
-  element("th", {scope: "row"}, `Response ${each.index + 1}`),
+  element("th", {scope: "row"}, each.index + 1),
   element("td", {class: "n"}, each.score == null ? "–" : each.score.toFixed(2)),
   element("td", {}, each.score == null ? "–" : range((each.score + most) / (2 * most), each.low == null ? null : (each.low + most) / (2 * most),
     each.high == null ? null : (each.high + most) / (2 * most))));
