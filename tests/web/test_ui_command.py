@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -104,6 +110,37 @@ def test_refusals(
     assert told in errors
     assert not (tmp_path / "l.jsonl").exists()
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_killed_and_started_again(write: Callable[..., str], tmp_path: Path) -> None:
+    out = tmp_path / "labels.jsonl"
+    words = ["ui", write(*ROWS), "--label", str(out), "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    @contextmanager
+    def started(end: signal.Signals) -> Iterator[tuple[httpx.Client, list[str]]]:
+        command = [sys.executable, "-m", "gramr2.cli.main", *words]
+        told: list[str] = []
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            assert process.stderr is not None
+            address = next(line for line in process.stderr if "listening on" in line).split()[2].rstrip(",")
+            with httpx.Client(base_url=address, headers=OWN) as client:
+                yield client, told
+            process.send_signal(end)
+            told += process.stderr.readlines()
+        told.append(f"exit {process.returncode}")
+
+    with started(signal.SIGKILL) as (client, _):
+        name = client.get("/ui/label").json()["item"]["id"]
+        assert client.post("/ui/label", json={"id": name, "verdict": "tie"}).json()["labelled"] == 1
+    assert [item.comparison.id for item in load_labeled(str(out))[0]] == [name]
+    with started(signal.SIGINT) as (client, told):
+        assert client.get("/ui/label").json()["labelled"] == 1
+        assert client.get("/", headers={"host": "evil.example"}).status_code == 200, "its files are no secret"
+        assert client.get("/ui/label", headers={"host": "evil.example"}).status_code == 421
+    assert "1 label, 0 skipped" in "".join(told)
+    assert told[-1] == "exit 0"
 
 
 def test_serve_has_the_playground_at_its_root(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:

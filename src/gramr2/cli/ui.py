@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -183,7 +183,9 @@ def _listen(app: object, host: str, port: int, browser: bool) -> None:
     say(f"listening on {url}, until Ctrl-C", to=stderr)
     if browser:
         typer.launch(url)
-    server.run(sockets=[bound])
+    # uvicorn raises it again when it has ended in good order, and here it is how a person stops.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[bound])
 
 
 def _tell(session: Session, label: Path) -> None:

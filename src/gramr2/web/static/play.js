@@ -84,7 +84,7 @@ const showPair = (found, numbers) => {
   const readings = Object.entries(found.readings);
   const title = element("h2", {id: "result-title", class: "big", tabindex: "-1"}, verdict(found, numbers));
   at("result").replaceChildren(title, ...(p ? [beliefs(p, numbers)] : []),
-    element("ul", {class: "facts muted"}, ...facts.map(fact => element("li", {}, fact))),
+    element("ul", {class: "facts muted"}, ...facts.map(fact => element("li", {class: fact.endsWith("disagree") ? "bad" : null}, fact))),
     ...(readings.length > 1 ? readings.map(([name, each]) => element("p", {class: "muted"},
       `By itself, ${READ[name] ?? name}: response ${numbers[0]} ${percent(each.A)}, tie ${percent(each.tie)}, response ${numbers[1]} ${percent(each.B)}`)) : []),
     element("div", {class: "pair"}, order(found, "ab", numbers), order(found, "ba", numbers)));
