@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test coverage docs constraints dist check format clean
+.PHONY: quickstart quickstart-llm test test-web coverage docs constraints dist check format clean
 
 quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds on the tiny model that ships with the package
 	$(BIN)/gramr2 lab train --out runs/quickstart
@@ -13,6 +13,9 @@ quickstart-llm: $(VENV)/.installed  ## the same loop on SmolLM2-135M and the sta
 
 test: check  ## all tests, with the real-model ones, a process for each core (at most 4)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 10
+
+test-web: $(VENV)/.web  ## the page in Chromium, by its path in $CHROMIUM (default: /usr/bin/chromium)
+	$(BIN)/python -m pytest -m web tests/web
 
 coverage: $(VENV)/.installed  ## line coverage of all tests: the ten lowest files and the total
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov=gramr2 --cov-report=
@@ -45,6 +48,10 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23"
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@
+
+$(VENV)/.web: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e ".[dev,web-test]"
 	touch $@
 
 clean:

@@ -28,6 +28,7 @@ __all__ = [
     "SingleResponse",
     "as_messages",
     "has_bare_mentions",
+    "rename_mentions",
     "swap_mentions",
 ]
 
@@ -180,13 +181,21 @@ def swap_mentions(text: str) -> str:
 
     Only explicit references are touched: a lone “A” is far more often an article than a response.
     """
-    letters = {"A": "B", "B": "A", "a": "b", "b": "a"}
+    return rename_mentions(text, {"A": "B", "B": "A", "a": "b", "b": "a"})
+
+
+def rename_mentions(text: str, names: Mapping[str, str]) -> str:
+    """Rewrite the letters of explicit references, as in “Response A”; a letter in lower case that has no name of its own has that
+    of its capital."""
+
+    def named(letter: str) -> str:
+        return names[letter] if letter in names else names[letter.upper()]
 
     def pair(match: re.Match[str]) -> str:
-        return f"{match[1]}{letters[match[2]]}{match[3]}{letters[match[4]]}"
+        return f"{match[1]}{named(match[2])}{match[3]}{named(match[4])}"
 
     def single(match: re.Match[str]) -> str:
-        return f"{match[1]}{match[2]}{letters[match[3]]}"
+        return f"{match[1]}{match[2]}{named(match[3])}"
 
     pieces: list[str] = []
     end = 0

@@ -76,6 +76,17 @@ def write_text(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file atomically, and only return when its content is on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".tmp")
+    with writing(path), scratch.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
 def json_text(value: Any) -> str:
     """A value as indented JSON."""
     return strict_json(value, indent=2) + "\n"

@@ -50,6 +50,7 @@ def test_the_public_names() -> None:
         "score",
         "serve",
         "stress",
+        "ui",
     }
     flags = {p.opts[0] for p in command.commands["stress"].params}  # type: ignore[attr-defined]
     assert flags >= {"--model", "--data", "--limit", "--only", "--seed", "--out", "--max-rate", "--json"}

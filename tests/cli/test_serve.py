@@ -15,7 +15,7 @@ import pytest
 
 from conftest import make
 from gramr2 import load_judge
-from gramr2.cli.serve import _names
+from gramr2.cli.addresses import server_names
 from gramr2.client import Client, ServerError
 
 
@@ -48,7 +48,7 @@ def test_it_does_not_open_to_everybody(cli: Any, words: tuple[str, ...], reason:
 def test_which_names_it_answers_to(
     host: str, token: str | None, trusted: tuple[str, ...], names: set[str] | None
 ) -> None:
-    assert _names(host, token, trusted) == names
+    assert server_names(host, token, trusted) == names
 
 
 def test_a_missing_package_is_named_with_what_to_type(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gramr2 export -m adapted -o exported --push-to-hub me/my-judge --private",
     ),
     "serve": ("gramr2 serve --model runs/run --port 8000", "gramr2 serve -m runs/run --port 0 --deadline 30"),
+    "ui": ("gramr2 ui pairs.jsonl --label seed.jsonl --annotator ann", "gramr2 ui runs/run"),
     "mcp": ("gramr2 mcp --model runs/run", "gramr2 mcp --model http://127.0.0.1:8000"),
     "ablate": (
         "gramr2 ablate --out ablation --seeds 3",

@@ -28,6 +28,7 @@ from gramr2.cli import (
     serve,
     stress,
     train,
+    ui,
     verify,
     view,
 )
@@ -62,6 +63,7 @@ app.command("view")(view.view)
 app.command("contamination", cls=contamination.SeveralAgainst)(contamination.contamination)
 app.command("report")(report.report)
 app.command("inspect")(inspect.inspect)
+app.command("ui")(ui.ui)
 app.command("review")(review.review)
 app.command("verify")(verify.verify)
 app.command("adapt")(adapt.adapt)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
-import ipaddress
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from gramr2.cli.addresses import ready_to_listen, server_names
 from gramr2.cli.console import say, set_up_logging, stderr
 from gramr2.cli.opening import Writer, asks, open_served
-from gramr2.errors import ConfigError, MissingDependencyError
+from gramr2.errors import ConfigError
 from gramr2.loading import JudgeOptions
-
-NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 
 
 @asks
@@ -63,17 +59,9 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve a judge over HTTP, in its own shapes and those of OpenAI, Cohere, Jina, vLLM and OpenRLHF: see its /docs."""
+    """Serve a judge: a page at /, its own shapes and those of OpenAI, Cohere, Jina, vLLM and OpenRLHF: see its /docs."""
     set_up_logging(quiet=False)
-    for package in NEEDED:
-        if importlib.util.find_spec(package) is None:
-            raise MissingDependencyError(package, "serve", "gramr2 serve")
-    if token is None and not insecure and not _local(host):
-        raise ConfigError(
-            f"--host {host} is reachable by others, and there is no token: set GRAMR2_TOKEN or --token, or give --insecure"
-        )
-    if token == "":
-        raise ConfigError("the token is empty: set GRAMR2_TOKEN or --token to a secret, or leave both out")
+    ready_to_listen("gramr2 serve", host, token, insecure)
     if "" in (end_token or ()):
         raise ConfigError("an --end-token is empty: give the text, such as '<|im_end|>', or leave it out")
     import uvicorn
@@ -90,6 +78,7 @@ def serve(
     from gramr2.serving.metrics import Metrics
     from gramr2.serving.middleware import ServerLimits
     from gramr2.serving.model import Model, Served
+    from gramr2.web.app import with_page
 
     metrics = Metrics()
 
@@ -116,8 +105,9 @@ def serve(
         token=token,
         metrics=metrics,
         end_tokens=end_token or (),
-        hosts=_names(host, token, trusted_host or ()),
+        hosts=server_names(host, token, trusted_host or ()),
     )
+    with_page(app, worker, limits, trusted=trusted_host or ())
     places = descriptors_for(connections or max(1024, 2 * requests))
     settings = uvicorn.Config(
         app,
@@ -136,17 +126,3 @@ def serve(
     server.run(sockets=[bound])
     if worker.failure is not None:
         raise worker.failure
-
-
-def _local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _names(host: str, token: str | None, trusted: Sequence[str]) -> set[str] | None:
-    """The names that requests may call the server by; None for any."""
-    from gramr2.serving.middleware import LOOPBACK
-
-    return {*LOOPBACK, host, *trusted} if trusted or (token is None and _local(host)) else None
