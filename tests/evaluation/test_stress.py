@@ -12,6 +12,7 @@ from conftest import make
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.baselines.longer import Longer
+from gramr2.cli.console import Bars
 from gramr2.cli.stress import _fitting
 from gramr2.client import ServerError
 from gramr2.comparison import Comparison, Label
@@ -211,12 +212,12 @@ def test_votes_that_failed_outside_the_model_are_counted() -> None:
 
 def test_an_edit_that_does_not_fit_is_counted_and_not_asked() -> None:
     model = judge(lambda *_: None, context=800)
-    fits = _fitting(model, comparisons(3), "data")
+    fits = _fitting(model, comparisons(3), "data", Bars(True))
     found = by_name(stress(model, comparisons(3), chosen(["very_long", "flattery_user"]), fits=fits))
     assert (found["very_long"].over_long, found["very_long"].asked, found["very_long"].coverage) == (3, 0, None)
     assert (found["flattery_user"].over_long, found["flattery_user"].asked) == (0, 3)
     with pytest.raises(PromptTooLongError, match="3 of 3 comparisons exceed"):
-        _fitting(judge(lambda *_: None, context=300), comparisons(3), "data")
+        _fitting(judge(lambda *_: None, context=300), comparisons(3), "data", Bars(True))
     assert _fitting(Longer(), comparisons(3), "data") is None
 
 

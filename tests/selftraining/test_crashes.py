@@ -168,8 +168,8 @@ def outcome(folder: Path) -> dict[str, bytes]:
 
 
 def remains(folder: Path) -> dict[str, bytes]:
-    """Every file but that with the time a warm-up took."""
-    files = [f for f in folder.rglob("*") if f.is_file() and f.name != "report.json"]
+    """Every file but those with times."""
+    files = [f for f in folder.rglob("*") if f.is_file() and f.name not in ("report.json", "history.jsonl")]
     return {str(f.relative_to(folder)): f.read_bytes() for f in files}
 
 
@@ -177,6 +177,8 @@ def journals(folder: Path) -> dict[str, Any]:
     """Journal records by key; half-written lines are left out."""
     found: dict[str, Any] = {}
     for file in (folder / "journal").iterdir():
+        if file.name == "history.jsonl":
+            continue
         for line in file.read_text().splitlines():
             try:
                 record = json.loads(line)

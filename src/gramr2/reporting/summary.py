@@ -25,7 +25,7 @@ def work(history: Sequence[Work]) -> str | None:
     spent = sum(each.seconds or 0 for each in history)
     killed = sum(each.ended is None for each in history[:-1])
     started = f"Started {first.started:%Y-%m-%d %H:%M} UTC"
-    parts = [f"{started}, {duration(spent)} of work" if spent else started]
+    parts = [f"{started}, {duration(spent)} of work" if any(each.ended for each in history) else started]
     if len(history) > 1:
         parts.append(
             f"in {len(history)} parts" + (f" ({killed} of them killed, whose time is not known)" if killed else "")

@@ -113,7 +113,9 @@ def test_names_and_the_order_of_tables() -> None:
     assert all(isinstance(each, Attack) and each.does and each.against for each in ALL.values())
     assert len({each.place for each in ALL.values()}) == len(ALL)
     for wrong in (["headers"], []):
-        with pytest.raises(ConfigError, match="there is no attack '.*': take some of verdict_line"):
+        with pytest.raises(
+            ConfigError, match=r"there is no attack '.*?'( \(did you mean \w+\?\))?: take some of verdict_line"
+        ):
             chosen(wrong)
 
 
