@@ -218,7 +218,7 @@ def test_an_edit_that_does_not_fit_is_counted_and_not_asked() -> None:
     assert (found["flattery_user"].over_long, found["flattery_user"].asked) == (0, 3)
     with pytest.raises(PromptTooLongError, match="3 of 3 comparisons exceed"):
         _fitting(judge(lambda *_: None, context=300), comparisons(3), "data", Bars(True))
-    assert _fitting(Longer(), comparisons(3), "data") is None
+    assert _fitting(Longer(), comparisons(3), "data", Bars(True)) is None
 
 
 class Small:
