@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from gramr2.web.runs.shelf import Shelf
 
 from gramr2.comparison import Comparison, Label, Message, Order
 from gramr2.config import parse_config
@@ -27,6 +26,7 @@ from gramr2.web.labelling.opening import session_of
 from gramr2.web.labelling.opinions import Opinion
 from gramr2.web.labelling.order import side
 from gramr2.web.labelling.store import LabelStore
+from gramr2.web.runs.shelf import Shelf
 
 pytestmark = pytest.mark.web
 sync_api = pytest.importorskip("playwright.sync_api")
