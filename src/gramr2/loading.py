@@ -22,7 +22,7 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.options import APPLY, EngineKind, JudgeOptions, Kind, Verdict, require
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.prompts import FieldTemplate, prompt
-from gramr2.judging.saved import PROMPT_FILE, load_template
+from gramr2.judging.saved import PROMPT_FILE, load_template, own_prompt
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
@@ -56,6 +56,13 @@ class LoadedJudge:
             raise TypeError(f"{self.id} cannot be pickled, since it has no name: make it with gramr2.load_judge")
         name, options = self._source
         return LaterJudge, (name, dict(options))
+
+    def __copy__(self) -> LoadedJudge:
+        return self
+
+    def __deepcopy__(self, memo: object) -> LoadedJudge:
+        # A copy would load the model a second time.
+        return self
 
     @property
     def id(self) -> str:
@@ -265,7 +272,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     if prefix == "openai":
         from gramr2.backends.openai import OpenAIBackend
 
-        template = asked or _read(load_template(_own_prompt(options), options.mode), options.verdict)
+        template = asked or _read(load_template(own_prompt(options.prompt), options.mode), options.verdict)
         return Judge(OpenAIBackend(rest), template, options.sampling)
     from gramr2.backends.local import open_local
     from gramr2.backends.registry import adapted, resolve
@@ -273,7 +280,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
 
     base, adapter = adapted(name)
     folder = adapter or resolve(base)
-    prompts = _own_prompt(options) or folder
+    prompts = own_prompt(options.prompt) or folder
     template, verdict = load_template(prompts, options.mode), options.verdict
     if verdict is None and template.mode is JudgeMode.REASON and not (prompts / PROMPT_FILE).is_file():
         # An untrained model may not reach the end of a rationale.
@@ -303,7 +310,7 @@ def _prompted(options: JudgeOptions) -> FieldTemplate | None:
     Raises:
         ConfigError: there is no such prompt, or an option needs gramr2's own form.
     """
-    if options.prompt is None or _own_prompt(options):
+    if options.prompt is None or own_prompt(options.prompt):
         return None
     _needs_none(
         options,
@@ -311,15 +318,6 @@ def _prompted(options: JudgeOptions) -> FieldTemplate | None:
         ("mode", "verdict", "close", "direct_certainty"),
     )
     return FieldTemplate(prompt=prompt(options.prompt))
-
-
-def _own_prompt(options: JudgeOptions) -> Path | None:
-    """The folder of a judge whose own prompt is asked for: a run, or what ``gramr2 export`` wrote."""
-    folder = Path(options.prompt).expanduser() if options.prompt else None
-    for each in (folder, folder / "judge") if folder else ():
-        if (each / PROMPT_FILE).is_file():
-            return each
-    return None
 
 
 def _heard(template: FieldTemplate, backend: Backend) -> FieldTemplate:

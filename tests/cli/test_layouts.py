@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from gramr2.evaluation.log import ITEMS, read_log
+from gramr2.evaluation.log import ITEMS, Item, read_log
 
 TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which?"}]
 PAIRS = [
@@ -86,6 +86,7 @@ def test_parquet_loads_with_datasets_and_has_the_same_columns_always(cli, reward
     assert [vote["order"] for vote in one["votes"][0]] == ["ab", "ba"]
     assert [vote["rationale"] for vote in one["votes"][0]] == [vote["rationale"] for vote in log.items[0].votes]
     assert two["votes"][0] == []
+    assert set(Item.model_fields) == set(one.column_names)
 
 
 def test_no_file_where_a_folder_is(cli, rewardbench: Path, tmp_path: Path) -> None:

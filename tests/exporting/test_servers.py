@@ -66,6 +66,10 @@ def test_the_commands_name_the_folder(server: Server) -> None:
     assert "--model openai:judge@http://127.0.0.1:8000/v1 --prompt exported" in ask
 
 
+def test_a_folder_with_a_space_is_quoted() -> None:
+    assert all("'my judge'" in line for line in commands(Server.VLLM, Path("my judge")))
+
+
 @pytest.mark.slow
 def test_the_command(cli, tmp_path: Path) -> None:
     words = ("export", "-m", "lab-tiny", "-o", tmp_path / "out", "--limit", "2", "--max-new-tokens", "8")

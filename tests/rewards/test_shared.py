@@ -8,7 +8,7 @@ from threading import Barrier, Event
 import pytest
 
 from gramr2.comparison import Comparison, Label
-from gramr2.errors import DataError
+from gramr2.errors import DataError, ModelError
 from gramr2.judging.preference import Ties, decided
 from gramr2.rewards.shared import SharedModel
 
@@ -84,6 +84,31 @@ def test_an_error_is_that_of_the_one_who_asked():
     with pytest.raises(DataError, match="refused"):
         bad.result()
     assert [len(each.result()) for each in (first, good, other)] == [1, 1, 1]
+
+
+def test_who_waits_is_told_that_the_judging_was_stopped():
+    class Stopped(Counting):
+        def compare(self, comparisons, seed=0):
+            if self.batches:
+                raise KeyboardInterrupt
+            return super().compare(comparisons, seed)
+
+    first, *others = ask(Stopped(), [([pair(i)], 0) for i in range(4)])
+    assert len(first.result()) == 1
+    errors = [type(each.exception(timeout=10)) for each in others]
+    assert errors.count(KeyboardInterrupt) == 1
+    assert errors.count(ModelError) == 2
+
+
+def test_too_few_decisions_are_an_error():
+    class Lazy(Counting):
+        def compare(self, comparisons, seed=0):
+            return super().compare(comparisons, seed)[:-1]
+
+    model = Lazy()
+    model.hold.set()
+    with pytest.raises(ModelError, match="gave 0 decisions for 1 comparisons"):
+        SharedModel(model).compare([pair(0)])
 
 
 def test_it_is_a_preference_model():

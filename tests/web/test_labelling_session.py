@@ -182,6 +182,24 @@ def test_a_seed_file_that_cannot_be_written_is_told_and_catches_up(
     assert len(out.read_text().splitlines()) == 2
 
 
+def test_what_is_undone_while_the_seed_file_cannot_be_written_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(tmp_path / "labels.jsonl")
+    name = session.state()["item"]["id"]
+    session.answer(name, "A")
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gramr2.web.labelling.store.replace_file", full)
+        with pytest.raises(NotSavedError):
+            session.undo()
+    state = session.state()
+    assert (state["labelled"], state["item"]["id"]) == (0, name)
+
+
 def test_the_end(tmp_path: Path) -> None:
     session = opened(tmp_path / "labels.jsonl", items=MANY[:1])
     state = session.answer(MANY[0].id, "skip")

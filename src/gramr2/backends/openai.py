@@ -56,7 +56,7 @@ class OpenAIBackend:
     def __init__(
         self, model: str, *, workers: int = 16, retries: int = 5, timeout: float = 300.0, client: Any = None
     ) -> None:
-        self.name, at, url = model.partition("@")
+        self.name, at, url = _parted(model)
         url = url if at else OPENAI
         if not self.name or not _is_address(url):
             raise ConfigError(
@@ -217,6 +217,15 @@ def _client(url: str, retries: int, timeout: float) -> Any:
     if key and not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{KEY} holds characters that no key has, such as a line break: set it again")
     return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=retries, timeout=timeout)
+
+
+def _parted(model: str) -> tuple[str, str, str]:
+    """Name, “@” and URL. A name may hold an “@” of its own, as a folder may; the one before the scheme is meant."""
+    for scheme in ("@http://", "@https://"):
+        name, at, rest = model.rpartition(scheme)
+        if at:
+            return name, "@", scheme[1:] + rest
+    return model.partition("@")
 
 
 def _is_address(url: str) -> bool:

@@ -20,6 +20,7 @@ from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
+from gramr2.judging.saved import own_prompt
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions
 from gramr2.text import percent
@@ -114,7 +115,7 @@ def evaluate(
     items = people.items
     if limit is not None:
         items = subset(items, limit, seed, key=lambda item: item.comparison.id)
-    if probes and how.prompt:
+    if probes and how.prompt and own_prompt(how.prompt) is None:
         raise ConfigError("--probe reads verdicts in gramr2's own form: leave --prompt out")
     opened = open_model(model, how, ["--probe"] if probes else [])
     labels = {name: people.labels[name] for each in items if (name := each.comparison.id) in people.labels}

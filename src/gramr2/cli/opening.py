@@ -90,7 +90,7 @@ FLAGS: dict[str, Any] = {
         str | None,
         typer.Option(
             "--prompt",
-            help=f"Ask with a prompt of the field: {', '.join(prompts())}, or FILE[#ENTRY].",
+            help=f"Ask with a prompt of the field: {', '.join(prompts())}, FILE[#ENTRY], or a judge's FOLDER for its own.",
             autocompletion=lambda: list(prompts()),
         ),
     ],

@@ -11,7 +11,7 @@ import typer
 
 from gramr2.cli.addresses import ready_to_listen, server_names
 from gramr2.cli.console import Bars, say, set_up_logging, stderr
-from gramr2.cli.opening import asks, open_judge, open_model
+from gramr2.cli.opening import asks, open_model, open_served
 from gramr2.cli.reading import reads
 from gramr2.cli.to_label import judged, to_label
 from gramr2.config.data import Layout
@@ -19,6 +19,7 @@ from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
+from gramr2.judging.scalar import ScalarJudge
 from gramr2.loading import JudgeOptions
 from gramr2.text import percent
 from gramr2.web.labelling.order import SHARE
@@ -126,7 +127,7 @@ def ui(
                 opinions, judge = judged(opened, items, seed, label, how, bars), opened.id
             session = session_of(items, store, opinions, judge=judge, seed=seed, share=random_share, show=show_judge)
         elif model:
-            opened = open_judge(model, how)
+            opened = open_served(model, how)
         worker = _worker(opened)
         app = ui_app(
             shelf=_shelf(runs),
@@ -168,7 +169,7 @@ def _worker(judge: PreferenceModel | None) -> Model | None:
     """The judge of the playground; none if the model only decides, as a baseline does."""
     from gramr2.serving.model import Model
 
-    return Model(lambda: judge) if isinstance(judge, Judge) else None
+    return Model(lambda: judge) if isinstance(judge, Judge | ScalarJudge) else None
 
 
 def _listen(app: object, host: str, port: int, browser: bool) -> None:

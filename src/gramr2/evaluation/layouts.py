@@ -101,7 +101,8 @@ def _turns(item: Item) -> list[dict[str, Any]]:
 
 
 def _row(item: Item) -> dict[str, Any]:
-    return item.model_dump(mode="json") | {"prompt": _turns(item)}
+    people = [{"annotator": name, "label": label} for name, label in item.annotations.items()]
+    return item.model_dump(mode="json") | {"prompt": _turns(item), "annotations": people}
 
 
 def _schema() -> Any:
@@ -133,6 +134,7 @@ def _schema() -> Any:
         "probabilities": labels,
         "readings": pa.struct([(name, labels) for name in ("direct", "reasoned")]),
         "votes": pa.list_(pa.struct(vote)),
+        "annotations": pa.list_(pa.struct([("annotator", pa.string()), ("label", pa.string())])),
         "prompt_tokens": pa.int64(),
         "completion_tokens": pa.int64(),
         "seconds": pa.float64(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -79,5 +80,6 @@ def prepare(folder: Path, template: JudgeTemplate, comparisons: Sequence[Compari
 
 def commands(server: Server, folder: Path) -> list[str]:
     """What starts the server, and what asks the judge that it serves."""
-    start = [each.format(folder=folder) for each in _START[server]]
-    return [*start, f"gramr2 judge --model openai:judge@http://127.0.0.1:8000/v1 --prompt {folder} --data F --out O"]
+    name = shlex.quote(str(folder))
+    start = [each.format(folder=name) for each in _START[server]]
+    return [*start, f"gramr2 judge --model openai:judge@http://127.0.0.1:8000/v1 --prompt {name} --data F --out O"]

@@ -50,7 +50,7 @@ def _rewards(samples: Sequence[Any]) -> list[float]:
     if not name:
         raise ConfigError(f"slime's reward needs a judge: set {JUDGE}, such as to http://judge:8000")
     judge = shared(name, {})
-    parts = [list(each) for _, each in groupby(samples, key=lambda sample: sample.group_index)]
+    parts = [list(each) for _, each in groupby(samples, key=lambda sample: (sample.group_index, str(sample.prompt)))]
     groups = [_group(each) for each in parts]
     siblings = WinRateReward(judge)([each for each in groups if len(each.completions) > 1])
     alone = ReferenceReward(judge)([each for each in groups if len(each.completions) == 1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Orders, Sampling
+from gramr2.judging.saved import own_prompt
 from gramr2.judging.template import JudgeMode
 from gramr2.judgment import BOTH, DIRECT, REASONED, ReadingWeights
 from gramr2.text import hint
@@ -165,7 +165,7 @@ class JudgeOptions:
     @property
     def budget(self) -> int:
         """``max_new_tokens``, or its default."""
-        foreign = self.prompt and not Path(self.prompt).expanduser().is_dir()
+        foreign = self.prompt and own_prompt(self.prompt) is None
         return self.max_new_tokens or (EXPLAINED if foreign else REASONED_TOKENS)
 
     @property

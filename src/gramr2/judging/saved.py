@@ -33,6 +33,15 @@ def save_template(template: JudgeTemplate, folder: Path) -> None:
     scratch.replace(folder / PROMPT_FILE)
 
 
+def own_prompt(name: str | None) -> Path | None:
+    """The folder of a judge whose own prompt is meant, a run or what ``gramr2 export`` wrote; None if the name is not of one."""
+    folder = Path(name).expanduser() if name else None
+    for each in (folder, folder / "judge") if folder else ():
+        if (each / PROMPT_FILE).is_file():
+            return each
+    return None
+
+
 def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate:
     """The prompt saved in a model folder, or the default one; ``mode`` overrides the folder's, and a different mode ignores
     the folder's weights of readings.

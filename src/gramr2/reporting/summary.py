@@ -43,8 +43,9 @@ def _accuracy(final: RoundView) -> str:
     )
     if gold.low is not None and gold.high is not None:
         start += f" ({percent(gold.low)} to {percent(gold.high)})"
-    start += f" of the {gold.decided} gold comparisons that it decides"
-    if gold.decided is not None and gold.decided < gold.n:
+    decided = gold.n if gold.decided is None else gold.decided
+    start += f" of the {decided} gold comparisons that it decides"
+    if decided < gold.n:
         start += f", of {gold.n}"
     test = metrics.since_seed
     if final.number == 0 or test is None:
@@ -76,8 +77,11 @@ def _baseline(view: RunView) -> str:
 def _grounds(view: RunView, final: RoundView) -> str:
     assert final.metrics is not None
     gold = final.metrics.gold
-    flips = f"Its verdict changes with the order of the responses on {percent(gold.order_flip_rate)}"
+    flips = "How often its verdict changes with the order of the responses is not known"
+    if gold.order_flip_rate is not None:
+        flips = f"Its verdict changes with the order of the responses on {percent(gold.order_flip_rate)}"
     judged = sum(len(each.kept) + len(each.dropped) for each in view.rounds)
     kept = sum(len(each.kept) for each in view.rounds)
     pool = f"; {kept} of {judged} judged comparisons passed the filters" if judged else ""
-    return f"{flips}; it learnt from {final.metrics.trained_on} comparisons{pool}."
+    learnt = f"; it learnt from {final.metrics.trained_on} comparisons" if final.metrics.trained_on is not None else ""
+    return f"{flips}{learnt}{pool}."

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TypeVar
 
 from gramr2.comparison import Comparison
+from gramr2.errors import ModelError
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 
@@ -57,8 +58,11 @@ class SharedModel:
             return work()
 
     def _judge(self, batch: Sequence[_Waiting], seed: int) -> None:
+        asked = [one for each in batch for one in each.comparisons]
         try:
-            decisions = iter(self.model.compare([one for each in batch for one in each.comparisons], seed))
+            decisions = list(self.model.compare(asked, seed))
+            if len(decisions) != len(asked):
+                raise ModelError(f"{self.model.id} gave {len(decisions)} decisions for {len(asked)} comparisons")
         except Exception as error:  # noqa: BLE001  # whatever it is, the threads that wait must get it
             if len(batch) == 1:
                 batch[0].decisions.set_exception(error)
@@ -66,5 +70,12 @@ class SharedModel:
             for each in batch:
                 self._judge([each], seed)
             return
+        except BaseException:
+            # Ctrl-C in the thread that judged: the others would wait for ever.
+            for each in batch:
+                if not each.decisions.done():
+                    each.decisions.set_exception(ModelError("the thread that judged these comparisons was stopped"))
+            raise
+        given = iter(decisions)
         for each in batch:
-            each.decisions.set_result([next(decisions) for _ in each.comparisons])
+            each.decisions.set_result([next(given) for _ in each.comparisons])

@@ -20,6 +20,15 @@ from gramr2.rewards.adapters.verl_genrm import compute_score
 ROW = {"prompt": "What is 6 × 7?", "reference": "It is 43."}
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The judge's folder, under the name that these tests use."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "judge").mkdir()
+    save_template(JudgeTemplate(), tmp_path / "judge")
+    return tmp_path / "judge"
+
+
 def ask(address: str, solution: str, row: dict[str, Any] = ROW, **more: Any) -> dict[str, float]:
     given = {"data_source": "d", "solution_str": solution, "ground_truth": None, "extra_info": row}
     options = {"reward_router_address": address.removeprefix("http://"), "model": "judge"}
@@ -99,6 +108,8 @@ def test_what_is_not_decided_is_no_number_unless_one_is_named() -> None:
 def test_what_verl_forgot_is_named() -> None:
     with pytest.raises(ConfigError, match=r"reward\.reward_model\.enable=True"):
         asyncio.run(compute_score("d", "x", None, ROW))
+    with pytest.raises(ConfigError, match=r"elsewhere has no gramr2_judge\.json, so how this judge was asked"):
+        ask("http://127.0.0.1:9", "x", model="elsewhere")
     with pytest.raises(DataError, match=r"no extra_info\.prompt"):
         ask("http://127.0.0.1:9", "x", {"reference": "y"})
     unknown = (404, {"error": {"message": "no model judge"}})

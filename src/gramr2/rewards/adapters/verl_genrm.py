@@ -16,13 +16,12 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from gramr2.backends.openai import OpenAIBackend
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, Sampling
-from gramr2.judging.saved import load_template
+from gramr2.judging.saved import PROMPT_FILE, load_template, own_prompt
 from gramr2.rewards.adapters.verl import item_of, not_decided
 from gramr2.rewards.pointwise import against_references
 
@@ -64,7 +63,7 @@ async def compute_score(
         seed: for the votes.
 
     Raises:
-        ConfigError: verl gives no router.
+        ConfigError: verl gives no router, or the judge's folder does not say how it is asked.
         DataError: the row has no prompt or no reference.
         ModelError: the router does not know the judge, or cannot be reached.
         UndecidedError: the judge did not decide, and ``undecided`` is None.
@@ -87,9 +86,14 @@ async def compute_score(
 
 @cache
 def _judge(address: str, name: str, sampling: Sampling) -> Judge:
-    folder = Path(name)
+    folder = own_prompt(name)
+    if folder is None:
+        raise ConfigError(
+            f"{name} has no {PROMPT_FILE}, so how this judge was asked in training is not known: give "
+            "reward.reward_model.model_path a folder that gramr2 export wrote, which every reward worker can read"
+        )
     backend = OpenAIBackend(f"{name}@http://{address}/v1", workers=ORDERS * sampling.votes)
-    return Judge(backend, load_template(folder if folder.is_dir() else None), sampling)
+    return Judge(backend, load_template(folder), sampling)
 
 
 @cache

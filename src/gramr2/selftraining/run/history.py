@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gramr2.errors import writing
+from gramr2.errors import RunError, writing
 
 FILE = Path("journal") / "history.jsonl"
 
@@ -34,29 +35,31 @@ def recorded(run: Path) -> Iterator[None]:
     """Record that this process works on a run; also when it stops with an error."""
     from gramr2.backends.versions import commit, versions
 
-    _append(run, {"started": _now(), "versions": versions(), "commit": commit()})
+    name = secrets.token_hex(4)
+    _append(run, {"work": name, "started": _now(), "versions": versions(), "commit": commit()})
     try:
         yield
     finally:
-        _append(run, {"ended": _now()})
+        # What stopped the run matters more than when it stopped.
+        with suppress(OSError, RunError):
+            _append(run, {"work": name, "ended": _now()})
 
 
 def read_history(run: Path) -> tuple[Work, ...]:
     """All work on a run, in order; lines that cannot be read are left out. Empty for a run of an older version."""
     if not (run / FILE).is_file():
         return ()
-    found: list[Work] = []
+    found: dict[str, Work] = {}
     for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
             if "started" in row:
-                found.append(Work(_time(row["started"]), None, str(row["versions"]), row.get("commit")))
-            elif found:
-                ended = _time(row["ended"])
-                found[-1] = replace(found[-1], ended=ended)
+                found[row["work"]] = Work(_time(row["started"]), None, str(row["versions"]), row.get("commit"))
+            else:
+                found[row["work"]] = replace(found[row["work"]], ended=_time(row["ended"]))
         except (ValueError, KeyError, TypeError):
             continue
-    return tuple(found)
+    return tuple(found.values())
 
 
 def _append(run: Path, row: dict[str, str | None]) -> None:
@@ -64,7 +67,8 @@ def _append(run: Path, row: dict[str, str | None]) -> None:
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(row) + "\n")
+            # A line of its own, whatever a killed process has left of the last one.
+            handle.write("\n" + json.dumps(row))
 
 
 def _now() -> str:

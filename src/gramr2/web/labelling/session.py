@@ -104,8 +104,12 @@ class Session:
             }
             if verdict != "skip":
                 event["row"] = self._row(item, Label(verdict), reason, order, event)
-            self._keep(event)
-            self._undone.pop(name, None)
+            try:
+                self._keep(event)
+            finally:
+                # The event may be kept although the seed file could not be written.
+                if name in self._store.answers:
+                    self._undone.pop(name, None)
             return self._state()
 
     def undo(self) -> dict[str, Any]:
@@ -113,9 +117,14 @@ class Session:
         with self._lock:
             if last := self._last():
                 taken = self._store.answers[last]
-                self._keep({"event": UNDO, "id": last, "annotator": self._store.annotator, "timestamp": self._clock()})
-                self._undone[last] = taken
-                self._at = min(self._at, self._places[last])
+                event = {"event": UNDO, "id": last, "annotator": self._store.annotator, "timestamp": self._clock()}
+                try:
+                    self._keep(event)
+                finally:
+                    # As above: what is no longer an answer is asked again.
+                    if last not in self._store.answers:
+                        self._undone[last] = taken
+                        self._at = min(self._at, self._places[last])
             return self._state()
 
     def agreement(self) -> list[Agreement]:

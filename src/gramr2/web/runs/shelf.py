@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,5 +74,11 @@ class Shelf:
 
 def _signature(path: Path) -> Signature:
     found = sorted(file for pattern in READ for file in path.glob(pattern))
-    stats = [(file, file.stat()) for file in found if file.is_file()]
-    return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
+    signature: list[tuple[str, int, int]] = []
+    for file in found:
+        # A run that is at work renames its files into place.
+        with suppress(FileNotFoundError):
+            if file.suffix != ".tmp" and file.is_file():
+                stat = file.stat()
+                signature.append((str(file), stat.st_mtime_ns, stat.st_size))
+    return tuple(signature)
