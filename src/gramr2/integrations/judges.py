@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from threading import Lock
 from typing import Any
 
+from gramr2.errors import ConfigError
 from gramr2.loading import LoadedJudge, load_judge
 
+JUDGE = "GRAMR2_JUDGE"
+"""environment variable with a judge's name"""
 _LOADING = Lock()
 
 
@@ -21,6 +25,22 @@ def shared(judge: str, options: Mapping[str, Any]) -> LoadedJudge:
     """
     with _LOADING:
         return _cached(judge, tuple(sorted(options.items())))
+
+
+def named_in_environment(what: str) -> LoadedJudge:
+    """The judge that ``$GRAMR2_JUDGE`` names, for trainers that pass no settings to a reward.
+
+    Args:
+        what: needs it, to be named in the error.
+
+    Raises:
+        ConfigError: the variable is not set.
+        ModelError: there is no such model, or it cannot be loaded.
+    """
+    name = os.environ.get(JUDGE)
+    if not name:
+        raise ConfigError(f"{what} needs a judge: set {JUDGE}, such as to http://judge:8000")
+    return shared(name, {})
 
 
 def texts(value: object) -> list[str]:

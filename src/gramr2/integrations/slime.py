@@ -19,12 +19,12 @@ from itertools import groupby
 from typing import Any
 
 from gramr2.comparison import as_messages
-from gramr2.errors import ConfigError, DataError, NoVerdictError
-from gramr2.integrations.judges import shared
+from gramr2.errors import DataError, NoVerdictError
+from gramr2.integrations.judges import named_in_environment
 from gramr2.rewards.groups import Group, ReferenceReward, Rewards, WinRateReward
 
-JUDGE, UNDECIDED = "GRAMR2_JUDGE", "GRAMR2_UNDECIDED"
-"""environment variables: the judge's name, and the reward of a sample that it does not decide"""
+UNDECIDED = "GRAMR2_UNDECIDED"
+"""environment variable with the reward of a sample that the judge does not decide"""
 
 
 async def reward(args: Any, samples: Any, **_: Any) -> list[float] | float:
@@ -46,10 +46,7 @@ async def reward(args: Any, samples: Any, **_: Any) -> list[float] | float:
 
 
 def _rewards(samples: Sequence[Any]) -> list[float]:
-    name = os.environ.get(JUDGE)
-    if not name:
-        raise ConfigError(f"slime's reward needs a judge: set {JUDGE}, such as to http://judge:8000")
-    judge = shared(name, {})
+    judge = named_in_environment("slime's reward")
     parts = [list(each) for _, each in groupby(samples, key=lambda sample: (sample.group_index, str(sample.prompt)))]
     groups = [_group(each) for each in parts]
     siblings = WinRateReward(judge)([each for each in groups if len(each.completions) > 1])

@@ -25,6 +25,17 @@ from gramr2.rewards.groups import Group, ReferenceReward, Rewards, WinRateReward
 
 LONGER = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0))
 REWARD = TRLReward(WinRateReward(LONGER))
+PROMPTS = {"prompt": [[{"role": "user", "content": f"Say {i}."}] for i in range(4)]}
+ONE_STEP: dict[str, Any] = {
+    "max_steps": 1,
+    "report_to": "none",
+    "use_cpu": True,
+    "bf16": False,
+    "save_strategy": "no",
+    "logging_steps": 1,
+    "disable_tqdm": True,
+}
+"""settings that every trainer here shares"""
 
 
 def test_completions_of_one_prompt_are_a_group() -> None:
@@ -191,19 +202,8 @@ def test_a_step_of_online_dpo(tiny_model: Path, tmp_path: Path) -> None:
         seen.extend(groups)
         return WinRateReward(LONGER)(groups)
 
-    settings = OnlineDPOConfig(
-        output_dir=str(tmp_path),
-        max_steps=1,
-        per_device_train_batch_size=2,
-        max_new_tokens=6,
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        save_strategy="no",
-        logging_steps=1,
-        disable_tqdm=True,
-    )
-    prompts = Dataset.from_dict({"prompt": [[{"role": "user", "content": f"Say {i}."}] for i in range(4)]})
+    settings = OnlineDPOConfig(output_dir=str(tmp_path), per_device_train_batch_size=2, max_new_tokens=6, **ONE_STEP)
+    prompts = Dataset.from_dict(PROMPTS)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     reward = TRLReward(remember, num_generations=2, blocks=True)
     run = OnlineDPOTrainer(
@@ -226,18 +226,12 @@ def test_a_step_of_reinforcement_learning(algorithm: str, wrap: Any, tiny_model:
     config, trainer = getattr(trl, f"{algorithm}Config"), getattr(trl, f"{algorithm}Trainer")
     settings = config(
         output_dir=str(tmp_path),
-        max_steps=1,
         num_generations=4,
         per_device_train_batch_size=4,
         max_completion_length=6,
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        save_strategy="no",
-        logging_steps=1,
-        disable_tqdm=True,
+        **ONE_STEP,
     )
-    prompts = Dataset.from_dict({"prompt": [[{"role": "user", "content": f"Say {i}."}] for i in range(4)]})
+    prompts = Dataset.from_dict(PROMPTS)
     run = trainer(model=str(tiny_model), reward_funcs=wrap(REWARD), args=settings, train_dataset=prompts)
     run.train()
     logged = next(each for each in run.state.log_history if "reward" in each)

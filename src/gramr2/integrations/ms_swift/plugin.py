@@ -10,18 +10,14 @@ against 4.6.0 (``swift/rl_core/grpo_algorithm.py``).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swift.rewards import ORM, orms
 
-from gramr2.errors import ConfigError
-from gramr2.integrations.judges import shared
+from gramr2.integrations.judges import named_in_environment
 from gramr2.rewards.adapters.trl import TRLReward
 from gramr2.rewards.groups import ReferenceReward, WinRateReward
-
-JUDGE = "GRAMR2_JUDGE"
 
 
 class JudgeReward(ORM):  # type: ignore[misc]  # ms-swift is not typed
@@ -33,10 +29,7 @@ class JudgeReward(ORM):  # type: ignore[misc]  # ms-swift is not typed
 
     def __init__(self, args: Any = None, **named: Any) -> None:
         super().__init__(args, **named)
-        name = os.environ.get(JUDGE)
-        if not name:
-            raise ConfigError(f"the reward function gramr2 needs a judge: set {JUDGE}, such as to http://judge:8000")
-        self._judge = shared(name, {})
+        self._judge = named_in_environment("the reward function gramr2")
         self._size = getattr(args, "num_generations", None)
 
     def __call__(
