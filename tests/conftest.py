@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -22,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
+from gramr2.evaluation.log import Summary
 from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
 from gramr2.serving.logs import LOGGERS
 
@@ -36,6 +38,13 @@ SHARED = ROOT.parent / "shared" / "data"
 def make(name: str = "c1", a: str = "short", b: str = "a longer one", **extra: str) -> Comparison:
     """A comparison with a one-turn prompt."""
     return Comparison(name, (Message("user", f"Prompt of {name}"),), (a, b), **extra)
+
+
+def summary_of(name: str, result: dict[str, Any], **extra: Any) -> Summary:
+    """The summary of an evaluation by a judge of that name; only its result matters."""
+    told = dict.fromkeys(("key", "model", "judge"), name) | {"benchmark": "bench", "digest": "d"}
+    nothing = {"options": {}, "seed": 0, "versions": "", "started": "", "seconds": 0}
+    return Summary(**told, **nothing, prompt_tokens=0, completion_tokens=0, result=result, **extra)
 
 
 def labeled(name: str, label: Label, rationale: str | None = None, **extra: str) -> LabeledComparison:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import summary_of
 from gramr2.comparison import Comparison, Label, LabeledComparison, as_messages
 from gramr2.errors import ConfigError
 from gramr2.evaluation.compare import Compared, compare, significance_groups
-from gramr2.evaluation.log import Log, Summary, item_of
+from gramr2.evaluation.log import Log, item_of
 from gramr2.judgment import Decision, LabelProbabilities
 from gramr2.reporting.comparison import as_html, as_markdown, verdict
 
@@ -35,21 +36,7 @@ def log(name: str, labels: str, truth: str, *, categories: str = "", prompts: st
             lines.append(
                 item_of(LabeledComparison(one, Label(true)), decided(f"i{i}", None if label == "." else label))
             )
-    summary = Summary(
-        key=name,
-        benchmark="bench",
-        digest="d",
-        model=name,
-        judge=name,
-        options={},
-        seed=0,
-        versions="",
-        started="",
-        seconds=0,
-        prompt_tokens=0,
-        completion_tokens=0,
-        result={"n": len(lines)},
-    )
+    summary = summary_of(name, {"n": len(lines)})
     return Log(Path(folder or name), summary, tuple(lines))
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from conftest import summary_of
 from gramr2.errors import ConfigError
 from gramr2.evaluation.compare import compare
-from gramr2.evaluation.log import Log, Summary
+from gramr2.evaluation.log import Log
 from gramr2.evaluation.ranked import RankedSet
 from gramr2.reporting.comparison import as_html, as_markdown, verdict
 
@@ -32,22 +33,7 @@ def ranked(
 
 
 def log(name: str, *sets: RankedSet) -> Log:
-    summary = Summary(
-        key=name,
-        benchmark="bench",
-        digest="d",
-        model=name,
-        judge=name,
-        options={},
-        seed=0,
-        versions="",
-        started="",
-        seconds=0,
-        prompt_tokens=0,
-        completion_tokens=0,
-        result={"n": 0},
-        official={"sets": {"n": len(sets)}},
-    )
+    summary = summary_of(name, {"n": 0}, official={"sets": {"n": len(sets)}})
     return Log(Path(name), summary, (), sets)
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 from gramr2.errors import ConfigError, MissingDependencyError
 
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Listen on a public address even without a token.")]
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 
 

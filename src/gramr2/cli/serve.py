@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gramr2.cli.addresses import ready_to_listen, server_names
+from gramr2.cli.addresses import Host, Insecure, ready_to_listen, server_names
 from gramr2.cli.console import say, set_up_logging, stderr
 from gramr2.cli.opening import Writer, asks, open_served
 from gramr2.errors import ConfigError
@@ -18,14 +18,12 @@ from gramr2.loading import JudgeOptions
 def serve(
     model: Writer,
     how: JudgeOptions,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     token: Annotated[
         str | None, typer.Option("--token", envvar="GRAMR2_TOKEN", help="Bearer token that requests must carry.")
     ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen on a public address even without a token.")
-    ] = False,
+    insecure: Insecure = False,
     queue: Annotated[
         int,
         typer.Option("--queue", min=1, help="A request is accepted while fewer comparisons would be judged before it."),

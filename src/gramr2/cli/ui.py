@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gramr2.cli.addresses import ready_to_listen, server_names
+from gramr2.cli.addresses import Host, Insecure, ready_to_listen, server_names
 from gramr2.cli.console import Bars, say, set_up_logging, stderr
 from gramr2.cli.opening import asks, open_model, open_served
 from gramr2.cli.reading import reads
@@ -66,14 +66,12 @@ def ui(
     seed: Annotated[int, typer.Option("--seed", help="Of the order, of who is on the left, and of the votes.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N comparisons of DATA.")] = None,
     on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8001,
     token: Annotated[
         str | None, typer.Option("--token", envvar="GRAMR2_TOKEN", help="Token that the page asks for.")
     ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen on a public address even without a token.")
-    ] = False,
+    insecure: Insecure = False,
     trusted_host: Annotated[
         list[str] | None, typer.Option("--trusted-host", help="Name that the page may be called by; repeatable.")
     ] = None,
