@@ -140,8 +140,12 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
-    """A command sends the log to the standard error of its moment, and a server bounds it; the next test has its own."""
+    """A command sends the log to the standard error of its moment, a server bounds it, and inspect_ai sets everybody's level;
+    the next test has its own."""
+    root = logging.getLogger()
+    level = root.level
     yield
+    root.setLevel(level)
     for name in LOGGERS:
         logging.getLogger(name).filters.clear()
     logger = logging.getLogger("gramr2")
