@@ -59,13 +59,22 @@ def test_every_comparison_is_judged_once(cli, tmp_path: Path, people: Path, monk
     assert len(asked) == 80
 
 
-def test_another_bar_asks_nothing_again(cli, tmp_path: Path, people: Path) -> None:
+def test_another_bar_or_epsilon_asks_nothing_again(cli, tmp_path: Path, people: Path) -> None:
     words = ("eval", "-m", "scripted:longer", "-b", people, "-o", tmp_path / "e")
     assert cli(*words)[0] == 0
     code, text, err = cli(*words, "--bar", "0.75")
     assert (code, "nothing is judged again" in err, "excludes 75.0 % (--bar)" in text) == (0, True, True)
     found = read_log(tmp_path / "e").summary.agreement
     assert found is not None and found.bar == 0.75 and not found.needed[-1].settled
+    code, text, err = cli(*words, "--epsilon", "0.6")
+    assert (code, "nothing is judged again" in err, "(ε = 0.6)" in text) == (0, True, True)
+    found = read_log(tmp_path / "e").summary.agreement
+    assert found is not None and found.people is not None and found.people.replacing is not None
+    assert (found.people.replacing.epsilon, found.people.replacing.passes) == (0.6, True)
+    code, _, err = cli(*words, "--epsilon", "1")
+    assert (code, "from 0 to 1" in err) == (2, True)
+    code, _, err = cli("eval", "-m", "scripted:longer", "-b", "hhh", "--from", people, "--epsilon", "0.2")
+    assert (code, "--epsilon is for a file of comparisons" in err) == (2, True)
     code, _, err = cli(*words, "--bar", "1")
     assert (code, "between 0 and 1" in err) == (2, True)
 

@@ -12,7 +12,7 @@ from typing import Any
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Grid, interval, say, say_json, show
 from gramr2.cli.evaluation_tables import lines, tables
-from gramr2.cli.opening import answers, at_bar, journaled, open_model, require_answers, saved, too_long
+from gramr2.cli.opening import answers, journaled, measured_again, open_model, require_answers, saved, too_long
 from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.judging.judge import Judge
 from gramr2.judging.preference import PreferenceModel
@@ -92,7 +92,7 @@ def named(
             whole = saved(folder, summary, items, bars, sets) and evaluating.finished(summary)
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
-        summary = at_bar(folder, summary, asked, bars)
+        summary = measured_again(folder, summary, asked, bars)
     assert summary.official is not None
     report: Mapping[str, Any] = summary.official
     if as_json:

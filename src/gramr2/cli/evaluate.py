@@ -13,7 +13,17 @@ from gramr2.cli.benchmark import is_named, named
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show
 from gramr2.cli.evaluation_tables import lines, tables
 from gramr2.cli.judge import refuse_undecided
-from gramr2.cli.opening import Model, answers, asks, at_bar, journaled, open_model, require_answers, saved, too_long
+from gramr2.cli.opening import (
+    Model,
+    answers,
+    asks,
+    journaled,
+    measured_again,
+    open_model,
+    require_answers,
+    saved,
+    too_long,
+)
 from gramr2.cli.reading import reads
 from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
@@ -36,6 +46,15 @@ Bar = Annotated[
         "--bar", help="An accuracy between 0 and 1: also tell how many more labels show whether the judge is above it."
     ),
 ]
+Epsilon = Annotated[
+    float,
+    typer.Option(
+        "--epsilon",
+        help="What the judge may agree less with the annotators than one of them does; 0.1 to 0.2 is usual.",
+    ),
+]
+EPSILON = 0.1
+"""as in the paper of the test, which is not imported before it is needed"""
 HEADLINE = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
 
 
@@ -80,6 +99,7 @@ def evaluate(
         typer.Option("--without", help="Also tell the accuracy without these items: --out of gramr2 contamination."),
     ] = None,
     bar: Bar = 0.5,
+    epsilon: Epsilon = EPSILON,
     on_bad_row: Annotated[OnBadRow, typer.Option("--on-bad-row")] = OnBadRow.FAIL,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -88,9 +108,11 @@ def evaluate(
     set_up_logging(quiet or as_json)
     if not 0 < bar < 1:
         raise ConfigError(f"--bar {bar:g}: give a share between 0 and 1, such as 0.5")
+    if not 0 <= epsilon < 1:
+        raise ConfigError(f"--epsilon {epsilon:g}: give a share from 0 to 1, such as 0.1")
     if is_named(benchmark, source):
-        if probes or without:
-            flag = "--probe" if probes else "--without"
+        if probes or without or epsilon != EPSILON:
+            flag = "--probe" if probes else "--without" if without else "--epsilon"
             raise ConfigError(f"{flag} is for a file of comparisons: leave it out, or name a file")
         if layout != Layout() or on_bad_row is not OnBadRow.FAIL:
             raise ConfigError(
@@ -120,7 +142,17 @@ def evaluate(
     opened = open_model(model, how, ["--probe"] if probes else [])
     labels = {name: people.labels[name] for each in items if (name := each.comparison.id) in people.labels}
     asked = evaluating.Asked(
-        benchmark, model, items, how.settings, seed, limit, report.skipped, labels=labels, notes=people.notes, bar=bar
+        benchmark,
+        model,
+        items,
+        how.settings,
+        seed,
+        limit,
+        report.skipped,
+        labels=labels,
+        notes=people.notes,
+        bar=bar,
+        epsilon=epsilon,
     )
     folder = out or asked.folder(opened)
     summary = evaluating.there(folder, asked.key(opened))
@@ -146,7 +178,7 @@ def evaluate(
         checked = _checked(items, decisions) if probes else None
     else:
         bars.note(f"{folder} has this evaluation: nothing is judged again")
-        summary = at_bar(folder, summary, asked, bars)
+        summary = measured_again(folder, summary, asked, bars)
     others = left_out.accuracy(items, decisions or read_log(folder).items, seed) if left_out else None
     if as_json:
         values: dict[str, Any] = dict(summary.result)

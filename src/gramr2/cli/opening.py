@@ -226,17 +226,17 @@ def saved(folder: Path, summary: Summary, items: Sequence[Item], bars: Bars, set
     return True
 
 
-def at_bar(folder: Path, summary: Summary, asked: Asked, bars: Bars) -> Summary:
-    """A finished evaluation whose agreement with people is measured at the bar that is asked for, in its folder too."""
+def measured_again(folder: Path, summary: Summary, asked: Asked, bars: Bars) -> Summary:
+    """A finished evaluation whose agreement with people is measured as it is asked for now, in its folder too."""
     from gramr2.evaluation import evaluating
     from gramr2.evaluation.log import read_log, write_summary
 
-    found = evaluating.at_bar(summary, asked, read_log(folder).items)
+    found = evaluating.measured_again(summary, asked, read_log(folder).items)
     if found is not summary:
         try:
             write_summary(folder, found)
         except OSError as error:
-            bars.note(f"{folder}: --bar cannot be saved: {error.strerror}")
+            bars.note(f"{folder}: the agreement with people cannot be saved: {error.strerror}")
     return found
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from gramr2.comparison import LabeledComparison
 from gramr2.data.annotations import Labels
 from gramr2.errors import ConfigError
+from gramr2.evaluation.agreement.alternative import EPSILON
 from gramr2.evaluation.agreement.needed import BAR
+from gramr2.evaluation.agreement.records import AgreementReport
 from gramr2.evaluation.agreement.report import agreement_of
 from gramr2.evaluation.log import (
     ANSWERS,
@@ -47,8 +49,9 @@ KNOWN = (*WHERE, "prompt")
 class Asked:
     """What is evaluated: the benchmark and the model as they were named, the items, and how the judge is asked.
 
-    ``labels`` are what annotators say, by the id of an item, ``notes`` what is missing of them, and ``bar`` is the accuracy that
-    the labels still needed are about; see ``gramr2.evaluation.agreement.report``.
+    ``labels`` are what annotators say, by the id of an item, ``notes`` what is missing of them, ``bar`` is the accuracy that
+    the labels still needed are about, and ``epsilon`` what the judge may be worse than a person; see
+    ``gramr2.evaluation.agreement.report``.
     """
 
     benchmark: str
@@ -61,6 +64,7 @@ class Asked:
     labels: Mapping[str, Labels] = field(default_factory=dict)
     notes: Sequence[str] = ()
     bar: float = BAR
+    epsilon: float = EPSILON
 
     @cached_property
     def digest(self) -> str:
@@ -176,17 +180,21 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
         result=asdict(result),
         measures=measures(asked.items, found.decisions),
         longer=length_baseline(asked.items) if asked.items else None,
-        agreement=agreement_of(lines, bar=asked.bar, seed=asked.seed, notes=asked.notes) if lines else None,
+        agreement=_agreement(asked, lines) if lines else None,
     )
     return summary, lines
 
 
-def at_bar(summary: Summary, asked: Asked, items: Sequence[Item]) -> Summary:
-    """The summary of a finished evaluation with its agreement measured at another bar, or at all."""
-    if not items or (summary.agreement is not None and summary.agreement.bar == asked.bar):
-        return summary
-    found = agreement_of(items, bar=asked.bar, seed=asked.seed, notes=asked.notes)
-    return summary.model_copy(update={"agreement": found})
+def measured_again(summary: Summary, asked: Asked, items: Sequence[Item]) -> Summary:
+    """The summary of a finished evaluation with its agreement measured at another bar or ε, or at all."""
+    there = summary.agreement
+    test = there.people.replacing if there and there.people else None
+    as_asked = there and there.bar == asked.bar and (test is None or test.epsilon == asked.epsilon)
+    return summary if as_asked or not items else summary.model_copy(update={"agreement": _agreement(asked, items)})
+
+
+def _agreement(asked: Asked, items: Sequence[Item]) -> AgreementReport:
+    return agreement_of(items, bar=asked.bar, epsilon=asked.epsilon, seed=asked.seed, notes=asked.notes)
 
 
 def short(name: str) -> str:
