@@ -105,6 +105,11 @@ class Comparison:
             return self.prompt[0].content
         return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in self.prompt)
 
+    @property
+    def unit(self) -> str:
+        """What a bootstrap draws together: the group, or all comparisons of a prompt, whatever its case and white space."""
+        return self.group or f"prompt {' '.join(self.prompt_text.casefold().split())}"
+
 
 @dataclass(frozen=True, slots=True)
 class LabeledComparison:

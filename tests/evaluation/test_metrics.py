@@ -7,7 +7,7 @@ import random
 import pytest
 
 from conftest import labeled, make, vote
-from gramr2.comparison import Label, LabeledComparison, Order
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
 from gramr2.evaluation.metrics import accuracy_interval, bootstrap, evaluate, length_baseline, paired_test, wilson
 from gramr2.judging.voting import decide
 from gramr2.judgment import Decision, Outcome
@@ -48,11 +48,25 @@ def test_position_preference_is_reported() -> None:
 def test_grouped_items_widen_the_interval() -> None:
     correct = [i % 2 == 0 for i in range(40) for _ in range(5)]
     groups = [str(i) for i in range(40) for _ in range(5)]
-    alone = accuracy_interval(correct, [None] * 200)
+    alone = accuracy_interval(correct, [str(i) for i in range(200)])
     grouped = accuracy_interval(correct, groups)
     assert (alone.method, grouped.method) == ("wilson", "group bootstrap")
     assert grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
     assert accuracy_interval(correct, ["one"] * 200).method == "wilson"
+
+
+def test_comparisons_of_a_prompt_are_one_unit_without_a_group_too() -> None:
+    def asks(i: int, prompt: str) -> LabeledComparison:
+        return LabeledComparison(Comparison(str(i), (Message("user", prompt),), ("a", "b")), Label.A)
+
+    answers = [said(Outcome.A if i % 2 else Outcome.B) for i in range(40) for _ in range(5)]
+    shared = evaluate(
+        [asks(5 * i + j, f"Why {i}?" if j % 2 else f"why  {i}?") for i in range(40) for j in range(5)], answers
+    )
+    single = evaluate([asks(i, f"Why {i}?") for i in range(200)], answers)
+    assert (shared.interval, single.interval) == ("group bootstrap", "wilson")
+    assert shared.high is not None and shared.low is not None and single.high is not None and single.low is not None
+    assert shared.high - shared.low > 1.8 * (single.high - single.low)
 
 
 def test_mcnemar() -> None:

@@ -88,7 +88,7 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(float(bounds.low), float(bounds.high), "wilson")
 
 
-def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], seed: int = 0) -> Interval:
+def accuracy_interval(correct: Sequence[bool], groups: Sequence[str], seed: int = 0) -> Interval:
     """95 % interval of a mean of 0/1 values.
 
     Items of one group are not independent, so if there are at least ten groups and some have several items, whole groups
@@ -96,8 +96,8 @@ def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], see
     interval is used, which ignores the grouping.
     """
     members: dict[str, list[bool]] = defaultdict(list)
-    for index, (value, group) in enumerate(zip(correct, groups, strict=True)):
-        members[group if group is not None else f"\x00{index}"].append(value)
+    for value, group in zip(correct, groups, strict=True):
+        members[group].append(value)
     if len(members) == len(correct) or len(members) < MIN_GROUPS:
         return wilson(sum(correct), len(correct))
     low, high = bootstrap([(sum(values), len(values)) for values in members.values()], seed)
@@ -105,7 +105,7 @@ def accuracy_interval(correct: Sequence[bool], groups: Sequence[str | None], see
 
 
 def rated(
-    right: Sequence[bool], groups: Sequence[str | None], seed: int = 0
+    right: Sequence[bool], groups: Sequence[str], seed: int = 0
 ) -> tuple[float, float, float] | tuple[None, None, None]:
     """The share of right decisions with its 95 % interval (see ``accuracy_interval``); three times None without a decision."""
     if not right:
@@ -136,7 +136,7 @@ def rates(items: Sequence[LabeledComparison], told: Sequence[Told], seed: int = 
     """The share of right decisions with its interval, and that of order flips, over what was decided; None where nothing was."""
     decided = [(item, each) for item, each in zip(items, told, strict=True) if each.label is not None]
     right = [each.label == item.label for item, each in decided]
-    interval = accuracy_interval(right, [item.comparison.group for item, _ in decided], seed) if right else None
+    interval = accuracy_interval(right, [item.comparison.unit for item, _ in decided], seed) if right else None
     flips = [each.order_flip for _, each in decided if each.order_flip is not None]
     return Rates(
         n=len(items),
@@ -192,7 +192,7 @@ def _by_category(
     table: dict[str, dict[str, float | int | None]] = {}
     for category in sorted({item.comparison.category or "none" for item, _ in pairs}):
         part = [(item, d) for item, d in decided if (item.comparison.category or "none") == category]
-        hits, groups = [d.label is item.label for item, d in part], [item.comparison.group for item, _ in part]
+        hits, groups = [d.label is item.label for item, d in part], [item.comparison.unit for item, _ in part]
         accuracy, low, high = rated(hits, groups, seed)
         table[category] = {
             "n": sum((item.comparison.category or "none") == category for item, _ in pairs),
@@ -224,16 +224,16 @@ def paired_test(
 ) -> PairedTest:
     """Compare the labels that two judges gave the same items; None is an abstention."""
     changes = [int(a is item.label) - int(b is item.label) for item, b, a in zip(items, before, after, strict=True)]
-    low, high = paired_interval(changes, [item.comparison.group for item in items], seed)
+    low, high = paired_interval(changes, [item.comparison.unit for item in items], seed)
     lost, won = changes.count(-1), changes.count(1)
     return PairedTest(lost, won, exact_test(changes), (won - lost) / len(changes), low, high)
 
 
-def paired_interval(differences: Sequence[float], groups: Sequence[str | None], seed: int = 0) -> tuple[float, float]:
+def paired_interval(differences: Sequence[float], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval of a mean of paired differences; items of one group are one unit, if there are ten groups."""
     members: dict[str, list[float]] = defaultdict(list)
-    for index, (group, difference) in enumerate(zip(groups, differences, strict=True)):
-        members[group if group is not None else f"\x00{index}"].append(difference)
+    for group, difference in zip(groups, differences, strict=True):
+        members[group].append(difference)
     units = list(members.values()) if len(members) >= MIN_GROUPS else [[each] for each in differences]
     return bootstrap([(sum(unit), len(unit)) for unit in units], seed)
 

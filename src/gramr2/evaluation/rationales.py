@@ -58,7 +58,7 @@ def reasoned_votes(
     """
     found: list[Reasoned] = []
     for item, decision in zip(items, decisions, strict=True):
-        group = item.comparison.group or " ".join(item.comparison.prompt_text.casefold().split())
+        group = item.comparison.unit
         for vote in decision.judgments:
             if vote.reading is not Reading.REASONED or vote.outcome is Outcome.ERROR:
                 continue

@@ -78,7 +78,7 @@ def slice_of(pairs: Sequence[Pair], seed: int = 0) -> Slice:
     """The accuracy over the decided items."""
     decided = [(item, decision) for item, decision in pairs if decision.label is not None]
     right = [decision.label is item.label for item, decision in decided]
-    return Slice(len(pairs), len(decided), *rated(right, [item.comparison.group for item, _ in decided], seed))
+    return Slice(len(pairs), len(decided), *rated(right, [item.comparison.unit for item, _ in decided], seed))
 
 
 def calibration(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> Calibration:

@@ -70,7 +70,7 @@ def together(sources: Sequence[Source], rows: Sequence[Row]) -> dict[str, Any]:
     items, labels = _items(sources), _labels(rows)
     pairs = [(item, label) for item, label in zip(items, labels, strict=True) if label is not None]
     right = [label is item.label for item, label in pairs]
-    bounds = accuracy_interval(right, [item.comparison.group for item, _ in pairs]) if pairs else None
+    bounds = accuracy_interval(right, [item.comparison.unit for item, _ in pairs]) if pairs else None
     decided = [(row["n"] * row["coverage"], row["order_flip_rate"]) for row in rows]
     asked = [(count, flips) for count, flips in decided if flips is not None]
     return {
@@ -92,7 +92,7 @@ def difference(sources: Sequence[Source], before: Sequence[Row], after: Sequence
 
 def _grouped(item: LabeledComparison, name: str) -> LabeledComparison:
     comparison = item.comparison
-    return replace(item, comparison=replace(comparison, group=f"{name}: {comparison.group or comparison.prompt_text}"))
+    return replace(item, comparison=replace(comparison, group=f"{name}: {comparison.unit}"))
 
 
 def _items(sources: Sequence[Source]) -> list[LabeledComparison]:

@@ -91,7 +91,7 @@ def agreement(
 def _share(pairs: Sequence[tuple[Comparison, Label, Label | None]], *, sampled: bool) -> Share:
     decided = [(each, label, theirs) for each, label, theirs in pairs if theirs is not None]
     same = [label is theirs for _, label, theirs in decided]
-    share, low, high = rated(same, [each.group or each.prompt_text for each, _, _ in decided])
+    share, low, high = rated(same, [each.unit for each, _, _ in decided])
     # One group a pair: a file may have the same comparison twice, and a person may label it differently.
     told = [
         LabeledComparison(Comparison(str(place), each.prompt, (f"{place} a", f"{place} b")), said, annotator=who)
