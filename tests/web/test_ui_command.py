@@ -95,6 +95,8 @@ def test_labels_that_are_there_are_compared_with_and_not_shown(
         (("DATA", "DATA", "--label", "l.jsonl"), "--label takes one source"),
         (("DATA", "--decisions", "d.jsonl"), "--decisions is for labelling"),
         (("-m", "scripted:longer", "--show-judge"), "--show-judge is for labelling"),
+        (("-m", "scripted:longer", "--on-bad-row", "skip"), "--on-bad-row is for labelling"),
+        (("-m", "scripted:longer", "--label-map", "left=A"), "--label-map is for labelling"),
         (("-m", "scripted:longer", "--annotator", "Ann"), "--annotator is for labelling"),
         (("DATA", "--label", "l.jsonl", "--max-new-tokens", "9"), "--max-new-tokens is for a judge"),
         (("DATA", "--label", "l.csv"), "ends in .jsonl"),

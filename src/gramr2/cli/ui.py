@@ -93,7 +93,10 @@ def ui(
         "--limit": limit,
         "--seed": seed,
         "--random": random_share != SHARE,
+        "--on-bad-row": on_bad_row is not OnBadRow.FAIL,
     }
+    usual = Layout()
+    for_labels |= {f"--{name.replace('_', '-')}": value != getattr(usual, name) for name, value in layout}
     if not label and (unused := [name for name, value in for_labels.items() if value]):
         raise ConfigError(f"{unused[0]} is for labelling: add --label OUT.jsonl")
     if not model and (unused := [*how.given]):

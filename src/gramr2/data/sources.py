@@ -173,7 +173,7 @@ def _load(opening: Opening, limit: int | None, on_bad_row: OnBadRow, *, labeled:
         found = read_row(row, where, default_id=default_id, layout=opening.layout)
         if labeled and not all(isinstance(item, LabeledComparison) for item in found):
             raise DataError(f"{where}: has no label, and labelled comparisons are needed here")
-        return [_told_apart(item, seen) for item in found]
+        return [_told_apart(item, seen, where) for item in found]
 
     items, report = collect(opening, read, lambda item: _bare(item).id, "comparison", limit, on_bad_row)
     return Loaded(items, report)
@@ -226,7 +226,9 @@ def collect(
     return kept, LoadReport(source, rows, len(kept), tuple(skipped))
 
 
-def _told_apart(item: LabeledComparison | Comparison, seen: dict[str, Comparison]) -> LabeledComparison | Comparison:
+def _told_apart(
+    item: LabeledComparison | Comparison, seen: dict[str, Comparison], where: str
+) -> LabeledComparison | Comparison:
     """The item, under an id of its own where another annotator's row of the same comparison has that id."""
     comparison = _bare(item)
     known = seen.setdefault(comparison.id, comparison)
@@ -234,7 +236,10 @@ def _told_apart(item: LabeledComparison | Comparison, seen: dict[str, Comparison
         return item
     if (known.prompt, sorted(known.responses)) != (comparison.prompt, sorted(comparison.responses)):
         return item
-    return replace(item, comparison=replace(comparison, id=f"{comparison.id}/{item.annotator}"))
+    own = replace(comparison, id=f"{comparison.id}/{item.annotator}")
+    if seen.setdefault(own.id, own) is not own:
+        raise DataError(f"{where}: the annotator {item.annotator!r} has a second row of {comparison.id!r}")
+    return replace(item, comparison=own)
 
 
 def _bare(item: LabeledComparison | Comparison) -> Comparison:
