@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from functools import cache
 from threading import Lock
 from typing import Any
 
-from gramr2.errors import ConfigError
+from gramr2.errors import ConfigError, NoVerdictError
 from gramr2.loading import LoadedJudge, load_judge
 
 JUDGE = "GRAMR2_JUDGE"
 """environment variable with a judge's name"""
+UNDECIDED = "GRAMR2_UNDECIDED"
+"""environment variable with the reward of a completion that the judge does not decide"""
 _LOADING = Lock()
 
 
@@ -41,6 +44,31 @@ def named_in_environment(what: str) -> LoadedJudge:
     if not name:
         raise ConfigError(f"{what} needs a judge: set {JUDGE}, such as to http://judge:8000")
     return shared(name, {})
+
+
+def decided(reward: float | None, why: str) -> float:
+    """The reward, for trainers that have no missing one; what the judge did not decide gets the number in ``$GRAMR2_UNDECIDED``.
+
+    Args:
+        reward: from 0 to 1, or None.
+        why: a number has to be there, or what happens without one; ends the sentence.
+
+    Raises:
+        NoVerdictError: the judge did not decide, and the variable is not set.
+        ConfigError: the variable is set to what is no number.
+    """
+    if reward is not None and math.isfinite(reward):
+        return reward
+    instead = os.environ.get(UNDECIDED)
+    if not instead:
+        raise NoVerdictError(f"the judge did not decide a sample, and {why}: set {UNDECIDED} to a number for this case")
+    try:
+        number = float(instead)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{UNDECIDED} is {instead!r}, which is no number")
+    return number
 
 
 def texts(value: object) -> list[str]:

@@ -12,19 +12,14 @@ template in it: put the prompt, a text or messages, into ``metadata.prompt`` the
 from __future__ import annotations
 
 import asyncio
-import math
-import os
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from gramr2.comparison import as_messages
-from gramr2.errors import DataError, NoVerdictError
-from gramr2.integrations.judges import named_in_environment
+from gramr2.errors import DataError
+from gramr2.integrations.judges import decided, named_in_environment
 from gramr2.rewards.groups import Group, ReferenceReward, Rewards, WinRateReward
-
-UNDECIDED = "GRAMR2_UNDECIDED"
-"""environment variable with the reward of a sample that the judge does not decide"""
 
 
 async def reward(args: Any, samples: Any, **_: Any) -> list[float] | float:
@@ -53,7 +48,7 @@ def _rewards(samples: Sequence[Any]) -> list[float]:
     alone = ReferenceReward(judge)([each for each in groups if len(each.completions) == 1])
     of_siblings, of_one = iter(siblings), iter(alone)
     found: list[Rewards] = [next(of_siblings) if len(each.completions) > 1 else next(of_one) for each in groups]
-    return [_number(each) for rewards in found for each in rewards]
+    return [decided(each, "slime has no missing reward") for rewards in found for each in rewards]
 
 
 def _group(samples: Sequence[Any]) -> Group:
@@ -65,14 +60,3 @@ def _group(samples: Sequence[Any]) -> Group:
             "a sample that comes without siblings has no label to compare it with: use --group-rm, or a --label-key"
         )
     return Group(as_messages(prompt), tuple(each.response for each in samples), reference)
-
-
-def _number(value: float | None) -> float:
-    if value is not None and math.isfinite(value):
-        return value
-    undecided = os.environ.get(UNDECIDED)
-    if not undecided:
-        raise NoVerdictError(
-            f"the judge did not decide a sample, and slime has no missing reward: set {UNDECIDED} to a number for this case"
-        )
-    return float(undecided)
