@@ -1,8 +1,7 @@
 """OpenRLHF's request for remote rewards: its samples, and what each completion is compared with.
 
 OpenRLHF (0.11) sends one completion at a time, so its siblings are not there to compare it with. But it also sends the row's
-label (``--data.label_key``), which here gives the reference: a text, a list of texts, or an object with ``reference`` or
-``references``, and optionally the ``prompt`` as it was before the policy's chat template.
+label, which here gives the reference (``gramr2.rewards.adapters.openrlhf``).
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gramr2.comparison import Comparison, Message, SingleResponse, as_messages
-from gramr2.data.formats.base import shown_names
-from gramr2.data.turns import BadRowError, read_prompt, read_references, read_text
+from gramr2.comparison import Comparison, Message, SingleResponse
+from gramr2.data.turns import BadRowError
 from gramr2.errors import DataError
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.records import UNDECIDED
+from gramr2.rewards.adapters.openrlhf import read_label
 from gramr2.rewards.groups import Group, WinRateReward
 from gramr2.rewards.pointwise import against_references, comparisons_against
 from gramr2.wire import RewardRequest
@@ -27,7 +26,6 @@ from gramr2.wire import RewardRequest
 log = logging.getLogger(__name__)
 
 ALONE = "its label has no reference, and no other such completion of the prompt is in the request"
-_KEYS = {"prompt", "reference", "references"}
 _LIKE_AN_END = re.compile(r"(?:<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\])(?=\s*\Z)")
 _MOST_TOLD = 8
 
@@ -160,21 +158,10 @@ def _sample(place: int, ends: EndTokens, query: str, prompt: str, label: Any) ->
     if completion is None:
         raise DataError(f"query {place} does not begin with its prompt, so its completion cannot be separated from it")
     try:
-        shown, references = _read(label, prompt)
+        shown, references = read_label(label, prompt)
     except BadRowError as error:
         raise DataError(f"label {place}: {error}") from error
     return Sample(prompt, shown, ends.cut(completion), references)
-
-
-def _read(label: Any, prompt: str) -> tuple[tuple[Message, ...], tuple[str, ...]]:
-    """The prompt for the judge and the references that a label gives. OpenRLHF sends an empty text for a row without a label."""
-    if not isinstance(label, Mapping):
-        label = {"references" if isinstance(label, list) else "reference": None if label == "" else label}
-    if unknown := label.keys() - _KEYS:
-        raise BadRowError(f"an object may have {', '.join(sorted(_KEYS))}, and not {shown_names(sorted(unknown))}")
-    shown = label.get("prompt")
-    references = read_references(label.get("reference"), label.get("references"), read_text)
-    return as_messages(prompt) if shown is None else read_prompt(shown), references
 
 
 def _after(query: str, prompt: str) -> str | None:
