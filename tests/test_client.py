@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -82,6 +83,24 @@ def test_it_speaks_to_the_server() -> None:
             with pytest.raises(ServerError, match="there is no reference") as refused:
                 each.score([SingleResponse("s", PROMPT, "xx")])
             assert refused.value.status == 422
+            ranked = each.rerank("Say x.", ["x", "xxx", "xx"], top_n=2)
+            assert [(found.index, found.relevance_score) for found in ranked.results] == [(1, 1.0), (2, 0.5)]
+            assert [found.score for found in each.score_texts("Say x.", ["x", "xxx", "xx"]).data] == [0.0, 1.0, 0.5]
+            classes = each.classify([make("1"), make("2", "xxx", "x")])
+            assert [found.label for found in classes.data] == ["B", "A"]
+            assert classes.data[0].probs and sum(classes.data[0].probs) == pytest.approx(1)
+            with pytest.raises(ServerError, match="422: .*at most 64") as refused:
+                each.rerank("Say x.", ["x"] * 65)
+            with ThreadPoolExecutor(3) as pool:
+                texts = ("x", "xxx", "xx")
+                sent = [pool.submit(each.cohort, "step-1", 3, PROMPT, text, wait=20) for text in texts]
+                shares = [share.result() for share in sent]
+            assert [(share.reward, share.arrived) for share in shares] == [(0.0, 3), (1.0, 3), (0.5, 3)]
+            with pytest.raises(ServerError, match="409: the group 'step-1' is closed") as refused:
+                each.cohort("step-1", 3, "Say x.", "late")
+            assert refused.value.status == 409
+            alone = each.cohort("step-2", 2, "Say x.", "x", wait=0)
+            assert (alone.reward, alone.judge.model) == (None, "scripted:longer") and alone.reason
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from gramr2.comparison import Comparison, Label, Order, ResponseSet, SingleResponse
+from gramr2.comparison import Comparison, Label, Message, Order, Prompt, ResponseSet, SingleResponse, as_messages
 from gramr2.errors import ConfigError, GramrError, reason_of
 from gramr2.journal import Journal, address
 from gramr2.judgment import Decision, LabelProbabilities, Reading
@@ -22,6 +22,8 @@ from gramr2.wire import (
     RankResponse,
     ScoreResponse,
 )
+from gramr2.wire.cohort import CohortResponse
+from gramr2.wire.lists import ClassifyResponse, RerankResponse, TextScores
 
 TOKEN = "GRAMR2_TOKEN"
 """environment variable with a server's token"""
@@ -110,21 +112,86 @@ class Client:
         Raises:
             ServerError: the server refuses, or cannot be reached.
         """
-        rows = [{"id": each.id, "prompt": _turns(each), "responses": each.responses} for each in comparisons]
+        rows = [{"id": each.id, "prompt": _turns(each.prompt), "responses": each.responses} for each in comparisons]
         return self._ask("/v1/judge", {"comparisons": rows, "seed": seed}, JudgeResponse)
 
     def rank(self, responses: ResponseSet, *, seed: int = 0, **options: Any) -> RankResponse:
         """A ranking; options are ``scheme``, ``budget`` and ``aggregation``. Raises as ``judge`` does."""
-        body = {"prompt": _turns(responses), "responses": responses.responses, "seed": seed} | options
+        body = {"prompt": _turns(responses.prompt), "responses": responses.responses, "seed": seed} | options
         return self._ask("/v1/rank", body, RankResponse)
 
     def score(self, items: Sequence[SingleResponse], *, by: str = "reference", seed: int = 0) -> ScoreResponse:
         """Scores in the order given. Raises as ``judge`` does."""
         rows = [
-            {"id": each.id, "prompt": _turns(each), "response": each.response, "references": each.references}
+            {"id": each.id, "prompt": _turns(each.prompt), "response": each.response, "references": each.references}
             for each in items
         ]
         return self._ask("/v1/score", {"items": rows, "by": by, "seed": seed}, ScoreResponse)
+
+    def score_texts(
+        self,
+        query: str,
+        texts: Sequence[str],
+        *,
+        by: Literal["siblings", "rationale"] = "siblings",
+        seed: int = 0,
+    ) -> TextScores:
+        """How well each text answers the query: its chance to beat another one, or a grade from 1 to 10 by itself.
+
+        Args:
+            query: a text.
+            texts: up to 64; up to 256 that are graded.
+            by: the other texts, or a rationale.
+            seed: for the votes.
+
+        Raises:
+            ServerError: the server refuses, or cannot be reached.
+        """
+        body = {"text_1": query, "text_2": [*texts], "by": by, "seed": seed}
+        return self._ask("/v1/score", body, TextScores)
+
+    def rerank(
+        self, query: str, documents: Sequence[str], *, top_n: int | None = None, seed: int = 0
+    ) -> RerankResponse:
+        """Documents, 2 to 64, as answers to the query, the best first; the best ``top_n`` of them. Raises as ``judge`` does."""
+        body = {"query": query, "documents": [*documents], "top_n": top_n, "seed": seed}
+        return self._ask("/v1/rerank", body, RerankResponse)
+
+    def classify(self, comparisons: Sequence[Comparison], *, seed: int = 0) -> ClassifyResponse:
+        """A label and the probabilities of A, B and tie for each of up to 256 comparisons. Raises as ``judge`` does."""
+        rows = [{"prompt": _turns(each.prompt), "responses": each.responses} for each in comparisons]
+        return self._ask("/classify", {"input": rows, "seed": seed}, ClassifyResponse)
+
+    def cohort(
+        self,
+        group: str,
+        size: int,
+        prompt: Prompt,
+        response: str,
+        *,
+        wait: float | None = None,
+        budget: int | None = None,
+        seed: int = 0,
+    ) -> CohortResponse:
+        """The chance of a completion to beat another one of its group, whose completions are sent by themselves.
+
+        It returns when the others have come, so each member of a group needs a thread of its own.
+
+        Args:
+            group: a name that is used for this group alone, such as ``step-1/row-7``.
+            size: completions of the group, 2 to 64.
+            prompt: text or chat messages.
+            response: the completion.
+            wait: seconds after which the group is rewarded as it is; default: 30. Less than the client's timeout.
+            budget: comparisons for the whole group; default: each completion against each other.
+            seed: for the votes.
+
+        Raises:
+            DataError: the prompt holds something that is not text.
+            ServerError: the group was rewarded before this completion came (409), the server refuses, or cannot be reached.
+        """
+        body = {"group": group, "size": size, "prompt": _turns(as_messages(prompt)), "response": response, "seed": seed}
+        return self._ask("/v1/cohort", body | {"wait": wait, "budget": budget}, CohortResponse)
 
     def ready(self) -> bool:
         """Whether the server has its model."""
@@ -229,8 +296,8 @@ def decision_from(body: DecisionBody) -> Decision:
     )
 
 
-def _turns(item: Comparison | ResponseSet | SingleResponse) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.content} for turn in item.prompt]
+def _turns(prompt: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in prompt]
 
 
 def _read(path: str, response: httpx.Response, kind: type[Body]) -> Body:

@@ -141,12 +141,21 @@ assert isinstance(gramr2.load_judge("http://127.0.0.1:9").model, gramr2.client.C
 for name in gramr2.__all__:
     getattr(gramr2, name)
 down = gramr2.Client("http://server", transport=httpx.MockTransport(lambda request: httpx.Response(400, json={"detail": "no"})))
-try:
-    down.compare([gramr2.Comparison.of("p", "a", "b")])
-except gramr2.client.ServerError as error:
-    assert error.status == 400
-else:
-    raise AssertionError("it was refused")
+pair = [gramr2.Comparison.of("p", "a", "b")]
+asked = [
+    lambda: down.compare(pair),
+    lambda: down.classify(pair),
+    lambda: down.rerank("p", ["a", "b"]),
+    lambda: down.score_texts("p", ["a", "b"]),
+    lambda: down.cohort("g", 2, "p", "a"),
+]
+for each in asked:
+    try:
+        each()
+    except gramr2.client.ServerError as error:
+        assert error.status == 400
+    else:
+        raise AssertionError("it was refused")
 """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gramr2.comparison import Comparison
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
-from gramr2.serving.shapes.lists import UsageBody
+from gramr2.wire.lists import UsageBody
 
 
 class Metered:

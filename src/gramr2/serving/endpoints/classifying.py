@@ -15,9 +15,10 @@ from gramr2.serving.metered import Metered
 from gramr2.serving.problems import NAMING
 from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.shapes.chat import characters
-from gramr2.serving.shapes.lists import ClassBody, ClassifyRequest, ClassifyResponse, PairInput
+from gramr2.serving.shapes.lists import ClassifyRequest, PairInput
 from gramr2.serving.votes import judge_prompt
 from gramr2.wire import turns
+from gramr2.wire.lists import ClassBody, ClassifyResponse
 
 
 def add_classifying(app: FastAPI, desk: Desk) -> None:

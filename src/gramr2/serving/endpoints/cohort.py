@@ -16,9 +16,9 @@ from gramr2.serving.cohorts import Cohorts, Terms
 from gramr2.serving.desk import Desk
 from gramr2.serving.problems import ASKING
 from gramr2.serving.queued import QueuedJudge
-from gramr2.serving.shapes.cohort import WAIT, CohortRequest, CohortResponse
 from gramr2.serving.visit import KEY, Visit
 from gramr2.wire import JudgeId, ProblemBody, turns
+from gramr2.wire.cohort import WAIT, CohortRequest, CohortResponse
 
 _CLOSED: dict[int | str, dict[str, Any]] = {
     409: {"model": ProblemBody, "description": "the group was rewarded before this completion came"}

@@ -11,7 +11,8 @@ from gramr2.rewards.relevance import relevance
 from gramr2.serving.desk import Desk, same_model
 from gramr2.serving.metered import Metered
 from gramr2.serving.problems import NAMING
-from gramr2.serving.shapes.lists import RerankRequest, RerankResponse, RerankResult, text_of
+from gramr2.serving.shapes.lists import RerankRequest, text_of
+from gramr2.wire.lists import RerankResponse, RerankResult
 
 
 def add_reranking(app: FastAPI, desk: Desk) -> None:

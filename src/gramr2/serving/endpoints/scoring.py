@@ -22,8 +22,9 @@ from gramr2.serving.model import Served
 from gramr2.serving.problems import NAMING
 from gramr2.serving.queued import QueuedJudge
 from gramr2.serving.shapes.either import OURS, THEIRS
-from gramr2.serving.shapes.lists import TextScore, TextScores, TextsRequest, kind_of_score
+from gramr2.serving.shapes.lists import TextsRequest, kind_of_score
 from gramr2.wire import JudgeId, ScoreBody, ScoreRequest, ScoreResponse, turns
+from gramr2.wire.lists import TextScore, TextScores
 
 ALONE = "the request has no other text for this query to compare it with: add some, or give by: rationale"
 Either = Annotated[

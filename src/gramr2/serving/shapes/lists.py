@@ -1,16 +1,14 @@
-"""The shapes of Cohere's, Jina's and vLLM's servers: rerank, score and classify."""
+"""Requests in the shapes of Cohere's, Jina's and vLLM's servers: rerank, score and classify."""
 
 from __future__ import annotations
 
-import time
-import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gramr2.comparison import MOST_RESPONSES
 from gramr2.serving.shapes.either import AS_LIST, AS_OBJECT, AS_TEXT, BY_KIND, OURS, THEIRS
-from gramr2.wire import MOST_ITEMS, JudgeId, Prompt, Text
+from gramr2.wire import MOST_ITEMS, Prompt, Text
 
 SILENT = frozenset(("user", "priority", "metadata"))
 """fields of other servers that say nothing about the answer"""
@@ -146,77 +144,3 @@ class ClassifyRequest(_Request):
         if self.messages is not None:
             return [self.messages]
         return [*self.input] if isinstance(self.input, list) else [self.input] if self.input is not None else []
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class _Answer(_Part):
-    id: str = Field(default_factory=lambda: uuid.uuid4().hex)
-    created: int = Field(default_factory=lambda: int(time.time()))
-    model: str
-    judge: JudgeId
-
-
-class UsageBody(_Part):
-    """What it took."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    comparisons: int
-
-
-class RerankResult(_Part):
-    """A document's place; without a score, ``reason`` says why."""
-
-    index: int
-    relevance_score: float | None
-    document: dict[str, str] | None = None
-    reason: str | None = None
-
-
-class RerankResponse(_Answer):
-    """Documents, the best first."""
-
-    results: list[RerankResult]
-    usage: UsageBody
-    meta: dict[str, Any]
-
-
-class TextScore(_Part):
-    """A score; where it is null, ``reason`` says why."""
-
-    index: int
-    object: Literal["score"] = "score"
-    score: float | None
-    reason: str | None = None
-
-
-class TextScores(_Answer):
-    """Scores in the order asked."""
-
-    object: Literal["list"] = "list"
-    data: list[TextScore]
-    usage: UsageBody | None
-    """null for grades"""
-
-
-class ClassBody(_Part):
-    """The decision on one comparison; where ``label`` is null, ``reason`` says why."""
-
-    index: int
-    label: Literal["A", "B", "tie"] | None
-    probs: list[float] | None
-    """of A, B and tie"""
-    num_classes: Literal[3] = 3
-    reason: str | None = None
-
-
-class ClassifyResponse(_Answer):
-    """Decisions in the order asked."""
-
-    object: Literal["list"] = "list"
-    data: list[ClassBody]
-    usage: UsageBody
