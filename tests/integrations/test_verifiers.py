@@ -15,7 +15,10 @@ from gramr2.errors import ConfigError, DataError, NoVerdictError
 from gramr2.judging.scripted import SCRIPTS
 
 MODULE = "gramr2.integrations.verifiers"
-REAL = find_spec("verifiers") is not None
+try:
+    REAL = find_spec("verifiers.v1.envs.best_of_n") is not None
+except ModuleNotFoundError:
+    REAL = False
 
 
 class Trace:

@@ -1,0 +1,102 @@
+"""A judge as a rubric of verifiers before 0.4, whose environments score with a ``Rubric``::
+
+    vf.SingleTurnEnv(dataset=…, rubric=JudgeRubric())  # or RubricGroup([JudgeRubric(), …])
+
+The judge is named by ``$GRAMR2_JUDGE``. verifiers' own rubric takes 0.0 for a reward function that fails; this one does not go
+on. Tested with 0.2.1; 0.1.14 and ``verifiers.legacy`` of 0.3.1 have the same methods. For 0.4, see
+``gramr2.integrations.verifiers``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from verifiers.rubrics.rubric import Rubric
+
+from gramr2.comparison import Message, as_messages
+from gramr2.data.turns import BadRowError, read_answer
+from gramr2.errors import DataError
+from gramr2.integrations.judges import decided, named_in_environment, texts
+from gramr2.rewards.groups import Group, WinRateReward
+
+_SHOWN = ("role", "content", "tool_calls", "name", "tool_call_id")
+_UNKNOWN = "verifiers has no missing reward"
+
+
+async def beats_siblings(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> list[float]:
+    """The chance, from 0 to 1, of each completion to beat another one of its group; a group reward function.
+
+    Args:
+        prompts: one for each completion, and all the same; text or messages.
+        completions: text or messages; what a tool answered between them is shown, and the policy's reasoning is not.
+
+    Raises:
+        ConfigError: ``$GRAMR2_JUDGE`` is not set.
+        DataError: a completion has no siblings, or holds something that is not text.
+        NoVerdictError: the judge did not decide one, and ``$GRAMR2_UNDECIDED`` has no number for it.
+    """
+    shown = [_prompt(each) for each in prompts]
+    if len(completions) < 2 or len(set(shown)) > 1:
+        raise DataError(f"{len(completions)} completions of {len(set(shown))} prompts are not a group of siblings")
+    group = Group(shown[0], tuple(_text(each, shown[0]) for each in completions))
+
+    def judged() -> list[float | None]:
+        [rewards] = WinRateReward(named_in_environment("verifiers' rubric"))([group])
+        return rewards
+
+    return [decided(each, _UNKNOWN) for each in await asyncio.to_thread(judged)]
+
+
+async def beats_answer(prompt: Any, completion: Any, answer: Any, **_: Any) -> float:
+    """The chance, from 0 to 1, that a completion beats the row's ``answer``. Raises as ``beats_siblings`` does."""
+    references = texts(answer)
+    if not references:
+        raise DataError("a row has no answer to compare a completion with: give the data a column answer")
+    shown = _prompt(prompt)
+    text = _text(completion, shown)
+    scored = await asyncio.to_thread(
+        lambda: named_in_environment("verifiers' rubric").score(shown, text, references=references)
+    )
+    return decided(scored.score, _UNKNOWN)
+
+
+class JudgeRubric(Rubric):  # type: ignore[misc]  # verifiers is not there for the type checker
+    """The judge's rewards among siblings, or against the column ``answer``.
+
+    Args:
+        reference: compare with the answer instead of siblings.
+        weight: of the reward.
+        more: what ``Rubric`` takes.
+    """
+
+    def __init__(self, *, reference: bool = False, weight: float = 1.0, **more: Any) -> None:
+        super().__init__(funcs=[beats_answer if reference else beats_siblings], weights=[weight], **more)
+
+    async def _call_individual_reward_func(self, func: Any, state: Any) -> float:
+        return float(await func(**self.score_objects(state)))
+
+    async def _call_group_reward_func(self, func: Any, states: Any) -> list[float]:
+        found: list[float] = await func(**self.group_score_objects(states))
+        return found
+
+
+def _prompt(given: Any) -> tuple[Message, ...]:
+    return as_messages(given if isinstance(given, str) else [_turn(each) for each in given])
+
+
+def _text(given: Any, prompt: tuple[Message, ...]) -> str:
+    if not isinstance(given, str) and not given:
+        return ""
+    try:
+        turns = given if isinstance(given, str) else [_turn(each) for each in given]
+        return read_answer(turns, "a completion", prompt)
+    except BadRowError as error:
+        raise DataError(str(error)) from error
+
+
+def _turn(given: Any) -> dict[str, Any]:
+    """A message, which is an object or a mapping, without the policy's reasoning."""
+    turn: Mapping[str, Any] = given if isinstance(given, Mapping) else given.model_dump()
+    return {key: turn[key] for key in _SHOWN if turn.get(key) is not None}
