@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # REINFORCE with a group baseline in OpenRLHF (flags of 0.11), with a gramr2 judge in the place of its agent: a completion's chance to beat
 # another one of its prompt, 8 of them. Labels are optional: {"prompt": "What is 12+34?"} is the prompt as the judge should see it.
-# First:  gramr2 serve --model runs/my-run --port 8000 --queue 8192. OpenRLHF's environment needs gramr2's folder light (pip install ./light).
+# First:  gramr2 serve --model runs/my-run --port 8000. OpenRLHF's environment needs gramr2's folder light (pip install ./light).
 set -euo pipefail
 export GRAMR2_JUDGE="${JUDGE_URL:?such as http://127.0.0.1:8000}"
 python -m openrlhf.cli.train_ppo_ray \

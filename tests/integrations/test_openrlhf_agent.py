@@ -104,9 +104,9 @@ def load(file: Path, name: str) -> Any:
 LABEL = {"prompt": "Why?"}
 
 
-async def generated(executor: Any, engine: Engine, samples: int, prompt: str = "<|im_start|>Why?", label: Any = LABEL) -> list[Any]:  # fmt: skip
+async def generated(executor: Any, engine: Engine, samples: int, prompt: str = "<|im_start|>Why?", label: Any = LABEL, params: Any = None) -> list[Any]:  # fmt: skip
     """``generate_responses`` of OpenRLHF's engine: parameters that came over the wire, for all samples of a prompt."""
-    params = SimpleNamespace(max_tokens=64, logprobs=None)
+    params = params or SimpleNamespace(max_tokens=64, logprobs=None)
     tasks = [
         executor.execute(
             prompt=prompt,
@@ -139,6 +139,17 @@ def test_the_same_prompt_in_many_steps_is_a_group_each(agent: Any) -> None:
             assert not executor._begun
 
     asyncio.run(training())
+
+
+def test_prompts_are_never_mixed(agent: Any) -> None:
+    """Not even if an engine were to share the parameters."""
+
+    async def both() -> Any:
+        executor, params = agent(), SimpleNamespace(max_tokens=64, logprobs=None)
+        prompts = ("Why?", "How?")
+        return await asyncio.gather(*(generated(executor, Engine("x", "xx"), 2, each, "", params) for each in prompts))
+
+    assert [[each["reward"] for each in group] for group in asyncio.run(both())] == [[0, 1]] * 2
 
 
 def test_a_sample_that_is_alone_is_compared_with_its_label(agent: Any) -> None:

@@ -4,8 +4,8 @@
 
 It generates as OpenRLHF does without an agent, and a completion's reward is its chance to beat a sibling. OpenRLHF tells an agent
 neither the step nor the size of the group; but all completions of a prompt are begun together in one process, with the same
-object of sampling parameters, which is made anew for each prompt and step. That object is the group. One that is alone, as in an
-evaluation with one sample, is compared with the reference in its label.
+object of sampling parameters, which is made anew for each prompt and step. That object is the group's name. A completion that is
+alone, as in an evaluation with one sample, is compared with the reference in its label.
 
 The judge is named by ``$GRAMR2_JUDGE``, best the address of a ``gramr2 serve``. Written against 0.11.2
 (``openrlhf/utils/agent.py``, ``openrlhf/trainer/ray/vllm_engine.py``).
@@ -33,7 +33,7 @@ class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]  # OpenRLHF 
     def __init__(self) -> None:
         super().__init__()
         self._gathering = Gathering(_rewards)
-        self._begun: dict[int, tuple[Any, int]] = {}
+        self._begun: dict[tuple[int, str], tuple[Any, int]] = {}
 
     async def execute(
         self,
@@ -58,7 +58,7 @@ class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]  # OpenRLHF 
             shown, references = read_label(label, prompt)
         except BadRowError as error:
             raise DataError(f"a label: {error}") from error
-        group = id(sampling_params)
+        group = id(sampling_params), prompt
         # The object is kept with its number, which would otherwise be free for another.
         self._begun[group] = (sampling_params, self._begun.get(group, (None, 0))[1] + 1)
         await asyncio.sleep(0)  # now all of the group have begun
