@@ -42,13 +42,6 @@ RUN: dict[str, Any] = {
 
 
 @pytest.fixture
-def domain(tmp_path: Path) -> Path:
-    file = tmp_path / "run.yaml"
-    file.write_text(yaml.safe_dump(RUN))
-    return file
-
-
-@pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, Path]:
     """The same run on as much of the lab as it uses, in files that each cell reads at once, and a test set."""
     places = {part: tmp_path / f"{part.value}.jsonl" for part in SIZES}
@@ -183,6 +176,8 @@ def test_a_run_that_was_stopped_goes_on_and_tables_are_there_before_the_end(
     assert (out / "cells/no-filter-1/run/judge/config.json").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("copied")
 def test_a_variant_may_have_fewer_seeds_and_seeds_come_first(small: tuple[Path, Path], tmp_path: Path) -> None:
     run, test = small
     base = load_config(run)
@@ -202,24 +197,25 @@ def test_a_variant_may_have_fewer_seeds_and_seeds_come_first(small: tuple[Path, 
     ]
 
 
-def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
+def test_mistakes_are_sentences(small: tuple[Path, Path], tmp_path: Path) -> None:
+    domain, test = small
     for arguments, words in (
         (["--domain", domain], "--test is needed"),
-        (["--domain", domain, "--test", "lab:gold"], "also in data.gold"),
+        (["--domain", domain, "--test", tmp_path / "gold.jsonl"], "also in data.gold"),
         (
-            ["--domain", domain, "--test", "lab:test", "--only", "ful"],
+            ["--domain", domain, "--test", test, "--only", "ful"],
             "'ful' is not known .did you mean full.*: take some of full",
         ),
         (
-            ["--domain", domain, "--test", "lab:test", "--reference", "ful"],
+            ["--domain", domain, "--test", test, "--reference", "ful"],
             "'ful' is not among the configurations .did you mean full.*: take",
         ),
         (
-            ["--domain", domain, "--test", "lab:test", "--only", "full,oracle", "--reference", "seed-only"],
+            ["--domain", domain, "--test", test, "--only", "full,oracle", "--reference", "seed-only"],
             "'seed-only' is not among the configurations: take one of full, oracle",
         ),
         (
-            ["--domain", domain, "--test", "lab:test", "--only", "full,oracle:none"],
+            ["--domain", domain, "--test", test, "--only", "full,oracle:none"],
             "'oracle:none': 'none' is not a number of seeds: write oracle:3",
         ),
     ):
@@ -229,10 +225,10 @@ def test_mistakes_are_sentences(domain: Path, tmp_path: Path) -> None:
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"config": {"model": "none", "rounds": "many"}}))
     with pytest.raises(RunError, match="another version of gramr2"):
-        ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")
+        ablate("--out", tmp_path / "o", "--domain", domain, "--test", test, "--only", "zero-shot")
     spec.write_text(json.dumps({"variant": "another"}))
     with pytest.raises(RunError, match=r"other settings \(config, data_digest, kind"):
-        ablate("--out", tmp_path / "o", "--domain", domain, "--test", "lab:test", "--only", "zero-shot")
+        ablate("--out", tmp_path / "o", "--domain", domain, "--test", test, "--only", "zero-shot")
 
 
 def test_a_cell_of_an_older_version_goes_on_under_the_present_names(tmp_path: Path) -> None:
