@@ -3,7 +3,8 @@
     python benchmarks/public_benchmarks.py --from ../shared/data/benchmarks --out runs/benchmarks [--csv docs/benchmarks.csv]
         [--judge scripted:longer --judge "smollm2-135m --verdict direct" …] [--benchmark hhh …] [--limit N]
 
-A judge is what ``gramr2 eval -m`` takes, with further flags behind it. Every pair of a judge and a benchmark is an evaluation's
+A judge is what ``gramr2 eval -m`` takes, with further flags behind it; ``seed judge=RUN/rounds/0/model`` names it in the table.
+Every pair of a judge and a benchmark is an evaluation's
 folder, so that the same command goes on after a stop. A benchmark is read from the file of its name below --from.
 """
 
@@ -75,19 +76,21 @@ def present(source: Path) -> list[str]:
 
 def row(judge: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One evaluation."""
-    model, *flags = judge.split()
-    folder = options.out / f"{name}-{judge.replace(' ', '').replace(':', '-')}-{options.limit or 'all'}-{options.seed}"
+    called, _, call = judge.rpartition("=")
+    model, *flags = call.split()
+    called = called or judge
+    folder = options.out / f"{name}-{called.replace(' ', '').replace(':', '-')}-{options.limit or 'all'}-{options.seed}"
     limit = ["--limit", str(options.limit)] if options.limit else []
     words = ["eval", "-m", model, *flags, "-b", name, "--from", str(options.source / f"{name}.jsonl"), *limit]
     words += ["--seed", str(options.seed), "--out", str(folder), "--json"]
-    call = [sys.executable, "-c", "from gramr2.cli.main import run; run()", *words]
-    done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True)
+    command = [sys.executable, "-c", "from gramr2.cli.main import run; run()", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     told, summary = json.loads(done.stdout), read_log(folder).summary
     values = {
         key: getattr(summary, key) for key in ("prompt_tokens", "completion_tokens", "seconds", "seed", "versions")
     }
     found = {key: told[key] for key in COLUMNS if key in told} | values
-    found |= {"judge": judge, "official": told["official"]["overall"]}
+    found |= {"judge": called, "official": told["official"]["overall"]}
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
 
 

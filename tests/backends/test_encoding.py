@@ -80,9 +80,9 @@ def test_a_template_that_opens_the_thinking_is_not_opened_twice(tiny_model: Path
 
 def test_labels_are_told_apart_or_refused(encoder: Encoder) -> None:
     ids = encoder.label_ids(VerdictReading())
-    assert [encoder.tokenizer.decode([i]) for i in ids.values()] == ["A", "B", "t"]
+    assert [encoder.tokenizer.decode([i]) for i in ids.values()] == ["A", "B", "tie"]
     with pytest.raises(ModelError, match="are not distinct"):
-        encoder.label_ids(VerdictReading(labels=("tie", "two")))
+        encoder.label_ids(VerdictReading(labels=("#1", "#2")))
 
 
 def test_glued_labels_are_refused(encoder: Encoder) -> None:

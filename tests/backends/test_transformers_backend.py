@@ -101,7 +101,7 @@ def test_label_probabilities_are_those_of_the_model(backend: TransformersBackend
     completion = next(backend.generate([request]))[1][0]
     labels = {
         label: backend.score([ScoreRequest(request.messages, "<answer>" + text)])[0].logprob
-        for label, text in {"A": "A", "B": "B", "tie": "t"}.items()
+        for label, text in {"A": "A", "B": "B", "tie": "tie"}.items()
     }
     anchor = backend.score([ScoreRequest(request.messages, "<answer>")])[0].logprob
     full = torch.tensor([labels[label] - anchor for label in ("A", "B", "tie")])

@@ -102,7 +102,7 @@ def test_every_content_stands_where_its_turn_is(tiny_model: Path, roles: list[st
 
 
 def test_tokens_without_an_embedding_are_named_at_load(tiny_model: Path, tmp_path: Path) -> None:
-    folder = with_tokens(copied(tiny_model, tmp_path / "m"), "Lisbon", "Feedback")
+    folder = with_tokens(copied(tiny_model, tmp_path / "m"), "Lisbon", "Quokka")
     for load in (load_judge, lambda path: load_for_training(path, ModelConfig(name="x"))):
-        with pytest.raises(ModelError, match="without an embedding .*'Feedback', 'Lisbon'"):
+        with pytest.raises(ModelError, match="without an embedding .*'Lisbon', 'Quokka'"):
             load(folder)
