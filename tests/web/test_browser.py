@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from gramr2.web.app import ui_app
 from gramr2.web.labelling.opening import session_of
 from gramr2.web.labelling.opinions import Opinion
 from gramr2.web.labelling.order import side
+from gramr2.web.labelling.session import Session
 from gramr2.web.labelling.store import LabelStore
 from gramr2.web.runs.shelf import Shelf
 
@@ -281,18 +283,27 @@ def test_a_full_disk_is_told_and_the_answer_can_be_given_again(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def slow(session: Session) -> Any:
+        time.sleep(0.5)
+        return state(session)
+
     page = open_page(f"{url}/label")
     page.wait_for_selector("#work:not([hidden])")
     page.keyboard.press("r")
-    page.keyboard.type("Because.")
+    page.keyboard.type("Because")
+    # A server that is slow to say what is next must not swallow the second answer, nor what is written in the meantime.
+    state = Session.state
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
+        patch.setattr(Session, "state", slow)
         page.click("#answer-a")
+        page.focus("#reason")
+        page.keyboard.type(" I say.")
         saved(page, "No space left on device: the answer is not saved.")
-    assert (rows(out), page.input_value("#reason")) == ([], "Because.")
+    assert (rows(out), page.input_value("#reason")) == ([], "Because I say.")
     page.click("#answer-a")
     counts(page, "1 labelled")
-    assert rows(out)[0]["rationale"] == "Because."
+    assert rows(out)[0]["rationale"] == "Because I say."
 
 
 def test_text_of_data_is_text(url: str, open_page: Open) -> None:

@@ -47,14 +47,16 @@ const change = async (made, told) => {
     openReason(false);
     draw();
     scrollTo(0, 0);
-    if (at("agreement").open) await agreed();
+    if (at("agreement").open) agreed();
   } catch (error) {
-    say(at("message"), error.message, true);
     // What was written may be shown by now, or answered in another window; a server that is gone changes nothing.
-    const asked = state?.item?.id, reason = at("reason").value;
+    const asked = state?.item?.id;
     state = await ask("/ui/label").catch(() => state);
+    const reason = at("reason").value;
     draw();
     if (state.item?.id === asked) at("reason").value = reason;
+    // Told last: who reads it may answer again at once.
+    say(at("message"), error.message, true);
   } finally {
     busy = false;
   }
@@ -93,7 +95,17 @@ const table = each => {
     ...(each.disagreements.length ? [element("h3", {}, `${each.disagreements.length} labelled otherwise`), ...each.disagreements.map(disagreement)] : []));
 };
 
-const agreed = async () => at("agreed").replaceChildren(...(await ask("/ui/label/agreement")).map(table));
+// Not waited for: the next answer may be given meanwhile, and only what was asked last is shown.
+let tables = 0;
+const agreed = async () => {
+  const mine = ++tables;
+  try {
+    const found = await ask("/ui/label/agreement");
+    if (mine === tables) at("agreed").replaceChildren(...found.map(table));
+  } catch (error) {
+    say(at("message"), error.message, true);
+  }
+};
 
 for (const [id, verdict] of [["answer-a", "A"], ["answer-b", "B"], ["answer-tie", "tie"], ["answer-skip", "skip"]])
   at(id).addEventListener("click", () => answer(verdict));
@@ -102,7 +114,7 @@ at("give-reason").addEventListener("click", () => {
   openReason(at("reason-box").hidden);
   if (!at("reason-box").hidden) at("reason").focus();
 });
-at("agreement").addEventListener("toggle", () => { if (at("agreement").open) agreed().catch(error => say(at("message"), error.message, true)); });
+at("agreement").addEventListener("toggle", () => { if (at("agreement").open) agreed(); });
 
 addEventListener("keydown", event => {
   if (event.target === at("reason")) {
