@@ -6,17 +6,18 @@ import errno
 import json
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
+from listening import listening
+from speaking import Speaking, held, speaking
 
 from gramr2.comparison import Comparison, Label, Message, Order
 from gramr2.config import parse_config
+from gramr2.errors import ModelError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.selftraining.loop import SelfTraining
@@ -32,7 +33,8 @@ from gramr2.web.runs.shelf import Shelf
 
 pytestmark = pytest.mark.web
 sync_api = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytest.importorskip("axe_playwright_python.sync_playwright")
+page_check = pytest.importorskip("page_check")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 HOSTILE = "</div><script>alert(1)</script><img src=x onerror=alert(2)> \u202e ``` x"
 ITEMS = [
@@ -88,13 +90,8 @@ def served(out: Path, run: Path, token: str | None = None) -> Iterator[str]:
         session = session_of(ITEMS, store, OPINIONS, judge="j", seed=0, share=0.3, show=False)
         judge = Judge(scripted("longer"), sampling=Sampling(votes=2, temperature=0.7))
         app = ui_app(shelf=Shelf([run]), session=session, model=Model(lambda: judge), token=token)
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
-        bound = server.config.bind_socket()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        with listening(app) as address:
+            yield address
 
 
 @pytest.fixture
@@ -109,19 +106,15 @@ def open_page(chromium: Any) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda each: said.append(each.text) if each.type in ("error", "warning") else None)
-        page.on("pageerror", lambda each: said.append(str(each)))
-        page.on("dialog", lambda each: said.append(f"dialog {each.message}"))
-        page.on("request", lambda each: said.append(each.url) if "//127.0.0.1" not in each.url else None)
+        page_check.listen(page, said)
         page.goto(where)
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    # Images of the page are blobs of its own; the browser tells of every refusal, and some tests are refused.
-    told = [each for each in said if not each.startswith("blob:http://127.0.0.1")]
-    assert [each for each in told if not re.search("status of (401|409|507)", each)] == []
+    # The browser tells of every refusal, and some tests are refused.
+    assert [each for each in said if not re.search("status of (401|409|507)", each)] == []
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -129,17 +122,8 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 
 def check(page: Any) -> None:
-    """axe-core finds nothing, nothing is wider than the window, and what is touched is large enough."""
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    if page.viewport_size["width"] < 700:
-        heights = page.evaluate(
-            "[...document.querySelectorAll('button, select, input, nav a')].filter(each => each.offsetParent)"
-            ".map(each => [each.textContent, each.getBoundingClientRect().height])"
-        )
-        assert heights
-        assert [name for name, height in heights if height < 43.9] == []
+    """axe-core finds nothing, nothing is wider than the window, and what is read or touched is large enough."""
+    assert page_check.faults(page) == []
 
 
 def saved(page: Any, told: str = "Saved") -> None:
@@ -151,10 +135,15 @@ def counts(page: Any, told: str) -> None:
 
 
 def test_the_check_finds_what_is_wrong(url: str, open_page: Open) -> None:
-    page = open_page(f"{url}/label")
-    page.evaluate("document.getElementById('answer-tie').textContent = ''")
-    with pytest.raises(AssertionError, match="button"):
-        check(page)
+    page = open_page(f"{url}/label", 390)
+    page.wait_for_selector("#work:not([hidden])")
+    page.evaluate(
+        "document.getElementById('answer-tie').textContent = ''; Object.assign(document.getElementById('undo').style, {minHeight: '20px', padding: 0, alignSelf: 'start'});"
+        "document.getElementById('counts').style.fontSize = '9px'; document.getElementById('prompt').style.width = '900px'"
+    )
+    found = "\n".join(page_check.faults(page))
+    for each in ("axe: button-name", "it scrolls sideways by", "has 9 pixels", "'UndoU' is"):
+        assert each in found, found
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -366,6 +355,88 @@ def test_the_playground_judges_and_ranks(url: str, open_page: Open) -> None:
     page.fill("#prompt", " ")
     page.click("button.act")
     sync_api.expect(page.locator("#message")).to_have_text("Write a prompt first.")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_rationales_appear_while_the_judge_writes(open_page: Open, width: int, scheme: str) -> None:
+    go, pause = held(6)
+    with listening(ui_app(model=Model(lambda: speaking(pause)))) as address:
+        page = open_page(address, width, scheme)
+        sync_api.expect(page.locator("#judge")).to_have_text("speaking")
+        page.click("#judge-it")
+        orders = page.locator(".order")
+        for number in (1, 2):
+            # Two votes in each order, side by side.
+            sync_api.expect(orders.nth(number - 1).locator(".vote .text")).to_have_text(
+                [f"Response {number} is short, and"] * 2
+            )
+        assert page.inner_text("#result-title") == "The judge is writing …"
+        assert page.evaluate("document.activeElement.id") == "result-title"
+        assert "is better" not in page.inner_text("#result")
+        assert (
+            page.evaluate(
+                "[...document.querySelectorAll('[aria-live], [role=status]')].some(each => each.closest('#result'))"
+            )
+            is False
+        )
+        assert page.get_attribute("#result", "aria-busy") == "true"
+        check(page)
+        go.set()
+        sync_api.expect(page.locator("#result-title")).to_have_text("Response 1 is better")
+        sync_api.expect(page.locator("#message")).to_contain_text("Response 1 is better. Answered in")
+        assert page.evaluate("document.activeElement.id") == "result-title"
+        assert page.get_attribute("#result", "aria-busy") is None
+        assert page.is_hidden("#stop")
+        assert all("<longer> than it" in each for each in page.locator(".vote").all_inner_texts())
+        check(page)
+
+
+def test_stop_ends_the_judging(open_page: Open) -> None:
+    judge = speaking(lambda words: time.sleep(0.1))
+    with listening(ui_app(model=Model(lambda: judge))) as address:
+        page = open_page(address)
+        page.click("#judge-it")
+        page.wait_for_selector(".vote .text")
+        page.click("#stop")
+        saved(page, "Stopped.")
+        assert page.inner_text("#result-title") == "The judge did not finish"
+        assert page.evaluate("document.activeElement.id") == "judge-it"
+        assert isinstance(judge.backend, Speaking)
+        assert judge.backend.ended.wait(10)
+        page.click("#judge-it")
+        sync_api.expect(page.locator("#result-title")).to_have_text("Response 1 is better")
+
+
+def test_an_error_while_the_judge_writes_is_one_sentence(open_page: Open) -> None:
+    def pause(words: int) -> None:
+        if words > 5:
+            raise ModelError("the card is full")
+
+    with listening(ui_app(model=Model(lambda: speaking(pause)))) as address:
+        page = open_page(address)
+        page.click("#judge-it")
+        saved(page, "The card is full.")
+        assert page.inner_text("#result-title") == "The judge did not finish"
+        assert "Response 1 is short" in page.inner_text("#result")
+        check(page)
+
+
+def test_a_ranking_tells_how_far_it_is(open_page: Open) -> None:
+    with listening(ui_app(model=Model(speaking, batch=1))) as address:
+        page = open_page(address)
+        sync_api.expect(page.locator("#judge")).to_have_text("speaking")
+        page.evaluate(
+            "new MutationObserver(() => (window.told ??= new Set()).add(document.querySelector('#ranking .muted')?.textContent))"
+            ".observe(document.getElementById('ranking'), {subtree: true, childList: true, characterData: true})"
+        )
+        for _ in range(2):
+            page.click("#add")
+            page.keyboard.type("Another.")
+        page.click("#judge-it")
+        page.wait_for_selector("#ranking table")
+        told = page.evaluate("[...window.told]")
+        assert "0 of 3 pairs" in told and "3 of 3 pairs" in told, "copies are compared once"
+        assert page.inner_text("#message").startswith("Response 1 is best. Answered in")
 
 
 def test_comparisons_are_found_and_linked_to(url: str, open_page: Open, run: Path) -> None:

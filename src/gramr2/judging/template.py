@@ -70,6 +70,11 @@ class JudgeTemplate:
         return f"{_TASK}{principles}{_REASON if self.mode is JudgeMode.REASON else _LABEL}"
 
     @property
+    def reasons(self) -> bool:
+        """Whether rationales are written for it: its direct reading alone writes none."""
+        return self.mode is JudgeMode.REASON and self.readings.reasoned > 0
+
+    @property
     def prefill(self) -> str:
         """The start of the answer, given to the model.
 

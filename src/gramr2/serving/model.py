@@ -50,6 +50,8 @@ class _Job:
     asked: GenerationRequest | None = None
     heard: Callable[[int, str], None] | None = None
     """told a sample of what is ``asked``, by its number, and its text so far"""
+    progress: Callable[[int], None] | None = None
+    """told how many comparisons are judged"""
     found: list[Decision] = field(default_factory=list)
     future: Future[Any] = field(default_factory=Future)
     arrived: float = field(default_factory=time.monotonic)
@@ -148,13 +150,19 @@ class Model:
             self._admit(time.monotonic(), work)
 
     def compare(
-        self, comparisons: Sequence[Comparison], seed: int, deadline: float, visit: Visit | None = None
+        self,
+        comparisons: Sequence[Comparison],
+        seed: int,
+        deadline: float,
+        visit: Visit | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> list[Decision]:
         """Decisions, judged together with whatever else is waiting.
 
         Args:
             deadline: on the clock of ``time.monotonic``.
             visit: the request that they belong to; when its client hangs up, they leave the queue.
+            progress: called in the model's thread with the number of comparisons that are judged, after each batch.
 
         Raises:
             BusyError: there is no room in the queue.
@@ -165,7 +173,8 @@ class Model:
         if not comparisons:
             return []
         works = [FRAME + len(each.prompt_text) + sum(map(len, each.responses)) for each in comparisons]
-        found: list[Decision] = self._await(_Job(len(comparisons), deadline, works, comparisons, seed), visit)
+        job = _Job(len(comparisons), deadline, works, comparisons, seed, progress=progress)
+        found: list[Decision] = self._await(job, visit)
         return found
 
     def alone(
@@ -177,6 +186,12 @@ class Model:
             works: characters of each item that it works on.
         """
         return self._await(_Job(len(works), deadline, [FRAME + each for each in works], task=task), visit)
+
+    def begin_alone(
+        self, task: Callable[[Served], Any], works: Sequence[int], deadline: float, visit: Visit | None = None
+    ) -> Future[Any]:
+        """What ``alone`` does, but it is not waited for: see ``begin``."""
+        return self._enter(_Job(len(works), deadline, [FRAME + each for each in works], task=task), visit)
 
     def begin(
         self,
@@ -352,6 +367,8 @@ class Model:
         for job, count in parts:
             with self._changed:
                 job.found += [next(decisions) for _ in range(count)]
+            if job.progress is not None:
+                job.progress(len(job.found))
             if not job.left:
                 job.end(job.found)
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from gramr2.backends.base import Completion, GenerationRequest
-from gramr2.comparison import Comparison
+from gramr2.comparison import Comparison, Order
 from gramr2.errors import ConfigError
+from gramr2.judging.aloud import judge_aloud
 from gramr2.judging.judge import Judge
 from gramr2.judgment import Decision
 from gramr2.serving.errors import ClosedError, GoneError, LateError
@@ -78,6 +79,28 @@ class QueuedJudge:
         """See ``Model.begin``."""
         return self._model.begin(asked, work, self.deadline, self._visit, heard)
 
+    def begin_aloud(
+        self, comparison: Comparison, seed: int, work: int, heard: Callable[[Order, int, str], None]
+    ) -> Future[Decision]:
+        """A comparison's decision, not waited for, while what its votes write is told: see ``judge_aloud``.
+
+        Args:
+            work: characters of the comparison.
+
+        Raises as ``Model.begin_alone`` does. ConfigError: see ``writer``.
+        """
+        _ = self.writer
+
+        def told(order: Order, sample: int, text: str) -> None:
+            self._remaining()  # else nobody waits any longer
+            heard(order, sample, text)
+
+        def task(served: Served) -> Decision:
+            assert isinstance(served, Judge)
+            return judge_aloud(served, comparison, seed, told)
+
+        return self._model.begin_alone(task, [work], self.deadline, self._visit)
+
     def complete(self, asked: GenerationRequest, work: int) -> list[Completion]:
         """See ``Model.complete``."""
         return self._model.complete(asked, work, self.deadline, self._visit)
@@ -95,6 +118,8 @@ class QueuedJudge:
             raise LateError
         return left
 
-    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
-        """See ``PreferenceModel``. Raises as ``Model.compare`` does."""
-        return self._model.compare(comparisons, seed, self.deadline, self._visit)
+    def compare(
+        self, comparisons: Sequence[Comparison], seed: int = 0, progress: Callable[[int], None] | None = None
+    ) -> list[Decision]:
+        """See ``PreferenceModel``. Raises as ``Model.compare`` does, which also tells what ``progress`` is."""
+        return self._model.compare(comparisons, seed, self.deadline, self._visit, progress)

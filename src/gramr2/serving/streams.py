@@ -1,4 +1,4 @@
-"""Votes as server-sent events, in the chunks of OpenAI's chat completions."""
+"""Answers as server-sent events while they are made; votes in the chunks of OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from gramr2.backends.base import Completion
 from gramr2.errors import GramrError
 from gramr2.serving.errors import GoneError, LateError
 from gramr2.serving.problems import UNEXPECTED, status_of
@@ -21,18 +20,21 @@ from gramr2.serving.shapes.chat import Choice
 DONE = "data: [DONE]\n\n"
 
 
+T = TypeVar("T")
+
+
 @dataclass
-class Relay:
-    """From the model's thread to the one that sends: what each sample has written so far, and when all is done."""
+class Relay(Generic[T]):
+    """From the model's thread to the one that sends: how far the answer is, and when it is there."""
 
-    _told: queue.SimpleQueue[tuple[int, str] | None] = field(default_factory=queue.SimpleQueue)
+    _told: queue.SimpleQueue[tuple[T] | None] = field(default_factory=queue.SimpleQueue)
 
-    def heard(self, sample: int, text: str) -> None:
-        """A sample has got so far."""
-        self._told.put((sample, text))
+    def tell(self, told: T) -> None:
+        """It has got so far."""
+        self._told.put((told,))
 
-    def follow(self, future: Future[list[Completion]], deadline: float) -> Iterator[tuple[int, str]]:
-        """What is heard until the future is done.
+    def follow(self, future: Future[Any], deadline: float) -> Iterator[T]:
+        """What is told until the future is done.
 
         Raises:
             LateError: that is not by the deadline, on the clock of ``time.monotonic``; the future is ended with it.
@@ -47,7 +49,7 @@ class Relay:
                 raise LateError from None
             if told is None:
                 return
-            yield told
+            yield told[0]
 
 
 @dataclass
@@ -90,27 +92,35 @@ class Chunks:
 
     def last(self, **more: Any) -> str:
         """A chunk without a choice."""
-        return _event(self.frame | {"choices": []} | more)
+        return event(self.frame | {"choices": []} | more)
 
     def _chunk(
         self, index: int, delta: dict[str, Any], *, logprobs: Any = None, finish: str | None = None, **more: Any
     ) -> str:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return _event(self.frame | {"choices": [choice]} | ({"usage": None} if self.usage else {}) | more)
+        return event(self.frame | {"choices": [choice]} | ({"usage": None} if self.usage else {}) | more)
 
 
-def guarded(events: Callable[[], Iterator[str]]) -> Iterator[str]:
-    """Events, with an error as the last one: the status has been sent. Nobody is told who has gone."""
+def guarded(
+    events: Callable[[], Iterator[str]], problem: Callable[[int, str], dict[str, Any]] = openai_problem
+) -> Iterator[str]:
+    """Events, with an error as the last one: the status has been sent. Nobody is told who has gone.
+
+    Args:
+        events: makes them.
+        problem: makes the last one of the status that the error would have had, and its sentence.
+    """
     try:
         yield from events()
     except GoneError:
         return
     except GramrError as error:
-        yield _event(openai_problem(status_of(error), str(error)))
+        yield event(problem(status_of(error), str(error)))
     except Exception:
-        yield _event(openai_problem(500, UNEXPECTED))
+        yield event(problem(500, UNEXPECTED))
         raise
 
 
-def _event(value: dict[str, Any]) -> str:
+def event(value: dict[str, Any]) -> str:
+    """A value as one event."""
     return f"data: {json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(',', ':'))}\n\n"

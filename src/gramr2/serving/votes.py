@@ -179,6 +179,5 @@ def _asked(body: ChatRequest, template: JudgeTemplate) -> tuple[Comparison, Judg
         raise OpenAIError("messages and gramr2.prompt are two prompts: leave one of them out", "messages")
     if not prompt:
         raise OpenAIError("there is no prompt: give gramr2.prompt, or the conversation in messages", "gramr2.prompt")
-    reasons = template.mode is JudgeMode.REASON and template.readings.reasoned > 0
-    form = template if reasons else replace(template, mode=JudgeMode.LABEL)
+    form = template if template.reasons else replace(template, mode=JudgeMode.LABEL)
     return Comparison.of(prompt, *body.gramr2.responses), form

@@ -96,11 +96,11 @@ class _Answer:
 
     def begun(self) -> Callable[[], Iterator[str]]:
         """Put the request into the queue, or raise what it gets there; returns the events."""
-        relay = Relay()
-        future = self._asked.begin(self._request, self.ballot.work, relay.heard)
+        relay: Relay[tuple[int, str]] = Relay()
+        future = self._asked.begin(self._request, self.ballot.work, lambda *told: relay.tell(told))
         return lambda: self._events(relay, future)
 
-    def _events(self, relay: Relay, future: Future[list[Completion]]) -> Iterator[str]:
+    def _events(self, relay: Relay[tuple[int, str]], future: Future[list[Completion]]) -> Iterator[str]:
         usage = bool(self._body.stream_options and self._body.stream_options.include_usage)
         frame = self._frame | {"object": "chat.completion.chunk"}
         chunks = Chunks(frame, self.ballot.judge.sampling.votes, usage)

@@ -69,23 +69,27 @@ const askToken = () => waiting ??= new Promise(resolve => {
   dialog.showModal();
 });
 
+const GONE = "The server does not answer: is it still running?";
+
+const whole = text => text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
 const sentence = (told, status) => {
   const detail = told?.detail;
-  if (typeof detail === "string") return detail[0].toUpperCase() + detail.slice(1) + (/[.!?]$/.test(detail) ? "" : ".");
+  if (typeof detail === "string") return whole(detail);
   if (Array.isArray(detail) && detail.length) return `${detail[0].loc?.slice(1).join(", ") || "The request"}: ${detail[0].msg}.`;
   return `The server answered ${status}.`;
 };
 
-const fetched = async (path, body) => {
+const fetched = async (path, body, signal) => {
   for (;;) {
     const headers = {"x-gramr2-page": "1"}, token = sessionStorage.getItem(TOKEN);
     if (token) headers.authorization = `Bearer ${token}`;
     if (body !== undefined) headers["content-type"] = "application/json";
     let answer;
     try {
-      answer = await fetch(path, {method: body === undefined ? "GET" : "POST", headers, body: JSON.stringify(body)});
-    } catch {
-      throw new Error("The server does not answer: is it still running?");
+      answer = await fetch(path, {method: body === undefined ? "GET" : "POST", headers, body: JSON.stringify(body), signal});
+    } catch (error) {
+      throw error.name === "AbortError" ? error : new Error(GONE);
     }
     if (answer.status === 401) {
       await askToken();
@@ -98,6 +102,28 @@ const fetched = async (path, body) => {
 
 /** The JSON that a path answers; with a body it is a POST. Throws an Error whose message is one sentence. */
 export const ask = async (path, body) => (await fetched(path, body)).json();
+
+/** The events that a path answers a body with, one after the other. Throws as `ask` does, and an AbortError after the signal. */
+export const follow = async function* (path, body, signal) {
+  const reader = (await fetched(path, body, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const {done, value} = await reader.read().catch(error => { throw error.name === "AbortError" ? error : new Error(GONE); });
+      if (done) break;
+      const parts = (rest + value).split("\n\n");
+      rest = parts.pop();
+      for (const part of parts) {
+        const told = JSON.parse(part.slice("data: ".length));
+        if (told.error) throw new Error(whole(told.error));
+        yield told;
+      }
+    }
+  } finally {
+    // Who stops listening hangs up.
+    reader.cancel().catch(() => {});
+  }
+};
 
 /** A figure of the server as an image, in the colours of the moment. */
 export const figure = async (path, text) => {

@@ -1,5 +1,5 @@
 // The playground: a prompt and two responses, or a ranking of up to eight, with everything that the judge said.
-import {at, ask, begin, element, fill, percent, range, say, shareBar, textBox} from "/static/common.js";
+import {at, ask, begin, element, follow, percent, range, say, shareBar, textBox} from "/static/common.js";
 
 const MOST = 8;
 const EXAMPLE = {
@@ -37,8 +37,15 @@ const add = (text = "") => {
 
 const seed = () => Number.parseInt(at("seed").value, 10) || 0;
 
-/** All that is asked about a pair, by the numbers of its responses. A rationale that streams would arrive here. */
-const judged = (prompt, responses, numbers) => ask("/ui/judge", {prompt, responses: numbers.map(n => responses[n - 1]), numbers, seed: seed()});
+/** What a path answers at the end; `told` gets every event before. */
+const answered = async (path, body, signal, told) => {
+  for await (const each of follow(path, body, signal)) {
+    const last = each.decision ?? each.ranking;
+    if (last) return last;
+    told(each);
+  }
+  throw new Error("The server ended its answer early: its log says why.");
+};
 
 const called = (label, [first, second]) => label === "tie" ? "a tie" : label === "A" ? `response ${first}` : `response ${second}`;
 
@@ -59,18 +66,65 @@ const vote = (each, numbers) => {
   return box;
 };
 
-const order = (found, name, numbers) => {
+const order = (name, numbers, ...votes) => {
   const [first, second] = name === "ab" ? numbers : [numbers[1], numbers[0]];
-  const votes = found.votes.filter(each => each.order === name);
   return element("section", {class: "order"}, element("h3", {}, `Response ${first} shown first`),
-    element("p", {class: "muted"}, `The judge called it A, and response ${second} B.`),
-    ...(votes.length ? votes.map(each => vote(each, numbers)) : [element("p", {}, "Not asked in this order.")]));
+    element("p", {class: "muted"}, `The judge called it A, and response ${second} B.`), ...votes);
+};
+
+const orderOf = (found, name, numbers) => {
+  const votes = found.votes.filter(each => each.order === name);
+  return order(name, numbers, ...(votes.length ? votes.map(each => vote(each, numbers)) : [element("p", {}, "Not asked in this order.")]));
+};
+
+/** Shows a result under its title, which stays where it is, with the focus, while a pair is asked about; returns the title. */
+const put = (told, ...content) => {
+  const title = at("result-title") ?? element("h2", {id: "result-title", class: "big", tabindex: "-1"});
+  title.textContent = told;
+  if (!title.parentNode) at("result").append(title);
+  while (title.nextSibling) title.nextSibling.remove();
+  title.after(...content);
+  at("result").hidden = false;
+  return title;
+};
+
+/** A pair whose rationales are still being written, in the places where they will stay. */
+const writing = numbers => {
+  const orders = {ab: order("ab", numbers), ba: order("ba", numbers)}, texts = {};
+  put("The judge is writing …", beliefs({}, numbers), element("div", {class: "pair"}, orders.ab, orders.ba)).focus();
+  at("result").setAttribute("aria-busy", "true");
+  return ({order: name, sample, text}) => {
+    let shown = texts[name + sample];
+    if (!shown) {
+      shown = texts[name + sample] = textBox("");
+      orders[name].append(element("div", {class: "vote"}, element("p", {}, element("b", {}, "No verdict yet")), shown));
+    }
+    shown.append(text);
+  };
 };
 
 const verdict = (found, numbers) => {
   if (found.label === "tie") return "It is a tie";
   if (found.label) return `${called(found.label, numbers)[0].toUpperCase()}${called(found.label, numbers).slice(1)} is better`;
   return "The judge gave no verdict";
+};
+
+/** Asks about a pair, by the numbers of its responses, and shows it while the judge writes. */
+const judgePair = async (prompt, responses, numbers, signal) => {
+  const body = {prompt, responses: numbers.map(n => responses[n - 1]), numbers, seed: seed()};
+  let write = null;
+  try {
+    const found = await answered("/ui/judge", body, signal, each => (write ??= writing(numbers))(each.written));
+    const title = showPair(found, numbers);
+    // Who reads what was written is left where they are.
+    if (!write) title.focus();
+    return `${verdict(found, numbers)}.`;
+  } catch (error) {
+    if (write) at("result-title").textContent = "The judge did not finish";
+    throw error;
+  } finally {
+    at("result").removeAttribute("aria-busy");
+  }
 };
 
 const showPair = (found, numbers) => {
@@ -82,14 +136,11 @@ const showPair = (found, numbers) => {
     found.coverage < 1 ? `${percent(1 - found.coverage)} of the votes failed` : null,
   ].filter(Boolean);
   const readings = Object.entries(found.readings);
-  const title = element("h2", {id: "result-title", class: "big", tabindex: "-1"}, verdict(found, numbers));
-  at("result").replaceChildren(title, ...(p ? [beliefs(p, numbers)] : []),
+  return put(verdict(found, numbers), ...(p ? [beliefs(p, numbers)] : []),
     element("ul", {class: "facts muted"}, ...facts.map(fact => element("li", {class: fact.endsWith("disagree") ? "bad" : null}, fact))),
     ...(readings.length > 1 ? readings.map(([name, each]) => element("p", {class: "muted"},
       `By itself, ${READ[name] ?? name}: response ${numbers[0]} ${percent(each.A)}, tie ${percent(each.tie)}, response ${numbers[1]} ${percent(each.B)}`)) : []),
-    element("div", {class: "pair"}, order(found, "ab", numbers), order(found, "ba", numbers)));
-  at("result").hidden = false;
-  title.focus();
+    element("div", {class: "pair"}, orderOf(found, "ab", numbers), orderOf(found, "ba", numbers)));
 };
 
 const place = (each, most) => element("tr", {}, element("td", {class: "n"}, each.rank ?? "–"),
@@ -106,7 +157,7 @@ const showRanking = (ranking, prompt, responses) => {
     const numbers = [first + 1, second + 1];
     const told = result == null ? "no verdict" : result > .5 ? `${numbers[0]} wins` : result < .5 ? `${numbers[1]} wins` : "level";
     const button = element("button", {type: "button"}, `${numbers[0]} against ${numbers[1]}: ${told}`);
-    button.addEventListener("click", () => working(async () => showPair(await judged(prompt, responses, numbers), numbers)));
+    button.addEventListener("click", () => working(signal => judgePair(prompt, responses, numbers, signal)));
     return button;
   });
   at("ranking").replaceChildren(title,
@@ -120,37 +171,59 @@ const showRanking = (ranking, prompt, responses) => {
   title.focus();
 };
 
-// One question at a time.
-let busy = false;
+/** Asks for a ranking, and shows how many pairs are compared. */
+const judgeAll = async (prompt, responses, signal) => {
+  const bar = element("progress", {"aria-label": "Pairs compared", max: "1", value: "0"}), count = element("p", {class: "muted"});
+  at("ranking").replaceChildren(element("h2", {id: "ranking-title", class: "big"}, "Each against each"), bar, count);
+  try {
+    const ranking = await answered("/ui/rank", {prompt, responses, seed: seed()}, signal, ({pairs: [done, total]}) => {
+      at("ranking").hidden = false;
+      bar.value = done / Math.max(1, total);
+      count.textContent = `${done} of ${total} pairs`;
+    });
+    showRanking(ranking, prompt, responses);
+  } catch (error) {
+    at("ranking").hidden = true;
+    throw error;
+  }
+  return `${at("ranking-title").textContent}.`;
+};
+
+// One question at a time; what ends it is the only part of the answer that is announced.
+let asking = null;
 const working = async asked => {
-  if (busy) return;
-  busy = true;
+  if (asking) return;
+  asking = new AbortController();
   const began = performance.now();
   at("form").setAttribute("aria-busy", "true");
-  say(at("message"), "The judge is reading …");
+  at("stop").hidden = false;
+  say(at("message"), "The judge is at work …");
   try {
-    await asked();
-    say(at("message"), `Answered in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+    const told = await asked(asking.signal);
+    say(at("message"), `${told} Answered in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
   } catch (error) {
-    say(at("message"), error.message, true);
+    if (error.name === "AbortError") say(at("message"), "Stopped.");
+    else say(at("message"), error.message, true);
   } finally {
-    busy = false;
+    asking = null;
     at("form").removeAttribute("aria-busy");
+    if (document.activeElement === at("stop")) at("judge-it").focus();
+    at("stop").hidden = true;
   }
 };
 
-const submit = () => working(async () => {
+const submit = () => working(async signal => {
   const prompt = at("prompt").value, responses = boxes().map(each => each.value);
   if (!prompt.trim()) throw new Error("Write a prompt first.");
   at("ranking").hidden = at("result").hidden = true;
-  if (responses.length === 2) showPair(await judged(prompt, responses, [1, 2]), [1, 2]);
-  else showRanking((await ask("/v1/rank", {prompt, responses, seed: seed()})).ranking, prompt, responses);
+  return responses.length === 2 ? judgePair(prompt, responses, [1, 2], signal) : judgeAll(prompt, responses, signal);
 });
 
 at("form").noValidate = true;
 at("form").addEventListener("submit", event => { event.preventDefault(); submit(); });
 at("form").addEventListener("keydown", event => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); submit(); } });
 at("add").addEventListener("click", () => add().focus());
+at("stop").addEventListener("click", () => asking?.abort());
 
 at("prompt").value = EXAMPLE.prompt;
 EXAMPLE.responses.forEach(text => add(text));

@@ -1,0 +1,68 @@
+"""Listening to a judge while its votes write their rationales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from gramr2.backends.aloud import generate_aloud
+from gramr2.backends.base import Backend, Completion, GenerationRequest, Score, ScoreRequest
+from gramr2.comparison import Comparison, Message, Order
+from gramr2.judging.judge import Judge
+from gramr2.judgment import Decision
+
+
+def judge_aloud(
+    judge: Judge, comparison: Comparison, seed: int, heard: Callable[[Order, int, str], None]
+) -> Decision:
+    """The decision of ``judge.compare``, which also tells what its votes write, as they write it.
+
+    Args:
+        judge: of any backend; one that is not ``Audible`` is heard when a vote is finished.
+        comparison: what is judged.
+        seed: see ``Judge.judge``.
+        heard: called with the order that a vote is shown, its number in that order, and its whole text so far. A direct reading
+            writes nothing and is not heard. An error that it raises ends the judging.
+    """
+    votes = range(judge.sampling.votes)
+    asked = {order: judge.request(comparison, order, votes, seed) for order in judge.sampling.orders.shown}
+    places = {each: (order, sample) for order, request in asked.items() for sample, each in enumerate(request.seeds)}
+
+    def told(request: GenerationRequest, seed: int, text: str) -> None:
+        # Other readings ask with the same seeds, and votes that may stop early ask for some of them at a time.
+        if seed in places and replace(asked[places[seed][0]], seeds=request.seeds) == request:
+            heard(*places[seed], text)
+
+    listened = Judge(_Overheard(judge.backend, told), judge.template, judge.sampling, judge.view)
+    return listened.compare([comparison], seed)[0]
+
+
+class _Overheard:
+    """A backend that tells what it writes: the request, the seed of a sample, and its text so far."""
+
+    def __init__(self, backend: Backend, told: Callable[[GenerationRequest, int, str], None]) -> None:
+        self._backend, self._told = backend, told
+
+    @property
+    def id(self) -> str:
+        return self._backend.id
+
+    @property
+    def context_length(self) -> int:
+        return self._backend.context_length
+
+    @property
+    def chunk(self) -> int | None:
+        return self._backend.chunk
+
+    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
+        return self._backend.count_tokens(messages, answer)
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
+        def heard(index: int, sample: int, text: str) -> None:
+            self._told(requests[index], requests[index].seeds[sample], text)
+
+        return generate_aloud(self._backend, requests, heard)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        return self._backend.score(requests)
