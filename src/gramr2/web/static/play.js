@@ -162,7 +162,7 @@ const showRanking = (ranking, prompt, responses) => {
   });
   at("ranking").replaceChildren(title,
     element("div", {class: "wide", tabindex: "0", role: "region", "aria-label": "Ranking"}, element("table", {},
-      element("tr", {}, ...["rank", "response", "strength", "from weak to strong"].map((name, i) =>
+      element("tr", {}, ...["rank", "response", "strength", "weak to strong"].map((name, i) =>
         element("th", {scope: "col", class: i === 0 || i === 2 ? "n" : null}, name))),
       ...ranking.places.map(each => place(each, most)))),
     ...(ranking.cycles ? [element("p", {}, `${ranking.cycles} of ${ranking.triples} triples beat each other in a circle.`)] : []),
