@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test test-web coverage docs constraints dist check format clean
+.PHONY: quickstart quickstart-llm test test-web screenshots coverage docs constraints dist check format clean
 
 quickstart: $(VENV)/.installed  ## the laboratory: seed judge and three rounds on the tiny model that ships with the package
 	$(BIN)/gramr2 lab train --out runs/quickstart
@@ -16,6 +16,10 @@ test: check  ## all tests, with the real-model ones, a process for each core (at
 
 test-web: $(VENV)/.web  ## the page in Chromium, by its path in $CHROMIUM (default: /usr/bin/chromium)
 	$(BIN)/python -m pytest -m web tests/web
+
+SHOTS ?= build/screenshots
+screenshots: $(VENV)/.web quickstart  ## every page of the quickstart's run in Chromium, as pictures in $SHOTS; what is wrong with one is an error
+	$(BIN)/python tools/screenshots.py --run runs/quickstart --out $(SHOTS)
 
 coverage: $(VENV)/.installed  ## line coverage of all tests: the ten lowest files and the total
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov=gramr2 --cov-report=

@@ -64,6 +64,11 @@ def vote(
     return Judgment(order, sample, sample, outcome, FinishReason.STOP, rationale, belief)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A flag of the tests of the page."""
+    parser.addoption("--trace-to", type=Path, help="file for Playwright's trace of a labelling session (-m web)")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, where processes share the files: else one of them works through the last while others wait."""
     if "PYTEST_XDIST_WORKER" in os.environ:

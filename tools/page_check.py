@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -26,6 +27,12 @@ _TEXTS = """
   return [...found];
 }
 """
+_DRAWN = """
+() => [...document.querySelectorAll("svg text")].filter(each => each.checkVisibility({visibilityProperty: true})).map(each => {
+  const {a, b} = each.getScreenCTM();
+  return [each.textContent, parseFloat(getComputedStyle(each).fontSize) * Math.hypot(a, b)];
+})
+"""
 _TARGETS = """
 () => [...document.querySelectorAll("button, select, input, nav a")].filter(each => each.offsetParent)
   .map(each => [each.textContent || each.id, each.getBoundingClientRect().height])
@@ -35,7 +42,7 @@ _TARGETS = """
 def faults(page: Any) -> list[str]:
     """What is wrong with a page as it stands; each a sentence."""
     found = [
-        f"axe: {each['id']}: {each['help']}: {', '.join(node['html'][:120] for node in each['nodes'])}"
+        f"axe: {each['id']}: {each['help']}: {_few([node['html'] for node in each['nodes']])}"
         for each in Axe().run(page).response["violations"]
     ]
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -43,10 +50,16 @@ def faults(page: Any) -> list[str]:
         found.append(f"it scrolls sideways by {wide} pixels")
     if page.viewport_size["width"] < PHONE:
         small = page.evaluate(_TEXTS.replace("LEAST", str(SMALLEST_TEXT)))
+        small += [each for each in page.evaluate(_DRAWN) if each[1] < SMALLEST_TEXT - 0.1]
         found += [f"the text {text!r} has {size:g} pixels" for text, size in small]
         low = page.evaluate(_TARGETS)
         found += [f"{name!r} is {height:g} pixels high" for name, height in low if height < SMALLEST_TARGET - 0.1]
     return found
+
+
+def _few(places: Sequence[str]) -> str:
+    shown = ", ".join(" ".join(each.split())[:120] for each in places[:3])
+    return f"{shown} and {len(places) - 3} more" if len(places) > 3 else shown
 
 
 def listen(page: Any, said: list[str]) -> None:

@@ -31,7 +31,7 @@ def test_a_change_is_a_sentence() -> None:
 
 def test_continuous_integration_only_calls_make() -> None:
     workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-    assert re.findall(r"^\s+- run: (.*)$", workflow, re.MULTILINE) == ["make test"]
+    assert re.findall(r"^\s+- run: (.*)$", workflow, re.MULTILINE) == ["make test", "make test-web"]
     assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {"test", "check", "dist", "constraints", "docs"} <= targets
+    assert {"test", "test-web", "check", "dist", "constraints", "docs"} <= targets

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 from listening import listening
-from speaking import Speaking, held, speaking
+from windows import LOOKS, Open, check, page_check, started, sync_api, windows
 
 from gramr2.comparison import Comparison, Label, Message, Order
 from gramr2.config import parse_config
-from gramr2.errors import ModelError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.selftraining.loop import SelfTraining
@@ -32,10 +31,6 @@ from gramr2.web.labelling.store import LabelStore
 from gramr2.web.runs.shelf import Shelf
 
 pytestmark = pytest.mark.web
-sync_api = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("axe_playwright_python.sync_playwright")
-page_check = pytest.importorskip("page_check")
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 HOSTILE = "</div><script>alert(1)</script><img src=x onerror=alert(2)> \u202e ``` x"
 ITEMS = [
     Comparison(
@@ -44,7 +39,6 @@ ITEMS = [
     for k in range(20)
 ]
 OPINIONS = {each.id: Opinion(Label.A, 0.04 * k, False, rationale="Response A says it.") for k, each in enumerate(ITEMS)}
-LOOKS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
 CONFIG = {
     "model": "none",
     "data": {
@@ -56,7 +50,6 @@ CONFIG = {
     "filters": [{"kind": "confidence", "threshold": 0.7}, {"kind": "consistency"}],
     "rounds": 1,
 }
-Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +61,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -96,34 +87,12 @@ def served(out: Path, run: Path, token: str | None = None) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Open]:
-    """Opens a page; anything that its console complains of fails the test."""
-    contexts, said = [], []
-
-    def opened(where: str, width: int = 1280, scheme: str = "light") -> Any:
-        phone = width < 700
-        context = chromium.new_context(
-            viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=phone, is_mobile=phone
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page_check.listen(page, said)
-        page.goto(where)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    # The browser tells of every refusal, and some tests are refused.
-    assert [each for each in said if not re.search("status of (401|409|507)", each)] == []
+    with windows(chromium) as opened:
+        yield opened
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.read_text().splitlines()]
-
-
-def check(page: Any) -> None:
-    """axe-core finds nothing, nothing is wider than the window, and what is read or touched is large enough."""
-    assert page_check.faults(page) == []
 
 
 def saved(page: Any, told: str = "Saved") -> None:
@@ -189,6 +158,38 @@ def test_the_run_browser_looks_right(url: str, open_page: Open, width: int, sche
     page.click(".item a")
     page.wait_for_selector(".vote")
     check(page)
+
+
+def test_reports_look_right(
+    run: Path, open_page: Open, cli: Callable[..., Any], write: Callable[..., str], tmp_path: Path
+) -> None:
+    data = write(
+        *(
+            {
+                "id": f"i{k}/{who}",
+                "prompt": f"What is {k}?",
+                "responses": ["x" * (k + 1), "x" * 12],
+                "category": f"c{k % 2}",
+            }
+            | {"label": "A" if k % 5 == place else "B", "annotator": who}
+            for k in range(12)
+            for place, who in enumerate(("Ann", "Ben", "Cem"))
+        )
+    )
+    pages = [tmp_path / "report.html", tmp_path / "compare.html"]
+    assert cli("report", run, "--out", pages[0])[0] == 0
+    for name in ("longer", "always-a"):
+        assert cli("eval", "-m", f"scripted:{name}", "-b", data, "-o", tmp_path / name, "-q")[0] == 0
+        pages.append(tmp_path / name / "view.html")
+        assert cli("view", tmp_path / name)[0] == 0
+    assert cli("compare", tmp_path / "longer", tmp_path / "always-a", "--out", pages[1])[0] == 0
+    for width, scheme in LOOKS:
+        for each in pages:
+            page = open_page(each.as_uri(), width, scheme)
+            check(page)
+            for closed in page.locator("summary, .item > button").all()[:4]:
+                closed.click()
+            check(page)
 
 
 def test_labelling_by_keys(url: str, open_page: Open, out: Path) -> None:
@@ -355,88 +356,6 @@ def test_the_playground_judges_and_ranks(url: str, open_page: Open) -> None:
     page.fill("#prompt", " ")
     page.click("button.act")
     sync_api.expect(page.locator("#message")).to_have_text("Write a prompt first.")
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_rationales_appear_while_the_judge_writes(open_page: Open, width: int, scheme: str) -> None:
-    go, pause = held(6)
-    with listening(ui_app(model=Model(lambda: speaking(pause)))) as address:
-        page = open_page(address, width, scheme)
-        sync_api.expect(page.locator("#judge")).to_have_text("speaking")
-        page.click("#judge-it")
-        orders = page.locator(".order")
-        for number in (1, 2):
-            # Two votes in each order, side by side.
-            sync_api.expect(orders.nth(number - 1).locator(".vote .text")).to_have_text(
-                [f"Response {number} is short, and"] * 2
-            )
-        assert page.inner_text("#result-title") == "The judge is writing …"
-        assert page.evaluate("document.activeElement.id") == "result-title"
-        assert "is better" not in page.inner_text("#result")
-        assert (
-            page.evaluate(
-                "[...document.querySelectorAll('[aria-live], [role=status]')].some(each => each.closest('#result'))"
-            )
-            is False
-        )
-        assert page.get_attribute("#result", "aria-busy") == "true"
-        check(page)
-        go.set()
-        sync_api.expect(page.locator("#result-title")).to_have_text("Response 1 is better")
-        sync_api.expect(page.locator("#message")).to_contain_text("Response 1 is better. Answered in")
-        assert page.evaluate("document.activeElement.id") == "result-title"
-        assert page.get_attribute("#result", "aria-busy") is None
-        assert page.is_hidden("#stop")
-        assert all("<longer> than it" in each for each in page.locator(".vote").all_inner_texts())
-        check(page)
-
-
-def test_stop_ends_the_judging(open_page: Open) -> None:
-    judge = speaking(lambda words: time.sleep(0.1))
-    with listening(ui_app(model=Model(lambda: judge))) as address:
-        page = open_page(address)
-        page.click("#judge-it")
-        page.wait_for_selector(".vote .text")
-        page.click("#stop")
-        saved(page, "Stopped.")
-        assert page.inner_text("#result-title") == "The judge did not finish"
-        assert page.evaluate("document.activeElement.id") == "judge-it"
-        assert isinstance(judge.backend, Speaking)
-        assert judge.backend.ended.wait(10)
-        page.click("#judge-it")
-        sync_api.expect(page.locator("#result-title")).to_have_text("Response 1 is better")
-
-
-def test_an_error_while_the_judge_writes_is_one_sentence(open_page: Open) -> None:
-    def pause(words: int) -> None:
-        if words > 5:
-            raise ModelError("the card is full")
-
-    with listening(ui_app(model=Model(lambda: speaking(pause)))) as address:
-        page = open_page(address)
-        page.click("#judge-it")
-        saved(page, "The card is full.")
-        assert page.inner_text("#result-title") == "The judge did not finish"
-        assert "Response 1 is short" in page.inner_text("#result")
-        check(page)
-
-
-def test_a_ranking_tells_how_far_it_is(open_page: Open) -> None:
-    with listening(ui_app(model=Model(speaking, batch=1))) as address:
-        page = open_page(address)
-        sync_api.expect(page.locator("#judge")).to_have_text("speaking")
-        page.evaluate(
-            "new MutationObserver(() => (window.told ??= new Set()).add(document.querySelector('#ranking .muted')?.textContent))"
-            ".observe(document.getElementById('ranking'), {subtree: true, childList: true, characterData: true})"
-        )
-        for _ in range(2):
-            page.click("#add")
-            page.keyboard.type("Another.")
-        page.click("#judge-it")
-        page.wait_for_selector("#ranking table")
-        told = page.evaluate("[...window.told]")
-        assert "0 of 3 pairs" in told and "3 of 3 pairs" in told, "copies are compared once"
-        assert page.inner_text("#message").startswith("Response 1 is best. Answered in")
 
 
 def test_comparisons_are_found_and_linked_to(url: str, open_page: Open, run: Path) -> None:

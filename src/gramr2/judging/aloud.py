@@ -12,9 +12,7 @@ from gramr2.judging.judge import Judge
 from gramr2.judgment import Decision
 
 
-def judge_aloud(
-    judge: Judge, comparison: Comparison, seed: int, heard: Callable[[Order, int, str], None]
-) -> Decision:
+def judge_aloud(judge: Judge, comparison: Comparison, seed: int, heard: Callable[[Order, int, str], None]) -> Decision:
     """The decision of ``judge.compare``, which also tells what its votes write, as they write it.
 
     Args:
