@@ -87,9 +87,9 @@ class QueuedJudge:
         Args:
             work: characters of the comparison.
 
-        Raises as ``Model.begin_alone`` does. ConfigError: see ``writer``.
+        Raises as ``Model.begin_alone`` and ``writer`` do.
         """
-        _ = self.writer
+        _ = self.writer  # else the model's thread would find out
 
         def told(order: Order, sample: int, text: str) -> None:
             self._remaining()  # else nobody waits any longer
