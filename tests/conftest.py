@@ -28,7 +28,9 @@ from gramr2.judgment import FinishReason, Judgment, LabelProbabilities, Outcome
 from gramr2.serving.logs import LOGGERS
 
 # The first draw of a fresh clone builds hypothesis' tables of Unicode, which takes a second and is not our slowness.
-settings.register_profile("gramr2", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "gramr2", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("gramr2")
 
 ROOT = Path(__file__).parents[1]
