@@ -171,6 +171,32 @@ def test_a_client_that_hangs_up_leaves_the_queue() -> None:
     assert len(answered) == 2, "both orders of the first; nothing of the sixteen"
 
 
+def test_a_request_that_the_ending_server_cancels_leaves_too() -> None:
+    seen: list[Visit] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        seen.append(scope[KEY])
+        await asyncio.sleep(20)
+
+    async def cancelled() -> None:
+        body = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            return next(body, None) or await asyncio.sleep(20)
+
+        gate = LimitsMiddleware(app, ServerLimits(), None, lambda path, status: None)
+        task = asyncio.create_task(gate({"type": "http", "path": "/v1/judge", "headers": []}, receive, receive))
+        while not seen:
+            await asyncio.sleep(0.01)
+        assert not seen[0].gone
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert seen[0].gone
+
+
 def test_the_middleware_tells_when_a_client_has_gone() -> None:
     messages = [
         {"type": "http.request", "body": b"{}", "more_body": False},

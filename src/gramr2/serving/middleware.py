@@ -170,6 +170,11 @@ class LimitsMiddleware:
         watcher = asyncio.create_task(watch())
         try:
             await self._app(scope | {KEY: visit}, replayed, send)
+        except asyncio.CancelledError:
+            # A server that ends waits so long for its answers, and cancels the rest: nobody would read them.
+            left.set()
+            visit.leave()
+            raise
         finally:
             watcher.cancel()
 
