@@ -54,11 +54,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rows = [
-        row(judge, name, options)
-        for name in options.benchmark or present(options.source)
-        for judge in options.judge or JUDGES
-    ]
+    judges = options.judge or JUDGES
+    if len({parted(each)[0] for each in judges}) < len(judges):
+        parser.error("two judges have the same name")
+    rows = [row(judge, name, options) for name in options.benchmark or present(options.source) for judge in judges]
     target = options.csv or options.out / "table.csv"
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -74,11 +73,17 @@ def present(source: Path) -> list[str]:
     return [name for name in benchmarks() if (source / f"{name}.jsonl").is_file()]
 
 
+def parted(judge: str) -> tuple[str, str]:
+    """The judge's name in the table, and its model with flags; an address and a flag may have a = too."""
+    name, there, call = judge.partition("=")
+    named = there and not {":", "/"} & {*name} and " --" not in name
+    return (name, call) if named else (judge, judge)
+
+
 def row(judge: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One evaluation."""
-    called, _, call = judge.rpartition("=")
+    called, call = parted(judge)
     model, *flags = call.split()
-    called = called or judge
     folder = options.out / f"{name}-{called.replace(' ', '').replace(':', '-')}-{options.limit or 'all'}-{options.seed}"
     limit = ["--limit", str(options.limit)] if options.limit else []
     words = ["eval", "-m", model, *flags, "-b", name, "--from", str(options.source / f"{name}.jsonl"), *limit]

@@ -45,6 +45,8 @@ def faults(page: Any) -> list[str]:
         f"axe: {each['id']}: {each['help']}: {_few([node['html'] for node in each['nodes']])}"
         for each in Axe().run(page).response["violations"]
     ]
+    if not page.inner_text("body").strip():
+        found.append("it shows nothing")
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if wide > 0:
         found.append(f"it scrolls sideways by {wide} pixels")

@@ -134,7 +134,7 @@ def written(run: Path, folder: Path) -> dict[str, Path]:
         found[f"view-{name}"] = folder / name / "view.html"
     told.append(["compare", folder / "judge", folder / "longer", "--out", found["compare"]])
     for words in told:
-        subprocess.run(command(*words), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        subprocess.run(command(*words), check=True, stdout=subprocess.DEVNULL)
     return found
 
 

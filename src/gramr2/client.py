@@ -75,7 +75,11 @@ class Client:
             )
         headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+            # Members of a cohort wait for each other, each on a connection of its own.
+            limits = httpx.Limits(max_connections=None)
+            self._http = httpx.Client(
+                base_url=url, headers=headers, timeout=timeout, transport=transport, limits=limits
+            )
         except httpx.InvalidURL as error:
             raise ConfigError(
                 f"{url} is not the address of a server ({error}): write it like http://127.0.0.1:8000"
@@ -214,7 +218,7 @@ class Client:
         return _read(path, self._send("POST", path, body), kind)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        # Retrying is safe: the same request has the same answer.
+        # Retrying is safe: the same request has the same answer, or, of a cohort that was rewarded meanwhile, a refusal.
         again = Retrying(
             stop=stop_after_attempt(self._retries + 1),
             wait=_pause,

@@ -59,6 +59,11 @@ Prompt = str | Sequence[Message | Mapping[str, object]]
 """a text, or chat messages; mappings are as in chat APIs, ``{"role": "user", "content": "…"}``"""
 
 
+def unit_of(group: str | None, prompt: str) -> str:
+    """See ``Comparison.unit``."""
+    return group or f"prompt {' '.join(prompt.casefold().split())}"
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A prompt and two responses to it.
@@ -108,7 +113,7 @@ class Comparison:
     @property
     def unit(self) -> str:
         """What a bootstrap draws together: the group, or all comparisons of a prompt, whatever its case and white space."""
-        return self.group or f"prompt {' '.join(self.prompt_text.casefold().split())}"
+        return unit_of(self.group, self.prompt_text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.evaluation.agreement import alternative
 from gramr2.evaluation.log import read_log
 from gramr2.judging import scripted
 
@@ -66,6 +67,8 @@ def test_another_bar_or_epsilon_asks_nothing_again(cli, tmp_path: Path, people: 
     assert (code, "nothing is judged again" in err, "excludes 75.0 % (--bar)" in text) == (0, True, True)
     found = read_log(tmp_path / "e").summary.agreement
     assert found is not None and found.bar == 0.75 and not found.needed[-1].settled
+    assert found.people is not None and found.people.replacing is not None
+    assert found.people.replacing.epsilon == alternative.EPSILON
     code, text, err = cli(*words, "--epsilon", "0.6")
     assert (code, "nothing is judged again" in err, "(ε = 0.6)" in text) == (0, True, True)
     found = read_log(tmp_path / "e").summary.agreement

@@ -76,5 +76,9 @@ def test_annotators_may_share_the_id_of_their_comparison(tmp_path: Path) -> None
         with pytest.raises(DataError, match="the id 'q1' occurs a second time"):
             load_labeled(written(tmp_path, one, other))
     # The same annotator twice under one id is a mistake in the file.
+    with pytest.raises(DataError, match="the annotator 'ann' has a second row of 'q1'"):
+        load_labeled(written(tmp_path, one, one))
+    with pytest.raises(DataError, match="the id 'q1/bea', which this row of 'q1' would get, is another row's"):
+        load_labeled(written(tmp_path, one, one | {"id": "q1/bea"}, turned))
     with pytest.raises(DataError, match="the annotator 'bea' has a second row of 'q1'"):
         load_labeled(written(tmp_path, one, turned, turned))

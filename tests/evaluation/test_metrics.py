@@ -8,6 +8,7 @@ import pytest
 
 from conftest import labeled, make, vote
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
+from gramr2.evaluation.log import group_of, item_of
 from gramr2.evaluation.metrics import accuracy_interval, bootstrap, evaluate, length_baseline, paired_test, wilson
 from gramr2.judging.voting import decide
 from gramr2.judgment import Decision, Outcome
@@ -67,6 +68,11 @@ def test_comparisons_of_a_prompt_are_one_unit_without_a_group_too() -> None:
     assert (shared.interval, single.interval) == ("group bootstrap", "wilson")
     assert shared.high is not None and shared.low is not None and single.high is not None and single.low is not None
     assert shared.high - shared.low > 1.8 * (single.high - single.low)
+    # What compares folders, and agreement, draws the same units.
+    one, other = (asks(1, "Why?"), asks(2, " why?"))
+    lines = [item_of(each, decision, 0.0) for each, decision in zip((one, other), answers, strict=False)]
+    assert [group_of(line) for line in lines] == [one.comparison.unit, other.comparison.unit]
+    assert len({group_of(line) for line in lines}) == 1
 
 
 def test_mcnemar() -> None:

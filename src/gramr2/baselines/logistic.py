@@ -5,6 +5,7 @@ There is no intercept, so exchanging the responses changes the sign of the log-o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,8 +87,11 @@ def _rotated(won: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def _folds(items: Sequence[LabeledComparison], seed: int) -> list[np.ndarray]:
     """Indices of each fold, with groups kept whole; no fold if there is too little data to choose by."""
     groups: dict[str, list[int]] = {}
+    shared = Counter(item.comparison.unit for item in items)
     for i, item in enumerate(items):
-        groups.setdefault(item.comparison.group or f"\x00{item.comparison.id}", []).append(i)
+        alone = shared[item.comparison.unit] == 1
+        name = f"\x00{item.comparison.id}" if alone and item.comparison.group is None else item.comparison.unit
+        groups.setdefault(name, []).append(i)
     if len(items) < MIN_DECIDED or len(groups) < 2:
         return []
     names = sorted(groups, key=lambda name: (fraction(seed, "fold", name), name))

@@ -167,7 +167,7 @@ def watching(told: Callable[[str, int], None]) -> Iterator[None]:
 
 
 def _load(opening: Opening, limit: int | None, on_bad_row: OnBadRow, *, labeled: bool) -> Loaded:
-    seen: dict[str, Comparison] = {}
+    seen: dict[str, tuple[Comparison, str | None]] = {}
 
     def read(row: Row, where: str, default_id: str) -> list[LabeledComparison | Comparison]:
         found = read_row(row, where, default_id=default_id, layout=opening.layout)
@@ -227,18 +227,22 @@ def collect(
 
 
 def _told_apart(
-    item: LabeledComparison | Comparison, seen: dict[str, Comparison], where: str
+    item: LabeledComparison | Comparison, seen: dict[str, tuple[Comparison, str | None]], where: str
 ) -> LabeledComparison | Comparison:
     """The item, under an id of its own where another annotator's row of the same comparison has that id."""
     comparison = _bare(item)
-    known = seen.setdefault(comparison.id, comparison)
-    if known is comparison or not isinstance(item, LabeledComparison) or item.annotator is None:
+    who = item.annotator if isinstance(item, LabeledComparison) else None
+    known, first = seen.setdefault(comparison.id, (comparison, who))
+    if known is comparison or not isinstance(item, LabeledComparison) or who is None:
         return item
     if (known.prompt, sorted(known.responses)) != (comparison.prompt, sorted(comparison.responses)):
         return item
-    own = replace(comparison, id=f"{comparison.id}/{item.annotator}")
-    if seen.setdefault(own.id, own) is not own:
-        raise DataError(f"{where}: the annotator {item.annotator!r} has a second row of {comparison.id!r}")
+    own = replace(comparison, id=f"{comparison.id}/{who}")
+    there, named = seen.setdefault(own.id, (own, who))
+    if who == first or (there is not own and who == named):
+        raise DataError(f"{where}: the annotator {who!r} has a second row of {comparison.id!r}")
+    if there is not own:
+        raise DataError(f"{where}: the id {own.id!r}, which this row of {comparison.id!r} would get, is another row's")
     return replace(item, comparison=own)
 
 

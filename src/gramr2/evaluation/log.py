@@ -9,12 +9,12 @@ from typing import Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Prompt, as_messages
+from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Prompt, as_messages, unit_of
 from gramr2.errors import RunError, reason_of
 from gramr2.evaluation.agreement.records import AgreementReport
 from gramr2.evaluation.ranked import RankedSet
 from gramr2.files import read_jsonl, write_json, write_jsonl
-from gramr2.hashing import digest_of, text_hash
+from gramr2.hashing import digest_of
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
 from gramr2.judgment import Decision
 from gramr2.text import encodable
@@ -151,7 +151,7 @@ def item_of(
 
 def group_of(item: Item | RankedSet) -> str:
     """What an item shares with those that say less than as many of different prompts: its group, or its prompt."""
-    return item.group or f"prompt {text_hash(prompt_text(item.prompt), 12)}"
+    return unit_of(item.group, prompt_text(item.prompt))
 
 
 def items_digest(items: Sequence[LabeledComparison]) -> str:

@@ -91,7 +91,7 @@ def finding_of(
     known = (attack.name, len(trials), *counts, len(whole), coverage)
     if not whole:
         return Finding(*known, None)
-    units = [comparisons[each.place].group or comparisons[each.place].prompt_text for each in whole]
+    units = [comparisons[each.place].unit for each in whole]
     wins = [attack.moved(before[each.place], after[each.attacked], each.side) for each in whole]
     attacked = _share(wins, units, seed)
     pairs = [(each, after[each.neutral]) for each in whole if each.neutral is not None]

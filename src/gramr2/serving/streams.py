@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from gramr2.errors import GramrError
+from gramr2.files import strict_json
 from gramr2.serving.errors import GoneError, LateError
 from gramr2.serving.problems import UNEXPECTED, status_of
 from gramr2.serving.refusals import openai_problem
@@ -122,5 +122,5 @@ def guarded(
 
 
 def event(value: dict[str, Any]) -> str:
-    """A value as one event."""
-    return f"data: {json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(',', ':'))}\n\n"
+    """A value as one event, in strict JSON. Half of a surrogate pair, which a judge may write and UTF-8 cannot, is escaped."""
+    return f"data: {strict_json(value, ensure_ascii=True)}\n\n"

@@ -103,7 +103,7 @@ const agreed = async () => {
     const found = await ask("/ui/label/agreement");
     if (mine === tables) at("agreed").replaceChildren(...found.map(table));
   } catch (error) {
-    say(at("message"), error.message, true);
+    if (mine === tables) say(at("message"), error.message, true);
   }
 };
 

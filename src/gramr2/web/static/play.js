@@ -91,7 +91,9 @@ const put = (told, ...content) => {
 /** A pair whose rationales are still being written, in the places where they will stay. */
 const writing = numbers => {
   const orders = {ab: order("ab", numbers), ba: order("ba", numbers)}, texts = {};
-  put("The judge is writing …", beliefs({}, numbers), element("div", {class: "pair"}, orders.ab, orders.ba)).focus();
+  const title = put("The judge is writing …", beliefs({}, numbers), element("div", {class: "pair"}, orders.ab, orders.ba));
+  // Who is about to stop it is not taken elsewhere.
+  if (document.activeElement !== at("stop")) title.focus();
   at("result").setAttribute("aria-busy", "true");
   return ({order: name, sample, text}) => {
     let shown = texts[name + sample];
@@ -121,6 +123,7 @@ const judgePair = async (prompt, responses, numbers, signal) => {
     return `${verdict(found, numbers)}.`;
   } catch (error) {
     if (write) at("result-title").textContent = "The judge did not finish";
+    else at("result").hidden = true;
     throw error;
   } finally {
     at("result").removeAttribute("aria-busy");
