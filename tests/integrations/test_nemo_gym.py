@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict
 
+from gramr2.integrations.judges import NoSiblingsError
 from gramr2.judging.scripted import SCRIPTS
 
 MODULE = "gramr2.integrations.nemo_gym"
@@ -128,8 +129,26 @@ def test_rollouts_of_a_prompt_are_rewarded_when_all_have_come(module: Any) -> No
 def test_a_rollout_that_never_comes_is_not_waited_for(module: Any) -> None:
     gym = client(module, num_rollouts_per_prompt=3, cohort_wait_s=0.3)
     assert [each.json()["reward"] for each in verified(gym, rollout("x"), rollout("xx"))] == [0, 1]
-    (alone,) = verified(gym, rollout("x"))
-    assert alone.status_code == 500, "and not a reward that nobody gave"
+
+
+def test_one_that_is_alone_has_no_reward_whatever_the_undecided_get(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAMR2_UNDECIDED", "0.25")
+    gym = TestClient(client(module, num_rollouts_per_prompt=16, cohort_wait_s=0.05).app)
+    with pytest.raises(NoSiblingsError, match=r"no other of the group's 16 completions came within 0\.05 s"):
+        verified(gym, rollout("x"))
+
+
+def test_a_request_that_is_repeated_has_the_place_and_the_reward_of_the_first(module: Any) -> None:
+    gym = client(module, num_rollouts_per_prompt=3, cohort_wait_s=20)
+    bodies = [rollout("x" * n, _ng_rollout_index=n) for n in (1, 2, 3)]
+    with gym, ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(gym.post, "/verify", json=body) for body in (bodies[0], bodies[0], bodies[1])]
+        assert not wait(waiting, 0.3).done, "two of three have come"
+        assert gym.post("/verify", json=bodies[2]).json()["reward"] == 1
+        assert [each.result().json()["reward"] for each in waiting] == [0, 0, 0.5]
+        assert [gym.post("/verify", json=body).json()["reward"] for body in bodies] == [0, 0.5, 1], "after it, too"
 
 
 def test_a_reference_is_compared_with_at_once(module: Any) -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from gramr2.errors import ConfigError, NoVerdictError
+from gramr2.errors import ConfigError, DataError, NoVerdictError
 from gramr2.loading import LoadedJudge, load_judge
 
 JUDGE = "GRAMR2_JUDGE"
@@ -17,6 +17,10 @@ JUDGE = "GRAMR2_JUDGE"
 UNDECIDED = "GRAMR2_UNDECIDED"
 """environment variable with the reward of a completion that the judge does not decide"""
 _LOADING = Lock()
+
+
+class NoSiblingsError(DataError):
+    """A completion's siblings failed or did not come. The judge was not asked, so no number for the undecided is used."""
 
 
 def shared(judge: str, options: Mapping[str, Any]) -> LoadedJudge:

@@ -4,6 +4,9 @@ A reward is the chance, from 0 to 1, to beat a sibling: ``/verify`` keeps the ro
 ``num_rollouts_per_prompt`` of them have come, and ``/compare`` gets all of them at once. A row with a ``reference`` is compared
 with that instead, and waits for nobody. ``examples/nemo_gym`` is the folder that Gym starts it from.
 
+Gym's client repeats a request whose connection was dropped: the same response with the same ``_ng_rollout_index`` has the place
+and the reward of the first.
+
 Gym has no missing reward, and its own row for a judge that failed has the reward 0.0, on which NeMo RL would train. So what
 the judge does not decide is an error of the request, unless ``$GRAMR2_UNDECIDED`` has a number for it. Written against
 NeMo Gym's commit 07d6b0d (``resources_servers/genrm_compare/app.py``, ``nemo_gym/base_resources_server.py``).
@@ -42,15 +45,16 @@ class JudgeServerConfig(BaseResourcesServerConfig):  # type: ignore[misc]  # NeM
     """any name that ``gramr2.load_judge`` takes, such as http://judge:8000; default: that in ``$GRAMR2_JUDGE``"""
     num_rollouts_per_prompt: int = Field(default=1, ge=1, le=64)
     cohort_wait_s: float = Field(default=600.0, gt=0)
-    """seconds after which the rollouts that have come are rewarded without the others"""
+    """seconds after which the rollouts that have come are rewarded without the others; one that is alone is an error"""
 
 
 class VerifyRequest(BaseVerifyRequest):  # type: ignore[misc]
-    """A rollout, with what identifies its prompt in ``genrm_compare``."""
+    """A rollout, with what identifies it and its prompt in ``genrm_compare``."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     task_index: int | None = Field(default=None, alias="_ng_task_index")
+    rollout_index: int | None = Field(default=None, alias="_ng_rollout_index")
     prompt_id: str | None = None
     principle: str | None = None
     reference: str | list[str] | None = None
@@ -89,11 +93,13 @@ class JudgeServer(SimpleResourcesServer):  # type: ignore[misc]
         Raises:
             ConfigError: there is nothing to compare it with.
             DataError: it holds something that is not text, or asks for a principle.
+            NoSiblingsError: no other rollout has come within ``cohort_wait_s``.
             NoVerdictError: the judge did not decide, and there is no number for this case.
         """
         _refuse(body.principle)
         params = body.responses_create_params.model_dump(mode="json", exclude_none=True)
-        prompt, text = asked(params), answered(body.response.model_dump(mode="json", exclude_none=True))
+        response = body.response.model_dump(mode="json", exclude_none=True)
+        prompt, text = asked(params), answered(response)
         size, references = self.config.num_rollouts_per_prompt, texts(body.reference)
         if references:
             scored = await asyncio.to_thread(lambda: self._judge().score(prompt, text, references=references))
@@ -104,7 +110,9 @@ class JudgeServer(SimpleResourcesServer):  # type: ignore[misc]
             )
         else:
             key = (body.task_index, body.prompt_id, text_hash(repr(prompt), 16))
-            reward = await self._gathering.join(key, size, prompt, text, self.config.cohort_wait_s)
+            # The index alone is that of a rollout of the next epoch, too; a response has an id and a time.
+            place = None if body.rollout_index is None else (body.rollout_index, text_hash(repr(response), 32))
+            reward = await self._gathering.join(key, size, prompt, text, self.config.cohort_wait_s, place)
         return BaseVerifyResponse(
             responses_create_params=body.responses_create_params,
             response=body.response,
