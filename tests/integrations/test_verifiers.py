@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gramr2.errors import ConfigError, DataError, NoVerdictError
+from gramr2.integrations.judges import NoSiblingsError
 from gramr2.judging.scripted import SCRIPTS
 
 MODULE = "gramr2.integrations.verifiers"
@@ -109,9 +110,19 @@ def test_a_sibling_without_a_reward_fails_and_the_others_do_not(module: Any) -> 
     assert [each.ok for each in traces] == [False, True, True]
     assert traces[0].rewards == {"gramr2": None} and isinstance(traces[0].errors[0], NoVerdictError)
     assert [each.rewards["gramr2"][0] for each in traces[1:]] == [0, 1]
-    (alone,) = [Trace("x")]
-    asyncio.run(module.reward_siblings(task(), [alone]))
-    assert (alone.ok, alone.rewards) == (False, {"gramr2": None})
+
+
+def test_the_last_that_is_ok_is_not_compared_whatever_the_undecided_get(
+    module: Any, judge: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAMR2_UNDECIDED", "0.5")
+    alone, failed = Trace("x"), Trace("xx", ok=False)
+    asyncio.run(module.reward_siblings(task(), [alone, failed]))
+    assert (alone.ok, alone.rewards, judge) == (False, {"gramr2": None}, [])
+    assert [(type(each), str(each)) for each in alone.errors] == [
+        (NoSiblingsError, "no other of the episode's 2 traces is ok: there is nothing to compare it with")
+    ]
+    assert not failed.errors, "it has its own"
 
 
 def test_a_judge_that_fails_leaves_no_trace_without_its_reward(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +131,16 @@ def test_a_judge_that_fails_leaves_no_trace_without_its_reward(module: Any, monk
     with pytest.raises(ConfigError, match="set GRAMR2_JUDGE"):
         asyncio.run(module.reward_siblings(task(), traces))
     assert [each.ok for each in traces] == [False, False]
+
+
+def test_a_number_that_is_none_leaves_no_trace_without_its_reward(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAMR2_UNDECIDED", "half")
+    traces = [Trace("xx"), Trace("odd"), Trace("xxx"), Trace("xxxx", ok=False)]
+    with pytest.raises(ConfigError, match="'half', which is no number"):
+        asyncio.run(module.reward_siblings(task(), traces))
+    assert [each.ok for each in traces] == [False] * 4
+    assert [each.rewards for each in traces] == [{}] * 4, "and none with half of it"
+    assert [len(each.errors) for each in traces] == [1, 1, 1, 0]
 
 
 @pytest.mark.skipif(REAL, reason="the real class is tested below")

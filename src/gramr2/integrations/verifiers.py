@@ -12,9 +12,9 @@ environment from the ``__all__`` of the taskset's package, or of the module on t
 
     __all__ = ["MyTaskset", "SiblingsEnv"]
 
-What the judge does not decide is an error of its trace: verifiers has no missing reward, a trace without one counts 0, and
-prime-rl leaves traces with errors out of the training and of a group's mean. Written against 0.4.0 (``v1/task.py``,
-``v1/env.py``) and prime-rl's ``orchestrator/algo``.
+What the judge does not decide is an error of its trace, and so it is when all siblings have failed: verifiers has no missing
+reward, a trace without one counts 0, and prime-rl leaves traces with errors out of the training and of a group's mean. Written
+against 0.4.0 (``v1/task.py``, ``v1/env.py``) and prime-rl's ``orchestrator/algo``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 from verifiers.v1.envs.best_of_n import BestOfNEnv
 
 from gramr2.comparison import Message, as_messages
-from gramr2.errors import DataError, NoVerdictError
-from gramr2.integrations.judges import decided, named_in_environment, texts
+from gramr2.errors import DataError, GramrError, NoVerdictError
+from gramr2.integrations.judges import NoSiblingsError, decided, named_in_environment, texts
 from gramr2.loading import LoadedJudge
-from gramr2.rewards.groups import Group, Rewards, WinRateReward
+from gramr2.rewards.groups import Group, WinRateReward
 
 NAME = "gramr2"
 """of the reward among siblings"""
@@ -60,8 +60,9 @@ async def beats_answer(task: Any, trace: Any) -> float:
 async def reward_siblings(task: Any, traces: Sequence[Any], *, name: str = NAME, weight: float = 1.0) -> None:
     """Record for each trace the chance, from 0 to 1, of its last reply to beat another one; for an ``Env``'s ``finalize``.
 
-    A trace that has failed is left alone, and one that gets no reward fails. A judge that fails is an error of all traces, so
-    that none is trained on without its reward, and of the episode.
+    A trace that has failed is left alone, and one that gets no reward fails: the judge did not decide it, or all of its siblings
+    have failed, and ``$GRAMR2_UNDECIDED`` is for the former only. A judge that fails is an error of all traces, so that none is
+    trained on without its reward, and of the episode.
 
     Args:
         task: the ``TaskData`` that all of them worked on.
@@ -70,21 +71,21 @@ async def reward_siblings(task: Any, traces: Sequence[Any], *, name: str = NAME,
         weight: of the reward.
 
     Raises:
-        GramrError: the judge cannot be asked.
+        GramrError: the judge cannot be asked, or ``$GRAMR2_UNDECIDED`` is no number and was needed.
     """
     ready = [each for each in traces if each.ok]
     try:
-        rewards = await asyncio.to_thread(_chances, task, [each.last_reply for each in ready])
+        found = await asyncio.to_thread(_outcomes, task, [each.last_reply for each in ready], len(traces))
     except Exception as error:
         for each in ready:
             each.record_error(error)
         raise
-    for trace, reward in zip(ready, rewards, strict=True):
+    for trace, outcome in zip(ready, found, strict=True):
         trace.rewards[name] = None
-        try:
-            trace.record_reward(name, decided(reward, _LEFT_OUT), weight)
-        except NoVerdictError as error:
-            trace.record_error(error)
+        if isinstance(outcome, GramrError):
+            trace.record_error(outcome)
+        else:
+            trace.record_reward(name, outcome, weight)
 
 
 class SiblingsEnv(BestOfNEnv):  # type: ignore[misc]  # verifiers is not imported by the type checker
@@ -100,11 +101,20 @@ def _judge() -> LoadedJudge:
     return named_in_environment("verifiers' reward")
 
 
-def _chances(task: Any, replies: Sequence[str]) -> Rewards:
+def _outcomes(task: Any, replies: Sequence[str], size: int) -> list[float | GramrError]:
+    """For each reply its reward, or why there is none."""
     if len(replies) < 2:
-        return [None] * len(replies)
+        alone = NoSiblingsError(f"no other of the episode's {size} traces is ok: there is nothing to compare it with")
+        return [alone for _ in replies]
     [rewards] = WinRateReward(_judge())([Group(_prompt(task), tuple(replies))])
-    return rewards
+    return [_outcome(each) for each in rewards]
+
+
+def _outcome(reward: float | None) -> float | GramrError:
+    try:
+        return decided(reward, _LEFT_OUT)
+    except NoVerdictError as error:
+        return error
 
 
 def _prompt(task: Any) -> tuple[Message, ...]:
