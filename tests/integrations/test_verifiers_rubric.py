@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from inspect import isawaitable, signature
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -38,20 +39,42 @@ class Bare:
         names = {"prompts": "prompt", "completions": "completion", "answers": "answer"}
         return {many: [each.get(one, "") for each in states] for many, one in names.items()} | {"states": states, "parser": None, "tasks": [], "infos": []}  # fmt: skip
 
-    async def _call_individual_reward_func(self, func: Any, state: Any) -> float:
-        raise NotImplementedError("it would take 0.0 for an error")
+    def add_metric(self, func: Any, weight: float = 0.0) -> None:
+        self.funcs.append(func)
+        self.weights.append(weight)
 
-    _call_group_reward_func = _call_individual_reward_func
+    async def _called(self, func: Any, objects: dict[str, Any], failed: Any) -> Any:
+        names = signature(func).parameters
+        try:
+            found = func(**{name: objects[name] for name in names if name in objects})
+            return await found if isawaitable(found) else found
+        except Exception:  # noqa: BLE001  # as verifiers does
+            return failed
+
+    async def _call_individual_reward_func(self, func: Any, state: Any) -> float:
+        return float(await self._called(func, self.score_objects(state), 0.0))
+
+    async def _call_group_reward_func(self, func: Any, states: list[Any]) -> list[float]:
+        found: list[float] = await self._called(func, self.group_score_objects(states), [0.0] * len(states))
+        return found
 
     async def score_rollout(self, state: Any) -> None:
-        state["reward"] = self.weights[0] * await self._call_individual_reward_func(func=self.funcs[0], state=state)
+        await self._score([state], lambda func: False)
 
     async def score_group(self, states: list[Any]) -> None:
-        if self.funcs[0].__name__ == "beats_answer":
-            await asyncio.gather(*map(self.score_rollout, states))
-            return
-        for state, reward in zip(states, await self._call_group_reward_func(self.funcs[0], states), strict=True):
-            state["reward"] = self.weights[0] * reward
+        await self._score(states, lambda func: "completions" in signature(func).parameters)
+
+    async def _score(self, states: list[Any], of_group: Callable[[Any], bool]) -> None:
+        for each in states:
+            each.update(reward=0.0, metrics={})
+        for func, weight in zip(self.funcs, self.weights, strict=True):
+            if of_group(func):
+                rewards = await self._call_group_reward_func(func, states)
+            else:
+                rewards = [await self._call_individual_reward_func(func=func, state=each) for each in states]
+            for each, reward in zip(states, rewards, strict=True):
+                each["reward"] += weight * reward
+                each["metrics"][func.__name__] = reward
 
 
 @pytest.fixture
@@ -135,6 +158,41 @@ def test_a_failure_is_not_0(module: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("GRAMR2_JUDGE")
     with pytest.raises(ConfigError, match="set GRAMR2_JUDGE"):
         scored(rubric, *group)
+
+
+def test_other_functions_are_called_as_verifiers_calls_them(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def length(completion: Any) -> float:
+        return float(len(completion[-1].content))
+
+    def rank(completions: Any) -> list[float]:
+        return [float(i) for i, _ in enumerate(completions)]
+
+    async def fails(state: Any) -> float:
+        raise ValueError("a mistake of its own")
+
+    for given in (
+        module.JudgeRubric(funcs=[length, rank, fails], weights=[0.5, 10, 1]),
+        module.JudgeRubric(),
+        module.JudgeRubric(reference=True),
+    ):
+        if len(given.funcs) == 1:
+            given.add_metric(length, 0.5)
+            given.add_metric(rank, 10)
+            given.add_metric(fails)
+        states = [state(said(text), answer="xx") for text in ("x", "xxx")]
+        assert scored(given, *states) == [0.5, 12.5]
+        del states[1]["metrics"][given.funcs[0].__name__]
+        assert states[1]["metrics"] == {"length": 3, "rank": 1, "fails": 0}
+    assert module.JudgeRubric(funcs=[length]).weights == [1, 1]
+    monkeypatch.delenv("GRAMR2_JUDGE")
+    with pytest.raises(ConfigError, match="set GRAMR2_JUDGE"):
+        scored(given, *states)
+
+
+def test_weights_are_those_of_the_other_functions(module: Any) -> None:
+    for funcs in ([], None, [len, len]):
+        with pytest.raises(ConfigError, match="1 weights for . other functions: give one each; weight is the judge's"):
+            module.JudgeRubric(funcs=funcs, weights=[1.0])
 
 
 @pytest.mark.skipif(not real(), reason="verifiers before 0.4 is not installed")

@@ -3,8 +3,8 @@
     vf.SingleTurnEnv(dataset=…, rubric=JudgeRubric())  # or RubricGroup([JudgeRubric(), …])
 
 The judge is named by ``$GRAMR2_JUDGE``. verifiers' own rubric takes 0.0 for a reward function that fails; this one does not go
-on. Tested with 0.2.1; 0.1.14 and ``verifiers.legacy`` of 0.3.1 have the same methods. For 0.4, see
-``gramr2.integrations.verifiers``.
+on when the judge's function fails, and leaves other functions to verifiers. Tested with 0.2.1; 0.1.14 and ``verifiers.legacy`` of
+0.3.1 have the same methods. For 0.4, see ``gramr2.integrations.verifiers``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from verifiers.rubrics.rubric import Rubric
 
 from gramr2.comparison import Message, as_messages
 from gramr2.data.turns import BadRowError, read_answer
-from gramr2.errors import DataError
+from gramr2.errors import ConfigError, DataError
 from gramr2.integrations.judges import decided, named_in_environment, texts
 from gramr2.rewards.groups import Group, WinRateReward
 
@@ -63,22 +63,50 @@ async def beats_answer(prompt: Any, completion: Any, answer: Any, **_: Any) -> f
 
 
 class JudgeRubric(Rubric):  # type: ignore[misc]  # verifiers is not there for the type checker
-    """The judge's rewards among siblings, or against the column ``answer``.
+    """The judge's rewards among siblings, or against the column ``answer``; an error of the judge's is raised, and is not 0.0.
+
+    Other functions, in ``funcs`` or from ``add_metric``, are called as ``Rubric`` calls them, and count 0.0 where they fail.
 
     Args:
         reference: compare with the answer instead of siblings.
-        weight: of the reward.
-        more: what ``Rubric`` takes.
+        weight: of the judge's reward.
+        funcs: other reward functions.
+        weights: theirs; default: 1.0 each.
+        more: what else ``Rubric`` takes.
+
+    Raises:
+        ConfigError: there is not a weight for each of the other functions.
     """
 
-    def __init__(self, *, reference: bool = False, weight: float = 1.0, **more: Any) -> None:
-        super().__init__(funcs=[beats_answer if reference else beats_siblings], weights=[weight], **more)
+    def __init__(
+        self,
+        *,
+        reference: bool = False,
+        weight: float = 1.0,
+        funcs: Sequence[Any] | None = None,
+        weights: Sequence[float] | None = None,
+        **more: Any,
+    ) -> None:
+        others = [*(funcs or ())]
+        theirs = [*weights] if weights else [1.0] * len(others)
+        if len(theirs) != len(others):
+            raise ConfigError(
+                f"{len(theirs)} weights for {len(others)} other functions: give one each; weight is the judge's"
+            )
+        ours = beats_answer if reference else beats_siblings
+        super().__init__(funcs=[ours, *others], weights=[weight, *theirs], **more)
 
     async def _call_individual_reward_func(self, func: Any, state: Any) -> float:
-        return float(await func(**self.score_objects(state)))
+        if func is beats_answer:
+            return float(await beats_answer(**self.score_objects(state)))
+        return float(await super()._call_individual_reward_func(func, state))
 
     async def _call_group_reward_func(self, func: Any, states: Any) -> list[float]:
-        found: list[float] = await func(**self.group_score_objects(states))
+        found: list[float]
+        if func is beats_siblings:
+            found = await beats_siblings(**self.group_score_objects(states))
+        else:
+            found = await super()._call_group_reward_func(func, states)
         return found
 
 
