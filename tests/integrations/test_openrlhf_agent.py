@@ -17,13 +17,15 @@ from typing import Any
 
 import pytest
 
-from gramr2.errors import ConfigError, DataError, NoVerdictError
+from gramr2.errors import ConfigError, DataError, ModelError, NoVerdictError
+from gramr2.integrations.judges import NoSiblingsError
 from gramr2.judging.scripted import SCRIPTS
 
 FILE = Path(__file__).parents[2] / "src" / "gramr2" / "integrations" / "openrlhf_agent.py"
 FOUND = find_spec("openrlhf")
 END = 0
 """the policy's end token; any other token is a letter"""
+FOREVER = "…"
 
 
 class Bare:
@@ -57,7 +59,7 @@ class Tokenizer:
 
 
 class Engine:
-    """Generates the texts one after the other, each after another time."""
+    """Generates the texts one after the other, each after another time; it dies of an empty one."""
 
     def __init__(self, *texts: str) -> None:
         self.texts = iter(texts)
@@ -65,12 +67,20 @@ class Engine:
     async def generate(self, tokens: Any, params: Any, multi_modal_data: Any = None) -> Any:
         text = next(self.texts)
         await asyncio.sleep(random.random() / 50)
+        if not text:
+            raise ModelError("the engine has died")
+        await asyncio.sleep(60 if text == FOREVER else 0)
         made = [*map(ord, text.replace("\0", "")), *[END] * (1 + text.count("\0"))]
         return SimpleNamespace(outputs=[SimpleNamespace(token_ids=made, finish_reason="stop", logprobs=None, text="")])
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def judge_asked() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch, judge_asked: list[str]) -> Iterator[Any]:
     """Made as OpenRLHF does it, in an engine's process."""
     base = ModuleType("openrlhf.utils.agent")
     base.SingleTurnAgentExecutor = Bare  # type: ignore[attr-defined]
@@ -84,6 +94,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     def sometimes(request: Any, seed: int) -> Any:
         text = request.messages[-1].content
+        judge_asked.append(text)
         assert "<end>" not in text and "<|im_start|>" not in text, "it would tell whose text it is"
         return "No idea." if "odd" in text else SCRIPTS["longer"](request, seed)
 
@@ -104,10 +115,10 @@ def load(file: Path, name: str) -> Any:
 LABEL = {"prompt": "Why?"}
 
 
-async def generated(executor: Any, engine: Engine, samples: int, prompt: str = "<|im_start|>Why?", label: Any = LABEL, params: Any = None) -> list[Any]:  # fmt: skip
-    """``generate_responses`` of OpenRLHF's engine: parameters that came over the wire, for all samples of a prompt."""
+def executions(executor: Any, engine: Engine, samples: int, prompt: str = "<|im_start|>Why?", label: Any = LABEL, params: Any = None) -> list[Any]:  # fmt: skip
+    """What OpenRLHF's engine begins: parameters that came over the wire, for all samples of a prompt."""
     params = params or SimpleNamespace(max_tokens=64, logprobs=None)
-    tasks = [
+    return [
         executor.execute(
             prompt=prompt,
             label=label,
@@ -119,7 +130,11 @@ async def generated(executor: Any, engine: Engine, samples: int, prompt: str = "
         )
         for _ in range(samples)
     ]
-    return await asyncio.gather(*tasks)
+
+
+async def generated(*given: Any, **more: Any) -> list[Any]:
+    """``generate_responses`` of OpenRLHF's engine."""
+    return await asyncio.gather(*executions(*given, **more))
 
 
 def test_samples_of_a_prompt_are_compared_with_each_other(agent: Any) -> None:
@@ -169,6 +184,43 @@ def test_a_sample_that_is_alone_is_compared_with_its_label(agent: Any) -> None:
 def test_tokens_within_a_completion_stay(agent: Any) -> None:
     [_, found] = asyncio.run(generated(agent(), Engine("x", "xx\0\0"), 2))
     assert found["reward"] == 1
+
+
+def test_siblings_of_one_that_fails_do_not_wait_for_it(agent: Any, judge_asked: list[str]) -> None:
+    async def steps() -> None:
+        executor = agent()
+        for texts in (("", "x", "xx"), ("x", "", "xx"), ("x", "xx", "")):
+            begun = [asyncio.create_task(each) for each in executions(executor, Engine(*texts), 3)]
+            found = await asyncio.wait_for(asyncio.gather(*begun, return_exceptions=True), 5)
+            assert sorted(map(str, found)) == [
+                *["a sibling of this completion failed, so it is not compared: the engine has died"] * 2,
+                "the engine has died",
+            ]
+            with pytest.raises(ModelError, match="^the engine has died$"):
+                await generated(executor, Engine(*texts), 3)
+            assert not executor._begun and not executor._gathering._open
+        assert judge_asked == []
+        assert [each["reward"] for each in await generated(executor, Engine("x", "xx"), 2)] == [0, 1]
+
+    asyncio.run(steps())
+
+
+@pytest.mark.parametrize(("seconds", "goes"), [(0, 2), (0.1, 2), (0.1, 0)], ids=["begun", "generating", "waiting"])
+def test_siblings_of_one_that_is_cancelled_do_not_wait_for_it(
+    agent: Any, judge_asked: list[str], seconds: float, goes: int
+) -> None:
+    async def steps() -> None:
+        executor = agent()
+        begun = [asyncio.create_task(each) for each in executions(executor, Engine("x", "xx", FOREVER), 3)]
+        await asyncio.sleep(seconds)
+        begun[goes].cancel()
+        with pytest.raises(NoSiblingsError, match="so it is not compared: it was cancelled"):
+            await asyncio.wait_for(begun[1], 5)
+        begun[2].cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+        assert not executor._begun and not executor._gathering._open and judge_asked == []
+
+    asyncio.run(steps())
 
 
 def test_what_is_not_decided_is_no_number_unless_one_is_named(agent: Any, monkeypatch: pytest.MonkeyPatch) -> None:

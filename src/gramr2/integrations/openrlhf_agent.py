@@ -7,6 +7,9 @@ neither the step nor the size of the group; but all completions of a prompt are 
 object of sampling parameters, which is made anew for each prompt and step. That object is the group's name. A completion that is
 alone, as in an evaluation with one sample, is compared with the reference in its label.
 
+When one of a group fails or is cancelled, so do the others that have no reward yet, and the judge is not asked: OpenRLHF takes no
+completion of a prompt of which one has raised, so that their rewards would be paid for and thrown away.
+
 The judge is named by ``$GRAMR2_JUDGE``, best the address of a ``gramr2 serve``. Written against 0.11.2
 (``openrlhf/utils/agent.py``, ``openrlhf/trainer/ray/vllm_engine.py``).
 """
@@ -14,17 +17,28 @@ The judge is named by ``$GRAMR2_JUDGE``, best the address of a ``gramr2 serve``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from openrlhf.utils.agent import SingleTurnAgentExecutor
 
+from gramr2.comparison import Message
 from gramr2.data.turns import BadRowError
-from gramr2.errors import DataError
+from gramr2.errors import DataError, reason_of
 from gramr2.integrations.gathering import Gathering
-from gramr2.integrations.judges import decided, named_in_environment
+from gramr2.integrations.judges import NoSiblingsError, decided, named_in_environment
 from gramr2.loading import LoadedJudge
 from gramr2.rewards.adapters.openrlhf import read_label
 from gramr2.rewards.groups import Group, Rewards, WinRateReward
+
+
+class _Siblings:
+    """Completions that were begun together. No dataclass: OpenRLHF does not register the module, which a dataclass looks up."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.lost: NoSiblingsError | None = None
+        """for the others, when one has failed"""
 
 
 class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]  # OpenRLHF is not there for the type checker
@@ -33,7 +47,7 @@ class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]  # OpenRLHF 
     def __init__(self) -> None:
         super().__init__()
         self._gathering = Gathering(_rewards)
-        self._begun: dict[tuple[int, str], tuple[Any, int]] = {}
+        self._begun: dict[tuple[int, str], _Siblings] = {}
 
     async def execute(
         self,
@@ -50,6 +64,7 @@ class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]  # OpenRLHF 
         Raises:
             ConfigError: ``$GRAMR2_JUDGE`` is not set.
             DataError: a completion is alone and its label has no reference, or the prompt has images.
+            NoSiblingsError: a sibling has failed or was cancelled.
             NoVerdictError: the judge did not decide, and ``$GRAMR2_UNDECIDED`` has no number for it.
         """
         if images:
@@ -58,25 +73,46 @@ class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]  # OpenRLHF 
             shown, references = read_label(label, prompt)
         except BadRowError as error:
             raise DataError(f"a label: {error}") from error
-        group = id(sampling_params), prompt
-        # The object is kept with its number, which would otherwise be free for another.
-        self._begun[group] = (sampling_params, self._begun.get(group, (None, 0))[1] + 1)
-        await asyncio.sleep(0)  # now all of the group have begun
-        output: dict[str, Any] = await super().execute(
-            prompt, label, sampling_params, max_length, hf_tokenizer, llm_engine, images
-        )
-        _, size = self._begun[group]
-        text = _completion(output, hf_tokenizer)
-        if size > 1:
-            reward = await self._gathering.join(group, size, shown, text)
-        elif references:
-            reward = (await asyncio.to_thread(lambda: _judge().score(shown, text, references=references))).score
-        else:
-            raise DataError("a completion has no siblings, and its label has no reference to compare it with")
-        self._begun.pop(group, None)
+        siblings = self._begun.setdefault((id(sampling_params), prompt), _Siblings())
+        siblings.size += 1
+        try:
+            await self._all_begun(id(sampling_params), prompt)
+            output: dict[str, Any] = await super().execute(
+                prompt, label, sampling_params, max_length, hf_tokenizer, llm_engine, images
+            )
+            text = _completion(output, hf_tokenizer)
+            reward = await self._reward(siblings, shown, text, references)
+        except (Exception, asyncio.CancelledError) as error:
+            self._give_up(siblings, error)
+            raise
         value = decided(reward, "OpenRLHF has no missing reward")
         output.update(reward=value, scores=value, extra_logs={"decided": float(reward is not None)})
         return output
+
+    async def _all_begun(self, params: int, prompt: str) -> None:
+        try:
+            await asyncio.sleep(0)  # now all of the group have begun
+        finally:
+            # Another object may have the number when this one is gone.
+            self._begun.pop((params, prompt), None)
+
+    def _give_up(self, siblings: _Siblings, error: BaseException) -> None:
+        """Tell the others of the first that failed."""
+        if siblings.lost is None:
+            reason = reason_of(error) if isinstance(error, Exception) else "it was cancelled"
+            siblings.lost = NoSiblingsError(f"a sibling of this completion failed, so it is not compared: {reason}")
+            self._gathering.fail(siblings, siblings.lost)
+
+    async def _reward(
+        self, siblings: _Siblings, prompt: tuple[Message, ...], text: str, references: Sequence[str]
+    ) -> float | None:
+        if siblings.lost is not None:
+            raise siblings.lost
+        if siblings.size > 1:
+            return await self._gathering.join(siblings, siblings.size, prompt, text)
+        if references:
+            return (await asyncio.to_thread(lambda: _judge().score(prompt, text, references=references))).score
+        raise DataError("a completion has no siblings, and its label has no reference to compare it with")
 
 
 def _judge() -> LoadedJudge:
