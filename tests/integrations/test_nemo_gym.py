@@ -167,6 +167,27 @@ def test_what_is_not_decided_is_no_number_unless_one_is_named(module: Any, monke
     assert [each.json()["reward"] for each in found] == [0.25, 0, 1]
 
 
+def test_what_is_not_decided_is_masked_by_a_gym_that_can(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = sys.modules["nemo_gym.base_resources_server"]
+
+    class Masked(base.BaseVerifyResponse):  # type: ignore[name-defined]
+        mask_sample: bool = False
+        failure_reason: str | None = None
+
+    monkeypatch.setattr(base, "BaseVerifyResponse", Masked)
+    module = importlib.reload(module)
+    bodies = [rollout(text) for text in ("odd", "xx", "xxx")]
+    gym = client(module, num_rollouts_per_prompt=3, cohort_wait_s=0.2)
+    found = [each.json() for each in verified(gym, *bodies)]
+    assert [each["mask_sample"] for each in found] == [True, False, False]
+    assert [each["reward"] for each in found[1:]] == [0, 1]
+    assert [each["failure_reason"] for each in found] == ["the judge came to no decision", None, None]
+    assert verified(gym, bodies[0])[0].status_code == 500, "nothing was asked"
+    monkeypatch.setenv("GRAMR2_UNDECIDED", "0.25")
+    found = [each.json() for each in verified(gym, *bodies)]
+    assert [(each["reward"], each["mask_sample"]) for each in found] == [(0.25, False), (0, False), (1, False)]
+
+
 def test_a_principle_is_refused(module: Any) -> None:
     (refused,) = verified(client(module, num_rollouts_per_prompt=2), rollout("x", principle="Be kind."))
     assert refused.status_code == 500

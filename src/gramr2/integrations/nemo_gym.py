@@ -7,9 +7,10 @@ with that instead, and waits for nobody. ``examples/nemo_gym`` is the folder tha
 Gym's client repeats a request whose connection was dropped: the same response with the same ``_ng_rollout_index`` has the place
 and the reward of the first.
 
-Gym has no missing reward, and its own row for a judge that failed has the reward 0.0, on which NeMo RL would train. So what
-the judge does not decide is an error of the request, unless ``$GRAMR2_UNDECIDED`` has a number for it. Written against
-NeMo Gym's commit 07d6b0d (``resources_servers/genrm_compare/app.py``, ``nemo_gym/base_resources_server.py``).
+Gym had no missing reward at commit 07d6b0d, against which this is written (``resources_servers/genrm_compare/app.py``,
+``nemo_gym/base_resources_server.py``), and its own row for a judge that failed has the reward 0.0, on which NeMo RL would train.
+So what the judge does not decide is an error of the request, unless ``$GRAMR2_UNDECIDED`` has a number for it. Where the
+installed Gym's ``BaseVerifyResponse`` has a field ``mask_sample``, ``/verify`` sets it instead of raising.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from nemo_gym.base_resources_server import (
 )
 from pydantic import BaseModel, ConfigDict, Field
 
-from gramr2.errors import ConfigError, DataError
+from gramr2.errors import ConfigError, DataError, NoVerdictError
 from gramr2.hashing import text_hash
 from gramr2.integrations.gathering import Gathering
 from gramr2.integrations.judges import decided, named_in_environment, shared, texts
 from gramr2.integrations.responses import answered, asked, conversation
+from gramr2.judging.records import UNDECIDED
 from gramr2.loading import LoadedJudge
 from gramr2.rewards.groups import Group, Rewards, WinRateReward
 
-_UNKNOWN = "NeMo Gym has no missing reward"
+_UNKNOWN = "this version of NeMo Gym has no missing reward"
 
 
 class JudgeServerConfig(BaseResourcesServerConfig):  # type: ignore[misc]  # NeMo Gym is not there for the type checker
@@ -94,7 +96,7 @@ class JudgeServer(SimpleResourcesServer):  # type: ignore[misc]
             ConfigError: there is nothing to compare it with.
             DataError: it holds something that is not text, or asks for a principle.
             NoSiblingsError: no other rollout has come within ``cohort_wait_s``.
-            NoVerdictError: the judge did not decide, and there is no number for this case.
+            NoVerdictError: the judge did not decide, there is no number for this case, and this Gym does not mask samples.
         """
         _refuse(body.principle)
         params = body.responses_create_params.model_dump(mode="json", exclude_none=True)
@@ -113,11 +115,7 @@ class JudgeServer(SimpleResourcesServer):  # type: ignore[misc]
             # The index alone is that of a rollout of the next epoch, too; a response has an id and a time.
             place = None if body.rollout_index is None else (body.rollout_index, text_hash(repr(response), 32))
             reward = await self._gathering.join(key, size, prompt, text, self.config.cohort_wait_s, place)
-        return BaseVerifyResponse(
-            responses_create_params=body.responses_create_params,
-            response=body.response,
-            reward=decided(reward, _UNKNOWN),
-        )
+        return _verified(body, reward)
 
     async def compare(self, body: CompareRequest) -> CompareResponse:
         """The rewards of all responses to a prompt. Raises as ``verify`` does."""
@@ -139,6 +137,19 @@ class JudgeServer(SimpleResourcesServer):  # type: ignore[misc]
     def _rewards(self, group: Group) -> Rewards:
         [rewards] = WinRateReward(self._judge())([group])
         return rewards
+
+
+def _verified(body: VerifyRequest, reward: float | None) -> BaseVerifyResponse:
+    fields = BaseVerifyResponse.model_fields
+    try:
+        found: dict[str, Any] = {"reward": decided(reward, _UNKNOWN)}
+    except NoVerdictError:
+        if "mask_sample" not in fields:
+            raise
+        found = {"reward": 0.0, "mask_sample": True} | (
+            {"failure_reason": UNDECIDED} if "failure_reason" in fields else {}
+        )
+    return BaseVerifyResponse(responses_create_params=body.responses_create_params, response=body.response, **found)
 
 
 def _refuse(principle: str | None) -> None:
