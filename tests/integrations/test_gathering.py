@@ -113,6 +113,28 @@ def test_a_request_that_comes_again_has_its_place() -> None:
     asyncio.run(run())
 
 
+def test_a_request_whose_connection_was_dropped_comes_again_while_its_group_is_judged() -> None:
+    go, groups = threading.Event(), []
+
+    def reward(group: Group) -> Rewards:
+        groups.append(group)
+        assert go.wait(10)
+        return lengths(group)
+
+    async def run() -> None:
+        gathering = Gathering(reward)
+        tasks = [asyncio.create_task(joining(gathering, "a" * n, 2, place=(n, "r"))) for n in (1, 2)]
+        await asyncio.sleep(0.02)
+        tasks[0].cancel()
+        again = asyncio.create_task(joining(gathering, "a", 2, place=(1, "r")))
+        await asyncio.sleep(0.02)
+        go.set()
+        assert await asyncio.gather(again, tasks[1]) == [1.0, 2.0]
+        assert len(groups) == 1 and not gathering._open
+
+    asyncio.run(run())
+
+
 def test_a_rollout_that_is_made_once_more_does_not_take_the_place_of_another() -> None:
     async def run() -> list[float | None]:
         gathering = Gathering(lengths)
