@@ -19,7 +19,7 @@ def test_every_path_exists() -> None:
 
 def test_a_question_needs_two_files_at_most() -> None:
     rows = re.findall(r"^\| (.*\?) \| (.*) \|$", DOC, re.MULTILINE)
-    assert len(rows) == 25
+    assert len(rows) == 26
     assert all(1 <= len(re.findall(r"`[\w/]+(?:\.py|/)`", answer)) <= 2 for _, answer in rows)
 
 
