@@ -5,7 +5,6 @@ The tutorial, docs/serving.md and docs/extending.md have their own tests.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -14,20 +13,14 @@ from typing import Any
 import pytest
 
 import gramr2
+import test_docs
 from conftest import labeled, make
 from gramr2.comparison import Label
 from gramr2.files import write_jsonl
-from test_docs import TRAINERS
+from test_docs import ROOT, TRAINERS, blocks
 
-ROOT = Path(__file__).parent.parent
 OWN = ("tutorial.md", "serving.md", "extending.md")
-FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = {
-    page.name: found
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    if page.name not in OWN
-    if (found := [text for name, text in FENCED.findall(page.read_text(encoding="utf-8")) if name == "python"])
-}
+PAGES = {page.name: found for page in test_docs.PAGES if page.name not in OWN if (found := blocks(page, "python"))}
 RUNS = ("my-run", "quickstart")
 FEW = {"training": {"epochs": 1, "min_steps": 1, "batch_size": 4}, "judge": {"mode": "label"}}
 PEOPLE = "gramr2 eval -m scripted:longer -b people.jsonl -o runs/people"

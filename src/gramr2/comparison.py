@@ -59,9 +59,14 @@ Prompt = str | Sequence[Message | Mapping[str, object]]
 """a text, or chat messages; mappings are as in chat APIs, ``{"role": "user", "content": "…"}``"""
 
 
+def folded(text: str) -> str:
+    """A text whose case and white space do not count."""
+    return " ".join(text.casefold().split())
+
+
 def unit_of(group: str | None, prompt: str) -> str:
     """See ``Comparison.unit``."""
-    return group or f"prompt {' '.join(prompt.casefold().split())}"
+    return group or f"prompt {folded(prompt)}"
 
 
 @dataclass(frozen=True, slots=True)

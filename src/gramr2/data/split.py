@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
-from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.comparison import Comparison, LabeledComparison, folded
 from gramr2.errors import DataError
 from gramr2.randomness import fraction
 
@@ -24,7 +24,7 @@ def subset(items: Sequence[T], n: int, seed: int, key: Callable[[T], str] = attr
 
 def whole_prompts(items: Sequence[LabeledComparison], n: int, seed: int) -> tuple[LabeledComparison, ...]:
     """Up to ``n`` of the items, all or none of each prompt, returned in the order given; ``subset`` if no prompt is shared."""
-    prompts = [_fold(item.comparison.prompt_text) for item in items]
+    prompts = [folded(item.comparison.prompt_text) for item in items]
     drawn = sorted(
         range(len(items)), key=lambda i: (fraction(seed, "subset", items[i].comparison.id), items[i].comparison.id)
     )
@@ -35,19 +35,19 @@ def whole_prompts(items: Sequence[LabeledComparison], n: int, seed: int) -> tupl
 def in_part(comparison: Comparison, low: float, high: float) -> bool:
     """Whether the comparison's prompt hashes to [``low``, ``high``) within [0, 1): comparisons with the same prompt (case and
     white space folded) are always in the same part, whatever their file or order."""
-    return low <= fraction(0, "part", _fold(comparison.prompt_text)) < high
+    return low <= fraction(0, "part", folded(comparison.prompt_text)) < high
 
 
 def prompt_key(comparison: Comparison) -> str:
     """What comparisons of the same prompt have in common: its text, with case and white space folded."""
-    return _fold(comparison.prompt_text)
+    return folded(comparison.prompt_text)
 
 
 def split_by_prompt(
     items: Sequence[LabeledComparison], share: float, seed: int
 ) -> tuple[tuple[LabeledComparison, ...], tuple[LabeledComparison, ...]]:
     """The items in two parts without a common prompt, the second with about ``share`` of them, whatever their order."""
-    prompts = [_fold(item.comparison.prompt_text) for item in items]
+    prompts = [folded(item.comparison.prompt_text) for item in items]
     drawn = sorted(set(prompts), key=lambda text: (fraction(seed, "split", text), text))
     second = _fitting(drawn, Counter(prompts), round(share * len(items)))
     pairs = list(zip(items, prompts, strict=True))
@@ -149,11 +149,7 @@ def _bare(item: Comparison | LabeledComparison) -> Comparison:
 
 
 def _content(comparison: Comparison) -> tuple[str, frozenset[str]]:
-    return _fold(comparison.prompt_text), frozenset(map(_fold, comparison.responses))
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return folded(comparison.prompt_text), frozenset(map(folded, comparison.responses))
 
 
 def _grams(text: str) -> set[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gramr2.errors import ConfigError, DataError, NoVerdictError
 from gramr2.loading import LoadedJudge, load_judge
+from gramr2.rewards.groups import Group, Rewards, WinRateReward
 
 JUDGE = "GRAMR2_JUDGE"
 """environment variable with a judge's name"""
@@ -48,6 +49,12 @@ def named_in_environment(what: str) -> LoadedJudge:
     if not name:
         raise ConfigError(f"{what} needs a judge: set {JUDGE}, such as to http://judge:8000")
     return shared(name, {})
+
+
+def chances(judge: LoadedJudge, group: Group) -> Rewards:
+    """The chance of each completion of a group to beat another one; None for what the judge does not decide."""
+    [rewards] = WinRateReward(judge)([group])
+    return rewards
 
 
 def decided(reward: float | None, why: str) -> float:

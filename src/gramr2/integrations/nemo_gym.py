@@ -30,11 +30,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from gramr2.errors import ConfigError, DataError, NoVerdictError
 from gramr2.hashing import text_hash
 from gramr2.integrations.gathering import Gathering
-from gramr2.integrations.judges import decided, named_in_environment, shared, texts
+from gramr2.integrations.judges import chances, decided, named_in_environment, shared, texts
 from gramr2.integrations.responses import answered, asked, conversation
 from gramr2.judging.records import UNDECIDED
 from gramr2.loading import LoadedJudge
-from gramr2.rewards.groups import Group, Rewards, WinRateReward
+from gramr2.rewards.groups import Group, Rewards
 
 _UNKNOWN = "this version of NeMo Gym has no missing reward"
 
@@ -135,8 +135,7 @@ class JudgeServer(SimpleResourcesServer):  # type: ignore[misc]
         return shared(self.config.judge, {}) if self.config.judge else named_in_environment("NeMo Gym's server")
 
     def _rewards(self, group: Group) -> Rewards:
-        [rewards] = WinRateReward(self._judge())([group])
-        return rewards
+        return chances(self._judge(), group)
 
 
 def _verified(body: VerifyRequest, reward: float | None) -> BaseVerifyResponse:

@@ -26,10 +26,10 @@ from gramr2.comparison import Message
 from gramr2.data.turns import BadRowError
 from gramr2.errors import DataError, reason_of
 from gramr2.integrations.gathering import Gathering
-from gramr2.integrations.judges import NoSiblingsError, decided, named_in_environment
+from gramr2.integrations.judges import NoSiblingsError, chances, decided, named_in_environment
 from gramr2.loading import LoadedJudge
 from gramr2.rewards.adapters.openrlhf import read_label
-from gramr2.rewards.groups import Group, Rewards, WinRateReward
+from gramr2.rewards.groups import Group, Rewards
 
 
 class _Siblings:
@@ -120,8 +120,7 @@ def _judge() -> LoadedJudge:
 
 
 def _rewards(group: Group) -> Rewards:
-    [rewards] = WinRateReward(_judge())([group])
-    return rewards
+    return chances(_judge(), group)
 
 
 def _completion(output: dict[str, Any], tokenizer: Any) -> str:

@@ -27,9 +27,9 @@ from verifiers.v1.envs.best_of_n import BestOfNEnv
 
 from gramr2.comparison import Message, as_messages
 from gramr2.errors import DataError, GramrError, NoVerdictError
-from gramr2.integrations.judges import NoSiblingsError, decided, named_in_environment, texts
+from gramr2.integrations.judges import NoSiblingsError, chances, decided, named_in_environment, texts
 from gramr2.loading import LoadedJudge
-from gramr2.rewards.groups import Group, WinRateReward
+from gramr2.rewards.groups import Group
 
 NAME = "gramr2"
 """of the reward among siblings"""
@@ -106,8 +106,7 @@ def _outcomes(task: Any, replies: Sequence[str], size: int) -> list[float | Gram
     if len(replies) < 2:
         alone = NoSiblingsError(f"no other of the episode's {size} traces is ok: there is nothing to compare it with")
         return [alone for _ in replies]
-    [rewards] = WinRateReward(_judge())([Group(_prompt(task), tuple(replies))])
-    return [_outcome(each) for each in rewards]
+    return [_outcome(each) for each in chances(_judge(), Group(_prompt(task), tuple(replies)))]
 
 
 def _outcome(reward: float | None) -> float | GramrError:

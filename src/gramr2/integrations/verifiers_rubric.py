@@ -18,8 +18,8 @@ from verifiers.rubrics.rubric import Rubric
 from gramr2.comparison import Message, as_messages
 from gramr2.data.turns import BadRowError, read_answer
 from gramr2.errors import ConfigError, DataError
-from gramr2.integrations.judges import decided, named_in_environment, texts
-from gramr2.rewards.groups import Group, WinRateReward
+from gramr2.integrations.judges import chances, decided, named_in_environment, texts
+from gramr2.rewards.groups import Group
 
 _SHOWN = ("role", "content", "tool_calls", "name", "tool_call_id")
 _UNKNOWN = "verifiers has no missing reward"
@@ -42,11 +42,8 @@ async def beats_siblings(prompts: Sequence[Any], completions: Sequence[Any], **_
         raise DataError(f"{len(completions)} completions of {len(set(shown))} prompts are not a group of siblings")
     group = Group(shown[0], tuple(_text(each, shown[0]) for each in completions))
 
-    def judged() -> list[float | None]:
-        [rewards] = WinRateReward(named_in_environment("verifiers' rubric"))([group])
-        return rewards
-
-    return [decided(each, _UNKNOWN) for each in await asyncio.to_thread(judged)]
+    rewards = await asyncio.to_thread(lambda: chances(named_in_environment("verifiers' rubric"), group))
+    return [decided(each, _UNKNOWN) for each in rewards]
 
 
 async def beats_answer(prompt: Any, completion: Any, answer: Any, **_: Any) -> float:

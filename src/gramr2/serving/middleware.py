@@ -155,11 +155,14 @@ class LimitsMiddleware:
         visit, left = Visit(len(body)), asyncio.Event()
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
+        def leave() -> None:
+            left.set()
+            visit.leave()
+
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            left.set()
-            visit.leave()
+            leave()
 
         async def replayed() -> dict[str, Any]:
             part = next(parts, None)
@@ -172,8 +175,7 @@ class LimitsMiddleware:
             await self._app(scope | {KEY: visit}, replayed, send)
         except asyncio.CancelledError:
             # A server that ends waits so long for its answers, and cancels the rest: nobody would read them.
-            left.set()
-            visit.leave()
+            leave()
             raise
         finally:
             watcher.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.comparison import Comparison, LabeledComparison, folded
 from gramr2.data import near_duplicates, subset
 from gramr2.data.annotators import agreement
 from gramr2.evaluation.contamination import Contamination, contamination
@@ -119,4 +119,4 @@ def _near(own: Mapping[str, Comparison], texts: Mapping[str, str]) -> set[str]:
 
 
 def _folded(comparison: Comparison) -> str:
-    return " ".join(text_of(comparison).casefold().split())
+    return folded(text_of(comparison))
