@@ -21,12 +21,12 @@ from gramr2.backends.base import (
 )
 from gramr2.backends.registry import former_id
 from gramr2.backends.spread import SpreadBackend
-from gramr2.comparison import Message
+from gramr2.backends.wrapped import WrappedBackend
 from gramr2.journal import Journal, address
 from gramr2.judgment import FinishReason
 
 
-class JournaledBackend:
+class JournaledBackend(WrappedBackend):
     """Looks in a journal before it asks a backend, and writes every answer as it arrives.
 
     A completion's key is a hash of the backend's id, the request and the seed; a score's, of the id and the request. A failed
@@ -36,7 +36,7 @@ class JournaledBackend:
     """
 
     def __init__(self, backend: Backend, journal: Journal) -> None:
-        self.backend = backend
+        super().__init__(backend)
         self.journal = journal
         self.failure: str | None = None
         """the last error, as long as no request has been answered, here or in the journal"""
@@ -44,25 +44,6 @@ class JournaledBackend:
         """completions that failed, and are asked for again next time"""
         self._answered = False
         self._former = former_id(backend.id) if journal.unchecked else backend.id
-
-    @property
-    def id(self) -> str:
-        """The backend's."""
-        return self.backend.id
-
-    @property
-    def context_length(self) -> int:
-        """The backend's."""
-        return self.backend.context_length
-
-    @property
-    def chunk(self) -> int | None:
-        """The backend's."""
-        return self.backend.chunk
-
-    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        """The backend's."""
-        return self.backend.count_tokens(messages, answer)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         """See ``Backend.generate``; within a chunk, what is in the journal comes first."""

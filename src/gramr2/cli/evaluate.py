@@ -29,6 +29,7 @@ from gramr2.comparison import LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
 from gramr2.errors import ConfigError
+from gramr2.evaluation.agreement.alternative import EPSILON
 from gramr2.judging.judge import Judge
 from gramr2.judging.saved import own_prompt
 from gramr2.judgment import Decision
@@ -53,8 +54,6 @@ Epsilon = Annotated[
         help="What the judge may agree less with the annotators than one of them does; 0.1 to 0.2 is usual.",
     ),
 ]
-EPSILON = 0.1
-"""as in the paper of the test, which is not imported before it is needed"""
 HEADLINE = ("n", "accuracy", "low", "high", "order_flip_rate", "coverage")
 
 

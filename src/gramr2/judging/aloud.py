@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gramr2.backends.aloud import generate_aloud
-from gramr2.backends.base import Backend, Completion, GenerationRequest, Score, ScoreRequest
-from gramr2.comparison import Comparison, Message, Order
+from gramr2.backends.base import Backend, Completion, GenerationRequest
+from gramr2.backends.wrapped import WrappedBackend
+from gramr2.comparison import Comparison, Order
 from gramr2.judging.judge import Judge
 from gramr2.judgment import Decision
 
@@ -35,32 +36,15 @@ def judge_aloud(judge: Judge, comparison: Comparison, seed: int, heard: Callable
     return listened.compare([comparison], seed)[0]
 
 
-class _Overheard:
+class _Overheard(WrappedBackend):
     """A backend that tells what it writes: the request, the seed of a sample, and its text so far."""
 
     def __init__(self, backend: Backend, told: Callable[[GenerationRequest, int, str], None]) -> None:
-        self._backend, self._told = backend, told
-
-    @property
-    def id(self) -> str:
-        return self._backend.id
-
-    @property
-    def context_length(self) -> int:
-        return self._backend.context_length
-
-    @property
-    def chunk(self) -> int | None:
-        return self._backend.chunk
-
-    def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
-        return self._backend.count_tokens(messages, answer)
+        super().__init__(backend)
+        self._told = told
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
         def heard(index: int, sample: int, text: str) -> None:
             self._told(requests[index], requests[index].seeds[sample], text)
 
-        return generate_aloud(self._backend, requests, heard)
-
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        return self._backend.score(requests)
+        return generate_aloud(self.backend, requests, heard)
