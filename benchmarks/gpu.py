@@ -1,6 +1,7 @@
 """What needs a GPU, measured in one go: see ``benchmarks/gpu.sh``.
 
-    python benchmarks/gpu.py --json FILE [--shapes 1b 8b] [--device auto] [--parts tests decisions judging training vllm]
+    python benchmarks/gpu.py --json FILE [--shapes 1b 8b] [--device auto] [--comparisons 32]
+        [--parts tests decisions judging rows ways training beside-trl]
 
 Needs no model but the one that ships with gramr2: those of 1 and 8 billion parameters have Llama's shapes (3.2 1B, 3.1 8B)
 and random weights, so that speed and memory are real and verdicts are noise. Each part runs in a process of its own with a time
@@ -9,44 +10,62 @@ limit, and a part that fails says why in the result and stops no other.
 - tests: those of the backends and of training, on this device
 - decisions: of lab-tiny in the device's own precision and on the CPU in fp32: how many labels agree
 - judging: prompt tokens per second of direct verdicts, and tokens per second of eight votes of up to 64 tokens
+- rows: the same votes with other numbers of samples side by side, on the first shape
+- ways: ``benchmarks/judging.py`` on the first shape: beside ``generate`` and, if it is installed here, vLLM
 - training: tokens per second and peak memory, all weights for up to two billion parameters, LoRA above
-- vllm: ``benchmarks/judging.py`` beside vLLM on the first shape, if it is installed here
+- beside-trl: ``benchmarks/training.py`` on the first shape, on a GPU with products in bf16
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import judging as ways_to_judge
+import training as beside_trl
 from gramr2.backends import random_model
 from gramr2.backends.hardware import choose_device, versions
-from gramr2.backends.transformers import TransformersBackend
+from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.data import load_labeled
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.training.examples import training_examples
+from gramr2.training.sft import fine_tune
 
 SHAPES: dict[str, dict[str, int]] = {
-    "small": {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "small": {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+    | {"num_key_value_heads": 2, "vocab_size": 8192},
     "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32},
     "8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32},
 }
-VOCABULARY = 128_256
-LIMITS = {"tests": 240, "decisions": 90, "judging": 150, "training": 150, "vllm": 240}
+LIMITS = {
+    "judging": 150,
+    "rows": 120,
+    "ways": 150,
+    "training": 150,
+    "beside-trl": 100,
+    "decisions": 90,
+    "tests": 240,
+}
 """seconds of a part, for each shape"""
+EVERY_SHAPE = ("judging", "training")
+ROWS = (64, 128, 256, 512)
 FULL = 2e9
 """parameters up to which all weights are trained"""
 
@@ -57,52 +76,74 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, dest="path")
     parser.add_argument("--shapes", nargs="*", default=None, help=", ".join(SHAPES))
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--parts", nargs="+", default=[*LIMITS])
-    parser.add_argument("--part", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--comparisons", type=int, default=32, help="that are judged by votes")
+    parser.add_argument("--parts", nargs="+", default=[*LIMITS], choices=[*LIMITS])
     options = parser.parse_args()
     options.shapes = options.shapes or ["1b", "8b"]
-    if options.part:
-        print("RESULT", json.dumps(PARTS[options.part](options)), flush=True)
-        return
-    found: dict[str, Any] = {"versions": versions(), "device": described(options.device)}
+    begun = time.monotonic()
+    found: dict[str, Any] = {"versions": versions(), "device": apart("device", None, options)}
     with tempfile.TemporaryDirectory() as scratch:
+        options.folder = Path(scratch)
         for part in options.parts:
-            for shape in options.shapes if part in ("judging", "training", "vllm") else [None]:
-                name = part if shape is None else f"{part} {shape}"
-                found[name] = apart(part, shape, options, Path(scratch))
+            for shape in options.shapes if part in EVERY_SHAPE else [options.shapes[0]]:
+                name = f"{part} {shape}" if part in EVERY_SHAPE else part
+                found[name] = apart(part, shape, options)
+                found["seconds"] = round(time.monotonic() - begun, 1)
                 options.path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-                print(name, json.dumps(found[name])[:300], flush=True)
+                print(name, json.dumps(found[name])[:600], flush=True)
 
 
-def apart(part: str, shape: str | None, options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """One part in a process of its own."""
-    command = [sys.executable, __file__, "--json", os.devnull, "--part", part, "--device", options.device]
-    command += ["--folder", str(scratch), *(["--shapes", shape] if shape else [])]
+def apart(part: str, shape: str | None, options: argparse.Namespace) -> dict[str, Any]:
+    """One part in a process of its own; a fork, since the imports take longer than some parts, and since the GPU must not be
+    touched here for that."""
+    forks = multiprocessing.get_context("fork")
+    ours, its = forks.Pipe()
+    process = forks.Process(target=_child, args=(part, shape, options, its))
     start = time.monotonic()
+    process.start()
+    its.close()
+    limit = LIMITS.get(part, 60)
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMITS[part])
-    except subprocess.TimeoutExpired:
-        return {"failed": f"not done in {LIMITS[part]} s"}
-    line = next((each for each in ended.stdout.splitlines() if each.startswith("RESULT ")), None)
-    if line is None:
-        return {"failed": ended.stderr.strip()[-600:]}
-    result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
+        result: dict[str, Any] = ours.recv() if ours.poll(limit) else {"failed": f"not done in {limit} s"}
+    except EOFError:
+        process.join()
+        result = {"failed": f"its process ended with {process.exitcode}"}
+    process.kill()
+    process.join()
     return result | {"seconds": round(time.monotonic() - start, 1)}
 
 
-def described(device: str) -> str:
+def _child(part: str, shape: str | None, options: argparse.Namespace, to: Connection) -> None:
+    options.shape = shape
+    try:
+        to.send(PARTS[part](options))
+    except (Exception, SystemExit):  # noqa: BLE001  # whatever goes wrong in a part is its result
+        to.send({"failed": traceback.format_exc()[-1500:]})
+
+
+def named(options: argparse.Namespace) -> dict[str, Any]:
     """The name of the device."""
-    chosen = choose_device(device)
-    return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type
+    chosen = choose_device(options.device)
+    return {"name": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type}
 
 
 def tests(options: argparse.Namespace) -> dict[str, Any]:
     """The tests that use a real model; the device is the one that gramr2 chooses by itself."""
     if find_spec("pytest") is None:
         return {"skipped": "pytest is not installed here"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/backends", "tests/training"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--continue-on-collection-errors",
+        "tests/backends",
+        "tests/training",
+    ]
     plugins = [] if find_spec("pytest_timeout") else ["-o", "addopts=-q"]
+    plugins += ["-n", "8"] if find_spec("xdist") else []
     ended = subprocess.run([*command, *plugins], capture_output=True, text=True)
     lines = ended.stdout.strip().splitlines()
     wrong = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
@@ -133,33 +174,50 @@ def judging(options: argparse.Namespace) -> dict[str, Any]:
     backend = judge.backend
     assert isinstance(backend, TransformersBackend)
     items = [item.comparison for item in load_labeled("starter:gold")[0][:64]]
-    judge.direct.judge(items[:4])  # the first calls choose kernels
+    judge.judge(items[:4])  # the first calls choose kernels
     _reset(backend.device)
     start = time.perf_counter()
     direct = judge.direct.judge(items)
     seconds = time.perf_counter() - start
     prompt = sum(vote.prompt_tokens for each in direct for vote in each.judgments)
-    start = time.perf_counter()
-    voted = judge.judge(items[:16])
-    reasoning = time.perf_counter() - start
-    written = sum(vote.completion_tokens for each in voted for vote in each.judgments)
+    reasoning, written = _voted(judge, items[: options.comparisons])
     return {
         "parameters": sum(p.numel() for p in backend.model.parameters()),
         "direct_comparisons_per_s": len(items) / seconds,
         "direct_prompt_tokens_per_s": prompt / seconds,
-        "voted_comparisons_per_s": 16 / reasoning,
+        "voted_comparisons_per_s": options.comparisons / reasoning,
         "voted_tokens_per_s": written / reasoning,
         "peak_gib": _peak(backend.device),
     }
 
 
+def rows(options: argparse.Namespace) -> dict[str, Any]:
+    """Votes of the same comparisons with other numbers of samples side by side, and what bounds a step."""
+    judge = _judge(str(_shaped(options)), options.device, "auto")
+    backend = judge.backend
+    assert isinstance(backend, TransformersBackend)
+    items = [item.comparison for item in load_labeled("starter:gold")[0][: options.comparisons]]
+    layers = [each for each in backend.model.modules() if isinstance(each, torch.nn.Linear)]
+    _voted(judge, items[:4])
+    found = {}
+    for count in ROWS:
+        backend.batching = Batching(count, backend.batching.prefill_tokens, backend.batching.cache_bytes)
+        _reset(backend.device)
+        with ways_to_judge.Tokens(backend.model) as tokens:
+            seconds, written = _voted(judge, items)
+        found[str(count)] = {
+            "tokens_per_s": written / seconds,
+            "step_ms": 1000 * seconds / max(1, tokens.steps),
+            "products_ms": 1000 * sum(ways_to_judge.products(layer, count) for layer in layers),
+            "peak_gib": _peak(backend.device),
+        }
+    return found
+
+
 def training(options: argparse.Namespace) -> dict[str, Any]:
     """Twelve steps of eight comparisons in both orders."""
-    from gramr2.training.examples import training_examples
-    from gramr2.training.sft import fine_tune
-
     folder = _shaped(options)
-    size = SHAPES[options.shapes[0]]
+    size = SHAPES[options.shape]
     parameters = (
         size["num_hidden_layers"] * size["hidden_size"] * (size["intermediate_size"] * 3 + size["hidden_size"] * 2.5)
     )
@@ -170,7 +228,7 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
     steps: list[float] = []
     fine_tune(
         folder,
-        options.folder / f"trained-{options.shapes[0]}",
+        options.folder / f"trained-{options.shape}",
         training_examples(labeled, "both", 1, direct=True, reasoned=False),
         JudgeTemplate(JudgeMode.LABEL),
         TrainingConfig(method=method, epochs=2, min_steps=0, batch_size=8, micro_batch_size=8),  # type: ignore[arg-type]
@@ -182,18 +240,50 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
     return {"method": method, "steps": len(steps), "comparisons_per_s": 8 / middle, "peak_gib": _peak(device)}
 
 
-def vllm(options: argparse.Namespace) -> dict[str, Any]:
-    """Beside vLLM."""
-    if find_spec("vllm") is None:
-        return {"skipped": "vllm is not installed here"}
-    command = [sys.executable, "benchmarks/judging.py", "--data", "starter:gold", "--model", str(_shaped(options))]
-    command += ["--python", sys.executable, "--only", "batched,fixed", "--dtype", "bfloat16"]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    found = re.search(r"\{.*\}", ended.stdout, re.DOTALL)
-    return json.loads(found[0]) if found else {"failed": ended.stderr[-600:]}
+def ways(options: argparse.Namespace) -> dict[str, Any]:
+    """Beside ``generate``, and vLLM."""
+    file = options.folder / "ways.json"
+    arguments = ["--data", "starter:gold", "--model", str(_shaped(options)), "--comparisons", str(options.comparisons)]
+    arguments += ["--only", "batched,fixed", "--json", str(file), "--device", options.device, "--dtype", "auto"]
+    ways_to_judge.main([*arguments, *(["--python", sys.executable] if find_spec("vllm") else [])])
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
-PARTS = {"tests": tests, "decisions": decisions, "judging": judging, "training": training, "vllm": vllm}
+def beside(options: argparse.Namespace) -> dict[str, Any]:
+    """One training of each side, in a process of its own."""
+    _shaped(options)
+    found = {side: apart(side, options.shape, options) for side in beside_trl.SIDES}
+    failed = {side: each for side, each in found.items() if "failed" in each}
+    return failed or beside_trl.compared({side: [each] for side, each in found.items()})
+
+
+def one_side(side: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One training."""
+    precision = "bfloat16" if choose_device(options.device).type == "cuda" else "float32"
+    asked = {"data": "starter:labeled", "model": str(_shaped(options)), "steps": 12, "precision": precision}
+    return dict(beside_trl.train(argparse.Namespace(**asked, side=side)))
+
+
+PARTS = {
+    "device": named,
+    "tests": tests,
+    "decisions": decisions,
+    "judging": judging,
+    "rows": rows,
+    "ways": ways,
+    "training": training,
+    "beside-trl": beside,
+    **{side: partial(one_side, side) for side in beside_trl.SIDES},
+}
+
+
+def _voted(judge: Judge, items: list[Any]) -> tuple[float, int]:
+    """Seconds, and tokens written."""
+    start = time.perf_counter()
+    voted = judge.judge(items)
+    seconds = time.perf_counter() - start
+    return seconds, sum(vote.completion_tokens for each in voted for vote in each.judgments)
 
 
 def _judge(model: str, device: str, dtype: str) -> Judge:
@@ -204,7 +294,7 @@ def _judge(model: str, device: str, dtype: str) -> Judge:
 
 def _shaped(options: argparse.Namespace) -> Path:
     """A folder with a random model of the shape, made once."""
-    shape = options.shapes[0]
+    shape = options.shape
     folder: Path = options.folder / shape
     if not (folder / "config.json").exists():
         from transformers import LlamaConfig, LlamaForCausalLM
@@ -212,7 +302,7 @@ def _shaped(options: argparse.Namespace) -> Path:
         random_model.build(folder)
         (folder / "model.safetensors").unlink()
         config = LlamaConfig.from_pretrained(folder)
-        config.update(SHAPES[shape] | {"num_key_value_heads": 8 if shape != "small" else 2, "vocab_size": VOCABULARY})
+        config.update({"num_key_value_heads": 8, "vocab_size": 128_256} | SHAPES[shape])
         config.head_dim = config.hidden_size // config.num_attention_heads
         config.tie_word_embeddings, config.initializer_range = shape != "8b", 0.02
         before = torch.get_default_dtype()

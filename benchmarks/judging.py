@@ -2,7 +2,7 @@
 
     python benchmarks/judging.py --data FILE [--model smollm2-135m] [--comparisons 16] [--votes 8] [--new-tokens 48] [--repeats 3]
         [--certainty 0.95] [--direct-certainty 0.9] [--only generate,batched,fixed,adaptive,direct-first] [--dtype float32]
-        [--python PYTHON_WITH_VLLM] [--json FILE]
+        [--device auto] [--python PYTHON_WITH_VLLM] [--json FILE]
 
 All ways judge comparisons of the same file in both orders with the same prompts, in turn, in every repeat. Each is timed over the
 first --comparisons, the slowest over a part of them, and reported per decision: ratios within this run are what to quote.
@@ -65,7 +65,7 @@ class Tokens:
     """Counts the tokens of a model's forward passes: those of prompts, and those of answers, one at a time."""
 
     def __init__(self, model: Any) -> None:
-        self.prompt = self.answer = 0
+        self.prompt = self.answer = self.steps = 0
         self._hook = model.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -73,6 +73,7 @@ class Tokens:
         if ids is not None:
             self.prompt += ids.numel() if ids.shape[1] > 1 else 0
             self.answer += ids.numel() if ids.shape[1] == 1 else 0
+            self.steps += ids.shape[1] == 1
 
     def __enter__(self) -> Tokens:
         return self
@@ -81,7 +82,7 @@ class Tokens:
         self._hook.remove()
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="labelled comparisons")
@@ -94,18 +95,21 @@ def main() -> None:
     parser.add_argument("--direct-certainty", type=float, default=0.9)
     parser.add_argument("--only", default="generate,batched,fixed,adaptive,direct-first")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--python", help="a Python that has vLLM")
     parser.add_argument("--json", type=Path, dest="path")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     labeled = subset(
         load_labeled(options.data)[0], options.comparisons, options.seed, key=lambda each: each.comparison.id
     )
     items, truth = [item.comparison for item in labeled], {i.comparison.id: i.label for i in labeled}
-    judge = generative_judge(options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype=options.dtype))
+    judge = generative_judge(
+        options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype=options.dtype, device=options.device)
+    )
     assert isinstance(judge.backend, TransformersBackend)
     ways = {name: Way() for name in options.only.split(",")}
-    usual = open_causal(judge.backend.folder, dtype=judge.backend.dtype).eval()
+    usual = open_causal(judge.backend.folder, dtype=judge.backend.dtype).to(judge.backend.device).eval()
     peer = Peer(options, judge, items) if options.python else None
     if peer:
         ways["vllm"] = Way()
@@ -122,6 +126,7 @@ def main() -> None:
             with Tokens(usual if name in PARTS else judge.backend.model) as tokens:
                 start = time.perf_counter()
                 found = run(part)
+                settle(judge.backend.device)
                 way.seconds.append((time.perf_counter() - start) / len(part))
             way.prompt_tokens, way.new_tokens = tokens.prompt / len(part), tokens.answer / len(part)
             if found is not None:
@@ -207,8 +212,8 @@ def generated(
     calls = [encoded[i : i + (together or 1)] for i in range(0, len(encoded), together or 1)]
     for call in calls if together else [each for each in calls for _ in range(options.votes)]:
         width = max(map(len, call))
-        ids = torch.tensor([[0] * (width - len(each)) + each for each in call])
-        mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in call])
+        ids = torch.tensor([[0] * (width - len(each)) + each for each in call], device=usual.device)
+        mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in call], device=usual.device)
         with torch.inference_mode():
             usual.generate(
                 ids,
@@ -244,15 +249,23 @@ def bound(judge: Judge, items: list[Comparison], options: argparse.Namespace) ->
 
 def products(layer: torch.nn.Linear, rows: int) -> float:
     """Seconds of a layer's product with so many rows, the median of five."""
-    values = torch.randn(rows, layer.in_features, dtype=layer.weight.dtype)
+    values = torch.randn(rows, layer.in_features, dtype=layer.weight.dtype, device=layer.weight.device)
     seconds = []
     with torch.inference_mode():
         layer(values)
         for _ in range(5):
+            settle(values.device)
             start = time.perf_counter()
             layer(values)
+            settle(values.device)
             seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
+
+
+def settle(device: torch.device) -> None:
+    """Wait for what a GPU still computes."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 SCRIPT = """

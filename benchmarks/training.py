@@ -1,13 +1,14 @@
 """Training tokens per second, loss and memory, beside TRL's SFTTrainer on the same examples.
 
-    python benchmarks/training.py [--data starter:labeled] [--model smollm2-135m] [--steps 12] [--repeats 3] [--json FILE]
+    python benchmarks/training.py [--data starter:labeled] [--model smollm2-135m] [--steps 12] [--repeats 3]
+        [--precision float32] [--json FILE]
 
 Every training runs in a process of its own, in turn: ours (four comparisons in both orders a step, the loss on rationale and
 verdict), TRL with its defaults (eight sequences a step, gradient checkpointing), and TRL without gradient checkpointing. All
-sequences are the same ids with the loss on the same tokens; weights and products are in fp32 on a CPU for all, since bf16, TRL's
-default, is slower on most. Time counts from the second step. Tokens are those of prompts and answers, without padding. The loss
-after training is that of held-out comparisons, in nats per answer token, measured in the same way for all. Memory is the
-largest resident size of the process.
+sequences are the same ids with the loss on the same tokens. Weights are in fp32 and products in --precision for all: bf16, TRL's
+default, is slower on most CPUs. Time counts from the second step. Tokens are those of prompts and answers, without padding. The
+loss after training is that of held-out comparisons, in nats per answer token, measured in the same way for all. Memory is the
+largest resident size of the process or, with a GPU, the most that was allocated there.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--json", type=Path, dest="path")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -49,6 +51,16 @@ def main() -> None:
             found[side].append(apart([sys.executable, __file__, *sys.argv[1:], "--side", side]))
     from gramr2.backends.hardware import versions
 
+    report = compared(found)
+    report |= {"steps": options.steps, "load_average": os.getloadavg(), "versions": versions()}
+    text = json.dumps(report, indent=1)
+    print(text)
+    if options.path:
+        options.path.write_text(text + "\n", encoding="utf-8")
+
+
+def compared(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """Every figure of each side by repeat, and how many times as fast ours is."""
     report: dict[str, Any] = {
         side: {name: [round(row[name], 4) for row in rows] for name in rows[0]} for side, rows in found.items()
     }
@@ -56,11 +68,7 @@ def main() -> None:
         pairs = zip(found["ours"], found[side], strict=True)
         ratios = [ours["tokens_per_s"] / theirs["tokens_per_s"] for ours, theirs in pairs]
         report[f"ours to {side}"] = {"ratios": [round(each, 2) for each in ratios], "median": statistics.median(ratios)}
-    report |= {"steps": options.steps, "load_average": os.getloadavg(), "versions": versions()}
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.path:
-        options.path.write_text(text + "\n", encoding="utf-8")
+    return report
 
 
 def apart(command: list[str]) -> dict[str, float]:
@@ -75,6 +83,8 @@ def apart(command: list[str]) -> dict[str, float]:
 
 def train(options: argparse.Namespace) -> dict[str, float]:
     """Train one side in this process, and measure the model that it saved."""
+    import torch
+
     from gramr2.backends.registry import resolve
     from gramr2.data import load_labeled
     from gramr2.training.examples import training_examples
@@ -86,23 +96,26 @@ def train(options: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         into = Path(scratch) / "model"
         if options.side == "ours":
-            tokens, ticks = ours(folder, into, examples, options.steps)
+            tokens, ticks = ours(folder, into, examples, options.steps, options.precision)
         else:
-            tokens, ticks = trl(folder, into, examples, options.steps, plain=options.side == "trl-plain")
+            plain = options.side == "trl-plain"
+            tokens, ticks = trl(folder, into, examples, options.steps, options.precision, plain=plain)
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        if torch.cuda.is_available():
+            most = torch.cuda.max_memory_allocated() / 2**30
         loss = measured(into, held_out)
     steady = (ticks[-1] - ticks[0]) * len(ticks) / (len(ticks) - 1)
     return {"tokens_per_s": tokens / steady, "peak_gib": most, "held_out_loss": loss, "steps": len(ticks)}
 
 
-def ours(folder: Path, into: Path, examples: Sequence[Any], steps: int) -> tuple[int, list[float]]:
+def ours(folder: Path, into: Path, examples: Sequence[Any], steps: int, precision: str) -> tuple[int, list[float]]:
     """Tokens, and when each step ended."""
     from gramr2.config.training import ModelConfig, TrainingConfig
     from gramr2.judging.template import JudgeTemplate
     from gramr2.training.sft import fine_tune
 
     ticks: list[float] = []
-    config = TrainingConfig(epochs=1, min_steps=0, batch_size=COMPARISONS, learning_rate=5e-5, precision="float32")
+    config = TrainingConfig(epochs=1, min_steps=0, batch_size=COMPARISONS, learning_rate=5e-5, precision=precision)  # type: ignore[arg-type]
     config = config.model_copy(update={"verdict": config.verdict.model_copy(update={"weight": 0.0})})
     report = fine_tune(
         folder,
@@ -118,7 +131,9 @@ def ours(folder: Path, into: Path, examples: Sequence[Any], steps: int) -> tuple
     return report.prompt_tokens + report.completion_tokens, ticks
 
 
-def trl(folder: Path, into: Path, examples: Sequence[Any], steps: int, *, plain: bool) -> tuple[int, list[float]]:
+def trl(
+    folder: Path, into: Path, examples: Sequence[Any], steps: int, precision: str, *, plain: bool
+) -> tuple[int, list[float]]:
     """Tokens, and when each step ended."""
     import torch
     from datasets import Dataset
@@ -144,6 +159,8 @@ def trl(folder: Path, into: Path, examples: Sequence[Any], steps: int, *, plain:
         """Notes when each step ended."""
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()  # ours waits for its loss
             ticks.append(time.perf_counter())
 
     changed = {"gradient_checkpointing": False} if plain else {}
@@ -154,7 +171,7 @@ def trl(folder: Path, into: Path, examples: Sequence[Any], steps: int, *, plain:
             per_device_train_batch_size=COMPARISONS * ORDERS,
             max_steps=steps,
             learning_rate=5e-5,
-            bf16=False,
+            bf16=precision == "bfloat16",
             max_length=None,
             save_strategy="no",
             report_to="none",
