@@ -1,6 +1,6 @@
 """What needs a GPU, measured in one go: see ``benchmarks/gpu.sh``.
 
-    python benchmarks/gpu.py --json FILE [--shapes 1b 8b] [--device auto] [--comparisons 32]
+    python benchmarks/gpu.py --json FILE [--shapes 1b 8b] [--device auto] [--comparisons 64]
         [--parts tests decisions judging rows ways training beside-trl]
 
 Needs no model but the one that ships with gramr2: those of 1 and 8 billion parameters have Llama's shapes (3.2 1B, 3.1 8B)
@@ -8,9 +8,10 @@ and random weights, so that speed and memory are real and verdicts are noise. Ea
 limit, and a part that fails says why in the result and stops no other.
 
 - tests: those of the backends and of training, on this device
-- decisions: of lab-tiny in the device's own precision and on the CPU in fp32: how many labels agree
+- decisions: of lab-tiny in the device's own precision and on the CPU in fp32: how many labels agree; and how many votes in fp32
+  are the same with and without recorded steps
 - judging: prompt tokens per second of direct verdicts, and tokens per second of eight votes of up to 64 tokens
-- rows: the same votes with other numbers of samples side by side, on the first shape
+- rows: the same votes with other numbers of samples side by side, on the first shape; eager: without recorded steps
 - ways: ``benchmarks/judging.py`` on the first shape: beside ``generate`` and, if it is installed here, vLLM
 - training: tokens per second and peak memory, all weights for up to two billion parameters, LoRA above
 - beside-trl: ``benchmarks/training.py`` on the first shape, on a GPU with products in bf16
@@ -40,6 +41,7 @@ import judging as ways_to_judge
 import training as beside_trl
 from gramr2.backends import random_model
 from gramr2.backends.hardware import choose_device, versions
+from gramr2.backends.recorded import Recording
 from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.config.training import ModelConfig, TrainingConfig
 from gramr2.data import load_labeled
@@ -65,7 +67,7 @@ LIMITS = {
 }
 """seconds of a part, for each shape"""
 EVERY_SHAPE = ("judging", "training")
-ROWS = (64, 128, 256, 512)
+ROWS = (128, 256, 512, 1024)
 FULL = 2e9
 """parameters up to which all weights are trained"""
 
@@ -76,12 +78,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, dest="path")
     parser.add_argument("--shapes", nargs="*", default=None, help=", ".join(SHAPES))
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--comparisons", type=int, default=32, help="that are judged by votes")
+    parser.add_argument("--comparisons", type=int, default=64, help="that are judged by votes")
     parser.add_argument("--parts", nargs="+", default=[*LIMITS], choices=[*LIMITS])
     options = parser.parse_args()
     options.shapes = options.shapes or ["1b", "8b"]
     begun = time.monotonic()
-    found: dict[str, Any] = {"versions": versions(), "device": apart("device", None, options)}
+    found = apart("device", None, options)
     with tempfile.TemporaryDirectory() as scratch:
         options.folder = Path(scratch)
         for part in options.parts:
@@ -124,7 +126,10 @@ def _child(part: str, shape: str | None, options: argparse.Namespace, to: Connec
 def named(options: argparse.Namespace) -> dict[str, Any]:
     """The name of the device."""
     chosen = choose_device(options.device)
-    return {"name": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type}
+    return {
+        "versions": versions(),
+        "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
+    }
 
 
 def tests(options: argparse.Namespace) -> dict[str, Any]:
@@ -160,8 +165,16 @@ def decisions(options: argparse.Namespace) -> dict[str, Any]:
     there = _judge("lab-tiny", "cpu", "float32")
     ours, theirs = here.direct.judge(items), there.direct.judge(items)
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.probabilities and b.probabilities]
+    exact = _judge("lab-tiny", device, "float32")
+    recorded, computed = exact.judge(items[:40]), _unrecorded(exact).judge(items[:40])
+    votes = [
+        (one.rationale, one.outcome) == (two.rationale, two.outcome)
+        for a, b in zip(recorded, computed, strict=True)
+        for one, two in zip(a.judgments, b.judgments, strict=True)
+    ]
     return {
         "n": len(items),
+        "votes_same_recorded": sum(votes) / len(votes),
         "dtype": str(here.backend.id).rpartition(":")[2],
         "same_label": sum(a.label is b.label for a, b in pairs) / len(pairs),
         "largest_shift": max(abs(a.probabilities.a - b.probabilities.a) for a, b in pairs),  # type: ignore[union-attr]
@@ -200,14 +213,18 @@ def rows(options: argparse.Namespace) -> dict[str, Any]:
     layers = [each for each in backend.model.modules() if isinstance(each, torch.nn.Linear)]
     _voted(judge, items[:4])
     found = {}
-    for count in ROWS:
+    for name, count in [*((str(each), each) for each in ROWS), ("eager", backend.batching.rows)]:
+        if name == "eager":
+            _unrecorded(judge)
         backend.batching = Batching(count, backend.batching.prefill_tokens, backend.batching.cache_bytes)
         _reset(backend.device)
         with ways_to_judge.Tokens(backend.model) as tokens:
             seconds, written = _voted(judge, items)
-        found[str(count)] = {
+        found[name] = {
+            "rows": count,
             "tokens_per_s": written / seconds,
-            "step_ms": 1000 * seconds / max(1, tokens.steps),
+            "seconds": seconds,
+            "computed_steps": tokens.steps,
             "products_ms": 1000 * sum(ways_to_judge.products(layer, count) for layer in layers),
             "peak_gib": _peak(backend.device),
         }
@@ -243,7 +260,7 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
 def ways(options: argparse.Namespace) -> dict[str, Any]:
     """Beside ``generate``, and vLLM."""
     file = options.folder / "ways.json"
-    arguments = ["--data", "starter:gold", "--model", str(_shaped(options)), "--comparisons", str(options.comparisons)]
+    arguments = ["--data", "starter:gold", "--model", str(_shaped(options)), "--comparisons", str(options.comparisons // 2)]
     arguments += ["--only", "batched,fixed", "--json", str(file), "--device", options.device, "--dtype", "auto"]
     ways_to_judge.main([*arguments, *(["--python", sys.executable] if find_spec("vllm") else [])])
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -290,6 +307,12 @@ def _judge(model: str, device: str, dtype: str) -> Judge:
     backend = TransformersBackend(model, device=device, dtype=dtype)
     sampling = Sampling(votes=8, temperature=0.75, max_new_tokens=64, close_on_budget=True)
     return Judge(backend, JudgeTemplate(JudgeMode.REASON), sampling)
+
+
+def _unrecorded(judge: Judge) -> Judge:
+    assert isinstance(judge.backend, TransformersBackend)
+    judge.backend._recording = Recording(None)
+    return judge
 
 
 def _shaped(options: argparse.Namespace) -> Path:

@@ -16,6 +16,7 @@ import torch
 from gramr2.backends.aloud import Heard
 from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
 from gramr2.backends.prefill import Prefilled
+from gramr2.backends.recorded import Record, Repeated
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.shared_attention import OwnLayer, Part, advance, part_of
 
@@ -53,12 +54,14 @@ class Slots:
         model: prepared by ``let_share``.
         count: of the slots.
         room: tokens that an answer may add.
+        record: how steps are recorded, on a device where that is faster than to compute each.
     """
 
-    def __init__(self, model: Any, count: int, room: int) -> None:
+    def __init__(self, model: Any, count: int, room: int, record: Record | None) -> None:
         self._model = model
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
         self._own = [OwnLayer(room) for _ in range(layers)]
+        self._repeated = Repeated(model, self._own, record) if record else None
         self._prompts: list[_Prompt | None] = [None] * count
         self._parts: list[Part] | None = None
         self.rows: list[Row | None] = [None] * count
@@ -85,21 +88,30 @@ class Slots:
 
     def leave(self, slot: int) -> None:
         """Empty a slot."""
-        self.rows[slot] = self._prompts[slot] = self._parts = None
+        self.rows[slot] = self._prompts[slot] = None
+        if self._repeated is None:
+            # A recording goes on with it, which costs less than another recording.
+            self._parts = None
 
     def advance(self) -> torch.Tensor:
         """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary)."""
         live, device = self.live, self._model.device
         if self._parts is None:
             self._parts = self._grids(live)
+            if self._repeated:
+                self._repeated.forget()
         # What is in an empty slot is computed too, which costs less than to move the others.
         own = [0 if row is None else len(row.ids) - 1 for row in self.rows]
         begins = [0 if prompt is None else prompt.cache.lengths[prompt.place] for prompt in self._prompts]
-        columns, begin = torch.tensor([own, begins], device=device)
-        for layer in self._own:
-            layer.columns, layer.width = columns, max(own) + 1
-        tokens = torch.tensor([0 if row is None else row.ids[-1] for row in self.rows], device=device)
-        logits = advance(self._model, tokens, begin + columns, self._own, self._parts)
+        tokens = [0 if row is None else row.ids[-1] for row in self.rows]
+        state = (tokens, [begin + column for begin, column in zip(begins, own, strict=True)], own)
+        if self._repeated:
+            logits = self._repeated.advance(state, self._parts)
+        else:
+            fed, positions, columns = torch.tensor(state, device=device)
+            for layer in self._own:
+                layer.columns, layer.width = columns, max(own) + 1
+            logits = advance(self._model, fed, positions, self._own, self._parts)
         return logits if len(live) == len(self.rows) else logits[torch.tensor(live, device=device)]
 
     def shrink(self) -> None:
@@ -138,6 +150,7 @@ class Slotted:
             requests in each, or None if there are no more.
         room: tokens that an answer may add.
         heard: told what each sample has written, after every token.
+        record: how steps are recorded; see ``gramr2.backends.recorded``.
     """
 
     def __init__(
@@ -152,6 +165,7 @@ class Slotted:
         waiting: Iterator[list[tuple[Prefilled, list[int]]]],
         room: int,
         heard: Heard | None = None,
+        record: Record | None = None,
     ) -> None:
         self._stepper, self._requests, self._enough, self._heard = stepper, requests, enough, heard
         self._label_ids, self._waiting = label_ids, waiting
@@ -165,7 +179,7 @@ class Slotted:
         self._asks: deque[tuple[_Prompt, range]] = deque()
         self._ready: deque[tuple[int, list[Completion]]] = deque()
         self._more = True
-        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room)
+        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room, record)
 
     def run(self) -> Iterator[tuple[int, list[Completion]]]:
         """Yields (index of a request, its completions) as soon as its group has all that it needs."""

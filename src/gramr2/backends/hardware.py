@@ -43,13 +43,21 @@ def choose_device(name: str) -> torch.device:
             raise ConfigError(f"device {name!r} is not one torch knows: use auto, cpu, cuda, cuda:N or mps") from error
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ConfigError(f"device {name!r} was asked for but torch sees no GPU: use device: cpu or auto")
-        return device
+        return _cuda(name) if device.type == "cuda" else device
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        return _cuda("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
     log.info("device: cpu, %d threads (torch sees no GPU; the threads are torch's default)", torch.get_num_threads())
     return torch.device("cpu")
+
+
+def _cuda(name: str) -> torch.device:
+    """A GPU, with cuDNN's attention switched off for the process: it plans anew for every length, and each token that is written,
+    and most batches that are trained on, have a length of their own. On an H200 a step of decoding took 73 ms with it, where
+    lengths were new, and 22 ms without."""
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    return torch.device(name)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -25,8 +25,10 @@ from gramr2.backends.prefill import Prefilled, prefill
 
 NAME = "gramr2_shared"
 """under which transformers knows this attention"""
-TOLERANCE = 0.02
-"""of the largest logit: how far the probe of a model may differ from transformers' own attention; fp16 and bf16 round so much"""
+TOLERANCE, NOISE = 0.03, 3.0
+"""How far the probe of a model may differ from transformers' own attention: this share of the largest logit, and so many times as
+far as the model's own answers differ when it reads the same tokens at once and one by one. A random model of 16 layers in bf16
+differed by 2 to 3 % of its largest logit."""
 
 
 class OwnLayer(DynamicLayer):  # type: ignore[misc]
@@ -230,10 +232,12 @@ def let_share(model: Any) -> bool:
     config = model.config.get_text_config(decoder=True)
     if config._attn_implementation != "sdpa" or not can_grow(config):
         return False
-    expected = _own_answer(model)
+    expected, again = _own_answer(model), _own_answer(model, one_by_one=True)
+    allowed = TOLERANCE * expected.abs().max() + NOISE * (expected - again).abs().max()
     # For good: another thread may be in the middle of a forward pass.
     model.config._attn_implementation = NAME
-    if not _agrees(model, expected):
+    found = _shared_answer(model)
+    if found is None or not bool((found - expected).abs().max() <= allowed):
         model.config._attn_implementation = "sdpa"
         return False
     return True
@@ -244,16 +248,23 @@ def _probe(model: Any) -> tuple[int, int, int]:
     return 1 % vocabulary, 2 % vocabulary, 3 % vocabulary
 
 
-def _own_answer(model: Any) -> Tensor:
+def _own_answer(model: Any, *, one_by_one: bool = False) -> Tensor:
+    """The logits behind the probe (vocabulary,), by transformers' own attention."""
     ids = torch.tensor([_probe(model)], device=model.device)
-    logits: Tensor = model(ids, attention_mask=torch.ones_like(ids), use_cache=False, logits_to_keep=1).logits
-    return logits[0, -1].float()
+    if one_by_one:
+        cache = DynamicCache(config=model.config)
+        for token in ids[0]:
+            logits = model(token.view(1, 1), past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+    else:
+        logits = model(ids, attention_mask=torch.ones_like(ids), use_cache=False, logits_to_keep=1).logits
+    found: Tensor = logits[0, -1].float()
+    return found
 
 
-def _agrees(model: Any, expected: Tensor) -> bool:
+def _shared_answer(model: Any) -> Tensor | None:
+    """The same with the first token as the prompt; None if the architecture cannot."""
     first, second, third = _probe(model)
     one = torch.ones(1, dtype=torch.long, device=model.device)
-    found = expected
     try:
         prompt = prefill(model, [[first]])
         own = [OwnLayer(2) for _ in prompt.cache.layers]
@@ -263,5 +274,5 @@ def _agrees(model: Any, expected: Tensor) -> bool:
             found = advance(model, token * one, (step + 1) * one, own, [part_of(prompt, [0], [0])])[0].float()
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         # Whatever an architecture does otherwise, its samples are decoded in the usual way.
-        return False
-    return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())
+        return None
+    return found

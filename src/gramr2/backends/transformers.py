@@ -45,6 +45,7 @@ from gramr2.backends.pretrained import (
     speaker,
 )
 from gramr2.backends.prompts import prompts_of
+from gramr2.backends.recorded import Recording
 from gramr2.backends.registry import resolve
 from gramr2.backends.sampling import Row, Stepper, usable
 from gramr2.backends.scoring import ScoreBatching, score_all
@@ -77,7 +78,7 @@ class Batching:
         if device.type != "cuda":
             return cls()
         free, _ = torch.cuda.mem_get_info(device)
-        return cls(rows=128, prefill_tokens=16384, cache_bytes=max(1 << 30, free // 3))
+        return cls(rows=512, prefill_tokens=16384, cache_bytes=max(1 << 30, free // 3))
 
 
 class TransformersBackend:
@@ -130,6 +131,7 @@ class TransformersBackend:
         self.config = self.model.config.get_text_config(decoder=True)
         self._grows = can_grow(self.config)
         self._shares = let_share(self.model)
+        self._recording = Recording.on(self.device)
         ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
         self._id = identity(folder, self.encoder, ends, adapter)
         self._stepper = Stepper(self.encoder, ends)
@@ -191,18 +193,20 @@ class TransformersBackend:
         votes = [0 if _reads_at_once(each) else count for each, count in zip(requests, samples, strict=True)]
         widest = max(room)
         rows = min(self.batching.rows, max(1, self._cache_share // widest))
-        yield from Slotted(
-            self.model,
-            self._stepper,
-            requests,
-            groups,
-            enough,
-            self._label_ids,
-            rows,
-            self._prefilled(order, prompts, room, votes),
-            widest,
-            heard,
-        ).run()
+        with self._recording.lent() as record:
+            yield from Slotted(
+                self.model,
+                self._stepper,
+                requests,
+                groups,
+                enough,
+                self._label_ids,
+                rows,
+                self._prefilled(order, prompts, room, votes),
+                widest,
+                heard,
+                record,
+            ).run()
 
     def _prefilled(
         self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int]
