@@ -260,7 +260,14 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
 def ways(options: argparse.Namespace) -> dict[str, Any]:
     """Beside ``generate``, and vLLM."""
     file = options.folder / "ways.json"
-    arguments = ["--data", "starter:gold", "--model", str(_shaped(options)), "--comparisons", str(options.comparisons // 2)]
+    arguments = [
+        "--data",
+        "starter:gold",
+        "--model",
+        str(_shaped(options)),
+        "--comparisons",
+        str(options.comparisons // 2),
+    ]
     arguments += ["--only", "batched,fixed", "--json", str(file), "--device", options.device, "--dtype", "auto"]
     ways_to_judge.main([*arguments, *(["--python", sys.executable] if find_spec("vllm") else [])])
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

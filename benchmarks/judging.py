@@ -1,6 +1,6 @@
 """Seconds per decision: the usual ways to sample votes from a judge, and gramr2's.
 
-    python benchmarks/judging.py --data FILE [--model smollm2-135m] [--comparisons 16] [--votes 8] [--new-tokens 48] [--repeats 3]
+    python benchmarks/judging.py --data FILE [--model smollm2-135m] [--comparisons 64] [--votes 8] [--new-tokens 48] [--repeats 3]
         [--certainty 0.95] [--direct-certainty 0.9] [--only generate,batched,fixed,adaptive,direct-first] [--dtype float32]
         [--device auto] [--python PYTHON_WITH_VLLM] [--json FILE]
 
@@ -9,7 +9,8 @@ first --comparisons, the slowest over a part of them, and reported per decision:
 
 - generate: one call of transformers' ``generate`` for every vote, as public judging scripts do
 - batched: ``generate(num_return_sequences=votes)`` on batches of prompts
-- fixed, adaptive, direct-first: ours with all votes, with --certainty, and with --direct-certainty before it
+- fixed, adaptive, direct-first: ours with all votes, with --certainty, and with --direct-certainty before it; direct-first@0.6
+  is that with 0.6 in its place, direct the direct reading alone
 - vllm: vLLM's ``generate`` with ``n=votes`` and its prefix cache, in another Python (--python), which loads its model once
 
 bound is the time that the matrix products alone would take: those of the tokens that must be computed (each distinct beginning
@@ -43,7 +44,7 @@ from gramr2.judging.template import JudgeMode
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions, generative_judge
 
-PARTS = {"generate": 8, "batched": 2}
+PARTS = {"generate": 32, "batched": 8}
 """of how many comparisons the slow ways judge one"""
 TOGETHER = 8
 """prompts in a batch of ``generate``, so that it has as many rows as ours with eight votes"""
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="labelled comparisons")
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--comparisons", type=int, default=16)
+    parser.add_argument("--comparisons", type=int, default=64)
     parser.add_argument("--votes", type=int, default=8)
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=3)
@@ -188,12 +189,15 @@ def runner(
     """One way to judge comparisons; the library's own has no decisions."""
     if name in PARTS:
         return lambda items: generated(judge, usual, items, options, TOGETHER if name == "batched" else None, seed)
+    if name == "direct":
+        return lambda items: judge.direct.judge(items, seed=seed)
+    name, _, certainty = name.partition("@")
     sampling = Sampling(
         votes=options.votes,
         max_new_tokens=options.new_tokens,
         close_on_budget=True,
         stop_certainty=None if name == "fixed" else options.certainty,
-        direct_certainty=options.direct_certainty if name == "direct-first" else None,
+        direct_certainty=float(certainty or options.direct_certainty) if name == "direct-first" else None,
     )
     return lambda items: Judge(judge.backend, judge.template, sampling).judge(items, seed=seed)
 

@@ -53,8 +53,9 @@ from gramr2.backends.shared_attention import let_share
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
-CHUNK = 128
-"""requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length"""
+CHUNK, CHUNK_ON_GPU = 128, 1024
+"""requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length, and
+so many that the end of a chunk, where fewer and fewer samples are written, is short beside the rest"""
 
 PADDING, FEW = 1.05, 1 / 16
 """how much longer padding may make a batch of prompts that has enough tokens, this share of the most, to be computed fast"""
@@ -115,6 +116,8 @@ class TransformersBackend:
         speaks = speaker(folder, adapter)
         keep_freed_memory()
         self.device = choose_device(device)
+        if self.device.type == "cuda":
+            self.chunk = CHUNK_ON_GPU
         self.dtype = choose_dtype(dtype, self.device)
         tokenizer = open_tokenizer(speaks, trust_remote_code=trust_remote_code)
         loaded = open_causal(folder, dtype=self.dtype, trust_remote_code=trust_remote_code)
