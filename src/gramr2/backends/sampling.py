@@ -79,6 +79,7 @@ class Stepper:
         """the tokens that end a turn"""
         self._texts: dict[int, str] = {}
         self._firsts: dict[str, int] = {}
+        self._barred: dict[tuple[str, str], list[int]] = {}
 
     def start(self, request: GenerationRequest, index: int, sample: int, prompt_tokens: int) -> Row:
         """A row for one seed of a request."""
@@ -131,11 +132,16 @@ class Stepper:
     def forbidden(self, row: Row) -> list[int]:
         """The tokens that this row must not write now."""
         verdict = row.request.verdict
-        if not row.guided or verdict is None or row.finish or row.queue or row.at_verdict:
+        if verdict is None or not verdict.guided or row.finish or row.queue or row.at_verdict:
             return []
-        firsts = [self._first(text) for text in (verdict.anchor, f" {verdict.anchor}")]
-        # If the space is a token of its own, it begins every word, not only the tag.
-        return [each for each in firsts if each != self._first(verdict.close) and self._text(each).strip()]
+        tags = (verdict.anchor, verdict.close)
+        if tags not in self._barred:
+            firsts = [self._first(text) for text in (verdict.anchor, f" {verdict.anchor}")]
+            # If the space is a token of its own, it begins every word, not only the tag.
+            self._barred[tags] = [
+                each for each in firsts if each != self._first(verdict.close) and self._text(each).strip()
+            ]
+        return self._barred[tags]
 
     def _first(self, text: str) -> int:
         if text not in self._firsts:
@@ -246,10 +252,13 @@ def drawn(logits: torch.Tensor, decodings: Sequence[Decoding], draws: Sequence[f
     [0, 1); what a row at temperature 0 gets means nothing."""
     heat = torch.tensor([each.temperature or 1.0 for each in decodings], device=logits.device)
     probs = torch.softmax(logits / heat[:, None], dim=-1)
-    tokens = _invert(probs, torch.tensor(draws).to(probs))
-    for i, decoding in enumerate(decodings):
-        if decoding.temperature and decoding.top_p < 1:
-            tokens[i] = _nucleus(probs[i], float(torch.tensor(draws[i])), decoding.top_p)
+    at = torch.tensor(draws).to(probs)
+    tokens = _invert(probs, at)
+    narrowed = [i for i, each in enumerate(decodings) if each.temperature and each.top_p < 1]
+    if narrowed:
+        shares = torch.tensor([decodings[i].top_p for i in narrowed]).to(probs)
+        for i, token in zip(narrowed, _nucleus(_rows(probs, narrowed), _rows(at, narrowed), shares), strict=True):
+            tokens[i] = token
     return tokens
 
 
@@ -276,11 +285,20 @@ def _invert(probs: torch.Tensor, draws: torch.Tensor) -> list[int]:
     return [int(i) for i in torch.searchsorted(cumulative, targets, right=True)[:, 0].tolist()]
 
 
-def _nucleus(probs: torch.Tensor, draw: float, top_p: float) -> int:
-    """Sample from the smallest set of tokens that holds ``top_p`` of the mass."""
-    width = min(NUCLEUS_WIDTH, len(probs))
-    top, order = probs.topk(width)
-    if float(top.sum()) < top_p:
-        top, order = probs.sort(descending=True)
-    kept = top * ((top.cumsum(-1) - top) < top_p)
-    return int(order[_invert(kept[None], torch.tensor([draw]).to(kept))[0]])
+def _nucleus(probs: torch.Tensor, draws: torch.Tensor, shares: torch.Tensor) -> list[int]:
+    """Sample each row of probabilities (rows, vocabulary) from the smallest set of its tokens that holds its share of the mass;
+    draws and shares (rows,)."""
+    top, order = probs.topk(min(NUCLEUS_WIDTH, probs.shape[-1]))
+    tokens = _nucleus_of(top, order, draws, shares)
+    short = (top.sum(-1) < shares).nonzero()[:, 0].tolist() if top.shape[-1] < probs.shape[-1] else []
+    if short:
+        top, order = probs[short].sort(descending=True)
+        for i, token in zip(short, _nucleus_of(top, order, draws[short], shares[short]), strict=True):
+            tokens[i] = token
+    return tokens
+
+
+def _nucleus_of(top: torch.Tensor, order: torch.Tensor, draws: torch.Tensor, shares: torch.Tensor) -> list[int]:
+    kept = top * ((top.cumsum(-1) - top) < shares[:, None])
+    found = torch.tensor(_invert(kept, draws), device=order.device)
+    return [int(token) for token in order.gather(-1, found[:, None])[:, 0].tolist()]

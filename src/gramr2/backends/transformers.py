@@ -53,7 +53,7 @@ from gramr2.backends.shared_attention import let_share
 from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
-CHUNK, CHUNK_ON_GPU = 128, 1024
+CHUNK, CHUNK_ON_GPU = 128, 512
 """requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length, and
 so many that the end of a chunk, where fewer and fewer samples are written, is short beside the rest"""
 
