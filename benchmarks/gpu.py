@@ -22,12 +22,15 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
@@ -110,13 +113,15 @@ def apart(part: str, shape: str | None, options: argparse.Namespace) -> dict[str
     except EOFError:
         process.join()
         result = {"failed": f"its process ended with {process.exitcode}"}
-    process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid or 0, signal.SIGKILL)
     process.join()
     return result | {"seconds": round(time.monotonic() - start, 1)}
 
 
 def _child(part: str, shape: str | None, options: argparse.Namespace, to: Connection) -> None:
     options.shape = shape
+    os.setsid()  # so that what it starts ends with it
     try:
         to.send(PARTS[part](options))
     except (Exception, SystemExit):  # noqa: BLE001  # whatever goes wrong in a part is its result
@@ -198,7 +203,7 @@ def judging(options: argparse.Namespace) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in backend.model.parameters()),
         "direct_comparisons_per_s": len(items) / seconds,
         "direct_prompt_tokens_per_s": prompt / seconds,
-        "voted_comparisons_per_s": options.comparisons / reasoning,
+        "voted_comparisons_per_s": len(items[: options.comparisons]) / reasoning,
         "voted_tokens_per_s": written / reasoning,
         "peak_gib": _peak(backend.device),
     }

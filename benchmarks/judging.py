@@ -44,10 +44,10 @@ from gramr2.judging.template import JudgeMode
 from gramr2.judgment import Decision
 from gramr2.loading import JudgeOptions, generative_judge
 
-PARTS = {"generate": 32, "batched": 8}
-"""of how many comparisons the slow ways judge one"""
+PARTS = {"generate": 2, "batched": 8}
+"""comparisons that the slow ways judge, at most"""
 TOGETHER = 8
-"""prompts in a batch of ``generate``, so that it has as many rows as ours with eight votes"""
+"""prompts in a batch of ``generate``, so that with eight votes it has as many rows as ours on a CPU"""
 
 
 @dataclass
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     decided: dict[str, list[Decision]] = {}
     for repeat in range(options.repeats):
         for name, way in ways.items():
-            part = items[: max(1, len(items) // PARTS.get(name, 1))]
+            part = items[: PARTS.get(name)]
             if name == "vllm":
                 assert peer is not None
                 seconds, way.new_tokens = peer.judged(repeat)
@@ -131,6 +131,11 @@ def main(arguments: list[str] | None = None) -> None:
                 way.seconds.append((time.perf_counter() - start) / len(part))
             way.prompt_tokens, way.new_tokens = tokens.prompt / len(part), tokens.answer / len(part)
             if found is not None:
+                if judge.backend.device.type == "cuda":
+                    # A recorded step calls no hook.
+                    way.new_tokens = sum(vote.completion_tokens for each in found for vote in each.judgments) / len(
+                        part
+                    )
                 decided[name] = found
                 same = [a.label is b.label for a, b in zip(found, decided.get("fixed", found), strict=True)]
                 way.agree = sum(same) / len(same)

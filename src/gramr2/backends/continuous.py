@@ -16,7 +16,7 @@ import torch
 from gramr2.backends.aloud import Heard
 from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
 from gramr2.backends.prefill import Prefilled
-from gramr2.backends.recorded import Record, Repeated
+from gramr2.backends.recorded import Recording, Repeated
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.shared_attention import OwnLayer, Part, advance, part_of
 
@@ -54,14 +54,15 @@ class Slots:
         model: prepared by ``let_share``.
         count: of the slots.
         room: tokens that an answer may add.
-        record: how steps are recorded, on a device where that is faster than to compute each.
+        recording: of steps, on a device where that is faster than to compute each.
     """
 
-    def __init__(self, model: Any, count: int, room: int, record: Record | None) -> None:
+    def __init__(self, model: Any, count: int, room: int, recording: Recording | None) -> None:
         self._model = model
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
         self._own = [OwnLayer(room) for _ in range(layers)]
-        self._repeated = Repeated(model, self._own, record) if record else None
+        self._repeated = Repeated(model, self._own, recording) if recording else None
+        self._left = False
         self._prompts: list[_Prompt | None] = [None] * count
         self._parts: list[Part] | None = None
         self.rows: list[Row | None] = [None] * count
@@ -89,15 +90,20 @@ class Slots:
     def leave(self, slot: int) -> None:
         """Empty a slot."""
         self.rows[slot] = self._prompts[slot] = None
-        if self._repeated is None:
-            # A recording goes on with it, which costs less than another recording.
-            self._parts = None
+        self._left = True
+        if not (self._repeated and self._repeated.repeats):
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of the prompts of samples that have left. A recording goes on with them, which costs less than another one."""
+        if self._left:
+            self._parts, self._left = None, False
 
     def advance(self) -> torch.Tensor:
         """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary)."""
         live, device = self.live, self._model.device
         if self._parts is None:
-            self._parts = self._grids(live)
+            self._parts, self._left = self._grids(live), False
             if self._repeated:
                 self._repeated.forget()
         # What is in an empty slot is computed too, which costs less than to move the others.
@@ -150,7 +156,7 @@ class Slotted:
             requests in each, or None if there are no more.
         room: tokens that an answer may add.
         heard: told what each sample has written, after every token.
-        record: how steps are recorded; see ``gramr2.backends.recorded``.
+        recording: of steps; see ``gramr2.backends.recorded``.
     """
 
     def __init__(
@@ -165,7 +171,7 @@ class Slotted:
         waiting: Iterator[list[tuple[Prefilled, list[int]]]],
         room: int,
         heard: Heard | None = None,
-        record: Record | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self._stepper, self._requests, self._enough, self._heard = stepper, requests, enough, heard
         self._label_ids, self._waiting = label_ids, waiting
@@ -179,7 +185,7 @@ class Slotted:
         self._asks: deque[tuple[_Prompt, range]] = deque()
         self._ready: deque[tuple[int, list[Completion]]] = deque()
         self._more = True
-        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room, record)
+        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room, recording)
 
     def run(self) -> Iterator[tuple[int, list[Completion]]]:
         """Yields (index of a request, its completions) as soon as its group has all that it needs."""
@@ -215,6 +221,7 @@ class Slotted:
                 self._prefill()
 
     def _prefill(self) -> None:
+        self._slots.let_go()
         found = next(self._waiting, None)
         self._more = found is not None
         for cache, members in found or ():

@@ -8,7 +8,9 @@ needed. What is written does not change beyond rounding.
 
 from __future__ import annotations
 
+import functools
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,10 @@ log = logging.getLogger("gramr2")
 
 NARROWEST = 64
 """columns of the samples' own tokens that a first recording attends to; twice as many whenever these are full"""
+ROPES = {None, "default", "linear", "llama3", "yarn"}
+"""rotary embeddings that do not look at the positions before they compute"""
+SCRATCH = 4
+"""times as much memory as a step's logits take that must be free for a recording"""
 
 Step = Callable[[], Tensor]
 Record = Callable[[Step], Step]
@@ -33,7 +39,7 @@ class Recording:
     """A device's way to record steps, which one call at a time may use; others compute each step meanwhile.
 
     Args:
-        record: None where steps are not recorded.
+        record: None where steps are not recorded, or after one could not be.
     """
 
     def __init__(self, record: Record | None) -> None:
@@ -41,19 +47,46 @@ class Recording:
         self._free = threading.Lock()
 
     @classmethod
-    def on(cls, device: torch.device) -> Recording:
-        """What suits a device."""
-        return cls(cuda_graphs(device) if device.type == "cuda" else None)
+    def of(cls, model: Any) -> Recording:
+        """What suits a model on its device."""
+        known = model.device.type == "cuda" and can_be_recorded(model.config.get_text_config(decoder=True))
+        return _on(model.device) if known else cls(None)
 
     @contextmanager
-    def lent(self) -> Iterator[Record | None]:
-        """The way to record, or None if there is none or another call has it."""
+    def lent(self) -> Iterator[Recording | None]:
+        """This, or None if nothing can be recorded or another call has it."""
         lent = self.record is not None and self._free.acquire(blocking=False)
         try:
-            yield self.record if lent else None
+            yield self if lent else None
         finally:
             if lent:
                 self._free.release()
+
+    def recorded(self, step: Step) -> Step | None:
+        """The step recorded; None if that fails, and then never again: a failed recording may leave torch's allocator believing
+        that one is under way."""
+        if self.record is None:
+            return None
+        try:
+            return self.record(step)
+        except RuntimeError as error:
+            self.record = None
+            log.warning("decoding steps are no longer recorded, and slower: %s", str(error).partition("\n")[0][:200])
+            return None
+
+
+@functools.cache
+def _on(device: torch.device) -> Recording:
+    """One for all models on a GPU: what a recording needs besides the model stays allocated."""
+    return Recording(cuda_graphs(device))
+
+
+def can_be_recorded(config: Any) -> bool:
+    """Whether a model's steps never wait for a number that they computed: routing to experts does, and some rotary embeddings."""
+    values = config.to_dict()
+    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    experts = any(re.search("expert|moe", name) and value for name, value in values.items())
+    return not experts and rope.get("rope_type") in ROPES
 
 
 def cuda_graphs(device: torch.device) -> Record:
@@ -66,7 +99,7 @@ def cuda_graphs(device: torch.device) -> Record:
         stream.wait_stream(here)
         # Not torch.cuda.graph: that returns all free memory to the driver first, every time.
         with torch.cuda.stream(stream):
-            # Other threads go on using the GPU meanwhile.
+            # Other threads may use the GPU meanwhile; up to torch 2.11 they cannot draw random numbers there.
             graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
                 result = step()
@@ -91,16 +124,20 @@ class Repeated:
     Args:
         model: prepared by ``let_share``.
         own: one for each layer.
-        record: makes a recording.
+        recording: lent for this.
     """
 
-    def __init__(self, model: Any, own: Sequence[OwnLayer], record: Record) -> None:
-        self._model, self._own, self._record = model, own, record
+    def __init__(self, model: Any, own: Sequence[OwnLayer], recording: Recording) -> None:
+        self._model, self._own, self._recording = model, own, recording
         self._state = torch.zeros((3, 0), dtype=torch.long, device=model.device)
         self._width = 0
         self._eager = 0
         self._step: Step | None = None
-        self._possible = True
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the next step is a recorded one, if nothing is forgotten before."""
+        return self._step is not None
 
     def forget(self) -> None:
         """The prompts, the samples or their memory are others now."""
@@ -123,8 +160,8 @@ class Repeated:
         if needed > self._width or self._eager == 0:
             self._width = _width(needed, self._own[0].capacity)
             self.forget()
-        if self._step is None and self._eager >= 2 and self._possible:
-            self._step = self._recorded(parts)
+        if self._step is None and self._eager >= 2 and self._has_room(len(state[0])):
+            self._step = self._recording.recorded(lambda: self._once(parts))
         if self._step is not None:
             return self._step()
         self._eager += 1
@@ -136,14 +173,14 @@ class Repeated:
             layer.columns, layer.width = columns, self._width
         return advance(self._model, tokens, positions, self._own, parts)
 
-    def _recorded(self, parts: Sequence[Part]) -> Step | None:
-        try:
-            return self._record(lambda: self._once(parts))
-        except RuntimeError as error:
-            # A step that looks at its own numbers, as some routing to experts does, cannot be recorded.
-            self._possible = False
-            log.info("decoding steps of this model are not recorded: %s", str(error).partition("\n")[0][:200])
-            return None
+    def _has_room(self, samples: int) -> bool:
+        """Whether a GPU has the memory that a recording needs: it can use none that torch keeps from earlier steps."""
+        if self._state.device.type != "cuda":
+            return True
+        needed = SCRATCH * samples * self._model.get_output_embeddings().weight.shape[0] * 4
+        if torch.cuda.mem_get_info(self._state.device)[0] < needed:
+            torch.cuda.empty_cache()
+        return bool(torch.cuda.mem_get_info(self._state.device)[0] >= needed)
 
 
 def _width(needed: int, capacity: int) -> int:

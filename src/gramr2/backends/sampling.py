@@ -19,7 +19,8 @@ from gramr2.backends.encoding import Encoder
 from gramr2.judgment import FinishReason
 from gramr2.written import own
 
-NUCLEUS_WIDTH = 1024
+NUCLEUS_WIDTH, SORTED = 1024, 32
+"""most likely tokens among which a nucleus is looked for first; rows that are sorted at a time where that is too few"""
 TAIL = 16
 
 
@@ -291,9 +292,10 @@ def _nucleus(probs: torch.Tensor, draws: torch.Tensor, shares: torch.Tensor) -> 
     top, order = probs.topk(min(NUCLEUS_WIDTH, probs.shape[-1]))
     tokens = _nucleus_of(top, order, draws, shares)
     short = (top.sum(-1) < shares).nonzero()[:, 0].tolist() if top.shape[-1] < probs.shape[-1] else []
-    if short:
-        top, order = probs[short].sort(descending=True)
-        for i, token in zip(short, _nucleus_of(top, order, draws[short], shares[short]), strict=True):
+    for start in range(0, len(short), SORTED):
+        part = short[start : start + SORTED]
+        top, order = probs[part].sort(descending=True)
+        for i, token in zip(part, _nucleus_of(top, order, draws[part], shares[part]), strict=True):
             tokens[i] = token
     return tokens
 

@@ -134,7 +134,7 @@ class TransformersBackend:
         self.config = self.model.config.get_text_config(decoder=True)
         self._grows = can_grow(self.config)
         self._shares = let_share(self.model)
-        self._recording = Recording.on(self.device)
+        self._recording = Recording.of(self.model)
         ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
         self._id = identity(folder, self.encoder, ends, adapter)
         self._stepper = Stepper(self.encoder, ends)
@@ -196,7 +196,7 @@ class TransformersBackend:
         votes = [0 if _reads_at_once(each) else count for each, count in zip(requests, samples, strict=True)]
         widest = max(room)
         rows = min(self.batching.rows, max(1, self._cache_share // widest))
-        with self._recording.lent() as record:
+        with self._recording.lent() as recording:
             yield from Slotted(
                 self.model,
                 self._stepper,
@@ -208,7 +208,7 @@ class TransformersBackend:
                 self._prefilled(order, prompts, room, votes),
                 widest,
                 heard,
-                record,
+                recording,
             ).run()
 
     def _prefilled(
