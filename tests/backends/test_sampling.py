@@ -129,6 +129,19 @@ def test_a_nucleus_may_be_wider_than_what_is_looked_at_first() -> None:
     assert 3300 < max(found) < 3610
 
 
+def test_wide_and_narrow_nuclei_stand_side_by_side() -> None:
+    flat, steep = -1e-5 * torch.arange(4000.0), -1.0 * torch.arange(4000.0)
+    flat[:2] = steep[:2] = -math.inf
+    logits = torch.stack([flat, steep] * 40)
+    rows = [rows_of(ask(i, temperature=1.0, top_p=0.9 if i % 4 < 2 else 0.5))[0] for i in range(80)]
+    found = STEPPER.step(rows, logits, {})
+    assert found == [
+        STEPPER.step(rows_of(ask(i, temperature=1.0, top_p=0.9 if i % 4 < 2 else 0.5)), logits[i : i + 1], {})[0]
+        for i in range(80)
+    ]
+    assert 2000 < max(found[0::4]) < 3610 and max(found[2::4]) < 2010 and max(found[1::2]) < 8
+
+
 def test_a_row_writes_the_same_beside_any_others() -> None:
     settings = [(0.0, 1.0, 9), (1.0, 1.0, 9), (0.7, 0.8, 2), (1.5, 0.6, 9), (1.0, 1.0, 4)]
     logits = torch.randn(9, len(settings), 30, generator=torch.Generator().manual_seed(0))
