@@ -41,7 +41,7 @@ def test_what_is_heard_grows_to_what_is_written(
 ) -> None:
     monkeypatch.setattr(backend, "_shares", shares)
     heard: dict[tuple[int, int], list[str]] = defaultdict(list)
-    found = dict(generate_aloud(backend, asked(4), lambda i, sample, text: heard[i, sample].append(text)))
+    found = dict(generate_aloud(backend, asked(4), lambda i, sample, text: heard[i, sample].append(text())))
     assert found == dict(backend.generate(asked(4))), "listening changes nothing"
     assert set(heard) == {(i, sample) for i in range(4) for sample in range(2)}
     for (i, sample), told in heard.items():
@@ -58,7 +58,7 @@ def test_a_listener_can_end_it(backend: TransformersBackend) -> None:
 
     times = 0
 
-    def heard(index: int, sample: int, text: str) -> None:
+    def heard(index: int, sample: int, text: object) -> None:
         nonlocal times
         times += 1
         raise GoneError
@@ -71,5 +71,5 @@ def test_a_listener_can_end_it(backend: TransformersBackend) -> None:
 def test_a_backend_that_cannot_be_listened_to_is_heard_at_the_end() -> None:
     heard: list[tuple[int, int, str]] = []
     mute = ScriptedBackend(lambda request, seed: f"text {seed}")
-    found = dict(generate_aloud(mute, asked(2), lambda *each: heard.append(each)))
+    found = dict(generate_aloud(mute, asked(2), lambda i, sample, text: heard.append((i, sample, text()))))
     assert heard == [(i, sample, found[i][sample].text) for i in range(2) for sample in range(2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from gramr2.backends.aloud import Heard
 from gramr2.backends.base import Completion, GenerationRequest
@@ -39,7 +40,7 @@ class Speaking(ScriptedBackend):
             for count in range(1, 1 + max(map(len, texts.values()), default=0)):
                 self._pause(count)
                 for place, words in texts.items():
-                    heard(*place, " ".join(words[:count]))
+                    heard(*place, partial(" ".join, words[:count]))
         except BaseException:
             self.ended.set()
             raise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from gramr2.backends.base import Backend, Completion, GenerationRequest
 
-Heard = Callable[[int, int, str], None]
-"""Called with the index of a request, one of its samples by its number, and the whole text of that sample so far."""
+Heard = Callable[[int, int, Callable[[], str]], None]
+"""Called with the index of a request, one of its samples by its number, and what gives the whole text of that sample so far: a
+text takes longer to make than its next token to choose, so that only who reads it has it made."""
 
 
 @runtime_checkable
@@ -37,5 +39,5 @@ def generate_aloud(
         return
     for index, completions in backend.generate(requests):
         for sample, completion in enumerate(completions):
-            heard(index, sample, completion.text)
+            heard(index, sample, partial(str, completion.text))
         yield index, completions

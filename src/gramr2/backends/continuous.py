@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -260,7 +261,7 @@ class Slotted:
         self._stepper.step(rows, logits, self._label_ids(rows[0].request))
         if self._heard is not None:
             for row in rows:
-                self._heard(row.index, row.sample, self._stepper.text(row))
+                self._heard(row.index, row.sample, partial(self._stepper.text, row))
 
     def _finished(self, row: Row) -> None:
         """Keep a sample; if its group has all that was asked for, end the group or ask for more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +316,7 @@ class TransformersBackend:
             tokens = self._stepper.step(rows, logits, label_ids)
             for row in rows:
                 if heard is not None:
-                    heard(row.index, row.sample, self._stepper.text(row))
+                    heard(row.index, row.sample, partial(self._stepper.text, row))
                 if row.finish and row.sample not in done[row.index]:
                     done[row.index][row.sample] = self._stepper.completion(row)
                     if len(done[row.index]) == len(requests[row.index].seeds):

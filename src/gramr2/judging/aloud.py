@@ -27,24 +27,24 @@ def judge_aloud(judge: Judge, comparison: Comparison, seed: int, heard: Callable
     asked = {order: judge.request(comparison, order, votes, seed) for order in judge.sampling.orders.shown}
     places = {each: (order, sample) for order, request in asked.items() for sample, each in enumerate(request.seeds)}
 
-    def told(request: GenerationRequest, seed: int, text: str) -> None:
+    def told(request: GenerationRequest, seed: int, text: Callable[[], str]) -> None:
         # Other readings ask with the same seeds, and votes that may stop early ask for some of them at a time.
         if seed in places and replace(asked[places[seed][0]], seeds=request.seeds) == request:
-            heard(*places[seed], text)
+            heard(*places[seed], text())
 
     listened = Judge(_Overheard(judge.backend, told), judge.template, judge.sampling, judge.view)
     return listened.compare([comparison], seed)[0]
 
 
 class _Overheard(WrappedBackend):
-    """A backend that tells what it writes: the request, the seed of a sample, and its text so far."""
+    """A backend that tells what it writes: the request, the seed of a sample, and what gives its text so far."""
 
-    def __init__(self, backend: Backend, told: Callable[[GenerationRequest, int, str], None]) -> None:
+    def __init__(self, backend: Backend, told: Callable[[GenerationRequest, int, Callable[[], str]], None]) -> None:
         super().__init__(backend)
         self._told = told
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[tuple[int, list[Completion]]]:
-        def heard(index: int, sample: int, text: str) -> None:
+        def heard(index: int, sample: int, text: Callable[[], str]) -> None:
             self._told(requests[index], requests[index].seeds[sample], text)
 
         return generate_aloud(self.backend, requests, heard)

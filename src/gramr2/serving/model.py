@@ -379,12 +379,12 @@ class Model:
         if not wanted:
             return
 
-        def heard(place: int, sample: int, text: str) -> None:
+        def heard(place: int, sample: int, text: Callable[[], str]) -> None:
             if all(job.future.done() for job, _ in wanted):
                 raise GoneError
             job, _ = wanted[place]
             if job.heard is not None:
-                job.heard(sample, text)
+                job.heard(sample, text())
 
         for place, completions in generate_aloud(self.judge.backend, [asked for _, asked in wanted], heard):
             wanted[place][0].end(completions)
