@@ -33,3 +33,16 @@ def test_fast_is_bf16_where_the_processor_has_tiles(
 
 def test_a_product_takes_a_time() -> None:
     assert 1e7 < hardware.product_speed(64, 0.01) < 1e15
+
+
+def test_a_gpu_is_used_without_the_attention_that_plans_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    hardware.choose_device.cache_clear()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        assert hardware.choose_device("auto") == torch.device("cuda")
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+        hardware.choose_device.cache_clear()
