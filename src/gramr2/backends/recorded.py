@@ -28,7 +28,7 @@ NARROWEST = 64
 ROPES = {None, "default", "linear", "llama3", "yarn"}
 """rotary embeddings that do not look at the positions before they compute"""
 SCRATCH = 4
-"""times as much memory as a step's logits take that must be free for a recording"""
+"""times as much memory as a step's logits take in fp32 that must be free for a recording"""
 
 Step = Callable[[], Tensor]
 Record = Callable[[Step], Step]
@@ -132,6 +132,7 @@ class Repeated:
         self._state = torch.zeros((3, 0), dtype=torch.long, device=model.device)
         self._width = 0
         self._eager = 0
+        self._scratch = 0
         self._step: Step | None = None
 
     @property
@@ -160,12 +161,14 @@ class Repeated:
         if needed > self._width or self._eager == 0:
             self._width = _width(needed, self._own[0].capacity)
             self.forget()
-        if self._step is None and self._eager >= 2 and self._has_room(len(state[0])):
+        if self._step is None and self._eager >= 2 and self._has_room():
             self._step = self._recording.recorded(lambda: self._once(parts))
         if self._step is not None:
             return self._step()
         self._eager += 1
-        return self._once(parts)
+        logits = self._once(parts)
+        self._scratch = SCRATCH * 4 * logits.numel()
+        return logits
 
     def _once(self, parts: Sequence[Part]) -> Tensor:
         tokens, positions, columns = self._state
@@ -173,14 +176,13 @@ class Repeated:
             layer.columns, layer.width = columns, self._width
         return advance(self._model, tokens, positions, self._own, parts)
 
-    def _has_room(self, samples: int) -> bool:
+    def _has_room(self) -> bool:
         """Whether a GPU has the memory that a recording needs: it can use none that torch keeps from earlier steps."""
         if self._state.device.type != "cuda":
             return True
-        needed = SCRATCH * samples * self._model.get_output_embeddings().weight.shape[0] * 4
-        if torch.cuda.mem_get_info(self._state.device)[0] < needed:
+        if torch.cuda.mem_get_info(self._state.device)[0] < self._scratch:
             torch.cuda.empty_cache()
-        return bool(torch.cuda.mem_get_info(self._state.device)[0] >= needed)
+        return bool(torch.cuda.mem_get_info(self._state.device)[0] >= self._scratch)
 
 
 def _width(needed: int, capacity: int) -> int:
