@@ -22,7 +22,6 @@ class Recorder:
 
     def __init__(self) -> None:
         self.recorded = self.replayed = 0
-        self.slots: list[Repeated] = []
 
     def __call__(self, step: Step) -> Step:
         self.recorded += 1
@@ -100,6 +99,21 @@ def test_a_step_that_cannot_be_recorded_is_computed(usual: TransformersBackend, 
     assert texts(dict(backend.generate(requests))) == texts(dict(usual.generate(requests)))
     assert texts(dict(backend.generate(requests))) == texts(dict(usual.generate(requests)))
     assert len(tried) == 1
+
+
+def test_memory_for_a_recording_is_looked_for_once(
+    recording: tuple[TransformersBackend, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, recorder = recording
+    looked: list[int] = []
+
+    def full(repeated: Repeated) -> bool:
+        looked.append(repeated._width)
+        return False
+
+    monkeypatch.setattr(Repeated, "_has_room", full)
+    dict(backend.generate(asked(1, 2, [NARROWEST - 10])))
+    assert len(looked) == 1 and recorder.recorded == 0
 
 
 def test_one_call_at_a_time_records() -> None:

@@ -1,9 +1,9 @@
 """Decoding steps that a GPU repeats by itself.
 
-A step of one token per sample is some fifty small kernels a layer, and a processor needs longer to launch them than a GPU to
-compute them: 27 ms a step for 128 samples of a model of 1.2 billion parameters on an H200, which reads its weights in 0.5 ms.
-So a step is recorded as a CUDA graph and replayed with new numbers in the same places, until other prompts or more columns are
-needed. What is written does not change beyond rounding.
+A step of one token per sample is dozens of small kernels a layer, and a processor needs longer to launch them than a GPU to
+compute them: 31 ms a step for 512 samples of a model of 1.2 billion parameters on an H200, whose matrix products take 5
+(docs/performance.md). So a step is recorded as a CUDA graph and replayed with new numbers in the same places, until other
+prompts or more columns are needed. What is written does not change beyond rounding.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ NARROWEST = 64
 """columns of the samples' own tokens that a first recording attends to; twice as many whenever these are full"""
 ROPES = {None, "default", "linear", "llama3", "yarn"}
 """rotary embeddings that do not look at the positions before they compute"""
+COMPUTED = 2
+"""steps that are computed before one is recorded: few may be all that come"""
 SCRATCH = 4
 """times as much memory as a step's logits take in fp32 that must be free for a recording"""
 
@@ -161,7 +163,8 @@ class Repeated:
         if needed > self._width or self._eager == 0:
             self._width = _width(needed, self._own[0].capacity)
             self.forget()
-        if self._step is None and self._eager >= 2 and self._has_room():
+        # Tried once: to look for memory in every step would cost more than the steps.
+        if self._eager == COMPUTED and self._step is None and self._has_room():
             self._step = self._recording.recorded(lambda: self._once(parts))
         if self._step is not None:
             return self._step()
