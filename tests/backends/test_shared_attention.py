@@ -147,3 +147,19 @@ def test_a_model_that_cannot_share_writes_what_it_writes_by_itself(tmp_path: Pat
         )
         expected = backend.encoder.tokenizer.decode(output[0, prompt.shape[1] :].tolist(), skip_special_tokens=True)
         assert [each.text for each in completions] == [expected, expected]
+
+
+@pytest.mark.parametrize(
+    ("apart", "noise", "shares"),
+    [(0.01, None, True), (0.05, 0.0, False), (0.05, 0.03, True), (0.05, None, False), (0.2, 0.5, False)],
+)
+def test_what_a_probe_may_differ_by(
+    apart: float, noise: float | None, shares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As shares of the largest logit: little, or a few times what the model differs from itself by, and never much."""
+    model, module = model_of("llama", **KINDS["llama"]), "gramr2.backends.shared_attention"
+    logits = torch.linspace(-1.0, 1.0, 64)
+    monkeypatch.setattr(f"{module}._own_answer", lambda _: logits)
+    monkeypatch.setattr(f"{module}._shared_answer", lambda _: logits + apart)
+    monkeypatch.setattr(f"{module}._one_by_one", lambda _: None if noise is None else logits - noise)
+    assert let_share(model) is shares

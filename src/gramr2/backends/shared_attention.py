@@ -27,8 +27,8 @@ NAME = "gramr2_shared"
 """under which transformers knows this attention"""
 TOLERANCE, NOISE, MOST = 0.02, 3.0, 0.1
 """How far the probe of a model may differ from transformers' own attention: this share of the largest logit, and so many times as
-far as the model's own answers differ when it reads the same tokens at once and one by one; at most the last share. A random model
-of 16 layers in bf16 differed by 2 to 3 % of its largest logit."""
+far as the model's own answers differ when it reads the same tokens at once and one by one; at most the last share. bf16 may
+round by more than the first."""
 
 
 class OwnLayer(DynamicLayer):  # type: ignore[misc]
@@ -232,11 +232,11 @@ def let_share(model: Any) -> bool:
     config = model.config.get_text_config(decoder=True)
     if config._attn_implementation != "sdpa" or not can_grow(config):
         return False
-    expected, again = _own_answer(model), _one_by_one(model)
+    expected = _own_answer(model)
     # For good: another thread may be in the middle of a forward pass.
     model.config._attn_implementation = NAME
     found = _shared_answer(model)
-    if found is None or again is None or not _close(found, expected, again):
+    if found is None or not _close(model, found, expected):
         model.config._attn_implementation = "sdpa"
         return False
     return True
@@ -247,10 +247,12 @@ def _probe(model: Any) -> tuple[int, int, int]:
     return 1 % vocabulary, 2 % vocabulary, 3 % vocabulary
 
 
-def _close(found: Tensor, expected: Tensor, again: Tensor) -> bool:
-    largest = expected.abs().max()
-    allowed = torch.minimum(TOLERANCE * largest + NOISE * (again - expected).abs().max(), MOST * largest)
-    return bool((found - expected).abs().max() <= allowed)
+def _close(model: Any, found: Tensor, expected: Tensor) -> bool:
+    largest, apart = float(expected.abs().max()), float((found - expected).abs().max())
+    if apart <= TOLERANCE * largest or not apart <= MOST * largest:
+        return apart <= TOLERANCE * largest
+    again = _one_by_one(model)
+    return again is not None and apart <= TOLERANCE * largest + NOISE * float((again - expected).abs().max())
 
 
 def _own_answer(model: Any) -> Tensor:
