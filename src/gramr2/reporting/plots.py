@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import Any
+from statistics import fmean, median
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from gramr2.evaluation.reliability import Bin
 from gramr2.hashing import text_hash
@@ -214,6 +215,56 @@ def sweep(panels: Mapping[str, Mapping[str, Sequence[Point]]], ylabel: str) -> s
             axes.set_ylabel(ylabel)
             _legend_above(axes, min(3, len(lines)))
         return _svg(figure, f"{ylabel}, by {' and by '.join(panels)}", page="white")
+
+
+def repeats(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """A panel per quantity, logarithmic: a row per name, a mark per repeat, a line at their median. White, as ``sweep``.
+
+    Args:
+        panels: for each quantity, by its label with the unit, the positive values of every name, from top to bottom.
+    """
+    with mpl.rc_context(_STYLE):
+        longest = max(map(len, panels.values()))
+        figure = Figure(figsize=(8, 0.9 + 0.3 * longest if len(panels) == 1 else 3), layout="constrained")
+        for axes, (label, rows) in zip(np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True):
+            for y, values in enumerate(rows.values()):
+                axes.plot(values, [y] * len(values), "o", color=BLUE, mfc="none")
+                axes.vlines(median(values), y - 0.35, y + 0.35, color=BLUE, linewidth=2)
+            axes.set_xscale("log")
+            axes.set_yticks(range(len(rows)), list(rows))
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+            _plain_ticks(axes, "x")
+            axes.set_xlabel(label)
+        return _svg(figure, ", ".join(panels), page="white")
+
+
+def growth(panels: Mapping[tuple[str, str], Mapping[str, Sequence[tuple[float, float]]]]) -> str:
+    """A panel per pair of quantities, (x label, y label), both logarithmic, with a line per name. White, as ``sweep``."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8, 3), layout="constrained")
+        for axes, ((xlabel, ylabel), lines) in zip(
+            np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True
+        ):
+            for (name, points), (color, marker) in zip(lines.items(), _LINES, strict=False):
+                axes.plot(*zip(*points, strict=True), f"{marker}-", color=color, label=name)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            xs = sorted({x for points in lines.values() for x, _ in points})
+            axes.set_xticks(xs, [f"{x:,.0f}" for x in xs])
+            axes.set_xticks([], minor=True)
+            _plain_ticks(axes, "y")
+            axes.set_xlabel(xlabel)
+            axes.set_ylabel(ylabel)
+            _legend_above(axes, min(2, len(lines)))
+        return _svg(figure, ", ".join(f"{y} by {x}" for x, y in panels), page="white")
+
+
+def _plain_ticks(axes: Axes, side: Literal["x", "y"]) -> None:
+    """Numbers as they are read, at 1, 2 and 5 of each power of ten; powers of ten alone would leave a short axis with one."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _legend_above(axes: Axes, columns: int) -> None:
