@@ -2,7 +2,7 @@
 
     python benchmarks/judging.py --data FILE [--model smollm2-135m] [--comparisons 64] [--votes 8] [--new-tokens 48] [--repeats 3]
         [--certainty 0.95] [--direct-certainty 0.9] [--only generate,batched,fixed,adaptive,direct-first] [--dtype float32]
-        [--device auto] [--python PYTHON_WITH_VLLM] [--json FILE]
+        [--device auto] [--python PYTHON_WITH_VLLM] [--llama-server BINARY --gguf FILE] [--json FILE]
 
 All ways judge comparisons of the same file in both orders with the same prompts, in turn, in every repeat. Each is timed over the
 first --comparisons, the slowest over a part of them, and reported per decision: ratios within this run are what to quote.
@@ -12,6 +12,8 @@ first --comparisons, the slowest over a part of them, and reported per decision:
 - fixed, adaptive, direct-first: ours with all votes, with --certainty, and with --direct-certainty before it; direct-first@0.6
   is that with 0.6 in its place, direct the direct reading alone
 - vllm: vLLM's ``generate`` with ``n=votes`` and its prefix cache, in another Python (--python), which loads its model once
+- llama.cpp: its server (--llama-server) with ``n_cmpl=votes``, in a new process for every repeat; it computes with what the file
+  (--gguf) holds, which for the one that smollm2-135m is made from is 4 bits
 
 bound is the time that the matrix products alone would take: those of the tokens that must be computed (each distinct beginning
 of a prompt once; each answer's tokens in steps of as many rows as ours), measured layer by layer on this machine.
@@ -23,8 +25,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from judging_peers import VLLM, LlamaServer, Peer, Work
 
 from gramr2.backends.hardware import versions
 from gramr2.backends.pretrained import open_causal
@@ -99,8 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--python", help="a Python that has vLLM")
+    parser.add_argument("--llama-server", help="llama.cpp's server, a binary")
+    parser.add_argument("--gguf", help="the model for --llama-server, a file")
     parser.add_argument("--json", type=Path, dest="path")
     options = parser.parse_args(arguments)
+    if options.llama_server and not options.gguf:
+        parser.error("--llama-server needs --gguf FILE, with the same tokenizer as --model")
     labeled = subset(
         load_labeled(options.data)[0], options.comparisons, options.seed, key=lambda each: each.comparison.id
     )
@@ -111,17 +116,15 @@ def main(arguments: list[str] | None = None) -> None:
     assert isinstance(judge.backend, TransformersBackend)
     ways = {name: Way() for name in options.only.split(",")}
     usual = open_causal(judge.backend.folder, dtype=judge.backend.dtype).to(judge.backend.device).eval()
-    peer = Peer(options, judge, items) if options.python else None
-    if peer:
-        ways["vllm"] = Way()
+    peers = opened(options, judge, items)
+    ways |= {name: Way() for name in peers}
     decided: dict[str, list[Decision]] = {}
     for repeat in range(options.repeats):
         for name, way in ways.items():
             part = items[: PARTS.get(name)]
-            if name == "vllm":
-                assert peer is not None
-                seconds, way.new_tokens = peer.judged(repeat)
-                way.seconds.append(seconds / len(items))
+            if name in peers:
+                seconds, way.new_tokens = (each / len(items) for each in peers[name].judged(repeat))
+                way.seconds.append(seconds)
                 continue
             run = runner(name, judge, usual, options, seed=options.seed + repeat)
             with Tokens(usual if name in PARTS else judge.backend.model) as tokens:
@@ -139,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
                 decided[name] = found
                 same = [a.label is b.label for a, b in zip(found, decided.get("fixed", found), strict=True)]
                 way.agree = sum(same) / len(same)
-    if peer:
+    for peer in peers.values():
         peer.close()
     least = bound(judge, items, options)
     report = {
@@ -168,6 +171,18 @@ def main(arguments: list[str] | None = None) -> None:
     print(text)
     if options.path:
         options.path.write_text(text + "\n", encoding="utf-8")
+
+
+def opened(options: argparse.Namespace, judge: Judge, items: list[Comparison]) -> dict[str, Peer]:
+    """The peers that the options name, with the judge's prompts."""
+    assert isinstance(judge.backend, TransformersBackend) and judge.template.mode is JudgeMode.REASON
+    work = Work(prompts(judge, items), options.votes, options.new_tokens)
+    found: dict[str, Peer] = {}
+    if options.python:
+        found["vllm"] = VLLM(options.python, judge.backend.folder, options.dtype, work)
+    if options.llama_server:
+        found["llama.cpp"] = LlamaServer(options.llama_server, options.gguf, torch.get_num_threads(), work)
+    return found
 
 
 def ratio(slow: Way | None, way: Way) -> list[float] | None:
@@ -275,70 +290,6 @@ def settle(device: torch.device) -> None:
     """Wait for what a GPU still computes."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-SCRIPT = """
-import json, os, sys, time
-os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-from vllm import LLM, SamplingParams
-asked = json.loads(sys.stdin.readline())
-llm = LLM(asked["model"], dtype=asked["dtype"], max_model_len=asked["context"], enable_prefix_caching=True, enforce_eager=True,
-          kv_cache_memory_bytes=4 << 30)
-print("READY", flush=True)
-for line in sys.stdin:
-    llm.reset_prefix_cache()
-    how = SamplingParams(n=asked["votes"], temperature=0.75, max_tokens=asked["new_tokens"])
-    start = time.perf_counter()
-    found = llm.generate([{"prompt_token_ids": ids} for ids in asked["prompts"]], how, use_tqdm=False)
-    seconds = time.perf_counter() - start
-    print("TOOK", json.dumps([seconds, sum(len(o.token_ids) for each in found for o in each.outputs)]), flush=True)
-"""
-
-
-class Peer:
-    """vLLM in a Python of its own, with the same prompts; it has no decisions to make."""
-
-    def __init__(self, options: argparse.Namespace, judge: Judge, items: list[Comparison]) -> None:
-        assert isinstance(judge.backend, TransformersBackend) and judge.template.mode is JudgeMode.REASON
-        encoded = prompts(judge, items)
-        self._items = len(items)
-        self._process = subprocess.Popen(
-            [options.python, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, text=True
-        )
-        asked = {
-            "model": str(judge.backend.folder),
-            "dtype": options.dtype,
-            "context": max(map(len, encoded)) + options.new_tokens + 16,
-            "votes": options.votes,
-            "new_tokens": options.new_tokens,
-            "prompts": encoded,
-        }
-        self._send(json.dumps(asked))
-        self._until("READY")
-
-    def judged(self, repeat: int) -> tuple[float, float]:
-        """Seconds for all prompts, and tokens written per decision."""
-        self._send(str(repeat))
-        seconds, tokens = json.loads(self._until("TOOK"))
-        return seconds, tokens / self._items
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-
-    def _send(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def _until(self, word: str) -> str:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith(word):
-                return line.removeprefix(word).strip()
-        raise SystemExit("vLLM ended before it answered: see its messages above")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,170 @@
+"""Other programs that write the votes of ``judging.py``: they get the same prompts and have no decisions to make."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+SAMPLING = {"temperature": 0.75, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+"""the judge's own, with nothing that narrows it"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Prompts as token ids; each is answered so many times, with at most so many tokens."""
+
+    prompts: Sequence[list[int]]
+    votes: int
+    new_tokens: int
+
+    @property
+    def context(self) -> int:
+        """Tokens of the longest prompt and its answer, and a few to spare."""
+        return max(map(len, self.prompts)) + self.new_tokens + 16
+
+
+class Peer(Protocol):
+    """One program."""
+
+    def judged(self, repeat: int) -> tuple[float, int]:
+        """Seconds and tokens written for all prompts."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+SCRIPT = """
+import json, os, sys, time
+os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+from vllm import LLM, SamplingParams
+asked = json.loads(sys.stdin.readline())
+llm = LLM(asked["model"], dtype=asked["dtype"], max_model_len=asked["context"], enable_prefix_caching=True, enforce_eager=True,
+          kv_cache_memory_bytes=4 << 30)
+print("READY", flush=True)
+for line in sys.stdin:
+    llm.reset_prefix_cache()
+    how = SamplingParams(n=asked["votes"], temperature=0.75, max_tokens=asked["new_tokens"])
+    start = time.perf_counter()
+    found = llm.generate([{"prompt_token_ids": ids} for ids in asked["prompts"]], how, use_tqdm=False)
+    seconds = time.perf_counter() - start
+    print("TOOK", json.dumps([seconds, sum(len(o.token_ids) for each in found for o in each.outputs)]), flush=True)
+"""
+
+
+class VLLM:
+    """vLLM in a Python of its own, which loads its model once."""
+
+    def __init__(self, python: str, model: Path, dtype: str, work: Work) -> None:
+        self._process = subprocess.Popen(
+            [python, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, text=True
+        )
+        asked = {
+            "model": str(model),
+            "dtype": dtype,
+            "context": work.context,
+            "votes": work.votes,
+            "new_tokens": work.new_tokens,
+            "prompts": work.prompts,
+        }
+        self._send(json.dumps(asked))
+        self._until("READY")
+
+    def judged(self, repeat: int) -> tuple[float, int]:
+        """See ``Peer``."""
+        self._send(str(repeat))
+        seconds, tokens = json.loads(self._until("TOOK"))
+        return seconds, tokens
+
+    def close(self) -> None:
+        """See ``Peer``."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _until(self, word: str) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(word):
+                return line.removeprefix(word).strip()
+        raise SystemExit("vLLM ended before it answered: see its messages above")
+
+
+class LlamaServer:
+    """llama.cpp's server, in a new process for every repeat: no prompt is known from before. The votes of a prompt share it.
+
+    As many requests are open as fill its 64 sequences, which is what ours have on a CPU.
+    """
+
+    rows = 64
+
+    def __init__(self, binary: str, gguf: str, threads: int, work: Work) -> None:
+        self._work = work
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        cells = self.rows * work.context
+        self._command = [binary, "-m", gguf, "--port", str(self._port), "-t", str(threads), "-np", str(self.rows)]
+        self._command += ["-c", str(cells), "--kv-unified", "--no-webui", "--log-disable"]
+
+    def judged(self, repeat: int) -> tuple[float, int]:
+        """See ``Peer``."""
+        process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self._wait(process)
+            start = time.perf_counter()
+            with ThreadPoolExecutor(max(1, self.rows // self._work.votes)) as pool:
+                asked = range(len(self._work.prompts))
+                tokens = sum(pool.map(lambda i: self._complete(i, repeat), asked))
+            return time.perf_counter() - start, tokens
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    def close(self) -> None:
+        """See ``Peer``; every repeat has ended its own process."""
+
+    def _complete(self, place: int, repeat: int) -> int:
+        how = {"n_predict": self._work.new_tokens, "n_cmpl": self._work.votes, "cache_prompt": True, **SAMPLING}
+        found = self._ask("completion", {"prompt": self._work.prompts[place], "seed": 1000 * repeat + place, **how})
+        answers = found if isinstance(found, list) else [found]
+        if len(answers) != self._work.votes:
+            raise SystemExit(
+                f"llama.cpp's server gave {len(answers)} answers for {self._work.votes}: a newer one is needed"
+            )
+        return sum(each["tokens_predicted"] for each in answers)
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}/{path}", data, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=3600) as answer:
+            return json.load(answer)
+
+    def _wait(self, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and process.poll() is None:
+            try:
+                self._ask("health")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.2)
+            else:
+                return
+        raise SystemExit("llama.cpp's server did not start: run " + " ".join(self._command))
