@@ -55,7 +55,7 @@ def test_a_difference_by_hand() -> None:
     assert pair.whole.test.p_value == pytest.approx(2 * 0.5**14)
     assert pair.whole.test.low < 14 / 40 < pair.whole.test.high
     assert pair.visible == pytest.approx((7.84 * (14 / 40) / 40) ** 0.5)
-    # Agreement 26/40; by chance .5 · .85 + .5 · .15.
+    # Agreement 26/40; with both orders of each, A and B are as frequent, and chance is a half.
     assert pair.kappa == pytest.approx((26 / 40 - 0.5) / 0.5)
     assert [each.id for each in pair.disagreements] == [f"i{i}" for i in range(20, 34)]
     assert [(each.name, each.strict, each.groups) for each in found.standings] == [
@@ -72,7 +72,9 @@ def test_nothing_is_claimed_where_little_differs() -> None:
     assert verdict(pair).startswith("No difference between one and two is shown: +2.5 points")
     assert "40 items would show one of 7.0 points" in verdict(pair)
     [same] = two("A" * 40, "A" * 40).pairs
-    assert (same.visible, same.kappa) == (None, None)
+    assert (same.visible, same.kappa) == (None, 1.0)
+    # One who always says A, because every better response stands first, is not in agreement by chance.
+    assert two("A" * 40, "A" * 30 + "B" * 10).pairs[0].kappa == pytest.approx((30 / 40 - 0.5) / 0.5)
     assert verdict(same) == "one and two are right on the same items."
 
 

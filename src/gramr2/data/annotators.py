@@ -70,11 +70,18 @@ def _cohen(repeated: Sequence[Sequence[LabeledComparison]]) -> float | None:
     pairs = [turned(group) for group in repeated if len({row.annotator for row in group}) == len(group) == 2]
     if not pairs:
         return None
-    from sklearn.metrics import cohen_kappa_score
-
     ordered = [sorted(pair, key=lambda row: row.annotator != first) for pair in pairs]
-    labels = [[row.label for pair in ordered for row in (pair[place], pair[place].swap())] for place in (0, 1)]
-    return float(cohen_kappa_score(*labels, labels=[*Label]))
+    return cohen([(one.label, other.label) for one, other in ordered])
+
+
+def cohen(pairs: Sequence[tuple[Label, Label]]) -> float | None:
+    """Cohen's κ of two who label the same comparisons, each counted in both orders; None without any, or if all are ties."""
+    if all(label is Label.TIE for pair in pairs for label in pair):
+        return None
+    from sklearn.metrics import cohen_kappa_score  # takes a second
+
+    both = [pair for one, other in pairs for pair in ((one, other), (one.swap(), other.swap()))]
+    return float(cohen_kappa_score(*zip(*both, strict=True), labels=[*Label]))
 
 
 def _fleiss(table: Sequence[Sequence[int]]) -> float | None:

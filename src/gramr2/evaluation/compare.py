@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
+from gramr2.comparison import Label
+from gramr2.data.annotators import cohen
 from gramr2.errors import ConfigError
 from gramr2.evaluation.letters import significance_groups
 from gramr2.evaluation.log import Item, Log, prompt_text
@@ -90,10 +92,10 @@ class Disagreement:
 class Pair:
     """Two judges.
 
-    ``kappa``: Cohen's, of their labels where both decide (None if it is not defined). ``visible``: the difference in accuracy
-    that so many items detect with 80 % power, given how often exactly one of the two is right; None if that never happens.
-    ``design``: how many times as many items it takes as independent ones would, since items of one prompt are alike (see
-    ``gramr2.evaluation.power``).
+    ``kappa``: Cohen's, of their labels where both decide, each comparison in both orders (None if it is not defined).
+    ``visible``: the difference in accuracy that so many items detect with 80 % power, given how often exactly one of the two is
+    right; None if that never happens. ``design``: how many times as many items it takes as independent ones would, since items
+    of one prompt are alike (see ``gramr2.evaluation.power``).
     """
 
     first: str
@@ -204,7 +206,7 @@ def _pair(names: tuple[str, str], sides: tuple[Sequence[Side], Sequence[Side]], 
         if len(names_of) > 1
         else (),
         # The first places of sets are no categories.
-        None if ranked else _kappa(both),
+        None if ranked else cohen([(Label(one), Label(other)) for one, other in both]),
         len(both),
         visible_difference(spread, n, design) if spread else None,
         tuple(
@@ -219,16 +221,6 @@ def _pair(names: tuple[str, str], sides: tuple[Sequence[Side], Sequence[Side]], 
 def _disagreement(thing: T, labels: tuple[str | None, str | None]) -> Disagreement:
     words = " ".join(prompt_text(thing.prompt).split())
     return Disagreement(thing.id, thing.category, words[:120], expected_of(thing), labels)
-
-
-def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    if not pairs:
-        return None
-    from sklearn.metrics import cohen_kappa_score  # takes a second
-
-    if len({label for pair in pairs for label in pair}) == 1:
-        return None
-    return float(cohen_kappa_score(*zip(*pairs, strict=True)))
 
 
 def _adjusted(values: Sequence[float]) -> list[float]:

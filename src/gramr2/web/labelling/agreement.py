@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gramr2.comparison import Comparison, Label, LabeledComparison
-from gramr2.data.annotators import agreement as annotators
+from gramr2.comparison import Comparison, Label
+from gramr2.data.annotators import cohen
 from gramr2.evaluation.metrics import rated
 from gramr2.web.labelling.opinions import Opinion
 from gramr2.web.labelling.order import Item, Pick
@@ -92,12 +92,6 @@ def _share(pairs: Sequence[tuple[Comparison, Label, Label | None]], *, sampled: 
     decided = [(each, label, theirs) for each, label, theirs in pairs if theirs is not None]
     same = [label is theirs for _, label, theirs in decided]
     share, low, high = rated(same, [each.unit for each, _, _ in decided])
-    # One group a pair: a file may have the same comparison twice, and a person may label it differently.
-    told = [
-        LabeledComparison(Comparison(str(place), each.prompt, (f"{place} a", f"{place} b")), said, annotator=who)
-        for place, (each, *both) in enumerate(decided)
-        for who, said in zip(("person", "judge"), both, strict=True)
-    ]
-    kappa = annotators(told).cohen if told else None
+    kappa = cohen([(said, theirs) for _, said, theirs in decided])
     bounds = (low, high) if sampled else (None, None)
     return Share(len(pairs), len(decided), sum(same), share, *bounds, kappa)
