@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from gramr2.evaluation.log import ITEMS, Item, read_log
+from gramr2.evaluation.log import ITEMS, SUMMARY, Item, read_log
 
 TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which?"}]
 PAIRS = [
@@ -61,6 +61,26 @@ def test_an_item_without_an_answer_counts_half_in_rewardbenchs_files(cli, reward
     assert cli("view", rewardbench, "--rewardbench", tmp_path / "results")[0] == 0
     items = json.loads((tmp_path / "results" / "eval-set-scores" / "scripted-longer.json").read_text())
     assert items["results"] == [0.5] * 4
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({}, "Custom Classifier"),
+        ({"rationale": "A is longer."}, "Generative RM"),
+        ({"readings": {"direct": {"A": 1.0, "B": 0.0, "tie": 0.0}}}, "Generative RM"),
+    ],
+)
+def test_a_judge_behind_an_address_is_generative_if_it_reads(
+    cli, rewardbench: Path, tmp_path: Path, told: dict[str, object], kind: str
+) -> None:
+    summary = rewardbench / SUMMARY
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"prompt": None}))
+    rows = [json.loads(line) for line in (rewardbench / ITEMS).read_text().splitlines()]
+    lines(rewardbench / ITEMS, [row | {"rationale": None, "readings": {}} | told for row in rows])
+    assert cli("view", rewardbench, "--rewardbench", tmp_path / "results")[0] == 0
+    found = json.loads((tmp_path / "results" / "eval-set" / "scripted-longer.json").read_text())
+    assert found["model_type"] == kind
 
 
 def test_parquet_loads_with_datasets_and_has_the_same_columns_always(cli, rewardbench: Path, tmp_path: Path) -> None:

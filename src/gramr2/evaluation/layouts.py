@@ -47,7 +47,7 @@ def write_rewardbench(log: Log, folder: Path) -> tuple[Path, Path]:
     name = log.summary.model
     head = {
         "model": name,
-        "model_type": GENERATIVE if log.summary.prompt else CLASSIFIER,
+        "model_type": GENERATIVE if log.summary.prompt or any(map(_was_read, log.items)) else CLASSIFIER,
         "chat_template": log.summary.prompt,
     }
     results = [_result(item) for item in log.items]
@@ -71,6 +71,11 @@ def write_rewardbench(log: Log, folder: Path) -> tuple[Path, Path]:
     write_json(grouped, head | scores)
     write_json(single, head | items)
     return grouped, single
+
+
+def _was_read(item: Item) -> bool:
+    """Whether a verdict was read from a model's words: a judge behind an address keeps its prompt to itself."""
+    return bool(item.readings or item.rationale)
 
 
 def _subset(item: Item) -> str:
