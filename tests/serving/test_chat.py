@@ -24,6 +24,8 @@ from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
 from gramr2.comparison import Comparison
 from gramr2.judging.judge import Judge, Sampling
+from gramr2.judging.prompts import prompt
+from gramr2.judging.prompts.base import FieldTemplate
 from gramr2.judging.scripted import scripted, verdict_text
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import FinishReason, Label
@@ -219,6 +221,16 @@ def test_an_answer_that_was_cut_says_so() -> None:
         found = client.post(PATH, json=BODY | {"logprobs": True}).json()
     assert (found["choices"][0]["finish_reason"], found["gramr2"]["outcomes"]) == ("length", ["truncated"])
     assert found["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize(("said", "outcome"), [("[[A]]", "A"), ("[[C]]", "unparseable")])
+def test_an_outcome_is_what_the_judges_own_prompt_reads(said: str, outcome: str) -> None:
+    # RewardBench's prompt has no ties; gramr2's own would read one.
+    template = FieldTemplate(prompt=prompt("rewardbench"))
+    judge = Judge(ScriptedBackend(lambda *_: Completion(f"Both. {said}", FinishReason.STOP)), template, ONCE)
+    with served(judge) as client:
+        until_ready(client)
+        assert client.post(PATH, json=BODY).json()["gramr2"]["outcomes"] == [outcome]
 
 
 def test_what_the_backend_is_asked() -> None:

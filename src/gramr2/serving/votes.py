@@ -11,7 +11,6 @@ from gramr2.comparison import Comparison, Message, Order
 from gramr2.data.turns import BadRowError, read_prompt
 from gramr2.errors import GramrError
 from gramr2.judging.judge import Judge, Orders
-from gramr2.judging.parser import parse
 from gramr2.judging.rendered import comparison_in, looks_rendered
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import FinishReason
@@ -68,6 +67,11 @@ class Ballot:
         """Characters of the prompt, once for each vote."""
         texts = (self.comparison.prompt_text, *self.comparison.responses)
         return self.judge.sampling.votes * sum(map(len, texts))
+
+    def outcome_of(self, completion: Completion) -> str:
+        """The verdict as the judge's template reads it, or what went wrong."""
+        truncated = completion.finish_reason is FinishReason.LENGTH
+        return self.judge.template.read(completion.text, truncated=truncated).outcome.value
 
     def usage(self, request: GenerationRequest, completions: Sequence[Completion]) -> Usage:
         """The tokens as the backend counted them, or as its tokenizer does where it did not."""
@@ -144,11 +148,6 @@ def logprobs_of(completion: Completion, request: GenerationRequest, top: int) ->
         TokenLogprob(**_top(rest[len(label) :], 0.0).model_dump(), top_logprobs=[]),
     ]
     return Logprobs(content=[each for each in pieces if each.token])
-
-
-def outcome_of(completion: Completion) -> str:
-    """The verdict, or what went wrong."""
-    return parse(completion.text, truncated=completion.finish_reason is FinishReason.LENGTH).outcome.value
 
 
 def sound(completions: Sequence[Completion]) -> None:

@@ -27,7 +27,7 @@ from gramr2.serving.shapes.chat import (
     characters,
 )
 from gramr2.serving.streams import DONE, Chunks, Relay, guarded
-from gramr2.serving.votes import Ballot, choice_of, outcome_of, sound
+from gramr2.serving.votes import Ballot, choice_of, sound
 from gramr2.wire import JudgeId
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -91,7 +91,7 @@ class _Answer:
             **self._frame,
             choices=self._choices(completions),
             usage=self.ballot.usage(self._request, completions),
-            gramr2=Told(judge=self._who, seed=self.ballot.seed, outcomes=[outcome_of(each) for each in completions]),
+            gramr2=Told(judge=self._who, seed=self.ballot.seed, outcomes=[*map(self.ballot.outcome_of, completions)]),
         )
 
     def begun(self) -> Callable[[], Iterator[str]]:
