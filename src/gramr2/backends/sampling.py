@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from gramr2.backends.base import Completion, Decoding, GenerationRequest
+from gramr2.backends.base import Completion, Decoding, GenerationRequest, VerdictReading
 from gramr2.backends.encoding import Encoder
 from gramr2.judgment import FinishReason
 from gramr2.written import own
@@ -42,17 +42,17 @@ class Row:
     label: str | None = None
     finish: FinishReason | None = None
     error: str | None = None
+    barred: list[int] = field(default_factory=list)
+    """tokens that must not be written before the verdict"""
     reach: int = field(init=False)
     """number of last tokens in which a stop text is looked for"""
+    guided: bool = field(init=False)
+    """whether the backend guides this sample to its verdict"""
 
     def __post_init__(self) -> None:
         # A character is at most four tokens, if its bytes are tokens.
         self.reach = max([TAIL, *(4 * len(stop) for stop in self.request.stop)])
-
-    @property
-    def guided(self) -> bool:
-        """Whether the backend guides this sample to its verdict."""
-        return self.request.verdict is not None and self.request.verdict.guided
+        self.guided = self.request.verdict is not None and self.request.verdict.guided
 
     def fail(self) -> None:
         """End the sample: the model's numbers at this place are none, and no token or label can be chosen by them."""
@@ -84,7 +84,8 @@ class Stepper:
 
     def start(self, request: GenerationRequest, index: int, sample: int, prompt_tokens: int) -> Row:
         """A row for one seed of a request."""
-        row = Row(request, index, sample, prompt_tokens, random.Random(request.seeds[sample]))
+        barred = self._barred_by(request.verdict) if request.verdict is not None and request.verdict.guided else []
+        row = Row(request, index, sample, prompt_tokens, random.Random(request.seeds[sample]), barred=barred)
         row.at_verdict = row.guided and request.verdict is not None and request.given.endswith(request.verdict.anchor)
         return row
 
@@ -124,7 +125,7 @@ class Stepper:
 
         Skipped for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
-        places = [(i, token) for i, row in enumerate(rows) for token in self.forbidden(row)]
+        places = [(i, token) for i, row in enumerate(rows) if row.barred for token in self.forbidden(row)]
         if not places:
             return logits
         forbidden = torch.tensor(places, device=logits.device)
@@ -132,9 +133,9 @@ class Stepper:
 
     def forbidden(self, row: Row) -> list[int]:
         """The tokens that this row must not write now."""
-        verdict = row.request.verdict
-        if verdict is None or not verdict.guided or row.finish or row.queue or row.at_verdict:
-            return []
+        return [] if row.finish or row.queue or row.at_verdict else row.barred
+
+    def _barred_by(self, verdict: VerdictReading) -> list[int]:
         tags = (verdict.anchor, verdict.close)
         if tags not in self._barred:
             firsts = [self._first(text) for text in (verdict.anchor, f" {verdict.anchor}")]
