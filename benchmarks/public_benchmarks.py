@@ -3,6 +3,8 @@
     python benchmarks/public_benchmarks.py --from ../shared/data/benchmarks --out runs/benchmarks [--csv docs/benchmarks.csv]
         [--judge scripted:longer --judge "smollm2-135m --verdict direct" …] [--benchmark hhh …] [--limit N]
 
+``accuracy`` counts a tie as wrong where one response is better; ``two_way`` takes the likelier response instead of a tie.
+
 A judge is what ``gramr2 eval -m`` takes, with further flags behind it; ``seed judge=RUN/rounds/0/model`` names it in the table.
 Every pair of a judge and a benchmark is an evaluation's
 folder, so that the same command goes on after a stop. A benchmark is read from the file of its name below --from.
@@ -18,7 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gramr2.evaluation.log import read_log
+from gramr2.evaluation.log import Log, read_log
+from gramr2.evaluation.slices import two_way
+from gramr2.judgment import LabelProbabilities
 
 JUDGES = ("scripted:always-a", "scripted:random", "scripted:longer")
 COLUMNS = (
@@ -32,6 +36,10 @@ COLUMNS = (
     "accuracy",
     "low",
     "high",
+    "tie_rate",
+    "two_way",
+    "two_way_low",
+    "two_way_high",
     "coverage",
     "order_flip_rate",
     "prompt_tokens",
@@ -90,13 +98,25 @@ def row(judge: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     words += ["--seed", str(options.seed), "--out", str(folder), "--json"]
     command = [sys.executable, "-c", "from gramr2.cli.main import run; run()", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    told, summary = json.loads(done.stdout), read_log(folder).summary
+    told, log = json.loads(done.stdout), read_log(folder)
+    summary = log.summary
     values = {
         key: getattr(summary, key) for key in ("prompt_tokens", "completion_tokens", "seconds", "seed", "versions")
     }
     found = {key: told[key] for key in COLUMNS if key in told} | values
-    found |= {"judge": called, "official": told["official"]["overall"]}
+    found |= {"judge": called, "official": told["official"]["overall"], "tie_rate": summary.result["tie_rate"]}
+    found |= preferred(log)
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
+
+
+def preferred(log: Log) -> dict[str, float | None]:
+    """How often the better response is the likelier one, from the items: also of an evaluation that did not keep this."""
+    beliefs = [
+        LabelProbabilities(*(item.probabilities[label] for label in ("A", "B", "tie"))) if item.probabilities else None
+        for item in log.items
+    ]
+    found = two_way([item.labeled() for item in log.items], beliefs)
+    return {"two_way": found.accuracy, "two_way_low": found.low, "two_way_high": found.high}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gramr2.config import parse_config
+from gramr2.evaluation.log import read_log
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.testing import ScriptedEngine
 
@@ -34,6 +35,28 @@ def test_eval_of_a_runs_baseline_says_what_the_run_said(cli, run: Path) -> None:
     code, text, _ = cli("eval", "-m", "longer", "-b", "starter:gold")
     assert code == 0
     assert "decided 244 of 244, order flips 0.0 %" in text
+
+
+def test_where_a_judge_says_tie_the_likelier_response_is_told_too(cli, run: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (run / "rounds/0/gold.jsonl").read_text().splitlines()]
+    file = tmp_path / "gold.jsonl"
+    file.write_text("".join(json.dumps(row | {"label": row["truth"]}) + "\n" for row in rows if row["truth"] != "tie"))
+    baseline = run / "baselines" / "bag-of-words" / "baseline.json"
+    told, out = json.loads(baseline.read_text()), tmp_path / "e"
+    baseline.write_text(json.dumps(told | {"tie_margin": 2.0}))
+    try:
+        code, text, _ = cli("eval", "-m", f"bag-of-words:{run}", "-b", file, "-o", out)
+    finally:
+        baseline.write_text(json.dumps(told))
+    assert (code, "ties 100.0 %" in text) == (0, True)
+    found = read_log(out)
+    assert found.summary.result["accuracy"] == 0
+    likelier = [max("AB", key=(item.probabilities or {}).__getitem__) == item.expected for item in found.items]
+    assert found.summary.measures["two_way"]["accuracy"] == sum(likelier) / len(likelier) > 0
+    sentence = f"where one response is better, it is the likelier one in {100 * sum(likelier) / len(likelier):.1f} %"
+    assert sentence in text
+    assert cli("view", out)[0] == 0
+    assert sentence.capitalize() in " ".join((out / "view.html").read_text().split())
 
 
 def test_judge_writes_decisions_without_votes(cli, run: Path, tmp_path: Path) -> None:

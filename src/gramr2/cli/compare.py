@@ -17,12 +17,21 @@ if TYPE_CHECKING:
     from gramr2.evaluation.compare import Compared, Difference
 
 KINDS = (".html", ".md")
+FEW = 3
+"""pairs of judges whose categories fit on a screen"""
 
 
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR DIR…", help="Folders that gramr2 eval wrote.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write it: .html or .md.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the bootstrap.")] = 0,
+    ties: Annotated[
+        bool,
+        typer.Option(
+            "--ties/--no-ties",
+            help="--no-ties: the likelier response counts where a judge says tie, on the items that are no ties.",
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Compare judges on the items that all of them have: differences, intervals, and what so many items can show."""
@@ -33,7 +42,7 @@ def compare(
 
     if out is not None and (out.suffix.lower() not in KINDS or out.is_dir()):
         raise ConfigError(f"--out {out}: end its name in .html or .md")
-    found = compared([read_log(folder) for folder in folders], seed)
+    found = compared([read_log(folder) for folder in folders], seed, ties=ties)
     if out is not None:
         write_text(out, as_html(found) if out.suffix.lower() == ".html" else as_markdown(found))
     if as_json:
@@ -41,13 +50,15 @@ def compare(
         return
     for what, part in found.parts:
         show(_standings(part, what))
-        for pair in part.pairs:
-            if pair.categories:
-                show(_categories(pair.second, pair.first, pair.categories, what))
+        parted = [pair for pair in part.pairs if pair.categories]
+        for pair in parted if len(parted) <= FEW else ():
+            show(_categories(pair.second, pair.first, pair.categories, what))
         for pair in part.pairs:
             kappa = "" if pair.kappa is None else f" Labels agree with κ = {pair.kappa:.2f}."
             differ = "labels" if what == "items" else "first places"
             say(f"{verdict(pair, what)}{kappa} Different {differ}: {len(pair.disagreements)} of {part.n}.")
+        if len(parted) > FEW:
+            say(f"the categories of {len(parted)} pairs of judges: --out comparison.html, or name fewer folders")
         if part.left_out:
             say(f"{part.left_out} {what} that not all judges have are left out")
     if out is not None:

@@ -67,6 +67,13 @@ def lines(summary: Summary) -> Iterator[str]:
         f"accuracy where undecided counts as wrong {percent(result['accuracy_strict'])}; votes for the response shown first "
         f"{percent(result['first_position_rate'])}; {_outcomes(result['outcomes'])}"
     )
+    two_way: Mapping[str, Any] = summary.measures.get("two_way") or {}  # type: ignore[assignment]
+    if result["tie_rate"] and two_way.get("decided"):
+        bounds = interval(two_way["low"], two_way["high"])
+        yield (
+            f"where one response is better, it is the likelier one in {percent(two_way['accuracy'])} "
+            f"({bounds}; n = {two_way['decided']}): ties given to the likelier response, level ones wrong"
+        )
     if summary.agreement is not None:
         yield from agreement_lines(summary.agreement)
     found: Mapping[str, Any] = summary.measures.get("calibration") or {}  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from gramr2.comparison import Label
 from gramr2.data.annotators import cohen
 from gramr2.errors import ConfigError
 from gramr2.evaluation.letters import significance_groups
+from gramr2.evaluation.likelier import without_ties
 from gramr2.evaluation.log import Item, Log, prompt_text
 from gramr2.evaluation.metrics import PairedTest, paired_interval, rated
 from gramr2.evaluation.power import comparisons_for, design_effect, intraclass, visible_difference
@@ -131,10 +132,11 @@ class Compared:
         )
 
 
-def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
+def compare(logs: Sequence[Log], seed: int = 0, *, ties: bool = True) -> Compared:
     """Compare evaluations, best first.
 
-    Items with the same prompt are one unit of the bootstrap, as are those of one group.
+    Items with the same prompt are one unit of the bootstrap, as are those of one group. Without ``ties`` a judge's ties go to the
+    response that it thinks likelier, and items that are ties are left out (see ``gramr2.evaluation.likelier``).
 
     Raises:
         ConfigError: fewer than two evaluations, or nothing in common.
@@ -142,10 +144,11 @@ def compare(logs: Sequence[Log], seed: int = 0) -> Compared:
     if len(logs) < 2:
         raise ConfigError("compare needs two evaluations at least: name two folders that gramr2 eval wrote")
     names = _names(logs)
+    logs = logs if ties else [without_ties(log) for log in logs]
     items, sets = common_items(logs), common_sets(logs)
     if not items.things and not sets.things:
         raise ConfigError("the evaluations have no item in common: compare evaluations of the same benchmark")
-    benchmark = " / ".join(dict.fromkeys(log.summary.benchmark for log in logs))
+    benchmark = " / ".join(dict.fromkeys(log.summary.benchmark for log in logs)) + ("" if ties else ", without ties")
     ranked = _compared(benchmark, names, sets, seed) if sets.things else None
     return replace(_compared(benchmark, names, items, seed), sets=ranked)
 
