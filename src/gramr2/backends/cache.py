@@ -6,6 +6,7 @@ SmolLM2-135M that is more memory traffic per step than reading the weights.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +65,17 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         for new, source in zip(self.buffers, old, strict=True):
             new[:, :, : self.length] = source[:, :, : self.length][indices]
         self.keys, self.values = (buffer[:, :, : self.length] for buffer in self.buffers)
+
+
+def with_cache(model: Any, cache: Cache) -> dict[str, Any]:
+    """The arguments by which a model reads and extends a cache.
+
+    transformers renames the argument, and drops the old name with 5.40; models with code of their own, and older versions, know
+    only that.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    name = "cache" if "cache" in inspect.signature(inner.forward).parameters else "past_key_values"
+    return {name: cache, "use_cache": True}
 
 
 def can_grow(config: Any) -> bool:

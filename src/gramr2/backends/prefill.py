@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from gramr2.backends.cache import continued, new_cache
+from gramr2.backends.cache import continued, new_cache, with_cache
 from gramr2.backends.padding import aligned_at_the_end
 
 MIN_SHARED = 16
@@ -122,8 +122,7 @@ def _continue(
         tokens.to(device),
         attention_mask=mask,
         position_ids=positions.to(device),
-        past_key_values=cache,
-        use_cache=True,
+        **with_cache(model, cache),
         logits_to_keep=1,
     )
     return Prefilled(cache, mask, lengths, output.logits[:, -1])

@@ -20,7 +20,7 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from gramr2.backends.cache import can_grow
+from gramr2.backends.cache import can_grow, with_cache
 from gramr2.backends.prefill import Prefilled, prefill
 
 NAME = "gramr2_shared"
@@ -216,8 +216,7 @@ def advance(model: Any, tokens: Tensor, positions: Tensor, own: Sequence[OwnLaye
             tokens[:, None],
             attention_mask=mask[:, None, None, :],
             position_ids=positions[:, None],
-            past_key_values=Cache(layers=list(own)),
-            use_cache=True,
+            **with_cache(model, Cache(layers=list(own))),
             logits_to_keep=1,
         ).logits[:, -1]
     finally:
@@ -269,7 +268,7 @@ def _one_by_one(model: Any) -> Tensor | None:
         cache = DynamicCache(config=model.config.get_text_config(decoder=True))
         for i in range(ids.shape[1]):
             where = torch.full((1, 1), i, device=model.device)
-            told = {"position_ids": where, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+            told = {"position_ids": where, "logits_to_keep": 1} | with_cache(model, cache)
             logits = model(ids[:, i : i + 1], attention_mask=mask[:, : i + 1].long(), **told).logits
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         return None

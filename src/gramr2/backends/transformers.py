@@ -28,7 +28,7 @@ from gramr2.backends.base import (
     generate_in_stages,
     stages,
 )
-from gramr2.backends.cache import can_grow
+from gramr2.backends.cache import can_grow, with_cache
 from gramr2.backends.continuous import BATCHES, SHRINK, Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
@@ -340,8 +340,7 @@ class TransformersBackend:
             torch.tensor(tokens, device=self.device)[:, None],
             attention_mask=mask,
             position_ids=lengths[:, None],
-            past_key_values=cache,
-            use_cache=True,
+            **with_cache(self.model, cache),
             logits_to_keep=1,
         ).logits[:, -1]
         return output

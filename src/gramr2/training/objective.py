@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers.cache_utils import DynamicCache
 
+from gramr2.backends.cache import with_cache
 from gramr2.config.training import TrainingConfig
 from gramr2.training.batches import FORMS, IGNORED, Form
 from gramr2.training.verdict import stored_order, verdict_losses
@@ -99,9 +100,9 @@ def forward(model: Any, form: Form) -> Tensor:
     if not len(form["prefix"]):
         return cast(Tensor, model(**rest, logits_to_keep=keep, use_cache=False).logits)
     cache = DynamicCache(config=model.config)
-    model(input_ids=form["prefix"][None], past_key_values=cache, use_cache=True, logits_to_keep=1)
+    model(input_ids=form["prefix"][None], **with_cache(model, cache), logits_to_keep=1)
     rows = len(form["ids"])
     for layer in cache.layers:
         layer.keys = layer.keys.expand(rows, -1, -1, -1)
         layer.values = layer.values.expand(rows, -1, -1, -1)
-    return cast(Tensor, model(**rest, past_key_values=cache, use_cache=True, logits_to_keep=keep).logits)
+    return cast(Tensor, model(**rest, **with_cache(model, cache), logits_to_keep=keep).logits)
