@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
         "model": judge.id,
         "threads": torch.get_num_threads(),
         "load_average": os.getloadavg(),
-        "versions": versions(),
+        "versions": ", ".join([versions(), *(peer.version for peer in peers.values())]),
     }
     text = json.dumps(report, indent=1)
     print(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -33,8 +34,16 @@ class Work:
         return max(map(len, self.prompts)) + self.new_tokens + 16
 
 
+def version_of(package: str, python: str) -> str:
+    """The version of a package in another Python."""
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 class Peer(Protocol):
     """One program."""
+
+    version: str
 
     def judged(self, repeat: int) -> tuple[float, int]:
         """Seconds and tokens written for all prompts."""
@@ -45,6 +54,8 @@ class Peer(Protocol):
         ...
 
 
+ROWS = 64
+"""sequences that llama.cpp's server writes side by side, as many as ours on a CPU"""
 SCRIPT = """
 import json, os, sys, time
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -67,6 +78,7 @@ class VLLM:
     """vLLM in a Python of its own, which loads its model once."""
 
     def __init__(self, python: str, model: Path, dtype: str, work: Work) -> None:
+        self.version = f"vllm {version_of('vllm', python)}"
         self._process = subprocess.Popen(
             [python, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, text=True
         )
@@ -109,18 +121,20 @@ class VLLM:
 class LlamaServer:
     """llama.cpp's server, in a new process for every repeat: no prompt is known from before. The votes of a prompt share it.
 
-    As many requests are open as fill its 64 sequences, which is what ours have on a CPU.
+    As many requests are open as fill its sequences.
     """
-
-    rows = 64
 
     def __init__(self, binary: str, gguf: str, threads: int, work: Work) -> None:
         self._work = work
+        build = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
+        found = re.search(r"version: (.+)", build.stdout + build.stderr)
+        self.version = f"llama.cpp {found[1] if found else 'of unknown version'}, {Path(gguf).name}"
+        self._rows = max(ROWS, work.votes)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        cells = self.rows * work.context
-        self._command = [binary, "-m", gguf, "--port", str(self._port), "-t", str(threads), "-np", str(self.rows)]
+        cells = self._rows * work.context
+        self._command = [binary, "-m", gguf, "--port", str(self._port), "-t", str(threads), "-np", str(self._rows)]
         self._command += ["-c", str(cells), "--kv-unified", "--no-webui", "--log-disable"]
 
     def judged(self, repeat: int) -> tuple[float, int]:
@@ -129,7 +143,7 @@ class LlamaServer:
         try:
             self._wait(process)
             start = time.perf_counter()
-            with ThreadPoolExecutor(max(1, self.rows // self._work.votes)) as pool:
+            with ThreadPoolExecutor(max(1, self._rows // self._work.votes)) as pool:
                 asked = range(len(self._work.prompts))
                 tokens = sum(pool.map(lambda i: self._complete(i, repeat), asked))
             return time.perf_counter() - start, tokens

@@ -5,7 +5,8 @@
 
 A comparison is two requests, one for each order, with the judge's prompt, ``n`` votes and a budget for the rationale. First one
 client asks for --alone comparisons, one request at a time, then --clients ask for the others at once. The servers take turns;
-each is started anew for every repeat, and loading is not timed. Both compute in fp32 on a CPU.
+each is started anew for every repeat, and loading is not timed. Both compute in fp32. Ours writes the closing and the verdict
+beyond the budget; vLLM's answer ends with it, and has no verdict where the rationale used it up.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from judging_peers import version_of
 
 from gramr2.backends.hardware import versions
 from gramr2.backends.registry import resolve
@@ -67,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, dest="path")
     options = parser.parse_args(arguments)
+    if min(options.comparisons, options.alone, options.votes, options.clients, options.repeats) < 1:
+        parser.error("every number must be 1 at least")
     many = options.alone + options.comparisons
     labeled = subset(load_labeled(options.data)[0], many, options.seed, key=lambda each: each.comparison.id)
     if len(labeled) < many:
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     context = str(max(len(json.dumps(each)) for each in prompts) // 2 + options.new_tokens)
     how = {
-        OURS: f"--mode reason --verdict reasoned --max-new-tokens {options.new_tokens} "
+        OURS: f"--dtype float32 --mode reason --verdict reasoned --max-new-tokens {options.new_tokens} "
         f"--requests {options.clients} --deadline {SLOW:.0f}",
         PEER: f"--dtype float32 --enforce-eager --max-model-len {context} --generation-config vllm "
         f"--kv-cache-memory-bytes {4 << 30} --served-model-name {ANY}",
@@ -108,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "vllm to ours, together": ratio(peer.together, ours.together),
         "median": round(statistics.median(ratio(peer.together, ours.together)), 2),
         "load_average": os.getloadavg(),
-        "versions": versions(),
+        "versions": f"{versions()}, vllm {version_of('vllm', options.python)}",
     }
     text = json.dumps(report, indent=1)
     print(text)
@@ -151,6 +155,8 @@ def started(command: list[str]) -> Iterator[str]:
                 if httpx.get(f"{url}/v1/models", timeout=5).is_success:
                     break
             time.sleep(0.5)
+        else:
+            raise SystemExit(f"{command[2]} did not answer within {SLOW:.0f} seconds")
         yield url
     finally:
         with suppress(ProcessLookupError):

@@ -187,7 +187,7 @@ def test_large_requests_do_not_fill_the_queue_for_small_ones(held: Held) -> None
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(held.model.compare, [make("0")], 0, later())
         assert held.entered.wait(20)
-        held.model._pace = 1.0  # a second a character: nothing changes the order while the test runs
+        held.model._costs.pace = 1.0  # a second a character: nothing changes the order while the test runs
         many = [make(f"large{i}") for i in range(100)]
         large = pool.submit(held.model.compare, many, 0, later())
         while held.model.waiting < 100:
@@ -226,6 +226,18 @@ def test_a_batch_is_as_short_as_a_turn_but_shares_what_prompts_begin_with() -> N
     assert len(model.compare([make(str(i)) for i in range(10)], 0, later())) == 10
     model.close(10)
     assert sizes == [7, 3]
+
+
+def test_a_model_whose_time_is_mostly_fixed_gets_large_batches() -> None:
+    sizes: list[int] = []
+    judge = Judge(scripted("longer"), sampling=ONCE)
+    model = Model(lambda: judge, batch=32, turn=0.0, on_batch=lambda size, seconds: sizes.append(size))
+    model._costs.observe(1000, 1.0)
+    model._costs.observe(4000, 1.1)
+    model.start()
+    assert len(model.compare([make(str(i)) for i in range(40)], 0, later())) == 40
+    model.close(10)
+    assert sizes[0] == 32
 
 
 def test_seeds_share_batches_where_nothing_is_drawn(held: Held) -> None:

@@ -25,6 +25,7 @@ from gramr2.comparison import Comparison
 from gramr2.judging.judge import Judge
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judgment import Decision
+from gramr2.serving.costs import Costs
 from gramr2.serving.errors import BusyError, ClosedError, GoneError, LateError
 from gramr2.serving.visit import Visit
 
@@ -34,6 +35,8 @@ FRAME = 400
 """characters that the judge's own prompt is taken for, beside the texts of a comparison"""
 SHARING = 8 * FRAME
 """characters that a batch may always have: what its prompts begin with is computed once a batch, so tiny ones would be a waste"""
+LONGER = 4
+"""times as long as its first comparison alone a batch may take: what waits for a slow model waits less in larger batches"""
 
 
 @dataclass(eq=False)
@@ -82,7 +85,8 @@ class Model:
         load: creates the judge.
         capacity: a request is accepted while fewer comparisons would be judged before its last one.
         batch: most comparisons judged together; a larger request is judged in several batches, with others in between.
-        turn: seconds that a batch should not exceed, so that the next request need not wait longer.
+        turn: seconds that a batch should not exceed, so that the next request need not wait longer, unless that is less than
+            ``LONGER`` times what its first comparison would take by itself.
         gather: seconds to wait for more comparisons when there is less than a batch.
         on_batch: called with (comparisons, seconds) for every batch.
         on_failure: called when the judge cannot be loaded or the thread ends with an error, which is then in ``failure``.
@@ -105,7 +109,7 @@ class Model:
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._pace = 1e-4  # seconds per character
+        self._costs = Costs()
         self.judge: Served | None = None
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="gramr2-model", daemon=True)
@@ -221,9 +225,9 @@ class Model:
     def _admit(self, arrived: float, work: int) -> None:
         if self._closing or self.failure is not None:
             raise ClosedError("the server is shutting down" if self.failure is None else f"no model: {self.failure}")
-        count, before = self._before(arrived + self._pace * work)
+        count, before = self._before(arrived + self._costs.pace * work)
         if count >= self._capacity:
-            raise BusyError(max(1.0, before * self._pace))
+            raise BusyError(max(1.0, before * self._costs.pace))
 
     def _before(self, due: float) -> tuple[int, int]:
         """Comparisons that are to be done by then, and their characters."""
@@ -237,7 +241,7 @@ class Model:
 
     def _due(self, job: _Job, place: int) -> float:
         """When a comparison of a job would be done if the job had the machine to itself; a task is done as a whole."""
-        return job.arrived + self._pace * job.ends[-1 if job.task is not None else place]
+        return job.arrived + self._costs.pace * job.ends[-1 if job.task is not None else place]
 
     def _leave(self, job: _Job) -> None:
         with self._changed:
@@ -277,7 +281,7 @@ class Model:
                 work = sum(sum(job.works[len(job.found) : len(job.found) + count]) for job, count in parts)
                 self._do(parts)
                 size, seconds = sum(count for _, count in parts), time.monotonic() - started
-                self._pace = 0.8 * self._pace + 0.2 * seconds / work
+                self._costs.observe(work, seconds)
                 self._on_batch(size, seconds)
         except BaseException as error:  # noqa: BLE001  # whatever ends this thread must reach the requests that wait
             self.failure = error
@@ -318,7 +322,7 @@ class Model:
     def _parts(self) -> list[tuple[_Job, int]]:
         """The next batch: a task by itself, or what is due first: prompts, or comparisons, with the same seed if it matters."""
         counts: dict[_Job, int] = {}
-        taken, work, allowed = 0, 0, max(self._turn / self._pace, SHARING)
+        taken, work, allowed = 0, 0, self._turn
         anyhow = self.judge is not None and not self.judge.draws
         heap = [(self._due(job, len(job.found)), number, job) for number, job in enumerate(self._jobs)]
         heapify(heap)
@@ -334,7 +338,9 @@ class Model:
             if first is not None and job.asked is None and not anyhow and job.seed != first.seed:
                 continue
             at = len(job.found) + counts.get(job, 0)
-            if taken and work + job.works[at] > allowed:
+            if not taken:
+                allowed = max(self._turn, LONGER * self._costs.seconds(job.works[at]))
+            elif work + job.works[at] > SHARING and self._costs.seconds(work + job.works[at]) > allowed:
                 break
             counts[job] = counts.get(job, 0) + 1
             taken, work = taken + 1, work + job.works[at]
