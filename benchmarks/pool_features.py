@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 from pool_source import group_of, halves, key
+from transformers import DynamicCache
 
+from gramr2.backends.cache import with_cache
 from gramr2.backends.counting import TokenizerCounter
 from gramr2.backends.registry import resolve
 from gramr2.comparison import Message
@@ -128,8 +130,9 @@ class Frozen:
     ) -> Iterator[tuple[Any, ...]]:
         """(key, means, ends, states after ``then``, scores, its last token's Yes and No) of each response to a prompt."""
         asked = self.encoder.prompt(prompt)
-        output = self.model(torch.tensor([asked]), use_cache=True, logits_to_keep=1)
-        first, cached = output.logits[0, -1].log_softmax(-1), output.past_key_values
+        cached = DynamicCache(config=self.model.config)
+        output = self.model(torch.tensor([asked]), **with_cache(self.model, cached), logits_to_keep=1)
+        first = output.logits[0, -1].log_softmax(-1)
         encoded = sorted(((self.encoder.fragment(each), each) for each in responses), key=lambda pair: len(pair[0]))
         for start in range(0, len(encoded), BATCH):
             batch = encoded[start : start + BATCH]
@@ -141,9 +144,8 @@ class Frozen:
                 ids[i, : len(row)], mask[i, len(asked) + len(row) :] = torch.tensor(row), 0
             past = copy.deepcopy(cached)
             past.batch_repeat_interleave(len(rows))
-            output = self.model.model(
-                ids, attention_mask=mask, past_key_values=past, use_cache=True, output_hidden_states=True
-            )
+            known = with_cache(self.model.model, past)
+            output = self.model.model(ids, attention_mask=mask, **known, output_hidden_states=True)
             states = torch.stack([output.hidden_states[layer] for layer in self.layers], 1)
             for i, (own_ids, response) in enumerate(batch):
                 size = len(own_ids) + 1

@@ -3,7 +3,7 @@
     python benchmarks/public_benchmarks.py --from ../shared/data/benchmarks --out runs/benchmarks [--csv docs/benchmarks.csv]
         [--judge scripted:longer --judge "smollm2-135m --verdict direct" …] [--benchmark hhh …] [--limit N]
 
-``accuracy`` counts a tie as wrong where one response is better; ``two_way`` takes the likelier response instead of a tie.
+``accuracy`` counts a tie as wrong where one response is better; ``without_ties`` takes the likelier response in its place.
 
 A judge is what ``gramr2 eval -m`` takes, with further flags behind it; ``seed judge=RUN/rounds/0/model`` names it in the table.
 Every pair of a judge and a benchmark is an evaluation's
@@ -20,9 +20,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gramr2.evaluation.log import Log, read_log
-from gramr2.evaluation.slices import two_way
-from gramr2.judgment import LabelProbabilities
+from gramr2.evaluation.log import read_log
+from gramr2.evaluation.without_ties import accuracy_without_ties
 
 JUDGES = ("scripted:always-a", "scripted:random", "scripted:longer")
 COLUMNS = (
@@ -37,9 +36,9 @@ COLUMNS = (
     "low",
     "high",
     "tie_rate",
-    "two_way",
-    "two_way_low",
-    "two_way_high",
+    "without_ties",
+    "without_ties_low",
+    "without_ties_high",
     "coverage",
     "order_flip_rate",
     "prompt_tokens",
@@ -105,18 +104,10 @@ def row(judge: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
     found = {key: told[key] for key in COLUMNS if key in told} | values
     found |= {"judge": called, "official": told["official"]["overall"], "tie_rate": summary.result["tie_rate"]}
-    found |= preferred(log)
+    # From the items: an evaluation by an earlier version did not keep this.
+    forced = accuracy_without_ties(log.items)
+    found |= {"without_ties": forced.accuracy, "without_ties_low": forced.low, "without_ties_high": forced.high}
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
-
-
-def preferred(log: Log) -> dict[str, float | None]:
-    """How often the better response is the likelier one, from the items: also of an evaluation that did not keep this."""
-    beliefs = [
-        LabelProbabilities(*(item.probabilities[label] for label in ("A", "B", "tie"))) if item.probabilities else None
-        for item in log.items
-    ]
-    found = two_way([item.labeled() for item in log.items], beliefs)
-    return {"two_way": found.accuracy, "two_way_low": found.low, "two_way_high": found.high}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The judge's server beside ``vllm serve`` on the same weights: chat completions with several choices, asked by the same client.
+"""The judge's server beside vLLM's on the same weights: chat completions with several choices, asked by the same client.
 
     python benchmarks/servers.py --data FILE --python PYTHON_WITH_VLLM [--model smollm2-135m] [--comparisons 32] [--alone 4]
         [--votes 8] [--new-tokens 48] [--clients 16] [--repeats 3] [--json FILE]
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from judging_peers import version_of
+from judging_peers import version_of_vllm
 
 from gramr2.backends.hardware import versions
 from gramr2.backends.registry import resolve
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     commands = {
         OURS: [sys.executable, "-m", "gramr2.cli.main", "serve", "-m", str(folder), *how[OURS].split()],
-        PEER: [options.python, "-m", "vllm.entrypoints.cli.main", "serve", str(folder), *how[PEER].split()],
+        PEER: [options.python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), *how[PEER].split()],
     }
     servers = {name: Server() for name in commands}
     for repeat in range(options.repeats):
@@ -99,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 asked = [body(name, prompt, options, repeat) for prompt in prompts]
                 tokens = asyncio.run(timed(url, asked, options, servers[name]))
             servers[name].tokens = tokens / options.comparisons
+            print(f"{name}, repeat {repeat}: {servers[name]}", file=sys.stderr, flush=True)
     ours, peer = servers[OURS], servers[PEER]
     report = {
         "comparisons": options.comparisons,
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "vllm to ours, together": ratio(peer.together, ours.together),
         "median": round(statistics.median(ratio(peer.together, ours.together)), 2),
         "load_average": os.getloadavg(),
-        "versions": f"{versions()}, vllm {version_of('vllm', options.python)}",
+        "versions": f"{versions()}, {version_of_vllm(options.python)}",
     }
     text = json.dumps(report, indent=1)
     print(text)
@@ -126,15 +127,11 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
 
 
 def body(server: str, messages: list[dict[str, Any]], options: argparse.Namespace, repeat: int) -> dict[str, Any]:
-    """A chat completion with the judge's own sampling; seeds differ between repeats."""
-    return {
-        "model": OURS if server == OURS else ANY,
-        "messages": messages,
-        "n": options.votes,
-        "max_tokens": options.new_tokens,
-        "temperature": 0.75,
-        "seed": options.seed + repeat,
-    }
+    """A chat completion with the judge's own sampling."""
+    # vLLM on a CPU ends when a request has a seed.
+    own = {"model": OURS, "seed": options.seed + repeat} if server == OURS else {"model": ANY}
+    how = {"n": options.votes, "max_tokens": options.new_tokens, "temperature": 0.75}
+    return own | {"messages": messages} | how
 
 
 @contextmanager

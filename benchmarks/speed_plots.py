@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def speed(judging: dict[str, Any], training: dict[str, Any]) -> str:
     """Two cores: seconds per decision of each way to judge, tokens a second of each way to train."""
     ways = {name: judging["ways"][key]["seconds"] for key, name in WAYS.items() if key in judging["ways"]}
-    rates = {name: training[key]["tokens_per_s"] for key, name in TRAINERS.items()}
+    rates = {name: training[key]["tokens_per_s"] for key, name in TRAINERS.items() if key in training}
     return plots.repeats({"judging: seconds per decision": ways, "training: tokens per second": rates})
 
 
@@ -58,13 +58,16 @@ def gpu(measured: dict[str, Any]) -> str:
         "steps recorded": [(row["rows"], row["tokens_per_s"]) for row in rows if row is not computed],
         "computed": [(computed["rows"], computed["tokens_per_s"])],
     }
-    models = {"1b": 1, "8b": 8}
-    before = {
-        name: [(size, where[f"judging {key}"]["voted_tokens_per_s"]) for key, size in models.items()]
-        for name, where in (("now", measured), ("first run", measured["before"]))
-    }
     tokens = "tokens per second"
-    return plots.growth({("samples side by side, 1B", tokens): lines, ("parameters, billions", tokens): before})
+    panels = {("samples side by side, 1B", tokens): lines}
+    runs = {"now": measured, "first run": measured.get("before")}
+    sizes = [("judging 1b", 1.2), ("judging 8b", 8.0)]
+    shown = {
+        name: [(size, run[key]["voted_tokens_per_s"]) for key, size in sizes if key in run]
+        for name, run in runs.items()
+        if run
+    }
+    return plots.growth(panels | {("parameters, billions", tokens): shown})
 
 
 def growth(measured: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ def test_eval_of_a_runs_baseline_says_what_the_run_said(cli, run: Path) -> None:
     assert "decided 244 of 244, order flips 0.0 %" in text
 
 
-def test_where_a_judge_says_tie_the_likelier_response_is_told_too(cli, run: Path, tmp_path: Path) -> None:
+def test_where_a_judge_says_tie_its_accuracy_without_ties_is_told_too(cli, run: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (run / "rounds/0/gold.jsonl").read_text().splitlines()]
     file = tmp_path / "gold.jsonl"
     file.write_text("".join(json.dumps(row | {"label": row["truth"]}) + "\n" for row in rows if row["truth"] != "tie"))
@@ -52,8 +52,8 @@ def test_where_a_judge_says_tie_the_likelier_response_is_told_too(cli, run: Path
     found = read_log(out)
     assert found.summary.result["accuracy"] == 0
     likelier = [max("AB", key=(item.probabilities or {}).__getitem__) == item.expected for item in found.items]
-    assert found.summary.measures["two_way"]["accuracy"] == sum(likelier) / len(likelier) > 0
-    sentence = f"where one response is better, it is the likelier one in {100 * sum(likelier) / len(likelier):.1f} %"
+    assert found.summary.measures["without_ties"]["accuracy"] == sum(likelier) / len(likelier) > 0
+    sentence = f"accuracy without ties {100 * sum(likelier) / len(likelier):.1f} %"
     assert sentence in text
     assert cli("view", out)[0] == 0
     assert sentence.capitalize() in " ".join((out / "view.html").read_text().split())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from conftest import summary_of
 from gramr2.comparison import Comparison, Label, LabeledComparison, as_messages
 from gramr2.errors import ConfigError
 from gramr2.evaluation.compare import Compared, compare, significance_groups
-from gramr2.evaluation.likelier import without_ties
 from gramr2.evaluation.log import Log, item_of
 from gramr2.judgment import Decision, LabelProbabilities
 from gramr2.reporting.comparison import as_html, as_markdown, verdict
@@ -208,25 +206,3 @@ def test_what_is_shown_needs_no_more_items() -> None:
     assert (same.whole.needed, same.whole.more) == (None, None)
     markdown = as_markdown(two("A" * 20 + "B" * 20, "A" * 34 + "B" * 6, categories="x" * 30 + "y" * 10))
     assert "| shown |" in markdown
-
-
-def test_without_ties_the_likelier_response_counts() -> None:
-    """A model that leans the right way and calls everything a tie is wrong with ties, and right without."""
-    sure, careful = (log(name, "A" * 20 + "B" * 20, "A" * 38 + "BB") for name in ("sure", "careful"))
-    lean = {"A": 0.3, "B": 0.2, "tie": 0.5}
-    careful = replace(
-        careful,
-        items=tuple(
-            i.model_copy(update={"label": "tie", "right": False, "probabilities": lean}) for i in careful.items
-        ),
-    )
-    with_ties, without = (compare([sure, careful], ties=ties) for ties in (True, False))
-    assert {each.name: each.strict for each in with_ties.standings} == {"sure": 22 / 40, "careful": 0}
-    assert {each.name: each.strict for each in without.standings} == {"sure": 22 / 40, "careful": 38 / 40}
-    assert without.benchmark == f"{with_ties.benchmark}, without ties"
-    # An item that is a tie has no likelier response that could be right.
-    tied = replace(careful, items=(careful.items[0].model_copy(update={"expected": "tie"}), *careful.items[1:]))
-    assert (len(without_ties(tied).items), without_ties(tied).items[0].label) == (39, "A")
-    level = careful.items[0].model_copy(update={"probabilities": {"A": 0.2, "B": 0.2, "tie": 0.6}})
-    bare = careful.items[1].model_copy(update={"probabilities": None})
-    assert [each.label for each in without_ties(replace(careful, items=(level, bare))).items] == ["tie", "tie"]

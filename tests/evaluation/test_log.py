@@ -14,7 +14,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, as_messages
 from gramr2.errors import ConfigError, RunError
 from gramr2.evaluation.evaluating import Asked, finished, judge_items, summarised, there
 from gramr2.evaluation.log import ITEMS, SUMMARY, item_of, read_log, write_log
-from gramr2.evaluation.slices import by_length, by_place, calibration, sliced, two_way
+from gramr2.evaluation.slices import by_length, by_place, calibration, sliced
 from gramr2.judgment import Decision, LabelProbabilities
 from gramr2.loading import JudgeOptions, preference_model
 
@@ -151,21 +151,6 @@ def test_parts_by_length_and_place() -> None:
     found = sliced(items, [decision(0, "A"), decision(1, "A"), decision(2, "B"), decision(3, None)], by_place)
     assert (found["second is better"].n, found["second is better"].accuracy) == (2, 0.5)
     assert (found["tie"].n, found["tie"].decided, found["tie"].accuracy) == (1, 0, None)
-
-
-def test_two_way_takes_the_likelier_response_in_place_of_a_tie() -> None:
-    items = [item(0, "A"), item(1, "A"), item(2, "B"), item(3, "B"), item(4, "A"), item(5, "tie")]
-    beliefs = [
-        LabelProbabilities(0.3, 0.1, 0.6),  # a tie that leans the right way
-        LabelProbabilities(0.1, 0.3, 0.6),  # and the wrong way
-        LabelProbabilities(0.2, 0.8, 0.0),
-        LabelProbabilities(0.0, 0.0, 1.0),  # it leans nowhere
-        None,
-        LabelProbabilities(0.0, 0.0, 1.0),
-    ]
-    found = two_way(items, beliefs)
-    assert (found.n, found.decided, found.accuracy) == (5, 4, 0.5)
-    assert two_way(items[5:], beliefs[5:]).accuracy is None
 
 
 def test_calibration_by_hand() -> None:

@@ -61,6 +61,23 @@ def test_ties_are_as_frequent_as_their_labels_and_as_sure_as_they_were_right() -
     assert ties_of(margins[1:2], items[1:2]) == Ties()
 
 
+def test_what_has_not_been_learnt_sets_the_margin() -> None:
+    items = [labeled(str(i), label) for i, label in enumerate([Label.TIE, Label.A, Label.A, Label.B])]
+    learnt, unseen = [4.0, 5.0, 6.0, -7.0], [0.1, -0.4, 1.0, 2.0]
+    assert ties_of(learnt, items).margin > max(margin_for(unseen, count) for count in range(4))
+    ties = ties_of(learnt, items, unseen)
+    labels = [d.label for d in decided([make(str(i)) for i in range(4)], unseen, ties)]
+    assert labels == [Label.TIE, Label.B, Label.A, Label.A]
+
+
+def test_a_tie_leaves_something_to_the_likelier_response() -> None:
+    """Where all that tied were true ties, a new one may still not be: which response it leans to is not lost."""
+    items = [labeled(str(i), label) for i, label in enumerate([Label.TIE, Label.A, Label.B])]
+    (decision,) = decided([make("new")], [0.1], ties_of([0.2, 3.0, -3.0], items))
+    assert decision.label is Label.TIE
+    assert decision.probabilities is not None and decision.probabilities.a > decision.probabilities.b > 0
+
+
 def test_measures_and_rows_cope_without_votes() -> None:
     items = [labeled(str(i), Label.A) for i in range(4)]
     decisions = decided([item.comparison for item in items], [1.0, 2.0, -1.0, 4.0], Ties())

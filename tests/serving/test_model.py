@@ -240,6 +240,24 @@ def test_a_model_whose_time_is_mostly_fixed_gets_large_batches() -> None:
     assert sizes[0] == 32
 
 
+def test_a_batch_ends_before_the_deadlines_of_those_in_it(held: Held) -> None:
+    """Ten seconds each, and 25 until the deadline: two together, though six would be a batch."""
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(held.model.compare, [make("0")], 0, later())]
+        assert held.entered.wait(20)
+        for _ in range(50):
+            held.model._costs.observe(1600, 10.0)
+        for i in range(4):
+            long = make(str(i), a="x" * 600, b="y" * 600)
+            futures.append(pool.submit(held.model.compare, [long], 0, time.monotonic() + 25))
+        while held.model.waiting < 4:
+            time.sleep(0.005)
+        held.go.set()
+        assert [len(each.result(20)) for each in futures] == [1] * 5
+    held.model.close(10)
+    assert held.batches[:2] == [1, 2]
+
+
 def test_seeds_share_batches_where_nothing_is_drawn(held: Held) -> None:
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(held.model.compare, [make("0")], 0, later())]

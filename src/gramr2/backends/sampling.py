@@ -84,9 +84,10 @@ class Stepper:
 
     def start(self, request: GenerationRequest, index: int, sample: int, prompt_tokens: int) -> Row:
         """A row for one seed of a request."""
-        barred = self._barred_by(request.verdict) if request.verdict is not None and request.verdict.guided else []
-        row = Row(request, index, sample, prompt_tokens, random.Random(request.seeds[sample]), barred=barred)
-        row.at_verdict = row.guided and request.verdict is not None and request.given.endswith(request.verdict.anchor)
+        row = Row(request, index, sample, prompt_tokens, random.Random(request.seeds[sample]))
+        if row.guided and request.verdict is not None:
+            row.barred = self._barred_by(request.verdict)
+            row.at_verdict = request.given.endswith(request.verdict.anchor)
         return row
 
     def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
@@ -125,7 +126,7 @@ class Stepper:
 
         Skipped for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
-        places = [(i, token) for i, row in enumerate(rows) if row.barred for token in self.forbidden(row)]
+        places = [(i, token) for i, row in enumerate(rows) for token in self.forbidden(row)]
         if not places:
             return logits
         forbidden = torch.tensor(places, device=logits.device)

@@ -39,6 +39,8 @@ class Setting:
         open: returns the loaded backbone, for callers that already have it; None loads it when it is needed.
         cache: file for its hidden states, or ``IN_MEMORY``; None is the backbone's file in gramr2's cache, which nothing ever
             removes.
+        unlabelled: comparisons by which a model that is trained on the labels sets how often it says tie; without any it goes by
+            what it has learnt, and says it too often.
         progress: told (texts, total) while hidden states are computed; it begins anew with each call.
     """
 
@@ -48,6 +50,7 @@ class Setting:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     open: Callable[[], Any] | None = None
     cache: Path | None = None
+    unlabelled: Sequence[Comparison] = ()
     progress: Callable[[int, int], None] | None = None
 
 

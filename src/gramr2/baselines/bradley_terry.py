@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import read, write
-from gramr2.comparison import Comparison, LabeledComparison
+from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config.training import ModelConfig
 from gramr2.judging.preference import Ties, ties_of
 from gramr2.judgment import Decision
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gramr2.training.bradley_terry import RewardModel
 
 NAME = "bradley-terry"
+TIED_BY = 200
+"""unlabelled comparisons that set the margin of its ties"""
 
 
 class BradleyTerry:
@@ -48,7 +50,7 @@ class BradleyTerry:
 
 
 def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> BradleyTerry:
-    """Train it; ties only set the margin.
+    """Train it; ties only set the margin, by the first of the setting's unlabelled comparisons.
 
     Raises:
         DataError: every comparison is a tie.
@@ -61,7 +63,9 @@ def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> BradleyTerry:
     seed = derive_seed(setting.seed, "train", NAME)
     with tempfile.TemporaryDirectory() as scratch:
         reward = train_reward_model(folder, Path(scratch), labeled, setting.training, model, seed=seed)
-    reward.ties = ties_of(reward.differences([item.comparison for item in labeled]), labeled)
+    if any(item.label is Label.TIE for item in labeled):
+        unseen = reward.differences(setting.unlabelled[:TIED_BY])
+        reward.ties = ties_of(reward.differences([item.comparison for item in labeled]), labeled, unseen)
     return BradleyTerry(reward, model)
 
 

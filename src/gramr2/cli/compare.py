@@ -29,7 +29,7 @@ def compare(
         bool,
         typer.Option(
             "--ties/--no-ties",
-            help="--no-ties: the likelier response counts where a judge says tie, on the items that are no ties.",
+            help="--no-ties: a judge's ties go to the response it finds likelier; items labelled as ties are left out.",
         ),
     ] = True,
     as_json: Json = False,
@@ -38,7 +38,7 @@ def compare(
     from gramr2.evaluation.compare import compare as compared
     from gramr2.evaluation.log import read_log
     from gramr2.files import write_text
-    from gramr2.reporting.comparison import as_html, as_markdown, verdict
+    from gramr2.reporting.comparison import as_html, as_markdown, untied, verdict
 
     if out is not None and (out.suffix.lower() not in KINDS or out.is_dir()):
         raise ConfigError(f"--out {out}: end its name in .html or .md")
@@ -61,6 +61,9 @@ def compare(
             say(f"the categories of {len(parted)} pairs of judges: --out comparison.html, or name fewer folders")
         if part.left_out:
             say(f"{part.left_out} {what} that not all judges have are left out")
+        if what == "items":
+            for line in untied(part):
+                say(line)
     if out is not None:
         say(str(out))
 

@@ -67,12 +67,12 @@ def lines(summary: Summary) -> Iterator[str]:
         f"accuracy where undecided counts as wrong {percent(result['accuracy_strict'])}; votes for the response shown first "
         f"{percent(result['first_position_rate'])}; {_outcomes(result['outcomes'])}"
     )
-    two_way: Mapping[str, Any] = summary.measures.get("two_way") or {}  # type: ignore[assignment]
-    if result["tie_rate"] and two_way.get("decided"):
-        bounds = interval(two_way["low"], two_way["high"])
+    forced: Mapping[str, Any] = summary.measures.get("without_ties") or {}  # type: ignore[assignment]
+    if result["tie_rate"] and forced.get("decided"):
+        bounds = interval(forced["low"], forced["high"])
         yield (
-            f"where one response is better, it is the likelier one in {percent(two_way['accuracy'])} "
-            f"({bounds}; n = {two_way['decided']}): ties given to the likelier response, level ones wrong"
+            f"accuracy without ties {percent(forced['accuracy'])} ({bounds}; n = {forced['decided']}): "
+            "each tie given to the likelier response, items labelled as ties left out"
         )
     if summary.agreement is not None:
         yield from agreement_lines(summary.agreement)

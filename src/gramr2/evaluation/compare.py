@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import fmean
 
@@ -11,12 +11,12 @@ from gramr2.comparison import Label
 from gramr2.data.annotators import cohen
 from gramr2.errors import ConfigError
 from gramr2.evaluation.letters import significance_groups
-from gramr2.evaluation.likelier import without_ties
 from gramr2.evaluation.log import Item, Log, prompt_text
 from gramr2.evaluation.metrics import PairedTest, paired_interval, rated
 from gramr2.evaluation.power import comparisons_for, design_effect, intraclass, visible_difference
 from gramr2.evaluation.sides import Common, Side, T, common_items, common_sets, expected_of
 from gramr2.evaluation.signs import exact_test, flipped_test
+from gramr2.evaluation.without_ties import TIE, of_log
 
 __all__ = [
     "Compared",
@@ -114,7 +114,9 @@ class Pair:
 class Compared:
     """Several judges on ``n`` items that all of them have; ``left_out``: items that some do not have.
 
-    ``sets`` is the same for the sets of responses that they have ranked; a benchmark of sets alone has no items.
+    ``sets`` is the same for the sets of responses that they have ranked; a benchmark of sets alone has no items. Compared without
+    ties, ``tied`` items are left out because they are labelled as ties, and ``level`` has for each judge how many of its ties
+    went to neither response.
     """
 
     benchmark: str
@@ -123,6 +125,8 @@ class Compared:
     standings: tuple[Standing, ...]
     pairs: tuple[Pair, ...]
     sets: Compared | None = None
+    tied: int = 0
+    level: dict[str, int] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[tuple[str, Compared], ...]:
@@ -136,21 +140,28 @@ def compare(logs: Sequence[Log], seed: int = 0, *, ties: bool = True) -> Compare
     """Compare evaluations, best first.
 
     Items with the same prompt are one unit of the bootstrap, as are those of one group. Without ``ties`` a judge's ties go to the
-    response that it thinks likelier, and items that are ties are left out (see ``gramr2.evaluation.likelier``).
+    response that it thinks likelier, and items labelled as ties are left out (see ``gramr2.evaluation.without_ties``).
 
     Raises:
-        ConfigError: fewer than two evaluations, or nothing in common.
+        ConfigError: fewer than two evaluations, or nothing in common; without ties, no item has a better response.
     """
     if len(logs) < 2:
         raise ConfigError("compare needs two evaluations at least: name two folders that gramr2 eval wrote")
     names = _names(logs)
-    logs = logs if ties else [without_ties(log) for log in logs]
     items, sets = common_items(logs), common_sets(logs)
     if not items.things and not sets.things:
         raise ConfigError("the evaluations have no item in common: compare evaluations of the same benchmark")
-    benchmark = " / ".join(dict.fromkeys(log.summary.benchmark for log in logs)) + ("" if ties else ", without ties")
+    benchmark = " / ".join(dict.fromkeys(log.summary.benchmark for log in logs))
     ranked = _compared(benchmark, names, sets, seed) if sets.things else None
-    return replace(_compared(benchmark, names, items, seed), sets=ranked)
+    if ties:
+        return replace(_compared(benchmark, names, items, seed), sets=ranked)
+    forced = common_items([of_log(log) for log in logs])
+    if not forced.things:
+        what = "sets of responses" if sets.things else "ties"
+        raise ConfigError(f"the evaluations have only {what} in common: leave out --no-ties")
+    level = {name: sum(side.said == TIE for side in sides) for name, sides in zip(names, forced.sides, strict=True)}
+    found = _compared(f"{benchmark}, without ties", names, forced, seed)
+    return replace(found, sets=ranked, tied=len(items.things) - len(forced.things), level=level)
 
 
 def _names(logs: Sequence[Log]) -> list[str]:

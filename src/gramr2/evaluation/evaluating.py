@@ -31,6 +31,7 @@ from gramr2.evaluation.log import (
 )
 from gramr2.evaluation.metrics import evaluate, length_baseline
 from gramr2.evaluation.slices import measures
+from gramr2.evaluation.without_ties import accuracy_without_ties
 from gramr2.hashing import digest_of
 from gramr2.journal import address
 from gramr2.judging.judge import Judge, Progress, compare_with
@@ -178,7 +179,7 @@ def summarised(asked: Asked, judge: PreferenceModel, found: Evaluated) -> tuple[
         prompt_tokens=sum(line.prompt_tokens for line in lines),
         completion_tokens=sum(line.completion_tokens for line in lines),
         result=asdict(result),
-        measures=measures(asked.items, found.decisions),
+        measures=measures(asked.items, found.decisions) | {"without_ties": asdict(accuracy_without_ties(lines))},
         longer=length_baseline(asked.items) if asked.items else None,
         agreement=_agreement(asked, lines) if lines else None,
     )

@@ -105,7 +105,7 @@ class Summary(BaseModel):
     result: dict[str, JsonValue]
     """the fields of ``gramr2.evaluation.metrics.Accuracy``"""
     measures: dict[str, JsonValue] = Field(default_factory=dict)
-    """see ``gramr2.evaluation.slices.measures``"""
+    """see ``gramr2.evaluation.slices.measures``, and ``without_ties``"""
     longer: float | None = None
     """accuracy of always choosing the longer response"""
     official: dict[str, JsonValue] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.evaluation.metrics import rated
 from gramr2.evaluation.reliability import expected_calibration_error, reliability_bins
-from gramr2.judgment import Decision, LabelProbabilities
+from gramr2.judgment import Decision
 
 LONGER = 1.1
 """how many times as long a response is that counts as longer"""
@@ -81,18 +81,6 @@ def slice_of(pairs: Sequence[Pair], seed: int = 0) -> Slice:
     return Slice(len(pairs), len(decided), *rated(right, [item.comparison.unit for item, _ in decided], seed))
 
 
-def two_way(items: Sequence[LabeledComparison], beliefs: Sequence[LabelProbabilities | None]) -> Slice:
-    """Whether the better response is judged the likelier of the two, over items that have a better one.
-
-    For judges that say tie where the data never do, as a scalar model whose margin comes from other data: a tie is wrong there,
-    and the accuracy says more of the margin than of the model. Equally likely responses count as wrong; None is undecided.
-    """
-    pairs = [(i, b) for i, b in zip(items, beliefs, strict=True) if i.label is not Label.TIE]
-    decided = [(item, belief) for item, belief in pairs if belief is not None]
-    right = [belief[item.label] > belief[item.label.swap()] for item, belief in decided]
-    return Slice(len(pairs), len(decided), *rated(right, [item.comparison.unit for item, _ in decided]))
-
-
 def calibration(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) -> Calibration:
     """How far the confidence of decisions can be believed."""
     pairs = [
@@ -111,5 +99,4 @@ def measures(items: Sequence[LabeledComparison], decisions: Sequence[Decision]) 
         name: {key: asdict(each) for key, each in sliced(items, decisions, part).items()}
         for name, part in SLICES.items()
     }
-    preferred = two_way(items, [decision.probabilities for decision in decisions])
-    return {"calibration": asdict(calibration(items, decisions)), "slices": parts, "two_way": asdict(preferred)}
+    return {"calibration": asdict(calibration(items, decisions)), "slices": parts}

@@ -46,14 +46,21 @@ def decided(comparisons: Sequence[Comparison], margins: Sequence[float], ties: T
     return [_decision(c.id, m, ties) for c, m in zip(comparisons, margins, strict=True)]
 
 
-def ties_of(margins: Sequence[float], labeled: Sequence[LabeledComparison]) -> Ties:
-    """Ties such that as many comparisons tie as have that label; P(tie) is the share of true ties among those that tie."""
+def ties_of(margins: Sequence[float], labeled: Sequence[LabeledComparison], unseen: Sequence[float] = ()) -> Ties:
+    """Ties such that as many comparisons tie as have that label; P(tie) is the share of true ties among those that tie, by
+    Laplace's rule, so that it leaves something to the likelier response.
+
+    Args:
+        margins: log-odds of the labelled comparisons.
+        unseen: log-odds of comparisons that the model has not learnt, which then set the margin: what it has learnt is further
+            apart, and would let too much of everything else tie.
+    """
     truths = [item.label is Label.TIE for item in labeled]
     if not any(truths):
         return Ties()
-    margin = margin_for(margins, sum(truths))
+    margin = margin_for(unseen or margins, round(sum(truths) / len(truths) * len(unseen or margins)))
     inside = [truth for truth, m in zip(truths, margins, strict=True) if _gap(m) < max(margin, _LEVEL)]
-    return Ties(margin, sum(inside) / len(inside) if inside else 1.0)
+    return Ties(margin, (sum(inside) + 1) / (len(inside) + 2))
 
 
 def margin_for(margins: Sequence[float], count: int) -> float:

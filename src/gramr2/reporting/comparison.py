@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gramr2.evaluation.compare import Compared, Pair, Standing
 from gramr2.reporting.pages import template
-from gramr2.text import more_of, p_value, percent, signed
+from gramr2.text import counted, more_of, p_value, percent, signed
 
 LISTED = 200
 """disagreements of a pair that the page lists"""
@@ -22,7 +22,10 @@ COLUMNS = {
 
 def as_html(found: Compared) -> str:
     """One self-contained page."""
-    parts = [(what, part, [(pair, verdict(pair, what)) for pair in part.pairs]) for what, part in found.parts]
+    parts = [
+        (what, part, [(pair, verdict(pair, what)) for pair in part.pairs], [*untied(part)])
+        for what, part in found.parts
+    ]
     return template("comparison.html.j2").render(found=found, parts=parts, listed=LISTED)
 
 
@@ -49,6 +52,15 @@ def verdict(pair: Pair, what: str = "items") -> str:
     )
 
 
+def untied(found: Compared) -> Iterator[str]:
+    """What a comparison without ties leaves out, a sentence each."""
+    if found.tied:
+        yield f"{counted(found.tied)} items labelled as ties are left out"
+    for name, level in found.level.items():
+        if level:
+            yield f"{name}: {counted(level)} ties went to neither response and are wrong, equally likely or without probabilities"
+
+
 def _lines(found: Compared) -> Iterator[str]:
     for what, part in found.parts:
         yield from _part(part, what)
@@ -64,6 +76,8 @@ def _part(found: Compared, what: str) -> Iterator[str]:
     )
     yield ""
     yield "Judges that share a letter are not significantly different."
+    for line in untied(found):
+        yield from ("", _cell(f"{line}."))
     for pair in found.pairs:
         yield from ("", _cell(verdict(pair, what)))
     for pair in found.pairs:

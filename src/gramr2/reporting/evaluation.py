@@ -34,7 +34,7 @@ def render(log: Log) -> str:
         official=log.summary.official,
         calibration=measures.get("calibration") or {"ece": None, "bins": []},
         slices=measures.get("slices") or {"length": {}, "place": {}},
-        two_way=measures.get("two_way") or {"decided": 0},
+        without_ties=measures.get("without_ties") or {"decided": 0},
         agreement=log.summary.agreement,
         data=_embedded(
             [item.model_dump(mode="json") for item in log.items]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from statistics import fmean, median
 from typing import Any, Literal
 
@@ -12,7 +14,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from gramr2.evaluation.reliability import Bin
 from gramr2.hashing import text_hash
@@ -24,6 +25,7 @@ Point = tuple[int, float, float | None, float | None]
 """x, and a share in [0, 1] with its interval, if it has one"""
 # Placeholder for the page's own text colour, which a figure cannot know.
 _INK = "#010203"
+_DIGITS = ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gramr2",
@@ -225,7 +227,7 @@ def repeats(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """
     with mpl.rc_context(_STYLE):
         longest = max(map(len, panels.values()))
-        figure = Figure(figsize=(8, 0.9 + 0.3 * longest if len(panels) == 1 else 3), layout="constrained")
+        figure = Figure(figsize=(8, 0.9 + 0.3 * longest), layout="constrained")
         for axes, (label, rows) in zip(np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True):
             for y, values in enumerate(rows.values()):
                 axes.plot(values, [y] * len(values), "o", color=BLUE, mfc="none")
@@ -245,12 +247,12 @@ def growth(panels: Mapping[tuple[str, str], Mapping[str, Sequence[tuple[float, f
         for axes, ((xlabel, ylabel), lines) in zip(
             np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True
         ):
-            for (name, points), (color, marker) in zip(lines.items(), _LINES, strict=False):
+            for (name, points), (color, marker) in zip(lines.items(), cycle(_LINES), strict=False):
                 axes.plot(*zip(*points, strict=True), f"{marker}-", color=color, label=name)
             axes.set_xscale("log")
             axes.set_yscale("log")
             xs = sorted({x for points in lines.values() for x, _ in points})
-            axes.set_xticks(xs, [f"{x:,.0f}" for x in xs])
+            axes.set_xticks(xs, [f"{x:,g}" for x in xs])
             axes.set_xticks([], minor=True)
             _plain_ticks(axes, "y")
             axes.set_xlabel(xlabel)
@@ -260,11 +262,13 @@ def growth(panels: Mapping[tuple[str, str], Mapping[str, Sequence[tuple[float, f
 
 
 def _plain_ticks(axes: Axes, side: Literal["x", "y"]) -> None:
-    """Numbers as they are read, at 1, 2 and 5 of each power of ten; powers of ten alone would leave a short axis with one."""
+    """A logarithmic axis with numbers as they are read, at 1, 2 and 5 of each power of ten, or all digits where those are few."""
     axis = axes.xaxis if side == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    coarse, fine = ([m * 10.0**k for k in powers for m in each if low <= m * 10.0**k <= high] for each in _DIGITS)
+    axis.set_ticks(ticks := coarse if len(coarse) > 2 else fine, [f"{tick:,g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 def _legend_above(axes: Axes, columns: int) -> None:

@@ -86,7 +86,7 @@ class Model:
         capacity: a request is accepted while fewer comparisons would be judged before its last one.
         batch: most comparisons judged together; a larger request is judged in several batches, with others in between.
         turn: seconds that a batch should not exceed, so that the next request need not wait longer, unless that is less than
-            ``LONGER`` times what its first comparison would take by itself.
+            ``LONGER`` times what its first comparison would take by itself. Nor should it exceed the deadline of one in it.
         gather: seconds to wait for more comparisons when there is less than a batch.
         on_batch: called with (comparisons, seconds) for every batch.
         on_failure: called when the judge cannot be loaded or the thread ends with an error, which is then in ``failure``.
@@ -322,7 +322,7 @@ class Model:
     def _parts(self) -> list[tuple[_Job, int]]:
         """The next batch: a task by itself, or what is due first: prompts, or comparisons, with the same seed if it matters."""
         counts: dict[_Job, int] = {}
-        taken, work, allowed = 0, 0, self._turn
+        taken, work, now, until = 0, 0, time.monotonic(), 0.0
         anyhow = self.judge is not None and not self.judge.draws
         heap = [(self._due(job, len(job.found)), number, job) for number, job in enumerate(self._jobs)]
         heapify(heap)
@@ -338,12 +338,15 @@ class Model:
             if first is not None and job.asked is None and not anyhow and job.seed != first.seed:
                 continue
             at = len(job.found) + counts.get(job, 0)
+            total = work + job.works[at]
             if not taken:
-                allowed = max(self._turn, LONGER * self._costs.seconds(job.works[at]))
-            elif work + job.works[at] > SHARING and self._costs.seconds(work + job.works[at]) > allowed:
+                until = now + max(self._turn, LONGER * self._costs.seconds(total))
+            elif total > SHARING and now + self._costs.seconds(total) > min(until, job.deadline):
                 break
+            # A batch that ended after the deadline of one in it would be in vain for that one.
+            until = min(until, job.deadline)
             counts[job] = counts.get(job, 0) + 1
-            taken, work = taken + 1, work + job.works[at]
+            taken, work = taken + 1, total
             if at + 1 < job.size:
                 heappush(heap, (self._due(job, at + 1), number, job))
         return [*counts.items()]

@@ -182,7 +182,9 @@ def _place(context: RunContext, name: str, warmed: bool) -> tuple[Path, Setting]
         cache = context.hidden_states or context.folder.hidden_states
     # Hidden states come from transformers, whatever judges.
     model = config.model.model_copy(update={"backend": "transformers"})
-    return target, replace(_setting(config, folder, lambda: opener_here(engine)(folder, model)), cache=cache)
+    setting = _setting(config, folder, lambda: opener_here(engine)(folder, model))
+    unlabelled = context.data.pool if BASELINES[name].trains else ()
+    return target, replace(setting, cache=cache, unlabelled=unlabelled)
 
 
 def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:
