@@ -38,6 +38,8 @@ from gramr2.judging.judge import Orders
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 
 OURS, PEER, ANY = "gramr2", "vllm", "judge"
+EVERY_CORE = {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
+"""vLLM keeps a core for its other processes, which on two leaves it one; for the same reason it gets no process for its worker"""
 SLOW = 900.0
 """seconds that a server may take to load, and for an answer"""
 
@@ -86,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         OURS: f"--dtype float32 --mode reason --verdict reasoned --max-new-tokens {options.new_tokens} "
         f"--requests {options.clients} --deadline {SLOW:.0f}",
         PEER: f"--dtype float32 --enforce-eager --max-model-len {context} --generation-config vllm "
-        f"--kv-cache-memory-bytes {4 << 30} --served-model-name {ANY}",
+        f"--kv-cache-memory-bytes {4 << 30} --served-model-name {ANY} --distributed-executor-backend uni",
     }
     commands = {
         OURS: [sys.executable, "-m", "gramr2.cli.main", "serve", "-m", str(folder), *how[OURS].split()],
@@ -141,7 +143,9 @@ def started(command: list[str]) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=sys.stderr, start_new_session=True)
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], stdout=sys.stderr, start_new_session=True, env=os.environ | EVERY_CORE
+    )
     try:
         end = time.monotonic() + SLOW
         while time.monotonic() < end:
