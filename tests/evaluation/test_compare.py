@@ -206,3 +206,19 @@ def test_what_is_shown_needs_no_more_items() -> None:
     assert (same.whole.needed, same.whole.more) == (None, None)
     markdown = as_markdown(two("A" * 20 + "B" * 20, "A" * 34 + "B" * 6, categories="x" * 30 + "y" * 10))
     assert "| shown |" in markdown
+
+
+def test_many_judges_are_told_without_a_table_of_categories_each(cli, tmp_path: Path) -> None:
+    judges = ("scripted:longer", "scripted:random", "scripted:always-a", "longer")
+    folders = [tmp_path / str(number) for number in range(len(judges))]
+    for judge, folder in zip(judges, folders, strict=True):
+        assert cli("eval", "-m", judge, "-b", "starter:gold", "--limit", "30", "-o", folder)[0] == 0
+    code, few, _ = cli("compare", *folders[:3])
+    assert (code, few.count(" against ")) == (0, 3)
+    code, many, _ = cli("compare", *folders)
+    assert (code, many.count(" against ")) == (0, 0)
+    assert "the categories of 6 pairs of judges: --out comparison.html, or name fewer folders" in many
+    code, text, _ = cli("compare", *folders[:3], "--no-ties")
+    assert code == 0
+    assert "without ties" in text and "items labelled as ties are left out" in text
+    assert "always-a: " in text and "ties went to neither response" in text
