@@ -60,9 +60,9 @@ def test_where_no_tie_was_found_nothing_is_known_of_their_chance() -> None:
     ties = ties_of(margins, [labeled(str(i), label) for i, label in enumerate([Label.TIE, Label.B, Label.A])])
     assert labels(margins, ties) == "ABA"
     assert ties.probability == 1.0
-    # Where all are ties everything ties.
+    # Where all are ties everything ties, and by Laplace's rule 4 of 5 times rightly.
     everything = ties_of(margins, [labeled(str(i), Label.TIE) for i in range(3)])
-    assert (labels(margins, everything), everything.probability) == ("TTT", 1.0)
+    assert (labels(margins, everything), everything.probability) == ("TTT", 0.8)
 
 
 def test_beyond_certainty_nothing_changes() -> None:

@@ -60,7 +60,8 @@ def ties_of(margins: Sequence[float], labeled: Sequence[LabeledComparison], unse
         return Ties()
     margin = margin_for(unseen or margins, round(sum(truths) / len(truths) * len(unseen or margins)))
     inside = [truth for truth, m in zip(truths, margins, strict=True) if _gap(m) < max(margin, _LEVEL)]
-    return Ties(margin, (sum(inside) + 1) / (len(inside) + 2))
+    # Without a margin only exactly level responses tie, of which none is likelier.
+    return Ties(margin, (sum(inside) + 1) / (len(inside) + 2) if inside else 1.0)
 
 
 def margin_for(margins: Sequence[float], count: int) -> float:
