@@ -12,6 +12,7 @@ from gramr2.baselines.base import Kind, Setting
 from gramr2.baselines.files import read, write
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config.training import ModelConfig
+from gramr2.data.split import subset
 from gramr2.judging.preference import Ties, ties_of
 from gramr2.judgment import Decision
 from gramr2.randomness import derive_seed
@@ -50,7 +51,7 @@ class BradleyTerry:
 
 
 def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> BradleyTerry:
-    """Train it; ties only set the margin, by the first of the setting's unlabelled comparisons.
+    """Train it; ties only set the margin, by some of the setting's unlabelled comparisons.
 
     Raises:
         DataError: every comparison is a tie.
@@ -64,7 +65,8 @@ def fit(labeled: Sequence[LabeledComparison], setting: Setting) -> BradleyTerry:
     with tempfile.TemporaryDirectory() as scratch:
         reward = train_reward_model(folder, Path(scratch), labeled, setting.training, model, seed=seed)
     if any(item.label is Label.TIE for item in labeled):
-        unseen = reward.differences(setting.unlabelled[:TIED_BY])
+        drawn = subset(setting.unlabelled, TIED_BY, setting.seed)
+        unseen = reward.differences(drawn)
         reward.ties = ties_of(reward.differences([item.comparison for item in labeled]), labeled, unseen)
     return BradleyTerry(reward, model)
 
