@@ -4,7 +4,8 @@
 
 Weights have a scale for each output, activations one for each row, measured when they come: results then do not depend on what
 else is in the batch, which a scale for the whole of it would make them. Activations have 7 bits, since products of 8 and 8 bits
-overflow in a processor without VNNI. The output layer is left out: it chooses the tokens. Best of five, each row count by itself.
+overflow in a processor without VNNI. The output layer is left out: it chooses the tokens. Best of five, each row count by itself;
+a weight may stay in the processor's cache meanwhile, which a model's do not.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gramr2.backends.registry import resolve
 RANGE = 63.0
 """largest activation, in units of its row's scale"""
 OPERATIONS = 3e9
-"""that one measurement takes at least"""
+"""that one measurement takes, or 200 products"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

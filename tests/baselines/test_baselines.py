@@ -157,11 +157,11 @@ def test_bradley_terry_goes_to_disk_and_back(tiny_model: Path, tmp_path: Path) -
     from gramr2.baselines import Setting
 
     training = TrainingConfig(epochs=2, min_steps=0, learning_rate=3e-3, batch_size=8)
-    pool = [item.comparison for item in pairs(40, 5)]
+    pool = [item.comparison for item in pairs(60, 5)]
     setting = Setting(ModelConfig(name=str(tiny_model)), seed=1, training=training, unlabelled=pool)
     baseline = fit("bradley-terry", pairs(24, 0, ties=6), model=setting)
     # As often as in the labels, over comparisons that it has not learnt.
-    assert sum(d.label is Label.TIE for d in baseline.compare(pool)) == round(40 * 6 / len(pairs(24, 0, ties=6)))
+    assert sum(d.label is Label.TIE for d in baseline.compare(pool)) == round(60 * 6 / len(pairs(24, 0, ties=6)))
     baseline.save(tmp_path)
     loaded = load(tmp_path)
     comparisons = [item.comparison for item in pairs(10, 2, ties=4)]

@@ -32,6 +32,7 @@ def test_the_committed_figures_are_those_of_the_committed_measurements(tmp_path:
         shutil.copy(DOCS / f"{name}.json", tmp_path)
     main(["--docs", str(tmp_path)])
     for name in ("speed", "gpu", "growth"):
+        assert "e+" not in "".join(ElementTree.fromstring((DOCS / f"{name}.svg").read_text()).itertext()), name
         assert words((tmp_path / f"{name}.svg").read_text()) == words((DOCS / f"{name}.svg").read_text()), name
 
 

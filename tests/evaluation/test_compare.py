@@ -220,5 +220,5 @@ def test_many_judges_are_told_without_a_table_of_categories_each(cli, tmp_path: 
     assert "the categories of 6 pairs of judges: --out comparison.html, or name fewer folders" in many
     code, text, _ = cli("compare", *folders[:3], "--no-ties")
     assert code == 0
-    assert "without ties" in text and "items labelled as ties are left out" in text
-    assert "always-a: " in text and "ties went to neither response" in text
+    assert "without ties" in text and "left out as labelled ties: " in text
+    assert "always-a: ties that stay wrong" in text

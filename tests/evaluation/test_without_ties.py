@@ -80,21 +80,21 @@ def test_what_is_left_out_and_what_stays_wrong_is_said() -> None:
     found = compare([one, two], ties=False)
     assert (found.n, found.tied, found.level) == (3, 1, {"one": 2, "two": 0})
     for text in (as_markdown(found), as_html(found)):
-        assert "1 items labelled as ties are left out" in text
-        assert "one: 2 ties went to neither response and are wrong" in text
+        assert "left out as labelled ties: 1" in text
+        assert "it gave no probabilities: 2" in text
         assert "two: " not in text
-    assert "labelled as ties" not in as_markdown(compare([one, two]))
+    assert "labelled ties" not in as_markdown(compare([one, two]))
 
 
 def test_where_nothing_has_a_better_response_the_flag_is_refused() -> None:
     ties = [log(name, [item(0, "tie", RIGHT, "tie")]) for name in ("one", "two")]
-    with pytest.raises(ConfigError, match="only ties in common: leave out --no-ties"):
+    with pytest.raises(ConfigError, match="no item with a better response in common: leave out --no-ties"):
         compare(ties, ties=False)
     ranked = RankedSet(
         id="s", prompt="p", responses=("a", "b"), chosen=(0,), scores=(1.0, 0.0), ranks=(1, 2), games=(), score=1.0
     )
     sets = [replace(log(name, []), sets=(ranked,)) for name in ("one", "two")]
-    with pytest.raises(ConfigError, match="only sets of responses in common"):
+    with pytest.raises(ConfigError, match="no item with a better response"):
         compare(sets, ties=False)
     both = [replace(log(name, [item(0, "A", None)]), sets=(ranked,)) for name in ("one", "two")]
     found = compare(both, ties=False)

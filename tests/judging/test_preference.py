@@ -63,11 +63,20 @@ def test_ties_are_as_frequent_as_their_labels_and_as_sure_as_they_were_right() -
 
 def test_what_has_not_been_learnt_sets_the_margin() -> None:
     items = [labeled(str(i), label) for i, label in enumerate([Label.TIE, Label.A, Label.A, Label.B])]
-    learnt, unseen = [4.0, 5.0, 6.0, -7.0], [0.1, -0.4, 1.0, 2.0]
-    assert ties_of(learnt, items).margin > max(margin_for(unseen, count) for count in range(4))
+    learnt, unseen = [4.0, 5.0, 6.0, -7.0], [(-1) ** i * (0.1 + i / 40) for i in range(80)]
     ties = ties_of(learnt, items, unseen)
-    labels = [d.label for d in decided([make(str(i)) for i in range(4)], unseen, ties)]
-    assert labels == [Label.TIE, Label.B, Label.A, Label.A]
+    decisions = decided([make(str(i)) for i in range(80)], unseen, ties)
+    assert [d.label for d in decisions].count(Label.TIE) == 20
+    # None of what it has learnt is within that margin: what ties is as likely to be none.
+    assert decisions[0].probabilities is not None and decisions[0].probabilities.tie == pytest.approx(0.5, abs=0.05)
+    assert decisions[0].probabilities.a > decisions[0].probabilities.b > 0
+
+
+@pytest.mark.parametrize("few", [0, 3, 49])
+def test_too_few_that_are_unseen_set_nothing(few: int) -> None:
+    items = [labeled(str(i), label) for i, label in enumerate([Label.TIE, Label.A, Label.A, Label.B])]
+    learnt = [4.0, 5.0, 6.0, -7.0]
+    assert ties_of(learnt, items, [0.1] * few) == ties_of(learnt, items)
 
 
 def test_a_tie_leaves_something_to_the_likelier_response() -> None:

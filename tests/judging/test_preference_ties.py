@@ -59,7 +59,7 @@ def test_where_no_tie_was_found_nothing_is_known_of_their_chance() -> None:
     margins = [0.5, -0.5, 4.0]
     ties = ties_of(margins, [labeled(str(i), label) for i, label in enumerate([Label.TIE, Label.B, Label.A])])
     assert labels(margins, ties) == "ABA"
-    assert ties.probability == 1.0
+    assert ties.probability == 0.5
     # Where all are ties everything ties, and by Laplace's rule 4 of 5 times rightly.
     everything = ties_of(margins, [labeled(str(i), Label.TIE) for i in range(3)])
     assert (labels(margins, everything), everything.probability) == ("TTT", 0.8)

@@ -18,7 +18,8 @@ def learnt(*batches: tuple[int, float]) -> Costs:
 
 def test_before_anything_is_measured_time_is_as_long_as_the_text() -> None:
     assert Costs().seconds(5000) == pytest.approx(0.5)
-    assert Costs().fixed == 0
+    assert Costs().fixed is None
+    assert Costs().limit(5000, 4) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("fixed", "each"), [(2.0, 0.0), (1.0, 1e-3), (0.0, 1e-3)])
@@ -26,11 +27,15 @@ def test_both_parts_are_found(fixed: float, each: float) -> None:
     costs = learnt(*((work, fixed + each * work) for work in (500, 4000, 1000, 2000)))
     assert costs.fixed == pytest.approx(fixed, abs=1e-9)
     assert costs.seconds(8000) == pytest.approx(fixed + 8000 * each)
+    assert costs.limit(1000, 4) == pytest.approx(costs.seconds(1000) + 4 * fixed), (
+        "nothing is gained where nothing is fixed"
+    )
 
 
 def test_batches_of_one_size_tell_nothing_of_the_fixed_part() -> None:
     costs = learnt((1000, 1.0), (1001, 1.3), (999, 0.7))
-    assert costs.fixed == 0
+    assert costs.fixed is None
+    assert costs.limit(1000, 4) == pytest.approx(4 * costs.seconds(1000))
     assert costs.seconds(2000) == pytest.approx(2.0, rel=0.1)
 
 
@@ -50,4 +55,5 @@ def test_the_last_batches_count_most() -> None:
 def test_no_time_is_negative_and_more_takes_as_long_at_least(batches: list[tuple[int, float]], work: int) -> None:
     costs = learnt(*batches)
     assert 0 <= costs.seconds(work) <= costs.seconds(2 * work)
+    assert costs.limit(work, 4) >= costs.seconds(work)
     assert costs.pace > 0

@@ -157,8 +157,7 @@ def compare(logs: Sequence[Log], seed: int = 0, *, ties: bool = True) -> Compare
         return replace(_compared(benchmark, names, items, seed), sets=ranked)
     forced = common_items([of_log(log) for log in logs])
     if not forced.things:
-        what = "sets of responses" if sets.things else "ties"
-        raise ConfigError(f"the evaluations have only {what} in common: leave out --no-ties")
+        raise ConfigError("the evaluations have no item with a better response in common: leave out --no-ties")
     level = {name: sum(side.said == TIE for side in sides) for name, sides in zip(names, forced.sides, strict=True)}
     found = _compared(f"{benchmark}, without ties", names, forced, seed)
     return replace(found, sets=ranked, tied=len(items.things) - len(forced.things), level=level)

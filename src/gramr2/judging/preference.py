@@ -16,6 +16,8 @@ from gramr2.judgment import Decision, LabelProbabilities
 
 CERTAIN = 50.0
 """log-odds that mean certainty, so that nothing is infinite"""
+ENOUGH = 50
+"""comparisons that a share of ties can be counted in"""
 _LEVEL = 1e-12
 """|P(A) − P(B)| below which responses tie, whatever the margin"""
 
@@ -52,16 +54,17 @@ def ties_of(margins: Sequence[float], labeled: Sequence[LabeledComparison], unse
 
     Args:
         margins: log-odds of the labelled comparisons.
-        unseen: log-odds of comparisons that the model has not learnt, which then set the margin: what it has learnt is further
-            apart, and would let too much of everything else tie.
+        unseen: log-odds of comparisons that the model has not learnt, which set the margin if they are ``ENOUGH``: what it has
+            learnt is further apart, and would let too much of everything else tie.
     """
+    unseen = unseen if len(unseen) >= ENOUGH else ()
     truths = [item.label is Label.TIE for item in labeled]
     if not any(truths):
         return Ties()
     margin = margin_for(unseen or margins, round(sum(truths) / len(truths) * len(unseen or margins)))
     inside = [truth for truth, m in zip(truths, margins, strict=True) if _gap(m) < max(margin, _LEVEL)]
     # Without a margin only exactly level responses tie, of which none is likelier.
-    return Ties(margin, (sum(inside) + 1) / (len(inside) + 2) if inside else 1.0)
+    return Ties(margin, (sum(inside) + 1) / (len(inside) + 2) if inside or margin else 1.0)
 
 
 def margin_for(margins: Sequence[float], count: int) -> float:

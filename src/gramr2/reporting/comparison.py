@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gramr2.evaluation.compare import Compared, Pair, Standing
 from gramr2.reporting.pages import template
-from gramr2.text import counted, more_of, p_value, percent, signed
+from gramr2.text import more_of, p_value, percent, signed
 
 LISTED = 200
 """disagreements of a pair that the page lists"""
@@ -55,10 +55,10 @@ def verdict(pair: Pair, what: str = "items") -> str:
 def untied(found: Compared) -> Iterator[str]:
     """What a comparison without ties leaves out, a sentence each."""
     if found.tied:
-        yield f"{counted(found.tied)} items labelled as ties are left out"
+        yield f"left out as labelled ties: {found.tied}"
     for name, level in found.level.items():
         if level:
-            yield f"{name}: {counted(level)} ties went to neither response and are wrong, equally likely or without probabilities"
+            yield f"{name}: ties that stay wrong, since both responses are equally likely or it gave no probabilities: {level}"
 
 
 def _lines(found: Compared) -> Iterator[str]:

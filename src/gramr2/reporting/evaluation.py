@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from markupsafe import Markup
 
 from gramr2.evaluation.log import Log, read_log
+from gramr2.evaluation.without_ties import accuracy_without_ties
 from gramr2.files import write_text
 from gramr2.reporting.pages import template
 
@@ -34,7 +36,7 @@ def render(log: Log) -> str:
         official=log.summary.official,
         calibration=measures.get("calibration") or {"ece": None, "bins": []},
         slices=measures.get("slices") or {"length": {}, "place": {}},
-        without_ties=measures.get("without_ties") or {"decided": 0},
+        without_ties=measures.get("without_ties") or asdict(accuracy_without_ties(log.items)),
         agreement=log.summary.agreement,
         data=_embedded(
             [item.model_dump(mode="json") for item in log.items]

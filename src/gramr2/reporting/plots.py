@@ -252,7 +252,7 @@ def growth(panels: Mapping[tuple[str, str], Mapping[str, Sequence[tuple[float, f
             axes.set_xscale("log")
             axes.set_yscale("log")
             xs = sorted({x for points in lines.values() for x, _ in points})
-            axes.set_xticks(xs, [f"{x:,g}" for x in xs])
+            axes.set_xticks(xs, [*map(_number, xs)])
             axes.set_xticks([], minor=True)
             _plain_ticks(axes, "y")
             axes.set_xlabel(xlabel)
@@ -267,8 +267,12 @@ def _plain_ticks(axes: Axes, side: Literal["x", "y"]) -> None:
     low, high = axis.get_view_interval()
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     coarse, fine = ([m * 10.0**k for k in powers for m in each if low <= m * 10.0**k <= high] for each in _DIGITS)
-    axis.set_ticks(ticks := coarse if len(coarse) > 2 else fine, [f"{tick:,g}" for tick in ticks])
+    axis.set_ticks(ticks := coarse if len(coarse) > 2 else fine, [*map(_number, ticks)])
     axis.set_ticks([], minor=True)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 def _legend_above(axes: Axes, columns: int) -> None:

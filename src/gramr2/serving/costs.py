@@ -28,22 +28,31 @@ class Costs:
         self._sums = [KEPT * before + now for before, now in zip(self._sums, seen, strict=True)]
 
     @property
-    def fixed(self) -> float:
-        """Seconds that a batch takes whatever its size; 0 as long as all batches were of about one size."""
+    def fixed(self) -> float | None:
+        """Seconds that a batch takes whatever its size; None as long as all batches were of about one size."""
         weight, work, seconds, squares, products = self._sums
         if not weight:
-            return 0.0
+            return None
         mean = work / weight
         variance = squares / weight - mean**2
         if variance <= (SPREAD * mean) ** 2:
-            return 0.0
+            return None
         each = (products / weight - mean * seconds / weight) / variance
         return max(0.0, seconds / weight - max(0.0, each) * mean)
+
+    def limit(self, first: int, times: float) -> float:
+        """Seconds that a batch may take whose first comparison has so many characters.
+
+        So many times the fixed part, beside the first comparison: nothing is gained by waiting for others where there is none. As
+        long as it is not known, so many times the first comparison, which tells it.
+        """
+        fixed, alone = self.fixed, self.seconds(first)
+        return times * alone if fixed is None else alone + times * fixed
 
     def seconds(self, work: int) -> float:
         """Of a batch of so many characters."""
         weight, total, seconds, *_ = self._sums
         if not weight:
             return self.pace * work
-        fixed = self.fixed
+        fixed = self.fixed or 0.0
         return fixed + max(0.0, seconds / weight - fixed) * work * weight / total

@@ -36,7 +36,7 @@ FRAME = 400
 SHARING = 8 * FRAME
 """characters that a batch may always have: what its prompts begin with is computed once a batch, so tiny ones would be a waste"""
 LONGER = 4
-"""times as long as its first comparison alone a batch may take: what waits for a slow model waits less in larger batches"""
+"""times what batches take whatever their size that a batch may take beyond its first comparison: together they wait less"""
 
 
 @dataclass(eq=False)
@@ -85,8 +85,8 @@ class Model:
         load: creates the judge.
         capacity: a request is accepted while fewer comparisons would be judged before its last one.
         batch: most comparisons judged together; a larger request is judged in several batches, with others in between.
-        turn: seconds that a batch should not exceed, so that the next request need not wait longer, unless that is less than
-            ``LONGER`` times what its first comparison would take by itself. Nor should it exceed the deadline of one in it.
+        turn: seconds that a batch should not exceed, so that the next request need not wait longer, unless its first comparison
+            takes as long by itself: then as in ``Costs.limit``.
         gather: seconds to wait for more comparisons when there is less than a batch.
         on_batch: called with (comparisons, seconds) for every batch.
         on_failure: called when the judge cannot be loaded or the thread ends with an error, which is then in ``failure``.
@@ -322,7 +322,7 @@ class Model:
     def _parts(self) -> list[tuple[_Job, int]]:
         """The next batch: a task by itself, or what is due first: prompts, or comparisons, with the same seed if it matters."""
         counts: dict[_Job, int] = {}
-        taken, work, now, until = 0, 0, time.monotonic(), 0.0
+        taken, work, allowed = 0, 0, self._turn
         anyhow = self.judge is not None and not self.judge.draws
         heap = [(self._due(job, len(job.found)), number, job) for number, job in enumerate(self._jobs)]
         heapify(heap)
@@ -340,11 +340,9 @@ class Model:
             at = len(job.found) + counts.get(job, 0)
             total = work + job.works[at]
             if not taken:
-                until = now + max(self._turn, LONGER * self._costs.seconds(total))
-            elif total > SHARING and now + self._costs.seconds(total) > min(until, job.deadline):
+                allowed = max(self._turn, self._costs.limit(total, LONGER))
+            elif total > SHARING and self._costs.seconds(total) > allowed:
                 break
-            # A batch that ended after the deadline of one in it would be in vain for that one.
-            until = min(until, job.deadline)
             counts[job] = counts.get(job, 0) + 1
             taken, work = taken + 1, total
             if at + 1 < job.size:

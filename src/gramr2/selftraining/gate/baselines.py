@@ -183,12 +183,18 @@ def _place(context: RunContext, name: str, warmed: bool) -> tuple[Path, Setting]
     # Hidden states come from transformers, whatever judges.
     model = config.model.model_copy(update={"backend": "transformers"})
     setting = _setting(config, folder, lambda: opener_here(engine)(folder, model))
-    unlabelled = context.data.pool if BASELINES[name].trains else ()
+    learnt = {_content(item.comparison) for item in _seed(context.data)}
+    unlabelled = [c for c in context.data.pool if _content(c) not in learnt] if BASELINES[name].trains else ()
     return target, replace(setting, cache=cache, unlabelled=unlabelled)
 
 
 def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:
     return Setting(config.model, folder, config.seed, config.training, open_model)
+
+
+def _content(comparison: Comparison) -> tuple[str, frozenset[str]]:
+    """What makes two comparisons the same, in either order."""
+    return comparison.prompt_text, frozenset(comparison.responses)
 
 
 def _seed(data: RunData) -> tuple[LabeledComparison, ...]:
