@@ -6,8 +6,9 @@ SmolLM2-135M that is more memory traffic per step than reading the weights.
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -74,8 +75,12 @@ def with_cache(model: Any, cache: Cache) -> dict[str, Any]:
     only that.
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    name = "cache" if "cache" in inspect.signature(inner.forward).parameters else "past_key_values"
-    return {name: cache, "use_cache": True}
+    return {_argument(type(inner).forward): cache, "use_cache": True}
+
+
+@functools.cache
+def _argument(forward: Callable[..., Any]) -> str:
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def can_grow(config: Any) -> bool:

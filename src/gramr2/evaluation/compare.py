@@ -16,7 +16,7 @@ from gramr2.evaluation.metrics import PairedTest, paired_interval, rated
 from gramr2.evaluation.power import comparisons_for, design_effect, intraclass, visible_difference
 from gramr2.evaluation.sides import Common, Side, T, common_items, common_sets, expected_of
 from gramr2.evaluation.signs import exact_test, flipped_test
-from gramr2.evaluation.without_ties import TIE, of_log
+from gramr2.evaluation.without_ties import of_log
 
 __all__ = [
     "Compared",
@@ -158,7 +158,9 @@ def compare(logs: Sequence[Log], seed: int = 0, *, ties: bool = True) -> Compare
     forced = common_items([of_log(log) for log in logs])
     if not forced.things:
         raise ConfigError("the evaluations have no item with a better response in common: leave out --no-ties")
-    level = {name: sum(side.said == TIE for side in sides) for name, sides in zip(names, forced.sides, strict=True)}
+    level = {
+        name: sum(side.said == Label.TIE for side in sides) for name, sides in zip(names, forced.sides, strict=True)
+    }
     found = _compared(f"{benchmark}, without ties", names, forced, seed)
     return replace(found, sets=ranked, tied=len(items.things) - len(forced.things), level=level)
 

@@ -13,8 +13,6 @@ from gramr2.evaluation.log import Item, Log
 from gramr2.evaluation.metrics import rated
 from gramr2.evaluation.slices import Slice
 
-TIE = "tie"
-
 
 def without_ties(items: Sequence[Item]) -> tuple[Item, ...]:
     """The items with a better response; where the judge says tie, its label is the likelier of the two.
@@ -22,7 +20,7 @@ def without_ties(items: Sequence[Item]) -> tuple[Item, ...]:
     It stays a tie, which is wrong, where both are equally likely in the item's probabilities, or the judge gave none. Whether the
     orders agree is not known of the new labels.
     """
-    return tuple(_decided(item) for item in items if item.expected != TIE)
+    return tuple(_decided(item) for item in items if item.expected != "tie")
 
 
 def accuracy_without_ties(items: Sequence[Item]) -> Slice:
@@ -40,7 +38,7 @@ def of_log(log: Log) -> Log:
 
 def _decided(item: Item) -> Item:
     belief = item.probabilities
-    if item.label != TIE or belief is None or belief["A"] == belief["B"]:
+    if item.label != "tie" or belief is None or belief["A"] == belief["B"]:
         return item.model_copy(update={"order_flip": None})
     label = "A" if belief["A"] > belief["B"] else "B"
     return item.model_copy(update={"label": label, "right": label == item.expected, "order_flip": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,10 @@ def test_a_runs_own_baseline_is_found_by_name(tmp_path: Path, monkeypatch: pytes
     ):
         with pytest.raises(error, match=sentence):
             from_run(name, where)
+
+
+def test_what_is_labelled_too_does_not_count_as_unlearnt() -> None:
+    """A pool may hold the seed's own comparisons, even the other way round."""
+    data = load_data(parse_config(SMALL))
+    copies = [replace(item.comparison.swap(), id=f"copy-{item.comparison.id}") for item in (*data.seed, *data.held_out)]
+    assert of_runs._unlearnt(replace(data, pool=(*copies, *data.pool))) == data.pool

@@ -18,6 +18,7 @@ from gramr2 import baselines
 from gramr2.baselines import BASELINES, Baseline, Setting
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config import RunConfig
+from gramr2.data.split import overlap
 from gramr2.errors import ConfigError, DataError, RunError
 from gramr2.evaluation.metrics import evaluate
 from gramr2.files import write_json
@@ -161,6 +162,8 @@ def _fitted(context: RunContext, name: str, warmed: bool = False, progress: Prog
     setting = replace(setting, progress=progress)
     if target.exists():
         return baselines.load(target, setting)
+    if BASELINES[name].trains:
+        setting = replace(setting, unlabelled=_unlearnt(context.data))
     baseline = baselines.fit(name, _seed(context.data), model=setting)
     scratch = target.with_name(f"{name}.tmp")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -182,19 +185,17 @@ def _place(context: RunContext, name: str, warmed: bool) -> tuple[Path, Setting]
         cache = context.hidden_states or context.folder.hidden_states
     # Hidden states come from transformers, whatever judges.
     model = config.model.model_copy(update={"backend": "transformers"})
-    setting = _setting(config, folder, lambda: opener_here(engine)(folder, model))
-    learnt = {_content(item.comparison) for item in _seed(context.data)}
-    unlabelled = [c for c in context.data.pool if _content(c) not in learnt] if BASELINES[name].trains else ()
-    return target, replace(setting, cache=cache, unlabelled=unlabelled)
+    return target, replace(_setting(config, folder, lambda: opener_here(engine)(folder, model)), cache=cache)
 
 
 def _setting(config: RunConfig, folder: Path, open_model: Callable[[], Any] | None = None) -> Setting:
     return Setting(config.model, folder, config.seed, config.training, open_model)
 
 
-def _content(comparison: Comparison) -> tuple[str, frozenset[str]]:
-    """What makes two comparisons the same, in either order."""
-    return comparison.prompt_text, frozenset(comparison.responses)
+def _unlearnt(data: RunData) -> tuple[Comparison, ...]:
+    """The comparisons of the pool that are not labelled too."""
+    learnt = {name for name, _ in overlap(data.pool, [item.comparison for item in _seed(data)])}
+    return tuple(each for each in data.pool if each.id not in learnt)
 
 
 def _seed(data: RunData) -> tuple[LabeledComparison, ...]:
