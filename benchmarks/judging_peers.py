@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+import httpx
 
 SAMPLING = {"temperature": 0.75, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
 """the judge's own, with nothing that narrows it"""
@@ -32,6 +35,40 @@ class Work:
     def context(self) -> int:
         """Tokens of the longest prompt and its answer, and a few to spare."""
         return max(map(len, self.prompts)) + self.new_tokens + 16
+
+
+@contextmanager
+def started(command: list[str], ready: str, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The address of a server on a free port, once this path answers; it is ended afterwards.
+
+    Args:
+        command: without the port.
+        ready: path that has no success before the model is loaded.
+        more: environment variables.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url, environment = f"http://127.0.0.1:{port}", os.environ | (more or {})
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], stdout=sys.stderr, start_new_session=True, env=environment
+    )
+    try:
+        end = time.monotonic() + SLOW
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise SystemExit(f"{' '.join(command[:3])} ended before it answered: see its messages above")
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{url}/{ready}", timeout=5).is_success:
+                    break
+            time.sleep(0.5)
+        else:
+            raise SystemExit(f"{' '.join(command[:3])} did not answer within {SLOW:.0f} seconds")
+        yield url
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(120)
 
 
 def version_of_vllm(python: str) -> str:
@@ -57,6 +94,8 @@ class Peer(Protocol):
         ...
 
 
+SLOW = 900.0
+"""seconds that a server may take to load, and for an answer"""
 ROWS = 64
 """sequences that llama.cpp's server writes side by side, as many as ours on a CPU"""
 SCRIPT = """
@@ -133,55 +172,28 @@ class LlamaServer:
         found = re.search(r"version: (.+)", build.stdout + build.stderr)
         self.version = f"llama.cpp {found[1] if found else 'of unknown version'}, {Path(gguf).name}"
         self._rows = max(ROWS, work.votes)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
         cells = self._rows * work.context
-        self._command = [binary, "-m", gguf, "--port", str(self._port), "-t", str(threads), "-np", str(self._rows)]
-        self._command += ["-c", str(cells), "--kv-unified", "--no-webui", "--log-disable"]
+        self._command = [binary, "-m", gguf, "-t", str(threads), "-np", str(self._rows), "-c", str(cells)]
+        self._command += ["--kv-unified", "--no-webui", "--log-disable"]
 
     def judged(self, repeat: int) -> tuple[float, int]:
         """See ``Peer``."""
-        process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            self._wait(process)
+        with started(self._command, "health") as url, ThreadPoolExecutor(self._rows // self._work.votes) as pool:
             start = time.perf_counter()
-            with ThreadPoolExecutor(max(1, self._rows // self._work.votes)) as pool:
-                asked = range(len(self._work.prompts))
-                tokens = sum(pool.map(lambda i: self._complete(i, repeat), asked))
+            asked = range(len(self._work.prompts))
+            tokens = sum(pool.map(lambda i: self._complete(url, i, repeat), asked))
             return time.perf_counter() - start, tokens
-        finally:
-            process.terminate()
-            process.wait(60)
 
     def close(self) -> None:
         """See ``Peer``; every repeat has ended its own process."""
 
-    def _complete(self, place: int, repeat: int) -> int:
+    def _complete(self, url: str, place: int, repeat: int) -> int:
         how = {"n_predict": self._work.new_tokens, "n_cmpl": self._work.votes, "cache_prompt": True, **SAMPLING}
-        found = self._ask("completion", {"prompt": self._work.prompts[place], "seed": 1000 * repeat + place, **how})
+        body = {"prompt": self._work.prompts[place], "seed": 1000 * repeat + place, **how}
+        found = httpx.post(f"{url}/completion", json=body, timeout=SLOW).raise_for_status().json()
         answers = found if isinstance(found, list) else [found]
         if len(answers) != self._work.votes:
             raise SystemExit(
                 f"llama.cpp's server gave {len(answers)} answers for {self._work.votes}: a newer one is needed"
             )
         return sum(each["tokens_predicted"] for each in answers)
-
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/{path}", data, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(asked, timeout=3600) as answer:
-            return json.load(answer)
-
-    def _wait(self, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and process.poll() is None:
-            try:
-                self._ask("health")
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.2)
-            else:
-                return
-        raise SystemExit("llama.cpp's server did not start: run " + " ".join(self._command))

@@ -15,20 +15,16 @@ import argparse
 import asyncio
 import json
 import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-from judging_peers import version_of_vllm
+from judging_peers import SLOW, started, version_of_vllm
 
 from gramr2.backends.hardware import versions
 from gramr2.backends.registry import resolve
@@ -40,8 +36,6 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 OURS, PEER, ANY = "gramr2", "vllm", "judge"
 EVERY_CORE = {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
 """vLLM keeps a core for its other processes, which on two leaves it one; for the same reason it gets no process for its worker"""
-SLOW = 900.0
-"""seconds that a server may take to load, and for an answer"""
 
 
 @dataclass
@@ -97,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     servers, peers_version = {name: Server() for name in commands}, version_of_vllm(options.python)
     for repeat in range(options.repeats):
         for name, command in commands.items():
-            with started(command) as url:
+            with started(command, "v1/models", EVERY_CORE) as url:
                 asked = [body(name, prompt, options, repeat) for prompt in prompts]
                 tokens = asyncio.run(timed(url, asked, options, servers[name]))
             servers[name].tokens = tokens / options.comparisons
@@ -134,35 +128,6 @@ def body(server: str, messages: list[dict[str, Any]], options: argparse.Namespac
     own = {"model": OURS, "seed": options.seed + repeat} if server == OURS else {"model": ANY}
     how = {"n": options.votes, "max_tokens": options.new_tokens, "temperature": 0.75}
     return own | {"messages": messages} | how
-
-
-@contextmanager
-def started(command: list[str]) -> Iterator[str]:
-    """The address of a server on a free port, once it answers; it is ended afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [*command, "--port", str(port)], stdout=sys.stderr, start_new_session=True, env=os.environ | EVERY_CORE
-    )
-    try:
-        end = time.monotonic() + SLOW
-        while time.monotonic() < end:
-            if process.poll() is not None:
-                raise SystemExit(f"{command[2]} ended before it answered: see its messages above")
-            with suppress(httpx.TransportError):
-                # Not ready yet is an error of the server, or no list of models.
-                if httpx.get(f"{url}/v1/models", timeout=5).is_success:
-                    break
-            time.sleep(0.5)
-        else:
-            raise SystemExit(f"{command[2]} did not answer within {SLOW:.0f} seconds")
-        yield url
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(120)
 
 
 async def timed(url: str, bodies: Sequence[dict[str, Any]], options: argparse.Namespace, into: Server) -> int:
