@@ -36,7 +36,7 @@ FRAME = 400
 SHARING = 8 * FRAME
 """characters that a batch may always have: what its prompts begin with is computed once a batch, so tiny ones would be a waste"""
 LONGER = 4
-"""times what batches take whatever their size that a batch may take beyond its first comparison: together they wait less"""
+"""times the fixed part of a batch (``Costs.fixed``) that one may take beyond its first comparison: together all wait less"""
 
 
 @dataclass(eq=False)
@@ -85,8 +85,8 @@ class Model:
         load: creates the judge.
         capacity: a request is accepted while fewer comparisons would be judged before its last one.
         batch: most comparisons judged together; a larger request is judged in several batches, with others in between.
-        turn: seconds that a batch should not exceed, so that the next request need not wait longer, unless its first comparison
-            takes as long by itself: then as in ``Costs.limit``.
+        turn: seconds that a batch should not exceed, so that the next request need not wait longer, or, with
+            a slower model, the limit of ``Costs.limit``.
         gather: seconds to wait for more comparisons when there is less than a batch.
         on_batch: called with (comparisons, seconds) for every batch.
         on_failure: called when the judge cannot be loaded or the thread ends with an error, which is then in ``failure``.
