@@ -1,7 +1,7 @@
 """Where judging spends its time: prompts and decoding, and of each the matrix products and attention.
 
     python benchmarks/decoding_time.py --data FILE [--model smollm2-135m] [--comparisons 8] [--votes 8] [--new-tokens 48]
-        [--json FILE]
+        [--dtype float32] [--json FILE]
 
 The parts are timed inside one run of all votes in both orders, by functions around them; what is left is norms, rotations and the
 interpreter. On a CPU, where nothing runs on after a call has returned.
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--comparisons", type=int, default=8)
     parser.add_argument("--votes", type=int, default=8)
     parser.add_argument("--new-tokens", type=int, default=48)
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, dest="path")
     options = parser.parse_args()
@@ -76,7 +77,7 @@ def main() -> None:
     times.watch(continuous.Slots, "advance", "decoding")
     times.watch(prefill, "_continue", "prompts")
     times.watch(sampling.Stepper, "step", "tokens chosen")
-    judge = generative_judge(options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype="float32"))
+    judge = generative_judge(options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype=options.dtype))
     # Opening the model has used it.
     times.seconds.clear()
     times.calls.clear()
@@ -97,6 +98,7 @@ def main() -> None:
         },
         "votes": options.votes,
         "new_tokens": options.new_tokens,
+        "dtype": options.dtype,
         "seed": options.seed,
         "load_average": os.getloadavg(),
         "versions": versions(),

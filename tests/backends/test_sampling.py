@@ -12,7 +12,7 @@ import torch
 
 from gramr2.backends.base import Completion, Decoding, GenerationRequest, VerdictReading
 from gramr2.backends.encoding import Encoder
-from gramr2.backends.sampling import Row, Stepper
+from gramr2.backends.sampling import BLOCK, Row, Stepper
 from gramr2.comparison import Message
 from gramr2.judgment import FinishReason
 
@@ -93,9 +93,10 @@ def inverted(weights: list[float], draw: float) -> int:
     raise AssertionError("a draw is below 1")
 
 
+@pytest.mark.parametrize("vocabulary", [40, BLOCK, 3 * BLOCK + 7])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_a_token_is_its_seeds_draw_inverted(temperature: float) -> None:
-    logits = torch.randn(40, generator=torch.Generator().manual_seed(1)) * 2
+def test_a_token_is_its_seeds_draw_inverted(temperature: float, vocabulary: int) -> None:
+    logits = torch.randn(vocabulary, generator=torch.Generator().manual_seed(1)) * 2
     logits[[0, 1, 7]] = -math.inf
     rows = rows_of(ask(*range(100), temperature=temperature))
     weights = [math.exp(value / temperature) for value in logits.tolist()]
@@ -106,9 +107,17 @@ def test_a_token_is_its_seeds_draw_inverted(temperature: float) -> None:
 def test_a_draw_of_nothing_is_no_impossible_token() -> None:
     (row,) = rows_of(ask(temperature=1.0))
     row.rng = SimpleNamespace(random=lambda: 0.0)  # type: ignore[assignment]
-    logits = torch.zeros(1, 8)
-    logits[0, :3] = -math.inf
-    assert STEPPER.step([row], logits, {}) == [3]
+    logits = torch.zeros(1, 2 * BLOCK)
+    logits[0, : BLOCK + 3] = -math.inf
+    assert STEPPER.step([row], logits, {}) == [BLOCK + 3]
+
+
+def test_a_draw_next_to_one_is_a_possible_token() -> None:
+    (row,) = rows_of(ask(temperature=1.0))
+    row.rng = SimpleNamespace(random=lambda: 1 - 2**-53)  # type: ignore[assignment]
+    logits = torch.zeros(1, 3 * BLOCK)
+    logits[0, BLOCK + 3 :] = -math.inf
+    assert STEPPER.step([row], logits, {}) == [BLOCK + 2]
 
 
 @pytest.mark.parametrize(("top_p", "size"), [(0.39, 1), (0.41, 2), (0.69, 2), (0.71, 3), (0.95, 4)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from gramr2.backends import shared_attention
 from gramr2.backends.base import Decoding, GenerationRequest
 from gramr2.backends.prefill import Prefilled, prefill, prefilled
 from gramr2.backends.shared_attention import NAME, OwnLayer, advance, let_share, part_of
@@ -69,13 +71,13 @@ def test_each_sample_has_the_logits_that_it_has_alone(kind: str, grouped: bool) 
         parts = [part_of(*each) for each in by_cache.values()]
         written = [[7 + which] for which in order]
         # Two samples are a token ahead: each has its own columns.
-        own = [OwnLayer(4) for _ in range(2)]
+        own = [OwnLayer(len(order), 4) for _ in range(2)]
         for step in range(3):
-            columns = torch.tensor([len(each) - 1 for each in written])
+            columns = torch.tensor([[len(each) - 1] for each in written])
             for layer in own:
                 layer.columns, layer.width = columns, int(columns.max()) + 1
-            lengths = torch.tensor([len(PROMPTS[wanted[which][0]]) for which in order])
-            tokens = torch.tensor([each[-1] for each in written])
+            lengths = torch.tensor([[len(PROMPTS[wanted[which][0]])] for which in order])
+            tokens = torch.tensor([[each[-1]] for each in written])
             logits = advance(model, tokens, lengths + columns, own, parts)
             for slot, which in enumerate(order):
                 expected = alone(model, PROMPTS[wanted[which][0]] + written[slot])
@@ -92,18 +94,61 @@ def test_a_spoiled_prompt_spoils_only_its_samples() -> None:
         cache = prefill(model, PROMPTS[:2])
         for layer in cache.cache.layers:
             layer.keys[0] = torch.nan
-        own = [OwnLayer(2) for _ in range(2)]
+        own = [OwnLayer(2, 2) for _ in range(2)]
         for layer in own:
-            layer.columns, layer.width = torch.zeros(2, dtype=torch.long), 1
-        tokens = torch.tensor([5, 5])
-        logits = advance(model, tokens, torch.tensor(cache.lengths[::-1]), own, [part_of(cache, [1, 0], [0, 1])])
+            layer.columns, layer.width = torch.zeros(2, 1, dtype=torch.long), 1
+        positions = torch.tensor(cache.lengths[::-1])[:, None]
+        logits = advance(model, torch.tensor([[5], [5]]), positions, own, [part_of(cache, [1, 0], [0, 1])])
     assert torch.allclose(logits[0], alone(model, [*PROMPTS[1], 5]), atol=1e-4)
     assert logits[1].isnan().any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("plain", [False, True], ids=["the processor's kernel", "plain"])
+def test_some_samples_write_several_tokens_at_once(kind: str, plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(kind, **KINDS[kind])
+    assert let_share(model)
+    if plain:
+        monkeypatch.setattr(shared_attention, "attended", plainly(shared_attention.attended))
+    with torch.inference_mode():
+        cache = prefill(model, PROMPTS)
+        own = [OwnLayer(3, 6) for _ in range(2)]
+        places, begins = [3, 0, 2], torch.tensor([[len(PROMPTS[place])] for place in (3, 0, 2)])
+        for layer in own:
+            layer.columns, layer.width = torch.zeros(3, 1, dtype=torch.long), 1
+        advance(model, torch.tensor([[5], [6], [7]]), begins, own, [part_of(cache, places, [0, 1, 2])])
+        columns = torch.tensor([[1, 2, 3], [1, 2, 3]])
+        for layer in own:
+            layer.writing, layer.columns, layer.width = torch.tensor([2, 0]), columns, 4
+        tokens = torch.tensor([[8, 9, 10], [11, 12, 13]])
+        # The first sample that writes is the third, which continues the third prompt.
+        logits = advance(model, tokens, begins[[2, 0]] + columns, own, [part_of(cache, [2, 3], [0, 1])])
+        assert torch.allclose(logits[0], alone(model, [*PROMPTS[2], 7, 8, 9, 10]), atol=1e-4)
+        assert torch.allclose(logits[1], alone(model, [*PROMPTS[3], 5, 11, 12, 13]), atol=1e-4)
+        for layer in own:
+            layer.writing, layer.columns, layer.width = None, torch.tensor([[4], [1], [4]]), 5
+        positions = begins + own[0].columns
+        logits = advance(model, torch.tensor([[20], [21], [22]]), positions, own, [part_of(cache, places, [0, 1, 2])])
+        for found, place, written in zip(
+            logits, places, ([5, 11, 12, 13, 20], [6, 21], [7, 8, 9, 10, 22]), strict=True
+        ):
+            assert torch.allclose(found, alone(model, [*PROMPTS[place], *written]), atol=1e-4)
+
+
+def plainly(attended: Callable[..., Any]) -> Callable[..., Any]:
+    """The way of a device that has no kernel for it: values of another size than the keys take it."""
+
+    def call(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, *rest: Any) -> Any:
+        wider = torch.cat([values, values.new_zeros((*values.shape[:-1], 1))], -1)
+        found, sums = attended(query, keys, wider, *rest)
+        return found[..., :-1], sums
+
+    return call
+
+
 def test_a_slot_forgets_what_was_in_it() -> None:
-    layer = OwnLayer(3)
-    layer.columns, layer.width = torch.tensor([0, 0]), 1
+    layer = OwnLayer(2, 3)
+    layer.columns, layer.width = torch.tensor([[0], [0]]), 1
     states = torch.full((2, 1, 1, 4), torch.nan)
     layer.update(states, states)
     layer.clear(torch.tensor([1]))
@@ -123,7 +168,9 @@ def test_other_attention_stays_as_it_is(kind: str, options: dict[str, Any]) -> N
 
 def test_a_model_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of("llama", **KINDS["llama"])
-    monkeypatch.setattr("gramr2.backends.shared_attention.advance", lambda *_: torch.ones(1, 64))
+    monkeypatch.setattr(
+        "gramr2.backends.shared_attention.advance", lambda _, tokens, *rest: torch.ones(len(tokens), 64)
+    )
     assert not let_share(model)
     assert model.config._attn_implementation == "sdpa"
 
@@ -149,17 +196,30 @@ def test_a_model_that_cannot_share_writes_what_it_writes_by_itself(tmp_path: Pat
         assert [each.text for each in completions] == [expected, expected]
 
 
+@pytest.mark.parametrize("by", ["one by one", "eager"])
 @pytest.mark.parametrize(
     ("apart", "noise", "shares"),
     [(0.01, None, True), (0.05, 0.0, False), (0.05, 0.03, True), (0.05, None, False), (0.2, 0.5, False)],
 )
 def test_what_a_probe_may_differ_by(
-    apart: float, noise: float | None, shares: bool, monkeypatch: pytest.MonkeyPatch
+    apart: float, noise: float | None, shares: bool, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As shares of the largest logit: little, or a few times what the model differs from itself by, and never much."""
+    """Relative to the logits: little, or a few times what the model differs from itself by, and never much."""
     model, module = model_of("llama", **KINDS["llama"]), "gramr2.backends.shared_attention"
-    logits = torch.linspace(-1.0, 1.0, 64)
-    monkeypatch.setattr(f"{module}._own_answer", lambda _: logits)
-    monkeypatch.setattr(f"{module}._shared_answer", lambda _: logits + apart)
-    monkeypatch.setattr(f"{module}._one_by_one", lambda _: None if noise is None else logits - noise)
+    logits = torch.linspace(-1.0, 1.0, 64)[None]
+    itself = None if noise is None else logits * (1 - noise)
+    monkeypatch.setattr(f"{module}._own_answer", lambda *_: logits)
+    monkeypatch.setattr(f"{module}._shared_answer", lambda *_: logits * (1 + apart))
+    monkeypatch.setattr(f"{module}._one_by_one", lambda *_: itself if by == "one by one" else None)
+    monkeypatch.setattr(f"{module}._eager_answer", lambda *_: itself if by == "eager" else None)
     assert let_share(model) is shares
+
+
+def test_in_bf16_an_untrained_model_shares_and_transformers_own_attention_is_back_after_a_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert let_share(model_of("llama", **KINDS["llama"]).to(torch.bfloat16))
+    model, module = model_of("llama", **KINDS["llama"]), "gramr2.backends.shared_attention"
+    monkeypatch.setattr(f"{module}.TOLERANCE", -1.0)
+    assert not let_share(model)
+    assert model.config._attn_implementation == "sdpa"

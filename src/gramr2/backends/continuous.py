@@ -27,6 +27,8 @@ REFILL = 0.25
 """share of the slots that must be free before prompts are computed for them, since prompts are computed faster together"""
 SHRINK = 0.75
 """share of the slots in use below which they become fewer, if nothing waits for one"""
+CLOSE = 0.125
+"""share of the slots whose texts must be known up to their verdicts before these are read together"""
 
 
 @dataclass(eq=False)
@@ -61,7 +63,7 @@ class Slots:
     def __init__(self, model: Any, count: int, room: int, recording: Recording | None) -> None:
         self._model = model
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
-        self._own = [OwnLayer(room) for _ in range(layers)]
+        self._own = [OwnLayer(count, room) for _ in range(layers)]
         self._repeated = Repeated(model, self._own, recording) if recording else None
         self._left = False
         self._prompts: list[_Prompt | None] = [None] * count
@@ -100,11 +102,40 @@ class Slots:
         if self._left:
             self._parts, self._left = None, False
 
+    @property
+    def closes(self) -> bool:
+        """Whether what is written on the model's behalf is fed at once. A recording has one token of every sample."""
+        return self._repeated is None
+
+    def close(self, slots: Sequence[int]) -> torch.Tensor:
+        """Feed the last token of these rows and all that is queued behind it, as long in each; returns the logits behind it
+        (rows, vocabulary)."""
+        rows = [row for row in (self.rows[slot] for slot in slots) if row is not None]
+        begins = [prompt.cache.lengths[prompt.place] for prompt in (self._prompts[slot] for slot in slots) if prompt]
+        first = torch.tensor([len(row.ids) - 1 for row in rows])
+        for row in rows:
+            row.ids.extend(row.queue)
+            row.queue.clear()
+        tokens = torch.tensor([row.ids[start:] for row, start in zip(rows, first.tolist(), strict=True)])
+        columns = first[:, None] + torch.arange(tokens.shape[1])
+        positions = columns + torch.tensor(begins)[:, None]
+        writing, tokens, columns, positions = (
+            each.to(self._model.device) for each in (torch.tensor(slots), tokens, columns, positions)
+        )
+        for layer in self._own:
+            layer.writing, layer.columns, layer.width = writing, columns, int(columns.max()) + 1
+        try:
+            return advance(self._model, tokens, positions, self._own, self._grids(slots, range(len(slots))))
+        finally:
+            for layer in self._own:
+                layer.writing = None
+
     def advance(self) -> torch.Tensor:
-        """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary)."""
+        """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary). A row
+        that has text queued may be fed the same token again later."""
         live, device = self.live, self._model.device
         if self._parts is None:
-            self._parts, self._left = self._grids(live), False
+            self._parts, self._left = self._grids(live, live), False
             if self._repeated:
                 self._repeated.forget()
         # What is in an empty slot is computed too, which costs less than to move the others.
@@ -115,7 +146,7 @@ class Slots:
         if self._repeated:
             logits = self._repeated.advance(state, self._parts)
         else:
-            fed, positions, columns = torch.tensor(state, device=device)
+            fed, positions, columns = torch.tensor(state, device=device)[..., None]
             for layer in self._own:
                 layer.columns, layer.width = columns, max(own) + 1
             logits = advance(self._model, fed, positions, self._own, self._parts)
@@ -130,15 +161,15 @@ class Slots:
         self.rows, self._prompts = [self.rows[i] for i in kept], [self._prompts[i] for i in kept]
         self._parts = None
 
-    def _grids(self, live: Sequence[int]) -> list[Part]:
-        """One part for each cache of prompts."""
+    def _grids(self, slots: Sequence[int], samples: Sequence[int]) -> list[Part]:
+        """One part for each cache of prompts, for slots that stand in these places."""
         parts: dict[int, tuple[Prefilled, list[int], list[int]]] = {}
-        for slot in live:
+        for slot, sample in zip(slots, samples, strict=True):
             prompt = self._prompts[slot]
             assert prompt is not None
-            _, places, slots = parts.setdefault(id(prompt.cache), (prompt.cache, [], []))
+            _, places, among = parts.setdefault(id(prompt.cache), (prompt.cache, [], []))
             places.append(prompt.place)
-            slots.append(slot)
+            among.append(sample)
         return [part_of(*each) for each in parts.values()]
 
 
@@ -201,13 +232,35 @@ class Slotted:
                 return
             if not (self._asks or self._more) and len(live) <= SHRINK * len(self._slots.rows):
                 self._slots.shrink()
-            logits = self._slots.advance()
-            rows = [row for row in self._slots.rows if row is not None]
-            self._step(rows, logits)
-            for i, row in enumerate(self._slots.rows):
+                live = self._slots.live
+            if slots := self._closing(live):
+                logits = self._slots.close(slots)
+            else:
+                logits, slots = self._slots.advance(), [i for i in live if not self._waits(i)]
+                if len(slots) < len(live):
+                    logits = logits[[n for n, i in enumerate(live) if not self._waits(i)]]
+            self._step([row for row in map(self._slots.rows.__getitem__, slots) if row is not None], logits)
+            for i in slots:
+                row = self._slots.rows[i]
                 if row is not None and row.finish:
                     self._slots.leave(i)
                     self._finished(row)
+
+    def _waits(self, slot: int) -> bool:
+        """Whether a sample waits for others whose texts are known up to their verdicts."""
+        row = self._slots.rows[slot]
+        return self._slots.closes and row is not None and bool(row.queue)
+
+    def _closing(self, live: Sequence[int]) -> list[int]:
+        """The slots whose texts are completed next, as long in each; none while more would be worth waiting for."""
+        waiting = [i for i in live if self._waits(i)]
+        if len(waiting) < min(len(live), max(1, CLOSE * len(self._slots.rows))):
+            return []
+        by_length: dict[int, list[int]] = {}
+        for i in waiting:
+            row = self._slots.rows[i]
+            by_length.setdefault(len(row.queue) if row else 0, []).append(i)
+        return max(by_length.values(), key=len)
 
     def _refill(self) -> None:
         live = len(self._slots.live)

@@ -176,8 +176,8 @@ class Repeated:
     def _once(self, parts: Sequence[Part]) -> Tensor:
         tokens, positions, columns = self._state
         for layer in self._own:
-            layer.columns, layer.width = columns, self._width
-        return advance(self._model, tokens, positions, self._own, parts)
+            layer.columns, layer.width = columns[:, None], self._width
+        return advance(self._model, tokens[:, None], positions[:, None], self._own, parts)
 
     def _has_room(self) -> bool:
         """Whether a GPU has the memory that a recording needs: it can use none that torch keeps from earlier steps."""

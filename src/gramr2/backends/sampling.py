@@ -21,6 +21,8 @@ from gramr2.written import own
 
 NUCLEUS_WIDTH, SORTED = 1024, 32
 """most likely tokens among which a nucleus is looked for first; rows that are sorted at a time where that is too few"""
+BLOCK = 256
+"""probabilities of a vocabulary that are summed up before one is looked for among them"""
 TAIL = 16
 
 
@@ -96,7 +98,7 @@ class Stepper:
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set. A row whose logits are NaN
         or infinite where its token or label is chosen ends with an error.
         """
-        logits = self._keep_reasoning(rows, logits.float())
+        logits = self._keep_reasoning(rows, logits)
         opinions = _opinions(rows, logits, label_ids)
         needed = [i for i, row in enumerate(rows) if not (row.finish or row.queue or (row.guided and row.at_verdict))]
         chosen = (
@@ -121,16 +123,19 @@ class Stepper:
         return tokens
 
     def _keep_reasoning(self, rows: list[Row], logits: torch.Tensor) -> torch.Tensor:
-        """The logits without the verdict's tag inside a guided rationale: a judge trained on labels alone would write nothing
-        else.
+        """The logits in fp32, without the verdict's tag inside a guided rationale: a judge trained on labels alone would write
+        nothing else.
 
         Skipped for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
         places = [(i, token) for i, row in enumerate(rows) for token in self.forbidden(row)]
-        if not places:
-            return logits
-        forbidden = torch.tensor(places, device=logits.device)
-        return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
+        found = logits.float()
+        if places:
+            forbidden = torch.tensor(places, device=logits.device).unbind(-1)
+            # Not in the caller's own logits; elsewhere a second copy would be for nothing.
+            put = found.index_put if found is logits else found.index_put_
+            found = put(forbidden, found.new_tensor(-torch.inf))
+        return found
 
     def forbidden(self, row: Row) -> list[int]:
         """The tokens that this row must not write now."""
@@ -165,9 +170,9 @@ class Stepper:
 
     def _sample(self, rows: list[Row], logits: torch.Tensor) -> list[int]:
         """A token for each row; a row without usable logits fails, and its token means nothing."""
-        best = logits.argmax(-1)
-        # One transfer for both; a token's id is exact in fp32.
-        greedy, heights = torch.stack([best.to(logits), logits.gather(-1, best[:, None])[:, 0]]).tolist()
+        # argmax takes twice as long on a CPU. One transfer for both; a token's id is exact in fp32.
+        highest = logits.max(-1)
+        greedy, heights = torch.stack([highest.indices.to(logits), highest.values]).tolist()
         failed = [i for i, height in enumerate(heights) if not math.isfinite(height)]
         for i in failed:
             rows[i].fail()
@@ -281,11 +286,31 @@ def _opinions(rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) 
 
 def _invert(probs: torch.Tensor, draws: torch.Tensor) -> list[int]:
     """Index of the first entry whose cumulative probability exceeds the draw, per row."""
-    cumulative = probs.cumsum(-1)
+    width = probs.shape[-1]
+    total = probs.sum(-1, keepdim=True)
+    left, place = draws[:, None] * total, torch.zeros(len(probs), 1, dtype=torch.long, device=probs.device)
+    if whole := width // BLOCK:
+        # Cumulative sums of whole rows take longer than all the rest.
+        sums = probs[:, : whole * BLOCK].view(len(probs), whole, BLOCK).sum(-1)
+        if whole * BLOCK < width:
+            sums = torch.cat([sums, probs[:, whole * BLOCK :].sum(-1, keepdim=True)], -1)
+        block, left = _search(sums, left)
+        at = block * BLOCK + torch.arange(BLOCK, device=probs.device)
+        place = block * BLOCK
+        probs = probs.gather(-1, at.clamp_max(width - 1)).masked_fill(at >= width, 0.0)
+    found, _ = _search(probs, left)
+    return [int(i) for i in (place + found)[:, 0].tolist()]
+
+
+def _search(sums: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first place (rows, 1) at which the cumulative sum exceeds the target (rows, 1), and what of it is left there."""
+    cumulative = sums.cumsum(-1)
     total = cumulative[:, -1:]
-    # A draw may round to 1: below the total, the search ends at an entry that has some probability.
-    targets = torch.minimum(draws[:, None] * total, total * (1 - torch.finfo(total.dtype).eps))
-    return [int(i) for i in torch.searchsorted(cumulative, targets, right=True)[:, 0].tolist()]
+    # A target may round to the total: below it, the search ends at an entry that is not zero.
+    target = torch.minimum(target, total * (1 - torch.finfo(total.dtype).eps))
+    place = torch.searchsorted(cumulative, target, right=True)
+    before = cumulative.gather(-1, (place - 1).clamp_min(0)).where(place > 0, 0.0)
+    return place, target - before
 
 
 def _nucleus(probs: torch.Tensor, draws: torch.Tensor, shares: torch.Tensor) -> list[int]:

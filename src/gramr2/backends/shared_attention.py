@@ -2,8 +2,8 @@
 
 A copy of the prompt in every sample's row would be read again for each of them in every step, which takes longer than the matrix
 products of the model. Here the queries of all samples of a prompt meet its keys in one product; each sample's own tokens, which
-are few, are attended to on their own, and one softmax covers both. (Juravsky et al. 2024, "Hydragen", section 3, splits the
-softmax instead.)
+are few, are attended to on their own, and the two are weighed by the sums of their softmaxes (Juravsky et al. 2024, "Hydragen",
+section 3).
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from gramr2.backends.prefill import Prefilled, prefill
 
 NAME = "gramr2_shared"
 """under which transformers knows this attention"""
+SEQUENCES = 8
+"""sequences of three tokens that the probe of a model reads"""
 TOLERANCE, NOISE, MOST = 0.02, 3.0, 0.1
-"""How far the probe of a model may differ from transformers' own attention: this share of the largest logit, and so many times as
-far as the model's own answers differ when it reads the same tokens at once and one by one; at most the last share. bf16 may
-round by more than the first."""
+"""How far the probe may differ from transformers' own attention, relative to the logits: this, and so many times as far as the
+model's own answers differ when their numbers are rounded elsewhere; at most the last. bf16 may round by more than the first."""
 
 
 class OwnLayer(DynamicLayer):  # type: ignore[misc]
@@ -36,38 +37,44 @@ class OwnLayer(DynamicLayer):  # type: ignore[misc]
     is in column 0.
 
     Args:
+        samples: number of samples.
         capacity: most tokens of a sample.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, samples: int, capacity: int) -> None:
         super().__init__()
-        self.capacity = capacity
-        self.columns = torch.zeros(0, dtype=torch.long)
-        """where the next token of each sample goes (samples,)"""
+        self.samples, self.capacity = samples, capacity
+        self.writing: Tensor | None = None
+        """the samples whose tokens come next (writing,); None for all"""
+        self.columns = torch.zeros(samples, 0, dtype=torch.long)
+        """where the next tokens of each go (writing, tokens)"""
         self.width = 0
-        """columns that any sample uses, with the next token"""
+        """columns that any sample uses, with the next tokens"""
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Allocate on the first update, when dtype, device and number of samples are known."""
+        """Allocate on the first update, when dtype, device and sizes are known."""
         self.dtype, self.device = key_states.dtype, key_states.device
         # Zeros: a masked column that was NaN in memory before would make the sum NaN.
         self.keys, self.values = (
-            each.new_zeros((*each.shape[:2], self.capacity, each.shape[-1])) for each in (key_states, value_states)
+            each.new_zeros((self.samples, each.shape[1], self.capacity, each.shape[-1]))
+            for each in (key_states, value_states)
         )
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Put each sample's new token (samples, heads, 1, head size) into its column; returns the columns in use."""
+        """Put the new tokens (writing, heads, tokens, head size) into their columns; returns the columns in use, of the samples
+        that write."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        samples = torch.arange(len(self.columns), device=self.columns.device)
-        self.keys[samples, :, self.columns] = key_states[:, :, 0]
-        self.values[samples, :, self.columns] = value_states[:, :, 0]
-        return self.keys[:, :, : self.width], self.values[:, :, : self.width]
+        writing = torch.arange(self.samples, device=self.columns.device) if self.writing is None else self.writing
+        self.keys[writing[:, None], :, self.columns] = key_states.transpose(1, 2)
+        self.values[writing[:, None], :, self.columns] = value_states.transpose(1, 2)
+        used = self.keys[:, :, : self.width], self.values[:, :, : self.width]
+        return used if self.writing is None else (used[0][writing], used[1][writing])
 
     def get_seq_length(self) -> int:
-        """Number of columns before the next token; the positions do not follow from it."""
-        return max(0, self.width - 1)
+        """Number of columns before the next tokens; the positions do not follow from it."""
+        return max(0, self.width - self.columns.shape[-1])
 
     def clear(self, samples: Tensor) -> None:
         """Forget what these samples hold: a sample may have ended in NaN."""
@@ -77,6 +84,7 @@ class OwnLayer(DynamicLayer):  # type: ignore[misc]
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these samples."""
+        self.samples = len(indices)
         if self.is_initialized:
             self.keys, self.values = self.keys[indices], self.values[indices]
 
@@ -85,48 +93,58 @@ class OwnLayer(DynamicLayer):  # type: ignore[misc]
 class Part:
     """Prompts in one cache, and the samples that continue them: a grid of prompts and, for each, its samples.
 
-    ``keys``, ``values``: of every layer (prompts · heads, columns, head size). ``mask``: 0 or -inf, up to the last column
-    with padding (prompts, 1, 1, columns). ``source``: the sample in each cell of the grid, any in an empty one
-    (prompts · most samples of one). ``cells``: where in the grid each of the ``samples`` is.
+    ``keys``, ``values``: of every layer (prompts, heads, columns, head size). ``mask``: 0 or -inf (prompts, 1, 1, columns), None
+    without padding. ``source``: the sample in each cell of the grid, any in an empty one (prompts · most samples of one).
+    ``cells``: where in the grid each of the ``samples`` is.
     """
 
     keys: Sequence[Tensor]
     values: Sequence[Tensor]
-    mask: Tensor
+    mask: Tensor | None
     source: Tensor
     cells: Tensor
     samples: Tensor
 
-    def attend(self, layer: int, query: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-        """What its samples take from their prompt (its samples, heads, queries per head, head size), and the weights of their
-        own tokens (its samples, heads, queries per head, own columns).
+    def attend(self, layer: int, query: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """What its samples take from their prompt (its samples, heads, queries, head size), and the logarithms of the sums of
+        their softmaxes (its samples, heads, queries).
 
         Args:
             layer: number of the layer.
-            query: scaled (all samples, heads, queries per head, head size).
-            own: scores of the samples' own tokens (all samples, heads, queries per head, own columns).
+            query: (all samples, heads, queries per head, head size).
+            scale: of the scores.
         """
-        keys, values = self.keys[layer], self.values[layer]
-        columns, padded = keys.shape[1], self.mask.shape[-1]
-        before = torch.bmm(self._grid(query), keys.transpose(1, 2))
-        if padded:
-            before.view(len(self.mask), -1, *before.shape[1:])[..., :padded] += self.mask
-        weights = torch.softmax(torch.cat([before, self._grid(own)], -1), -1, dtype=torch.float32).to(query.dtype)
-        per = query.shape[2]
-        taken = torch.bmm(weights[..., :columns], values)
-        return self._rows(taken, per), self._rows(weights[..., columns:], per)
-
-    def _grid(self, each: Tensor) -> Tensor:
-        """(all samples, heads, queries per head, width) as (prompts · heads, samples · queries per head, width)."""
-        prompts, (_, heads, per, width) = len(self.mask), each.shape
-        grid = each[self.source].view(prompts, -1, heads, per, width).transpose(1, 2)
-        return grid.reshape(prompts * heads, -1, width)
+        keys, per = self.keys[layer], query.shape[2]
+        grid = query[self.source].view(len(keys), -1, *query.shape[1:]).transpose(1, 2)
+        taken, sums = attended(grid.flatten(2, 3), keys, self.values[layer], self.mask, scale)
+        return self._rows(taken, per), self._rows(sums, per)
 
     def _rows(self, grid: Tensor, per: int) -> Tensor:
-        """The inverse, for its samples only."""
-        prompts, width = len(self.mask), grid.shape[-1]
-        rows = grid.view(prompts, len(grid) // prompts, -1, per, width).transpose(1, 2)
-        return rows.reshape(-1, *rows.shape[2:])[self.cells]
+        """(prompts, heads, samples · queries, …) as (its samples, heads, queries, …)."""
+        prompts, heads, _, *rest = grid.shape
+        return grid.view(prompts, heads, -1, per, *rest).transpose(1, 2).flatten(0, 1)[self.cells]
+
+
+def attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention (rows, heads, queries, head size), and the logarithms of its softmaxes' sums in fp32 (rows, heads, queries).
+
+    Args:
+        query: (rows, heads, queries, head size).
+        keys: (rows, heads, columns, head size).
+        values: like ``keys``.
+        mask: 0 or -inf (rows, 1, queries or 1, columns).
+        scale: of the scores.
+    """
+    if query.device.type == "cpu" and keys.shape == values.shape:
+        found: tuple[Tensor, Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, keys, values, attn_mask=mask, scale=scale
+        )
+        return found
+    scores = (query @ keys.transpose(-1, -2)).float() * scale
+    if mask is not None:
+        scores = scores + mask
+    sums = torch.logsumexp(scores, -1)
+    return (scores - sums[..., None]).exp().to(values.dtype) @ values, sums
 
 
 def part_of(prompts: Prefilled, places: Sequence[int], samples: Sequence[int]) -> Part:
@@ -144,14 +162,12 @@ def part_of(prompts: Prefilled, places: Sequence[int], samples: Sequence[int]) -
         source[cell] = sample
     used = slice(first, last + 1)
     layers, device = prompts.cache.layers, prompts.mask.device
-    # Padding is before a prompt, or between what it shares with others and the rest.
-    holes = (prompts.mask[used] == 0).any(0).nonzero()
-    padded = int(holes[-1]) + 1 if len(holes) else 0
-    unseen = (prompts.mask[used, :padded] == 0)[:, None, None, :]
+    unseen = (prompts.mask[used] == 0)[:, None, None, :]
+    mask = torch.zeros(unseen.shape, dtype=layers[0].keys.dtype, device=device).masked_fill(unseen, -torch.inf)
     return Part(
-        [layer.keys[used].flatten(0, 1) for layer in layers],
-        [layer.values[used].flatten(0, 1) for layer in layers],
-        torch.zeros(unseen.shape, dtype=layers[0].keys.dtype, device=device).masked_fill(unseen, -torch.inf),
+        [layer.keys[used] for layer in layers],
+        [layer.values[used] for layer in layers],
+        mask if bool(unseen.any()) else None,
         *(torch.tensor(each, device=device) for each in (source, cells, list(samples))),
     )
 
@@ -166,31 +182,33 @@ def attend(
 
     Args:
         module: the attention layer.
-        query: (samples, query heads, 1, head size).
+        query: (samples, query heads, tokens, head size).
         key: of the samples' own tokens (samples, heads, own columns, head size).
         value: like ``key``.
-        attention_mask: of the own tokens, 0 or -inf (samples, 1, 1, own columns).
+        attention_mask: of the own tokens, 0 or -inf (samples, 1, tokens, own columns).
         **options: ``scaling`` is used.
 
     Returns:
-        (samples, 1, query heads, head size), and no weights.
+        (samples, tokens, query heads, head size), and no weights.
     """
     parts = _parts.get()
     if parts is None:
         found: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
         return found
-    samples, query_heads, _, size = query.shape
-    scaling = options.get("scaling")
+    samples, query_heads, tokens, size = query.shape
     heads, layer = key.shape[1], module.layer_idx
-    query = (query * (size**-0.5 if scaling is None else scaling)).reshape(samples, heads, query_heads // heads, size)
-    own = query @ key.transpose(-1, -2)
-    if attention_mask is not None:
-        own = own + attention_mask
-    shared, weights = query.new_zeros((*query.shape[:-1], value.shape[-1])), torch.zeros_like(own)
+    scaling = options.get("scaling")
+    scale = size**-0.5 if scaling is None else scaling
+    # The query heads that read the same keys stand side by side, as if they were tokens.
+    grouped = query.reshape(samples, heads, -1, size)
+    if attention_mask is not None and tokens > 1:
+        attention_mask = attention_mask.repeat(1, 1, query_heads // heads, 1)
+    own, own_sums = attended(grouped, key, value, attention_mask, scale)
+    shared, sums = torch.zeros_like(own), torch.full_like(own_sums, -torch.inf)
     for part in parts:
-        shared[part.samples], weights[part.samples] = part.attend(layer, query, own)
-    output = shared + weights @ value
-    return output.reshape(samples, 1, query_heads, -1), None
+        shared[part.samples], sums[part.samples] = part.attend(layer, grouped, scale)
+    output = torch.lerp(own, shared, torch.sigmoid(sums - own_sums)[..., None].to(own.dtype))
+    return output.view(samples, query_heads, tokens, -1).transpose(1, 2), None
 
 
 AttentionInterface.register(NAME, attend)
@@ -198,24 +216,24 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def advance(model: Any, tokens: Tensor, positions: Tensor, own: Sequence[OwnLayer], parts: Sequence[Part]) -> Tensor:
-    """One token of every sample; returns the logits behind it (samples, vocabulary).
+    """Further tokens of samples; returns the logits behind the last ones (samples, vocabulary).
 
     Args:
         model: prepared by ``let_share``.
-        tokens: (samples,).
-        positions: of the tokens, counted from the beginning of the prompt (samples,).
-        own: one for each layer, whose ``columns`` and ``width`` are set; shape and columns are the same in all.
+        tokens: (samples, tokens).
+        positions: of the tokens, counted from the beginning of the prompt (samples, tokens).
+        own: one for each layer, whose ``writing``, ``columns`` and ``width`` are set; shape and columns are the same in all.
         parts: the prompts; what a sample in none of them gets means nothing.
     """
     columns = own[0].columns
-    unseen = torch.arange(own[0].width, device=columns.device) > columns[:, None]
+    unseen = torch.arange(own[0].width, device=columns.device) > columns[..., None]
     mask = torch.zeros(unseen.shape, dtype=model.dtype, device=columns.device).masked_fill(unseen, -torch.inf)
     shared = _parts.set(parts)
     try:
         logits: Tensor = model(
-            tokens[:, None],
-            attention_mask=mask[:, None, None, :],
-            position_ids=positions[:, None],
+            tokens,
+            attention_mask=mask[:, None],
+            position_ids=positions,
             **with_cache(model, Cache(layers=list(own))),
             logits_to_keep=1,
         ).logits[:, -1]
@@ -227,67 +245,88 @@ def advance(model: Any, tokens: Tensor, positions: Tensor, own: Sequence[OwnLaye
 @torch.inference_mode()
 def let_share(model: Any) -> bool:
     """Let a model's samples share their prompts; whether they can: every layer has full attention, through transformers'
-    interface, and a probe of three tokens gives the logits that the model gives by itself."""
+    interface, and a probe of short sequences gives the logits that the model gives by itself."""
     config = model.config.get_text_config(decoder=True)
     if config._attn_implementation != "sdpa" or not can_grow(config):
         return False
-    expected = _own_answer(model)
+    ids = _probe(model)
+    expected = _own_answer(model, ids)
     # For good: another thread may be in the middle of a forward pass.
     model.config._attn_implementation = NAME
-    found = _shared_answer(model)
-    if found is None or not _close(model, found, expected):
+    found = _shared_answer(model, ids)
+    if found is None or not _close(model, ids, found, expected):
         model.config._attn_implementation = "sdpa"
         return False
     return True
 
 
-def _probe(model: Any) -> tuple[int, int, int]:
+def _probe(model: Any) -> Tensor:
+    """Tokens from all over the vocabulary (sequences, 3): what bf16 rounds can be ten times as much behind special tokens."""
     vocabulary = int(model.get_input_embeddings().weight.shape[0])
-    return 1 % vocabulary, 2 % vocabulary, 3 % vocabulary
+    count = 3 * SEQUENCES
+    return torch.tensor([(i + 1) * vocabulary // (count + 2) for i in range(count)], device=model.device).view(-1, 3)
 
 
-def _close(model: Any, found: Tensor, expected: Tensor) -> bool:
-    largest, apart = float(expected.abs().max()), float((found - expected).abs().max())
-    if apart <= TOLERANCE * largest or not apart <= MOST * largest:
-        return apart <= TOLERANCE * largest
-    again = _one_by_one(model)
-    return again is not None and apart <= TOLERANCE * largest + NOISE * float((again - expected).abs().max())
+def _close(model: Any, ids: Tensor, found: Tensor, expected: Tensor) -> bool:
+    apart = _apart(found, expected)
+    if apart <= TOLERANCE or not apart <= MOST:
+        return apart <= TOLERANCE
+    others = [each for each in (_one_by_one(model, ids), _eager_answer(model, ids)) if each is not None]
+    return apart <= TOLERANCE + NOISE * max((_apart(each, expected) for each in others), default=0.0)
 
 
-def _own_answer(model: Any) -> Tensor:
-    """The logits behind the probe (vocabulary,), by transformers' own attention."""
-    ids = torch.tensor([_probe(model)], device=model.device)
+def _apart(found: Tensor, expected: Tensor) -> float:
+    """The difference of two answers, relative to the second; what is added to all logits of a place does not count."""
+    found, expected = (each - each.mean(-1, keepdim=True) for each in (found, expected))
+    return float((found - expected).norm() / expected.norm())
+
+
+def _own_answer(model: Any, ids: Tensor) -> Tensor:
+    """The logits behind the probe (sequences, vocabulary), by the attention that the model has."""
     logits: Tensor = model(ids, attention_mask=torch.ones_like(ids), use_cache=False, logits_to_keep=1).logits
-    return logits[0, -1].float()
+    return logits[:, -1].float()
 
 
-def _one_by_one(model: Any) -> Tensor | None:
+def _eager_answer(model: Any, ids: Tensor) -> Tensor | None:
+    """The same by transformers' plain attention; None if it fails."""
+    usual = model.config._attn_implementation
+    model.config._attn_implementation = "eager"
+    try:
+        return _own_answer(model, ids)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return None
+    finally:
+        model.config._attn_implementation = usual
+
+
+def _one_by_one(model: Any, ids: Tensor) -> Tensor | None:
     """The same of a model that reads one token at a time; None if it cannot."""
-    ids, mask = torch.tensor([_probe(model)], device=model.device), torch.ones(1, 3, device=model.device)
     try:
         cache = DynamicCache(config=model.config.get_text_config(decoder=True))
         for i in range(ids.shape[1]):
-            where = torch.full((1, 1), i, device=model.device)
+            where = torch.full((len(ids), 1), i, device=model.device)
             told = {"position_ids": where, "logits_to_keep": 1} | with_cache(model, cache)
-            logits = model(ids[:, i : i + 1], attention_mask=mask[:, : i + 1].long(), **told).logits
+            logits = model(ids[:, i : i + 1], attention_mask=torch.ones_like(ids[:, : i + 1]), **told).logits
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         return None
-    found: Tensor = logits[0, -1].float()
+    found: Tensor = logits[:, -1].float()
     return found
 
 
-def _shared_answer(model: Any) -> Tensor | None:
-    """The same with the first token as the prompt; None if the architecture cannot."""
-    first, second, third = _probe(model)
-    one = torch.ones(1, dtype=torch.long, device=model.device)
+def _shared_answer(model: Any, ids: Tensor) -> Tensor | None:
+    """The same with the first tokens as prompts; None if the architecture cannot."""
+    every = list(range(len(ids)))
+    one = torch.ones(len(ids), 1, dtype=torch.long, device=model.device)
     try:
-        prompt = prefill(model, [[first]])
-        own = [OwnLayer(2) for _ in prompt.cache.layers]
-        for step, token in enumerate((second, third)):
+        prompts = prefill(model, ids[:, :1].tolist())
+        own = [OwnLayer(len(ids), 2) for _ in prompts.cache.layers]
+        for step in range(2):
             for layer in own:
                 layer.columns, layer.width = step * one, step + 1
-            found = advance(model, token * one, (step + 1) * one, own, [part_of(prompt, [0], [0])])[0].float()
+            logits = advance(
+                model, ids[:, step + 1 : step + 2], (step + 1) * one, own, [part_of(prompts, every, every)]
+            )
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         # Whatever an architecture does otherwise, its samples are decoded in the usual way.
         return None
-    return found
+    return logits.float()

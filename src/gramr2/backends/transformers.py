@@ -70,7 +70,7 @@ class Batching:
     for keys and values.
     """
 
-    rows: int = 64
+    rows: int = 128
     prefill_tokens: int = 8192
     cache_bytes: int = 3 << 30
 
