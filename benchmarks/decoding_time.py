@@ -32,15 +32,19 @@ class Times:
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
+        self.inside: list[str] = []
+        """the parts that run now, outermost first"""
 
     def around(self, function: Callable[..., Any], name: Callable[[], str]) -> Callable[..., Any]:
         """The function, timed under the name that holds when it is called."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             part, start = name(), time.perf_counter()
+            self.inside.append(part)
             try:
                 return function(*args, **kwargs)
             finally:
+                self.inside.pop()
                 self.seconds[part] += time.perf_counter() - start
                 self.calls[part] += 1
 
@@ -51,9 +55,9 @@ class Times:
         setattr(owner, attribute, self.around(getattr(owner, attribute), lambda: name))
 
 
-def phase() -> str:
-    """What the model is doing now."""
-    return "prompts" if shared_attention._parts.get() is None else "decoding"
+def phase(times: Times) -> str:
+    """The part that runs now, in its whole."""
+    return times.inside[0] if times.inside else "opening"
 
 
 def main() -> None:
@@ -71,10 +75,11 @@ def main() -> None:
     drawn = subset(load_labeled(options.data)[0], options.comparisons, options.seed, key=lambda i: i.comparison.id)
     times = Times()
     layer = packing._packed
-    packing._packed = lambda weight, bias: times.around(layer(weight, bias), lambda: f"{phase()}: products")
-    attention = times.around(shared_attention.attend, lambda: f"{phase()}: attention")
+    packing._packed = lambda weight, bias: times.around(layer(weight, bias), lambda: f"{phase(times)}: products")
+    attention = times.around(shared_attention.attend, lambda: f"{phase(times)}: attention")
     shared_attention.AttentionInterface.register(shared_attention.NAME, attention)
     times.watch(continuous.Slots, "advance", "decoding")
+    times.watch(continuous.Slots, "feed_queued", "texts fed at once")
     times.watch(prefill, "_continue", "prompts")
     times.watch(sampling.Stepper, "step", "tokens chosen")
     judge = generative_judge(options.model, JudgeOptions(mode="reason", verdict="reasoned", dtype=options.dtype))

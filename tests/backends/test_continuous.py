@@ -16,6 +16,7 @@ from gramr2.backends.base import (
     generate_until,
     stages,
 )
+from gramr2.backends.continuous import Slots, Slotted
 from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.comparison import Message
 
@@ -80,6 +81,38 @@ def test_a_verdict_alone_takes_no_step(slots: TransformersBackend) -> None:
     found = dict(slots.generate(requests))
     assert all(each[0].label_logprobs for each in found.values()) and len(found) == 9
     assert all(tokens > 1 for _, tokens in passes(slots, requests))
+
+
+def test_texts_up_to_verdicts_are_fed_at_once_and_samples_are_what_they_are_alone(
+    alone: TransformersBackend, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Budgets differ, so that samples wait beside others that go on; texts end in a newline or not, so that what is left of
+    them differs in length."""
+    wide = TransformersBackend(tiny_model, batching=Batching(rows=24, prefill_tokens=150))
+    lengths: list[set[int]] = []
+    grouped = Slotted._by_length
+
+    def by_length(self: Slotted, slots: Sequence[int]) -> list[list[int]]:
+        groups = grouped(self, slots)
+        lengths.append({len(row.queue) for group in groups for row in (self._slots.rows[group[0]],) if row})
+        return groups
+
+    monkeypatch.setattr(Slotted, "_by_length", by_length)
+    verdict = VerdictReading(close="o", bridge=" a\n<answer>", close_on_budget=True)
+    requests = asked(12, 6, [3, 4, 9, 40], verdict=verdict)
+    found = dict(wide.generate(requests))
+    assert max(map(len, lengths)) > 1, "what is left differs in length"
+    expected = dict(alone.generate(requests))
+    assert texts(found) == texts(expected)
+    for i, completions in found.items():
+        for got, own in zip(completions, expected[i], strict=True):
+            assert (got.finish_reason, got.completion_tokens) == (own.finish_reason, own.completion_tokens)
+            assert got.label_logprobs == pytest.approx(own.label_logprobs, abs=1e-4)
+    lonely = sum(tokens == 1 for _, tokens in passes(wide, requests))
+    monkeypatch.setattr(Slots, "feeds_queued", False)
+    one_by_one = sum(tokens == 1 for _, tokens in passes(wide, requests))
+    assert texts(dict(wide.generate(requests))) == texts(expected)
+    assert lonely < one_by_one
 
 
 def test_stages() -> None:

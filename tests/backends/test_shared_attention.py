@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from gramr2.backends import shared_attention
 from gramr2.backends.base import Decoding, GenerationRequest
 from gramr2.backends.prefill import Prefilled, prefill, prefilled
-from gramr2.backends.shared_attention import NAME, OwnLayer, advance, let_share, part_of
+from gramr2.backends.shared_attention import NAME, OwnLayer, Part, advance, attend, let_share, part_of
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Message
 
@@ -146,6 +147,32 @@ def plainly(attended: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["the processor's kernel", "plain"])
+def test_in_bf16_a_prompt_that_is_looked_at_most_does_not_hide_a_samples_own_tokens(plain: bool) -> None:
+    """Models look at their first token most and take nothing from it: what counts is the small rest."""
+    torch.manual_seed(0)
+    heads, columns, own, size = 2, 300, 20, 64
+    query, keys, values = (torch.randn(1, heads, n, size) for n in (1, columns + own, columns + own))
+    keys[:, :, 0], values[:, :, 0] = 2.5 * query[:, :, 0], 0.01 * values[:, :, 0]
+    exact = torch.nn.functional.scaled_dot_product_attention(query.double(), keys.double(), values.double())
+    query, keys, values = (each.bfloat16() for each in (query, keys, values))
+    prompt, rest = slice(0, columns), slice(columns, None)
+    none = [torch.zeros(1, 1, 1, n, dtype=torch.bfloat16) for n in (columns, own)]
+    one = torch.zeros(1, dtype=torch.long)
+    part = Part([keys[:, :, prompt]], [values[:, :, prompt]], none[0], one, one, one)
+    module = SimpleNamespace(layer_idx=0)
+    shared = shared_attention._parts.set([part])
+    kernel = shared_attention.attended
+    if plain:
+        shared_attention.attended = plainly(kernel)
+    try:
+        found, _ = attend(module, query, keys[:, :, rest], values[:, :, rest], none[1])
+    finally:
+        shared_attention._parts.reset(shared)
+        shared_attention.attended = kernel
+    assert (found[:, 0, :, None].double() - exact).norm() / exact.norm() < 0.01
+
+
 def test_a_slot_forgets_what_was_in_it() -> None:
     layer = OwnLayer(2, 3)
     layer.columns, layer.width = torch.tensor([[0], [0]]), 1
@@ -206,6 +233,7 @@ def test_what_a_probe_may_differ_by(
 ) -> None:
     """Relative to the logits: little, or a few times what the model differs from itself by, and never much."""
     model, module = model_of("llama", **KINDS["llama"]), "gramr2.backends.shared_attention"
+    model = model.to(torch.bfloat16) if by == "eager" else model
     logits = torch.linspace(-1.0, 1.0, 64)[None]
     itself = None if noise is None else logits * (1 - noise)
     monkeypatch.setattr(f"{module}._own_answer", lambda *_: logits)
@@ -219,6 +247,7 @@ def test_in_bf16_an_untrained_model_shares_and_transformers_own_attention_is_bac
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert let_share(model_of("llama", **KINDS["llama"]).to(torch.bfloat16))
+    assert let_share(model_of("qwen3", **KINDS["qwen3"]).to(torch.bfloat16))
     model, module = model_of("llama", **KINDS["llama"]), "gramr2.backends.shared_attention"
     monkeypatch.setattr(f"{module}.TOLERANCE", -1.0)
     assert not let_share(model)

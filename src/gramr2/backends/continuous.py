@@ -27,8 +27,8 @@ REFILL = 0.25
 """share of the slots that must be free before prompts are computed for them, since prompts are computed faster together"""
 SHRINK = 0.75
 """share of the slots in use below which they become fewer, if nothing waits for one"""
-CLOSE = 0.125
-"""share of the slots whose texts must be known up to their verdicts before these are read together"""
+TOGETHER = 0.125
+"""share of the slots whose samples must be known up to their verdicts before the rest of their texts is fed, together"""
 
 
 @dataclass(eq=False)
@@ -103,36 +103,37 @@ class Slots:
             self._parts, self._left = None, False
 
     @property
-    def closes(self) -> bool:
+    def feeds_queued(self) -> bool:
         """Whether what is written on the model's behalf is fed at once. A recording has one token of every sample."""
         return self._repeated is None
 
-    def close(self, slots: Sequence[int]) -> torch.Tensor:
+    def feed_queued(self, slots: Sequence[int]) -> torch.Tensor:
         """Feed the last token of these rows and all that is queued behind it, as long in each; returns the logits behind it
         (rows, vocabulary)."""
-        rows = [row for row in (self.rows[slot] for slot in slots) if row is not None]
-        begins = [prompt.cache.lengths[prompt.place] for prompt in (self._prompts[slot] for slot in slots) if prompt]
-        first = torch.tensor([len(row.ids) - 1 for row in rows])
-        for row in rows:
+        begins, first, fed = [], [], []
+        for slot in slots:
+            row, prompt = self.rows[slot], self._prompts[slot]
+            assert row is not None and prompt is not None
+            begins.append(prompt.cache.lengths[prompt.place])
+            first.append(len(row.ids) - 1)
             row.ids.extend(row.queue)
             row.queue.clear()
-        tokens = torch.tensor([row.ids[start:] for row, start in zip(rows, first.tolist(), strict=True)])
-        columns = first[:, None] + torch.arange(tokens.shape[1])
-        positions = columns + torch.tensor(begins)[:, None]
-        writing, tokens, columns, positions = (
-            each.to(self._model.device) for each in (torch.tensor(slots), tokens, columns, positions)
-        )
+            fed.append(row.ids[first[-1] :])
+        device = self._model.device
+        writing, tokens = torch.tensor(slots, device=device), torch.tensor(fed, device=device)
+        columns = torch.tensor(first, device=device)[:, None] + torch.arange(tokens.shape[1], device=device)
+        positions = columns + torch.tensor(begins, device=device)[:, None]
         for layer in self._own:
-            layer.writing, layer.columns, layer.width = writing, columns, int(columns.max()) + 1
+            layer.writing, layer.columns, layer.width = writing, columns, max(first) + tokens.shape[1]
         try:
             return advance(self._model, tokens, positions, self._own, self._grids(slots, range(len(slots))))
         finally:
             for layer in self._own:
                 layer.writing = None
 
-    def advance(self) -> torch.Tensor:
-        """One token further: feeds the last token of each row; returns the logits of the live rows (live, vocabulary). A row
-        that has text queued may be fed the same token again later."""
+    def advance(self, slots: Sequence[int]) -> torch.Tensor:
+        """One token further: feeds the last token of every row; returns the logits of these slots (slots, vocabulary). The others
+        may be fed the same token again later."""
         live, device = self.live, self._model.device
         if self._parts is None:
             self._parts, self._left = self._grids(live, live), False
@@ -150,7 +151,7 @@ class Slots:
             for layer in self._own:
                 layer.columns, layer.width = columns, max(own) + 1
             logits = advance(self._model, fed, positions, self._own, self._parts)
-        return logits if len(live) == len(self.rows) else logits[torch.tensor(live, device=device)]
+        return logits if len(slots) == len(self.rows) else logits[torch.tensor(slots, device=device)]
 
     def shrink(self) -> None:
         """Keep only the slots in use."""
@@ -187,7 +188,7 @@ class Slotted:
         waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
             requests in each, or None if there are no more.
         room: tokens that an answer may add.
-        heard: told what each sample has written, after every token.
+        heard: told what each sample has written, after every token that it chose.
         recording: of steps; see ``gramr2.backends.recorded``.
     """
 
@@ -233,34 +234,36 @@ class Slotted:
             if not (self._asks or self._more) and len(live) <= SHRINK * len(self._slots.rows):
                 self._slots.shrink()
                 live = self._slots.live
-            if slots := self._closing(live):
-                logits = self._slots.close(slots)
+            waiting = [i for i in live if self._waits(i)]
+            if waiting and len(waiting) >= min(len(live), TOGETHER * len(self._slots.rows)):
+                for slots in self._by_length(waiting):
+                    self._step_in(slots, self._slots.feed_queued(slots))
             else:
-                logits, slots = self._slots.advance(), [i for i in live if not self._waits(i)]
-                if len(slots) < len(live):
-                    logits = logits[[n for n, i in enumerate(live) if not self._waits(i)]]
-            self._step([row for row in map(self._slots.rows.__getitem__, slots) if row is not None], logits)
-            for i in slots:
-                row = self._slots.rows[i]
-                if row is not None and row.finish:
-                    self._slots.leave(i)
-                    self._finished(row)
+                slots = [i for i in live if not self._waits(i)]
+                self._step_in(slots, self._slots.advance(slots))
 
     def _waits(self, slot: int) -> bool:
-        """Whether a sample waits for others whose texts are known up to their verdicts."""
+        """Whether a sample is known up to its verdict and waits until the rest of its text is fed."""
         row = self._slots.rows[slot]
-        return self._slots.closes and row is not None and bool(row.queue)
+        return self._slots.feeds_queued and row is not None and bool(row.queue)
 
-    def _closing(self, live: Sequence[int]) -> list[int]:
-        """The slots whose texts are completed next, as long in each; none while more would be worth waiting for."""
-        waiting = [i for i in live if self._waits(i)]
-        if len(waiting) < min(len(live), max(1, CLOSE * len(self._slots.rows))):
-            return []
-        by_length: dict[int, list[int]] = {}
-        for i in waiting:
+    def _by_length(self, slots: Sequence[int]) -> list[list[int]]:
+        """The slots, by the length of what is queued in each."""
+        groups: dict[int, list[int]] = {}
+        for i in slots:
             row = self._slots.rows[i]
-            by_length.setdefault(len(row.queue) if row else 0, []).append(i)
-        return max(by_length.values(), key=len)
+            assert row is not None
+            groups.setdefault(len(row.queue), []).append(i)
+        return [*groups.values()]
+
+    def _step_in(self, slots: Sequence[int], logits: torch.Tensor) -> None:
+        """Choose the next tokens of the samples in these slots, and empty those that have ended."""
+        self._step([row for row in (self._slots.rows[i] for i in slots) if row is not None], logits)
+        for i in slots:
+            row = self._slots.rows[i]
+            if row is not None and row.finish:
+                self._slots.leave(i)
+                self._finished(row)
 
     def _refill(self) -> None:
         live = len(self._slots.live)

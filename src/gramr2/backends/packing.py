@@ -19,8 +19,8 @@ log = logging.getLogger("gramr2")
 
 SPARE = 4
 """times the weights' bytes that must be free"""
-ROWS = 64
-"""rows that the layout is chosen for; others work too"""
+ROWS = 128
+"""rows that the layout is chosen for, as many as are decoded side by side; others work too"""
 
 
 def pack(model: Any) -> bool:

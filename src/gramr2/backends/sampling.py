@@ -299,7 +299,8 @@ def _invert(probs: torch.Tensor, draws: torch.Tensor) -> list[int]:
         place = block * BLOCK
         probs = probs.gather(-1, at.clamp_max(width - 1)).masked_fill(at >= width, 0.0)
     found, _ = _search(probs, left)
-    return [int(i) for i in (place + found)[:, 0].tolist()]
+    # Not every device sums up in order: a sum that rises over a 0 would lead behind the last entry.
+    return [int(i) for i in (place + found).clamp_max(width - 1)[:, 0].tolist()]
 
 
 def _search(sums: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

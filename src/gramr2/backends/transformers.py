@@ -163,7 +163,7 @@ class TransformersBackend:
     def generate_aloud(
         self, requests: Sequence[GenerationRequest], heard: Heard
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """See ``gramr2.backends.aloud.generate_aloud``; heard after every token. Raises as ``generate`` does."""
+        """See ``gramr2.backends.aloud.generate_aloud``; heard after every chosen token. Raises as ``generate`` does."""
         return self._completed(requests, [[i] for i in range(len(requests))], None, heard)
 
     def generate_until(
