@@ -1,7 +1,7 @@
 """The method's main table: ranking, adapting to a task, and RLHF, for three ways to make a reward model of the same labels.
 
     python benchmarks/main_table.py --out runs/main [--seeds 3] [--tasks pairs,first,adapting,rlhf]
-        [--text examples/ablation-truthfulqa.yaml --test EVAL.jsonl --task LABELED.jsonl --task-test EVAL.jsonl]
+        [--text examples/ablation-truthfulqa.yaml --test EVAL.jsonl --task LABELED.jsonl --task-test EVAL.jsonl] [--text-only]
 
 The three: a judge that writes a rationale and then its verdict, one of verdicts alone, both self-trained on the run's pool, and
 a scalar Bradley-Terry model (TRL's trainer). In the laboratory a program knows the truth, so all tasks can be measured: pairs
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=400, help="comparisons that measure, at most")
     parser.add_argument("--sets", type=int, default=60, help="prompts with eight responses")
     parser.add_argument("--text", type=Path, help="run file of a domain of text")
+    parser.add_argument("--text-only", action="store_true", help="without the laboratory")
     parser.add_argument("--test", help="its labelled comparisons that no run sees")
     parser.add_argument("--task", help="labelled comparisons of another task to adapt to")
     parser.add_argument("--task-test", help="those that measure it")
@@ -97,8 +98,12 @@ def _run(given: argparse.Namespace) -> int:
         raise ConfigError("--text needs --test FILE, the comparisons that measure")
     if bool(given.task) != bool(given.task_test):
         raise ConfigError("--task and --task-test go together: what is learnt of the other task, and what measures it")
-    lab = Domain("lab", load_config(run_file()), "lab:test", ("lab:labeled@mirror", "lab:test@mirror"), given)
-    domains = [lab]
+    if given.text_only and not given.text:
+        raise ConfigError("--text-only needs --text FILE, the run file of that domain")
+    domains = []
+    if not given.text_only:
+        mirror = ("lab:labeled@mirror", "lab:test@mirror")
+        domains.append(Domain("lab", load_config(run_file()), "lab:test", mirror, given))
     if given.text:
         task = (given.task, given.task_test) if given.task else None
         domains.append(Domain(given.text.stem, load_config(given.text), given.test, task, given))

@@ -105,6 +105,7 @@ def test_table(tmp_path: Path) -> None:
     [
         (["--tasks", "pears"], "'pears' is not known"),
         (["--text", "run.yaml"], "needs --test"),
+        (["--text-only"], "needs --text"),
         (["--task", "a.jsonl"], "go together"),
     ],
 )
