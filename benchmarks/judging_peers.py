@@ -96,7 +96,7 @@ class Peer(Protocol):
 
 SLOW = 900.0
 """seconds that a server may take to load, and for an answer"""
-ROWS = 128
+ROWS = 256
 """sequences that llama.cpp's server writes side by side, as many as ours on a CPU"""
 SCRIPT = """
 import json, os, sys, time

@@ -19,7 +19,7 @@ log = logging.getLogger("gramr2")
 
 SPARE = 4
 """times the weights' bytes that must be free"""
-ROWS = 128
+ROWS = 256
 """rows that the layout is chosen for, as many as are decoded side by side; others work too"""
 
 

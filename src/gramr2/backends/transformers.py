@@ -70,7 +70,7 @@ class Batching:
     for keys and values.
     """
 
-    rows: int = 128
+    rows: int = 256
     prefill_tokens: int = 8192
     cache_bytes: int = 3 << 30
 
