@@ -1,4 +1,4 @@
-"""Whether int8 weights would make a CPU faster: the products of a model's layers beside those in fp32 with packed weights.
+"""Whether int8 weights would make a CPU faster: the products of a model's layers beside those in fp32 and bf16, packed.
 
     python benchmarks/int8_products.py [--model smollm2-135m] [--rows 1 16 64 512 2048] [--json FILE]
 
@@ -11,6 +11,7 @@ a weight may stay in the processor's cache meanwhile, which a model's do not.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
 from collections import Counter
@@ -44,22 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     examples = {shape: next(e for e in layers if (e.in_features, e.out_features) == shape) for shape in shapes}
     quantised = {shape: in_int8(each.weight.detach()) for shape, each in examples.items()}
     error = {shape: apart(examples[shape], quantised[shape]) for shape in shapes}
-    if not pack(model):
+    halves = {shape: copy.deepcopy(each).bfloat16() for shape, each in examples.items()}
+    if not pack(model) or not pack(nn.ModuleList(halves.values())):
         raise SystemExit("weights are not packed on this device: there is nothing to compare with")
     found = {}
     with torch.inference_mode():
         for rows in options.rows:
-            ways = {"fp32": 0.0, "int8": 0.0}
+            ways = {"fp32": 0.0, "bf16": 0.0, "int8": 0.0}
             for (inputs, outputs), count in shapes.items():
                 values, again = torch.randn(rows, inputs), max(3, int(OPERATIONS / (2 * rows * inputs * outputs)))
                 shape = (inputs, outputs)
-                for name, layer in (("fp32", examples[shape]), ("int8", quantised[shape])):
-                    ways[name] += count * seconds(layer, values, min(again, 200))
-            found[rows] = {
-                "fp32_ms": 1e3 * ways["fp32"],
-                "int8_ms": 1e3 * ways["int8"],
-                "ratio": ways["fp32"] / ways["int8"],
-            }
+                for name, layer in (("fp32", examples[shape]), ("bf16", halves[shape]), ("int8", quantised[shape])):
+                    given = values.bfloat16() if name == "bf16" else values
+                    ways[name] += count * seconds(layer, given, min(again, 200))
+            found[rows] = {f"{name}_ms": 1e3 * took for name, took in ways.items()}
+            found[rows] |= {"ratio": ways["fp32"] / ways["int8"], "ratio_of_bf16": ways["fp32"] / ways["bf16"]}
     shown = {f"{a} x {b}": round(value, 4) for (a, b), value in error.items()}
     report = {"rows": found, "relative_error": shown, "layers": len(layers), "versions": versions()}
     text = json.dumps(report, indent=1)

@@ -48,7 +48,7 @@ from gramr2.loading import JudgeOptions, generative_judge
 PARTS = {"generate": 2, "batched": 8}
 """comparisons that the slow ways judge, at most"""
 TOGETHER = 8
-"""prompts in a batch of ``generate``, so that with eight votes it has as many rows as ours on a CPU"""
+"""prompts in a batch of ``generate``: with eight votes 64 rows"""
 
 
 @dataclass

@@ -21,7 +21,7 @@ from gramr2.backends.recorded import Recording, Repeated
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.shared_attention import OwnLayer, Part, advance, part_of
 
-BATCHES = 6
+BATCHES = 8
 """caches of prompts that may be in memory together; a batch of prompts has one or two"""
 REFILL = 0.25
 """share of the slots that must be free before prompts are computed for them, since prompts are computed faster together"""

@@ -58,8 +58,9 @@ CHUNK, CHUNK_ON_GPU = 128, 512
 """requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length, and
 so many that the end of a chunk, where fewer and fewer samples are written, is short beside the rest"""
 
-PADDING, FEW = 1.05, 1 / 16
-"""how much longer padding may make a batch of prompts that has enough tokens, this share of the most, to be computed fast"""
+PADDING, FEW, FEW_VOTED = 1.05, 1 / 16, 1 / 2
+"""How much longer padding may make a batch of prompts that has enough tokens, as shares of the most. The first share is
+computed fast already; where votes are written, each step takes longer with every batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,13 +263,14 @@ class TransformersBackend:
         """Batches of prompts of similar length, within the limits."""
         batch: list[int] = []
         rows = longest = widest = tokens = 0
+        enough = (FEW_VOTED if any(votes) else FEW) * self.batching.prefill_tokens
         for i in order:
             length, extra = max(longest, len(prompts[i])), max(widest, room[i])
             padded = length * (len(batch) + 1)
             full = (
                 rows + votes[i] > self.batching.rows
                 or padded > self.batching.prefill_tokens
-                or (tokens > FEW * self.batching.prefill_tokens and padded > PADDING * (tokens + len(prompts[i])))
+                or (tokens > enough and padded > PADDING * (tokens + len(prompts[i])))
                 or self._held(len(batch) + 1, rows + votes[i], length, extra) > self._cache_share
                 # Padding uses up positions of a sliding window: such models get prompts of one length only.
                 or (not self._grows and len(prompts[i]) != longest)
