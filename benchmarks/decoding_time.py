@@ -56,7 +56,7 @@ class Times:
 
 
 def phase(times: Times) -> str:
-    """The part that runs now, in its whole."""
+    """The outermost part that runs now."""
     return times.inside[0] if times.inside else "opening"
 
 

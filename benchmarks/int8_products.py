@@ -46,20 +46,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quantised = {shape: in_int8(each.weight.detach()) for shape, each in examples.items()}
     error = {shape: apart(examples[shape], quantised[shape]) for shape in shapes}
     halves = {shape: copy.deepcopy(each).bfloat16() for shape, each in examples.items()}
-    if not pack(model) or not pack(nn.ModuleList(halves.values())):
+    if not pack(nn.ModuleList(halves.values())):
+        halves = {}
+    if not pack(model):
         raise SystemExit("weights are not packed on this device: there is nothing to compare with")
     found = {}
     with torch.inference_mode():
         for rows in options.rows:
-            ways = {"fp32": 0.0, "bf16": 0.0, "int8": 0.0}
+            ways = {"fp32": 0.0, "int8": 0.0} | ({"bf16": 0.0} if halves else {})
             for (inputs, outputs), count in shapes.items():
                 values, again = torch.randn(rows, inputs), max(3, int(OPERATIONS / (2 * rows * inputs * outputs)))
                 shape = (inputs, outputs)
-                for name, layer in (("fp32", examples[shape]), ("bf16", halves[shape]), ("int8", quantised[shape])):
+                layers_of = {"fp32": examples[shape], "int8": quantised[shape], "bf16": halves.get(shape)}
+                for name in ways:
+                    layer = layers_of[name]
                     given = values.bfloat16() if name == "bf16" else values
                     ways[name] += count * seconds(layer, given, min(again, 200))
             found[rows] = {f"{name}_ms": 1e3 * took for name, took in ways.items()}
-            found[rows] |= {"ratio": ways["fp32"] / ways["int8"], "ratio_of_bf16": ways["fp32"] / ways["bf16"]}
+            found[rows] |= {
+                "ratio": ways["fp32"] / ways["int8"],
+                "ratio_of_bf16": ways["fp32"] / ways["bf16"] if halves else None,
+            }
     shown = {f"{a} x {b}": round(value, 4) for (a, b), value in error.items()}
     report = {"rows": found, "relative_error": shown, "layers": len(layers), "versions": versions()}
     text = json.dumps(report, indent=1)

@@ -45,10 +45,7 @@ def memory(repeated: Repeated, parts: Sequence[Part]) -> list[int]:
     """Where a step reads and writes, and how many columns."""
     own = [each for layer in repeated._own for each in (layer.keys, layer.values)]
     read = [
-        each
-        for part in parts
-        for each in (*part.keys, *part.values, part.mask, part.source, part.cells, part.samples)
-        if each is not None
+        each for part in parts for each in (*part.keys, *part.values, part.mask, part.source, part.cells, part.samples)
     ]
     return [repeated._width, *(each.data_ptr() for each in (repeated._state, *own, *read))]
 

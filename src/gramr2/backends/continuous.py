@@ -28,7 +28,7 @@ REFILL = 0.25
 SHRINK = 0.75
 """share of the slots in use below which they become fewer, if nothing waits for one"""
 TOGETHER = 0.125
-"""share of the slots whose samples must be known up to their verdicts before the rest of their texts is fed, together"""
+"""share of the samples being written that must be known up to their verdicts before the rest of their texts is fed, together"""
 
 
 @dataclass(eq=False)
@@ -134,8 +134,9 @@ class Slots:
     def advance(self, slots: Sequence[int]) -> torch.Tensor:
         """One token further: feeds the last token of every row; returns the logits of these slots (slots, vocabulary). The others
         may be fed the same token again later."""
-        live, device = self.live, self._model.device
+        device = self._model.device
         if self._parts is None:
+            live = self.live
             self._parts, self._left = self._grids(live, live), False
             if self._repeated:
                 self._repeated.forget()
@@ -188,7 +189,7 @@ class Slotted:
         waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
             requests in each, or None if there are no more.
         room: tokens that an answer may add.
-        heard: told what each sample has written, after every token that it chose.
+        heard: told what each sample has written, after every token that it chose at least.
         recording: of steps; see ``gramr2.backends.recorded``.
     """
 
@@ -235,7 +236,7 @@ class Slotted:
                 self._slots.shrink()
                 live = self._slots.live
             waiting = [i for i in live if self._waits(i)]
-            if waiting and len(waiting) >= min(len(live), TOGETHER * len(self._slots.rows)):
+            if len(waiting) >= TOGETHER * len(live):
                 for slots in self._by_length(waiting):
                     self._step_in(slots, self._slots.feed_queued(slots))
             else:

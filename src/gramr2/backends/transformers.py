@@ -55,12 +55,12 @@ from gramr2.comparison import Message
 from gramr2.errors import ModelError
 
 CHUNK, CHUNK_ON_GPU = 128, 512
-"""requests that are recomputed together after an interruption; enough to fill every batch with prompts of similar length, and
-so many that the end of a chunk, where fewer and fewer samples are written, is short beside the rest"""
+"""requests that are recomputed together after an interruption; with several votes enough to fill every batch with prompts of
+similar length, and so many that the end of a chunk, where fewer and fewer samples are written, is short beside the rest"""
 
 PADDING, FEW, FEW_VOTED = 1.05, 1 / 16, 1 / 2
-"""How much longer padding may make a batch of prompts that has enough tokens, as shares of the most. The first share is
-computed fast already; where votes are written, each step takes longer with every batch."""
+"""How much longer padding may make a batch of prompts once it has enough tokens; and what is enough, as shares of the most: the
+first is computed fast already, and where votes share their prompts, every further batch makes each of their steps slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class TransformersBackend:
     def generate_aloud(
         self, requests: Sequence[GenerationRequest], heard: Heard
     ) -> Iterator[tuple[int, list[Completion]]]:
-        """See ``gramr2.backends.aloud.generate_aloud``; heard after every chosen token. Raises as ``generate`` does."""
+        """See ``gramr2.backends.aloud.generate_aloud``; heard after every chosen token at least. Raises as ``generate`` does."""
         return self._completed(requests, [[i] for i in range(len(requests))], None, heard)
 
     def generate_until(
@@ -263,14 +263,14 @@ class TransformersBackend:
         """Batches of prompts of similar length, within the limits."""
         batch: list[int] = []
         rows = longest = widest = tokens = 0
-        enough = (FEW_VOTED if any(votes) else FEW) * self.batching.prefill_tokens
+        sufficient = (FEW_VOTED if self._shares and any(votes) else FEW) * self.batching.prefill_tokens
         for i in order:
             length, extra = max(longest, len(prompts[i])), max(widest, room[i])
             padded = length * (len(batch) + 1)
             full = (
                 rows + votes[i] > self.batching.rows
                 or padded > self.batching.prefill_tokens
-                or (tokens > enough and padded > PADDING * (tokens + len(prompts[i])))
+                or (tokens > sufficient and padded > PADDING * (tokens + len(prompts[i])))
                 or self._held(len(batch) + 1, rows + votes[i], length, extra) > self._cache_share
                 # Padding uses up positions of a sliding window: such models get prompts of one length only.
                 or (not self._grows and len(prompts[i]) != longest)

@@ -19,7 +19,7 @@ import torch
 from gramr2.backends.hardware import choose_device, choose_dtype, processor, release_freed_memory
 from gramr2.backends.hidden_states import HiddenStates
 from gramr2.backends.journaled import JournaledBackend
-from gramr2.backends.transformers import Batching, TransformersBackend
+from gramr2.backends.transformers import TransformersBackend
 from gramr2.comparison import Comparison
 from gramr2.config import RunConfig
 from gramr2.config.training import TrainingConfig
@@ -42,7 +42,9 @@ SECONDS = 60.0
 """that a probe takes at most, but for the end of what it has begun"""
 STEPS = 4
 """optimiser steps, of which the first is not counted"""
-ROWS = Batching().rows
+ROWS = 64
+"""samples side by side in the probe, which has little time, and whose prompts the estimate of memory counts as if none were
+shared"""
 WRITTEN = 24
 """tokens of each rationale in the probe"""
 DRAW = "probe"
