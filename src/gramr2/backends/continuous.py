@@ -16,6 +16,7 @@ import torch
 
 from gramr2.backends.aloud import Heard
 from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
+from gramr2.backends.label_logits import LabelLogits
 from gramr2.backends.prefill import Prefilled
 from gramr2.backends.recorded import Recording, Repeated
 from gramr2.backends.sampling import Row, Stepper
@@ -185,6 +186,7 @@ class Slotted:
         groups: requests that are decided together, by their indices; each request is in one.
         enough: whether a group's samples so far suffice, so that the others need not be drawn; None to draw all.
         label_ids: of the labels of every request.
+        label_logits: refines those that are read after a text has been fed at once.
         rows: most slots.
         waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
             requests in each, or None if there are no more.
@@ -201,6 +203,7 @@ class Slotted:
         groups: Sequence[Sequence[int]],
         enough: Enough | None,
         label_ids: Callable[[GenerationRequest], dict[str, int]],
+        label_logits: LabelLogits,
         rows: int,
         waiting: Iterator[list[tuple[Prefilled, list[int]]]],
         room: int,
@@ -208,7 +211,7 @@ class Slotted:
         recording: Recording | None = None,
     ) -> None:
         self._stepper, self._requests, self._enough, self._heard = stepper, requests, enough, heard
-        self._label_ids, self._waiting = label_ids, waiting
+        self._label_ids, self._label_logits, self._waiting = label_ids, label_logits, waiting
         first = [len(each.seeds) if enough is None else stages(len(each.seeds))[0] for each in requests]
         self._groups = {
             i: group
@@ -237,8 +240,9 @@ class Slotted:
                 live = self._slots.live
             waiting = [i for i in live if self._waits(i)]
             if len(waiting) >= TOGETHER * len(live):
+                labels = [*self._label_ids(self._requests[0]).values()]
                 for slots in self._by_length(waiting):
-                    self._step_in(slots, self._slots.feed_queued(slots))
+                    self._step_in(slots, self._label_logits.refined(self._slots.feed_queued(slots), labels))
             else:
                 slots = [i for i in live if not self._waits(i)]
                 self._step_in(slots, self._slots.advance(slots))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from gramr2.backends.continuous import BATCHES, SHRINK, Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
 from gramr2.backends.identity import identity
+from gramr2.backends.label_logits import LabelLogits
 from gramr2.backends.loading import loading
 from gramr2.backends.packing import pack
 from gramr2.backends.prefill import MIN_SHARED, Prefilled, common_prefix, prefill, prefilled
@@ -136,6 +137,7 @@ class TransformersBackend:
         self.config = self.model.config.get_text_config(decoder=True)
         self._grows = can_grow(self.config)
         self._shares = let_share(self.model)
+        self._labels = LabelLogits(self.model)
         self._recording = Recording.of(self.model)
         ends = end_tokens(self.model) - {*tokenizer.all_special_ids}
         self._id = identity(folder, self.encoder, ends, adapter)
@@ -206,21 +208,25 @@ class TransformersBackend:
                 groups,
                 enough,
                 self._label_ids,
+                self._labels,
                 rows,
-                self._prefilled(order, prompts, room, votes),
+                self._prefilled(order, prompts, room, votes, [*self._label_ids(requests[0]).values()]),
                 widest,
                 heard,
                 recording,
             ).run()
 
     def _prefilled(
-        self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int]
+        self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int], labels: list[int]
     ) -> Iterator[list[tuple[Prefilled, list[int]]]]:
         shared = common_prefix(prompts) if len(prompts) > 1 else 0
         start = prefill(self.model, [prompts[0][:shared]]) if shared >= MIN_SHARED else None
         for batch in self._batches(order, prompts, room, votes):
             caches = prefilled(self.model, [prompts[i] for i in batch], start)
-            yield [(cache, [batch[place] for place in places]) for cache, places in caches]
+            yield [
+                (replace(cache, logits=self._labels.refined(cache.logits, labels)), [batch[place] for place in places])
+                for cache, places in caches
+            ]
 
     @torch.inference_mode()
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
@@ -301,7 +307,9 @@ class TransformersBackend:
     ) -> Iterator[tuple[int, list[Completion]]]:
         """Decode a batch in step, for models whose caches cannot be taken apart."""
         found = prefill(self.model, [prompts[i] for i in batch], room=room)
-        cache, mask, logits = found.cache, found.mask, found.logits
+        label_ids = self._label_ids(requests[batch[0]])
+        labels = [*label_ids.values()]
+        cache, mask, logits = found.cache, found.mask, self._labels.refined(found.logits, labels)
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch
@@ -312,7 +320,6 @@ class TransformersBackend:
         if len(rows) != len(batch):
             cache.batch_select_indices(source)
         mask, logits = mask[source], logits[source]
-        label_ids = self._label_ids(requests[batch[0]])
         done: dict[int, dict[int, Completion]] = {i: {} for i in batch}
         while True:
             tokens = self._stepper.step(rows, logits, label_ids)
@@ -332,7 +339,7 @@ class TransformersBackend:
                 mask, lengths = mask[keep], lengths[keep]
                 rows, tokens = [rows[i] for i in live], [tokens[i] for i in live]
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            logits = self._advance(rows, tokens, lengths, mask, cache)
+            logits = self._labels.refined(self._advance(rows, tokens, lengths, mask, cache), labels)
             lengths = lengths + 1
 
     def _advance(

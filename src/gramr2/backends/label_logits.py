@@ -1,0 +1,54 @@
+"""Label logits of models in bf16 and fp16, with the digits that their output layer rounds away.
+
+Logits of 20 are multiples of 0.125 in bf16. The margins of a comparison's two orders are then often the same number, and a judge
+that hardly sees a difference calls half of all comparisons ties. The labels are few, so that their logits are computed once more
+in fp32, from what the output layer was given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SLACK = 1e-3
+"""what two sums in fp32 may differ by, added to one unit of the last digit of a logit"""
+
+
+class LabelLogits:
+    """Remembers, for each thread, what the output layer of an inference model was last given.
+
+    Args:
+        model: a causal language model. In fp32, or if its output layer is not linear, nothing is done.
+    """
+
+    def __init__(self, model: Any) -> None:
+        head = model.get_output_embeddings()
+        self._head = head if isinstance(head, nn.Linear) and torch.finfo(model.dtype).bits < 32 else None
+        self._last = threading.local()
+        if self._head is not None:
+            self._head.register_forward_pre_hook(self._remember)
+
+    def _remember(self, _: Any, given: tuple[Tensor, ...]) -> None:
+        self._last.given = given[0][:, -1]
+
+    def refined(self, logits: Tensor, ids: Sequence[int]) -> Tensor:
+        """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32.
+
+        They stay as they are if the model does something else to its logits behind the output layer: then the two differ by more
+        than rounding.
+        """
+        given = getattr(self._last, "given", None)
+        if self._head is None or given is None or not ids or len(given) != len(logits):
+            return logits
+        places = torch.tensor(list(ids), device=logits.device)
+        bias = None if self._head.bias is None else self._head.bias[places].float()
+        exact = nn.functional.linear(given.float(), self._head.weight[places].float(), bias)
+        seen = logits[:, places].float()
+        rounding = torch.finfo(self._head.weight.dtype).eps * seen.abs() + SLACK
+        if not bool(((exact - seen).abs() <= rounding).all()):
+            return logits
+        return logits.float().index_copy(1, places, exact)

@@ -1,0 +1,89 @@
+"""Label logits keep in bf16 the digits that the output layer rounds away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from gramr2.backends.base import Decoding, GenerationRequest, VerdictReading
+from gramr2.backends.label_logits import LabelLogits
+from gramr2.backends.transformers import Batching, TransformersBackend
+from gramr2.comparison import Message
+
+LABELS = [5, 9, 11]
+
+
+def model_in(dtype: torch.dtype, *, bias: bool = False) -> LlamaForCausalLM:
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 64}
+    model = LlamaForCausalLM(LlamaConfig(**sizes, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2))
+    if bias:
+        model.lm_head = nn.Linear(32, 64)
+    with torch.no_grad():
+        model.lm_head.weight *= 40
+    return model.to(dtype).eval()
+
+
+def last(model: LlamaForCausalLM) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = model(torch.tensor([[3, 4, 5], [6, 7, 8]]), logits_to_keep=1).logits[:, -1]
+    return logits
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("bias", [False, True])
+def test_labels_are_exact_and_the_others_as_they_were(dtype: torch.dtype, bias: bool) -> None:
+    model = model_in(dtype, bias=bias)
+    labels = LabelLogits(model)
+    seen = last(model)
+    found = labels.refined(seen, LABELS)
+    assert found.dtype == torch.float32
+    others = [i for i in range(64) if i not in LABELS]
+    assert torch.equal(found[:, others], seen[:, others].float())
+    before = seen[:, LABELS].float()
+    assert torch.allclose(found[:, LABELS], before, rtol=torch.finfo(dtype).eps, atol=1e-3)
+    assert not torch.equal(found[:, LABELS], before)
+
+
+def test_in_fp32_nothing_is_done() -> None:
+    model = model_in(torch.float32)
+    labels, seen = LabelLogits(model), last(model)
+    assert labels.refined(seen, LABELS) is seen
+
+
+def test_logits_that_are_changed_behind_the_output_layer_stay() -> None:
+    """As soft-capping and scaling do."""
+    model = model_in(torch.bfloat16)
+    labels = LabelLogits(model)
+    seen = 30 * torch.tanh(last(model) / 30)
+    assert labels.refined(seen, LABELS) is seen
+    assert labels.refined(seen[:1], LABELS).shape == (1, 64), "those of another forward pass"
+
+
+@pytest.mark.parametrize("shares", [True, False])
+@pytest.mark.parametrize("prefill", ["<answer>", ""])
+def test_a_verdict_in_bf16_has_more_digits(
+    tiny_model: Path, shares: bool, prefill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read at the prompt's end, and behind a rationale."""
+    backend = TransformersBackend(tiny_model, dtype="bfloat16", batching=Batching(rows=8))
+    backend._shares &= shares
+    verdict = VerdictReading(close_on_budget=True)
+    asked = [
+        GenerationRequest((Message("user", f"word {i}"),), (0,), Decoding(0.0, 1.0, 3), prefill, verdict=verdict)
+        for i in range(6)
+    ]
+
+    def margins() -> list[float]:
+        found = dict(backend.generate(asked))
+        read = [found[i][0].label_logprobs or {} for i in range(6)]
+        return [each["A"] - each["B"] for each in read]
+
+    fine = margins()
+    monkeypatch.setattr(LabelLogits, "refined", lambda _, logits, ids: logits)
+    coarse = margins()
+    assert fine == pytest.approx(coarse, abs=0.1) and fine != coarse
