@@ -54,12 +54,15 @@ def test_rationales_are_not_kept_in_memory(tmp_path: Path) -> None:
     file = tmp_path / "t.jsonl"
     write_jsonl(file, [row(str(i), "A", "A") for i in range(500)])
     assert file.stat().st_size > 10_000_000
-    tracemalloc.start()
-    read_marks(file)
-    kept, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert kept < 300_000
-    assert peak < 2_000_000
+    seen = []
+    # What threads of earlier tests, and first imports, allocate meanwhile is counted too, but not every time.
+    for _ in range(3):
+        tracemalloc.start()
+        read_marks(file)
+        seen.append(tracemalloc.get_traced_memory())
+        tracemalloc.stop()
+    assert min(kept for kept, _ in seen) < 300_000
+    assert min(peak for _, peak in seen) < 2_000_000
 
 
 def test_cells_of_other_comparisons_are_not_comparable() -> None:
