@@ -59,9 +59,19 @@ def test_logits_that_are_changed_behind_the_output_layer_stay() -> None:
     """As soft-capping and scaling do."""
     model = model_in(torch.bfloat16)
     labels = LabelLogits(model)
-    seen = 30 * torch.tanh(last(model) / 30)
-    assert labels.refined(seen, LABELS) is seen
+    seen = 2 * torch.tanh(last(model) / 2)
+    assert torch.equal(labels.refined(seen, LABELS), seen.float())
     assert labels.refined(seen[:1], LABELS).shape == (1, 64), "those of another forward pass"
+
+
+def test_a_spoilt_row_does_not_affect_the_others() -> None:
+    model = model_in(torch.bfloat16)
+    labels, seen = LabelLogits(model), last(model)
+    sound = labels.refined(seen, LABELS)
+    spoilt = seen.clone()
+    spoilt[0] = torch.nan
+    found = labels.refined(spoilt, LABELS)
+    assert found[0].isnan().all() and torch.equal(found[1], sound[1])
 
 
 @pytest.mark.parametrize("shares", [True, False])

@@ -38,8 +38,8 @@ class LabelLogits:
     def refined(self, logits: Tensor, ids: Sequence[int]) -> Tensor:
         """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32.
 
-        They stay as they are if the model does something else to its logits behind the output layer: then the two differ by more
-        than rounding.
+        A row stays as it is if the model does something else to its logits behind the output layer, or they are NaN: then the two
+        differ by more than rounding.
         """
         given = getattr(self._last, "given", None)
         if self._head is None or given is None or not ids or len(given) != len(logits):
@@ -49,6 +49,5 @@ class LabelLogits:
         exact = nn.functional.linear(given.float(), self._head.weight[places].float(), bias)
         seen = logits[:, places].float()
         rounding = torch.finfo(self._head.weight.dtype).eps * seen.abs() + SLACK
-        if not bool(((exact - seen).abs() <= rounding).all()):
-            return logits
-        return logits.float().index_copy(1, places, exact)
+        near = ((exact - seen).abs() <= rounding).all(-1, keepdim=True)
+        return logits.float().index_copy(1, places, exact.where(near, seen))
