@@ -22,18 +22,22 @@ class LabelLogits:
     """Remembers, for each thread, what the output layer of an inference model was last given.
 
     Args:
-        model: a causal language model. In fp32, or if its output layer is not linear, nothing is done.
+        model: a causal language model. Nothing is done in fp32, or where its output layer is no plain linear one.
     """
 
     def __init__(self, model: Any) -> None:
         head = model.get_output_embeddings()
-        self._head = head if isinstance(head, nn.Linear) and torch.finfo(model.dtype).bits < 32 else None
-        self._last = threading.local()
-        if self._head is not None:
-            self._head.register_forward_pre_hook(self._remember)
+        known = type(head) is nn.Linear and head.weight.dtype in (torch.bfloat16, torch.float16)
+        self._head: nn.Linear | None = head if known else None
+        self._last = last = threading.local()
 
-    def _remember(self, _: Any, given: tuple[Tensor, ...]) -> None:
-        self._last.given = given[0][:, -1]
+        def remember(_: Any, given: tuple[Tensor, ...]) -> None:
+            # A copy: the rest of a prefill's states would stay in memory with a view of it.
+            last.given = given[0][:, -1].clone() if given and given[0].ndim == 3 else None
+
+        if known:
+            # Not a method of this: the model would then keep itself alive.
+            head.register_forward_pre_hook(remember)
 
     def refined(self, logits: Tensor, ids: Sequence[int]) -> Tensor:
         """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32.
@@ -50,4 +54,4 @@ class LabelLogits:
         seen = logits[:, places].float()
         rounding = torch.finfo(self._head.weight.dtype).eps * seen.abs() + SLACK
         near = ((exact - seen).abs() <= rounding).all(-1, keepdim=True)
-        return logits.float().index_copy(1, places, exact.where(near, seen))
+        return logits.float().index_copy_(1, places, exact.where(near, seen))
