@@ -137,8 +137,7 @@ class Slots:
         may be fed the same token again later."""
         device = self._model.device
         if self._parts is None:
-            live = self.live
-            self._parts, self._left = self._grids(live, live), False
+            self._parts, self._left = self._grids(self.live, self.live), False
             if self._repeated:
                 self._repeated.forget()
         # What is in an empty slot is computed too, which costs less than to move the others.
@@ -240,7 +239,7 @@ class Slotted:
                 live = self._slots.live
             waiting = [i for i in live if self._waits(i)]
             if len(waiting) >= TOGETHER * len(live):
-                labels = [*self._label_ids(self._requests[0]).values()]
+                labels = self._label_ids(self._requests[0]).values()
                 for slots in self._by_length(waiting):
                     self._step_in(slots, self._label_logits.refined(self._slots.feed_queued(slots), labels))
             else:

@@ -8,7 +8,7 @@ in fp32, from what the output layer was given.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -39,7 +39,7 @@ class LabelLogits:
             # Not a method of this: the model would then keep itself alive.
             head.register_forward_pre_hook(remember)
 
-    def refined(self, logits: Tensor, ids: Sequence[int]) -> Tensor:
+    def refined(self, logits: Tensor, ids: Collection[int]) -> Tensor:
         """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32.
 
         A row stays as it is if the model does something else to its logits behind the output layer, or they are NaN: then the two
