@@ -10,11 +10,13 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gramr2.backends.base import Decoding, GenerationRequest, VerdictReading
-from gramr2.backends.label_logits import LabelLogits
+from gramr2.backends.label_logits import LabelLogits, labels_in_fp32
 from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.comparison import Message
 
 LABELS = [5, 9, 11]
+ALL = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+"""rows and positions of the last two tokens of two prompts"""
 
 
 def model_in(dtype: torch.dtype, *, bias: bool = False) -> LlamaForCausalLM:
@@ -72,6 +74,34 @@ def test_a_spoilt_row_does_not_affect_the_others() -> None:
     spoilt[0] = torch.nan
     found = labels.refined(spoilt, LABELS)
     assert found[0].isnan().all() and torch.equal(found[1], sound[1])
+
+
+def test_in_training_values_are_those_of_fp32_and_the_gradient_that_of_the_pass() -> None:
+    """Under autocast, where weights are in fp32 and their products are not."""
+    model = model_in(torch.float32)
+    ids = torch.tensor([[3, 4, 5], [6, 7, 8]])
+    with torch.autocast("cpu", torch.bfloat16), labels_in_fp32(model, LABELS) as corrected:
+        seen = model(ids, logits_to_keep=2).logits[ALL][:, LABELS]
+    assert seen.dtype == torch.bfloat16 and not model.lm_head._forward_pre_hooks
+    found = corrected(seen, ALL)
+    rounded = seen.float()
+    assert torch.allclose(found, rounded, rtol=torch.finfo(torch.bfloat16).eps, atol=1e-3)
+    assert not torch.equal(found, rounded) and torch.equal(found.bfloat16(), seen)
+    torch.autograd.backward(found.square().sum(), retain_graph=True)
+    slope = model.lm_head.weight.grad
+    model.zero_grad()
+    torch.autograd.backward((2 * found.detach() * rounded).sum())
+    assert slope is not None and torch.equal(slope, model.lm_head.weight.grad)
+
+
+def test_in_training_a_model_is_only_corrected_where_its_labels_are_rounded() -> None:
+    model, ids = model_in(torch.float32), torch.tensor([[3, 4, 5], [6, 7, 8]])
+    with labels_in_fp32(model, LABELS) as corrected:
+        seen = model(ids, logits_to_keep=2).logits[ALL][:, LABELS]
+    assert torch.equal(corrected(seen, ALL), seen)
+    with torch.autocast("cpu", torch.bfloat16), labels_in_fp32(model, LABELS) as corrected:
+        capped = 2 * torch.tanh(model(ids, logits_to_keep=2).logits[ALL][:, LABELS].float() / 2)
+    assert torch.equal(corrected(capped, ALL), capped), "something is done to them behind the output layer"
 
 
 @pytest.mark.parametrize("shares", [True, False])

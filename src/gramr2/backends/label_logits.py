@@ -8,14 +8,19 @@ in fp32, from what the output layer was given.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+HALF = (torch.bfloat16, torch.float16)
 SLACK = 1e-3
 """what two sums in fp32 may differ by, added to one unit of the last digit of a logit"""
+
+Corrected = Callable[[Tensor, tuple[Tensor, ...]], Tensor]
+"""label logits (n, labels) and their rows and positions (n,), (n,) in the pass → the same in fp32"""
 
 
 class LabelLogits:
@@ -27,7 +32,7 @@ class LabelLogits:
 
     def __init__(self, model: Any) -> None:
         head = model.get_output_embeddings()
-        known = type(head) is nn.Linear and head.weight.dtype in (torch.bfloat16, torch.float16)
+        known = type(head) is nn.Linear and head.weight.dtype in HALF
         self._head: nn.Linear | None = head if known else None
         self._last = last = threading.local()
 
@@ -49,9 +54,58 @@ class LabelLogits:
         if self._head is None or given is None or not ids or len(given) != len(logits):
             return logits
         places = torch.tensor(list(ids), device=logits.device)
-        bias = None if self._head.bias is None else self._head.bias[places].float()
-        exact = nn.functional.linear(given.float(), self._head.weight[places].float(), bias)
+        dtype = self._head.weight.dtype
         seen = logits[:, places].float()
-        rounding = torch.finfo(self._head.weight.dtype).eps * seen.abs() + SLACK
-        near = ((exact - seen).abs() <= rounding).all(-1, keepdim=True)
-        return logits.float().index_copy_(1, places, exact.where(near, seen))
+        return logits.float().index_copy_(1, places, _where_near(_in_fp32(self._head, given, ids, dtype), seen, dtype))
+
+
+@contextmanager
+def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
+    """For the forward passes of a training step: gives a function that corrects label logits of the last one.
+
+    Their values are then those of fp32, as they are read; the gradient is that of the pass itself. Nothing is corrected where
+    the products are in fp32, or the output layer is no plain linear one.
+
+    Args:
+        model: also wrapped for several processes.
+        ids: first tokens of the labels.
+    """
+    head = getattr(model, "module", model).get_output_embeddings()
+    found: list[tuple[Tensor, torch.dtype]] = []
+
+    def compute(layer: nn.Linear, given: tuple[Tensor, ...]) -> None:
+        # Before the layer, not behind it: processes that share weights have let go of this layer's by then.
+        kind = given[0].device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else layer.weight.dtype
+        found.clear()
+        if dtype in HALF:
+            with torch.no_grad(), torch.autocast(kind, enabled=False):
+                found.append((_in_fp32(layer, given[0].detach(), ids, dtype), dtype))
+
+    def corrected(seen: Tensor, place: tuple[Tensor, ...]) -> Tensor:
+        seen = seen.float()
+        if not found:
+            return seen
+        exact, dtype = found[0]
+        return seen + (_where_near(exact[place], seen.detach(), dtype) - seen.detach())
+
+    hook = head.register_forward_pre_hook(compute) if ids and type(head) is nn.Linear else None
+    try:
+        yield corrected
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def _in_fp32(head: nn.Linear, given: Tensor, ids: Collection[int], dtype: torch.dtype) -> Tensor:
+    """Some logits (…, ids) of inputs (…, hidden), the products those of ``dtype`` and not rounded."""
+    # One by one: an index made of a list is copied to the device, and the processor waits for it.
+    weight = torch.stack([head.weight[i] for i in ids]).to(dtype).float()
+    bias = None if head.bias is None else torch.stack([head.bias[i] for i in ids]).to(dtype).float()
+    return nn.functional.linear(given.to(dtype).float(), weight, bias)
+
+
+def _where_near(exact: Tensor, seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """The exact logits (…, labels); ``seen`` in places where one differs by more than rounding."""
+    near = (exact - seen).abs() <= torch.finfo(dtype).eps * seen.abs() + SLACK
+    return exact.where(near.all(-1, keepdim=True), seen)

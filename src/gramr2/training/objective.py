@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from transformers.cache_utils import DynamicCache
 
 from gramr2.backends.cache import with_cache
+from gramr2.backends.label_logits import Corrected, labels_in_fp32
 from gramr2.config.training import TrainingConfig
 from gramr2.training.batches import FORMS, IGNORED, Form
 from gramr2.training.verdict import stored_order, verdict_losses
@@ -56,7 +57,8 @@ class Objective:
                     losses.append(0.0 * _one_token(model).sum())
                 continue
             form = cast(Form, batch[name])
-            logits = forward(model, form)
+            with labels_in_fp32(model, self.label_ids or ()) as corrected:
+                logits = forward(model, form)
             told = cross_entropy(
                 logits[:, :-1].flatten(0, 1).float(), form["answers"].flatten(), ignore_index=IGNORED, reduction="sum"
             )
@@ -69,7 +71,7 @@ class Objective:
                 weight = self.settings.verdict.format
             losses.append(weight * told / self.answer_tokens)
             if judged:
-                verdict, together = self._verdict(form, logits)
+                verdict, together = self._verdict(form, logits, corrected)
                 totals[f"{name}_verdict_loss"] = together, len(set(form["unit"]))
                 losses.append(self.settings.verdict.weight * verdict)
         # One transfer, since each waits for the device.
@@ -77,10 +79,10 @@ class Objective:
         parts = {name: (value, float(n)) for value, (name, (_, n)) in zip(values, totals.items(), strict=True)}
         return torch.stack(losses).sum() / max(1, batch["count"]), parts
 
-    def _verdict(self, form: Form, logits: Tensor) -> tuple[Tensor, Tensor]:
-        rows = torch.arange(len(logits), device=logits.device)
-        there = logits[rows, form["label_at"]]
-        at = torch.stack([there[:, label] for label in self.label_ids or ()], dim=-1).float()
+    def _verdict(self, form: Form, logits: Tensor, corrected: Corrected) -> tuple[Tensor, Tensor]:
+        place = torch.arange(len(logits), device=logits.device), form["label_at"]
+        there = logits[place]
+        at = corrected(torch.stack([there[:, label] for label in self.label_ids or ()], dim=-1), place)
         target = form["target"].to(at)
         stored = stored_order(at, form["swapped"])
         return verdict_losses(stored, target, form["pairs"], form["alone"], self.settings.verdict)
