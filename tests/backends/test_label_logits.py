@@ -123,6 +123,7 @@ def test_a_verdict_in_bf16_has_more_digits(
         read = [found[i][0].label_logprobs or {} for i in range(6)]
         return [each["A"] - each["B"] for each in read]
 
+    assert backend.id.endswith("+labels-fp32:bfloat16"), "what was read from rounded ones is not found in journals"
     fine = margins()
     monkeypatch.setattr(LabelLogits, "refined", lambda _, logits, ids: logits)
     coarse = margins()

@@ -31,6 +31,7 @@ class ReferenceEngine:
 
     dtype = "float32"
     context_length = 4096
+    fp32_head = True
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model, tokenizer
@@ -90,6 +91,7 @@ class ScriptedEngine:
 
     dtype = "float32"
     context_length = 4096
+    fp32_head = True
 
     def __init__(
         self, *texts: Sequence[int], beliefs: Sequence[float] = (0.6, 0.3, 0.1), logprob: float = -1.0
@@ -362,7 +364,13 @@ def test_a_closed_backend_opens_its_engine_again(tiny_model: Path, monkeypatch: 
 
 
 def test_the_id_tells_the_engine_and_the_weights(tiny_model: Path, ours: TransformersBackend) -> None:
-    assert on(ScriptedEngine(), tiny_model).id == f"{ours.id}:vllm"
+    engine = ScriptedEngine()
+    assert on(engine, tiny_model).id == f"{ours.id}:vllm"
+    engine.dtype = "bfloat16"
+    same = TransformersBackend(tiny_model, dtype="bfloat16")
+    assert on(engine, tiny_model).id == f"{same.id}:vllm"
+    engine.fp32_head = False
+    assert on(engine, tiny_model).id == f"{ours.id}:vllm".replace("float32", "bfloat16"), "label logits are rounded"
 
 
 def test_without_vllm_there_is_a_line_for_pip(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

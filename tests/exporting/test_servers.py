@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def test_the_commands_name_the_folder(server: Server) -> None:
     *start, ask = commands(server, Path("exported"))
     assert any("exported" in line for line in start)
     assert "--model openai:judge@http://127.0.0.1:8000/v1 --prompt exported" in ask
+
+
+def test_logits_are_in_fp32() -> None:
+    """Those of bf16 make the two orders of a comparison cancel out."""
+    start = shlex.split(commands(Server.VLLM, Path("exported"))[0])
+    assert json.loads(start[start.index("--hf-overrides") + 1]) == {"head_dtype": "float32"}
+    assert "--enable-fp32-lm-head" in shlex.split(commands(Server.SGLANG, Path("exported"))[0])
 
 
 def test_a_folder_with_a_space_is_quoted() -> None:

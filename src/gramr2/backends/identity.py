@@ -8,6 +8,10 @@ from pathlib import Path
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.registry import fingerprint
 
+FP32_LABELS = "+labels-fp32"
+"""behind the name of a model in bf16 or fp16 whose label logits are those of fp32: earlier versions read rounded ones, and what
+they kept is not to be found"""
+
 
 def identity(folder: Path, encoder: Encoder, ends: Collection[int], adapter: Path | None = None) -> str:
     """Folder name and digest of the weights, and what later versions read otherwise than earlier ones.

@@ -44,6 +44,11 @@ class LabelLogits:
             # Not a method of this: the model would then keep itself alive.
             head.register_forward_pre_hook(remember)
 
+    @property
+    def refines(self) -> bool:
+        """Whether label logits are computed once more."""
+        return self._head is not None
+
     def refined(self, logits: Tensor, ids: Collection[int]) -> Tensor:
         """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32.
 

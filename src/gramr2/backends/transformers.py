@@ -32,7 +32,7 @@ from gramr2.backends.cache import can_grow, with_cache
 from gramr2.backends.continuous import BATCHES, SHRINK, Slotted
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
-from gramr2.backends.identity import identity
+from gramr2.backends.identity import FP32_LABELS, identity
 from gramr2.backends.label_logits import LabelLogits
 from gramr2.backends.loading import loading
 from gramr2.backends.packing import pack
@@ -146,7 +146,8 @@ class TransformersBackend:
     @property
     def id(self) -> str:
         """Folder name, digest of the weights, and dtype: what determines the outputs."""
-        return f"{self._id}:{str(self.dtype).removeprefix('torch.')}"
+        labels = FP32_LABELS if self._labels.refines else ""
+        return f"{self._id}{labels}:{str(self.dtype).removeprefix('torch.')}"
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Number of tokens of the rendered prompt and the answer."""

@@ -18,7 +18,7 @@ import torch
 
 from gramr2.backends.base import Completion, Decoding, GenerationRequest, Score, ScoreRequest
 from gramr2.backends.encoding import Encoder
-from gramr2.backends.identity import identity
+from gramr2.backends.identity import FP32_LABELS, identity
 from gramr2.backends.loading import loading
 from gramr2.backends.pretrained import (
     causal_config,
@@ -102,6 +102,7 @@ class VLLMBackend:
         }
         self._engine: Engine | None = engine or VLLMEngine(folder, dtype=dtype, **self._how)
         self._dtype = self._engine.dtype
+        self._labels = FP32_LABELS if self._engine.fp32_head and self._dtype != "float32" else ""
         self.context_length = min(context_of(config, folder), self._engine.context_length)
         """the smaller of ``max_position_embeddings`` and what fits into the engine's memory"""
         ends = ends_of(config, generation_config(folder)) - {*tokenizer.all_special_ids}
@@ -115,7 +116,7 @@ class VLLMBackend:
     @property
     def id(self) -> str:
         """That of ``TransformersBackend`` and ``vllm``: the last digits of the logits, and with them a token, may differ."""
-        return f"{self._id}:{self._dtype}:vllm"
+        return f"{self._id}{self._labels}:{self._dtype}:vllm"
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """Number of tokens of the rendered prompt and the answer."""

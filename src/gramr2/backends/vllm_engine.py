@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from gramr2.backends.loading import loading
+from gramr2.backends.pretrained import open_config
 from gramr2.backends.vllm_choice import Wish
 from gramr2.errors import ConfigError, MissingDependencyError, reason_of
 
@@ -77,6 +78,8 @@ class Engine(Protocol):
 
     dtype: str
     context_length: int
+    fp32_head: bool
+    """whether logits are computed in fp32, whatever the dtype of the rest"""
 
     def refresh(self) -> None:
         """Forget what earlier requests left behind; none is under way."""
@@ -149,7 +152,9 @@ class VLLMEngine:
                 dtype = "float32" if cpu else "bfloat16" if current_platform.has_device_capability(_BF16) else "float16"
             self.dtype = dtype
             self._engine = _open(folder, dtype, cpu, trust_remote_code, options or {})
-            self.context_length = int(self._engine.model_config.max_model_len)
+            config = self._engine.model_config
+            self.context_length = int(config.max_model_len)
+            self.fp32_head = config.head_dtype == torch.float32
 
     def refresh(self) -> None:
         """Forget the cached beginnings of earlier prompts: what is computed at once decides the last digits."""
@@ -207,6 +212,10 @@ def _open(folder: Path, dtype: str, cpu: bool, trust_remote_code: bool, options:
 
     # Compiling takes longer than most judging on a CPU.
     own: dict[str, Any] = {"enforce_eager": True} if cpu else {}
+    overrides = options.get("hf_overrides", {})
+    if getattr(open_config(folder, trust_remote_code=trust_remote_code), "quantization_config", None) is None:
+        # See ``label_logits``. vLLM refuses it for a quantised output layer.
+        overrides = {"head_dtype": "float32"} | overrides
     if cpu and not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
         own["kv_cache_memory_bytes"] = CACHE_BYTES
     args = {
@@ -221,6 +230,7 @@ def _open(folder: Path, dtype: str, cpu: bool, trust_remote_code: bool, options:
         "logits_processors": ["gramr2.backends.vllm_processor:Choice"],
         **own,
         **options,
+        "hf_overrides": overrides,
     }
     with _torch_as_it_was():
         return LLMEngine.from_engine_args(EngineArgs(**args))

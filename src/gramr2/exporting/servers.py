@@ -26,11 +26,15 @@ class Server(StrEnum):
     LLAMA_CPP = "llama.cpp"
 
 
+# The head in fp32: see ``gramr2.backends.label_logits``. llama.cpp's logits are in fp32 anyway.
 _START = {
-    Server.VLLM: ("vllm serve {folder} --port 8000 --served-model-name judge --generation-config vllm",),
+    Server.VLLM: (
+        "vllm serve {folder} --port 8000 --served-model-name judge --generation-config vllm "
+        """--hf-overrides '{{"head_dtype": "float32"}}'""",
+    ),
     Server.SGLANG: (
         "python3 -m sglang.launch_server --model-path {folder} --port 8000 --served-model-name judge "
-        "--sampling-defaults openai",
+        "--sampling-defaults openai --enable-fp32-lm-head",
     ),
     Server.LLAMA_CPP: (
         "python3 convert_hf_to_gguf.py {folder} --outfile judge.gguf    # in the folder of llama.cpp",
