@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_recorded import Recorder
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from gramr2.backends.base import Decoding, GenerationRequest, VerdictReading
 from gramr2.backends.label_logits import LabelLogits, labels_in_fp32
+from gramr2.backends.recorded import Recording
 from gramr2.backends.transformers import Batching, TransformersBackend
 from gramr2.comparison import Message
 
-LABELS = [5, 9, 11]
+LABELS = (5, 9, 11)
 ALL = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
 """rows and positions of the last two tokens of two prompts"""
 
@@ -66,6 +68,31 @@ def test_logits_that_are_changed_behind_the_output_layer_stay() -> None:
     assert labels.refined(seen[:1], LABELS).shape == (1, 64), "those of another forward pass"
 
 
+def test_capped_logits_have_their_digits_too() -> None:
+    """As those of Gemma 2."""
+    torch.manual_seed(1)
+    sizes = {
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "head_dim": 8,
+        "final_logit_softcapping": 30.0,
+    }
+    config = Gemma2Config(**sizes, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
+    model = Gemma2ForCausalLM(config).to(torch.bfloat16).eval()
+    with torch.no_grad():
+        model.lm_head.weight *= 60
+    labels = LabelLogits(model)
+    seen = last(model)
+    found = labels.refined(seen, LABELS)[:, LABELS]
+    assert seen[:, LABELS].abs().max() > 10, "the cap bends these"
+    with torch.inference_mode():
+        given = model.model(torch.tensor([[3, 4, 5], [6, 7, 8]])).last_hidden_state[:, -1].float()
+        exact = 30 * torch.tanh(given @ model.lm_head.weight[list(LABELS)].float().T / 30)
+    assert torch.allclose(found, exact, atol=1e-5)
+    assert not torch.allclose(found, seen[:, LABELS].float(), atol=1e-3)
+
+
 def test_a_spoilt_row_does_not_affect_the_others() -> None:
     model = model_in(torch.bfloat16)
     labels, seen = LabelLogits(model), last(model)
@@ -104,17 +131,20 @@ def test_in_training_a_model_is_only_corrected_where_its_labels_are_rounded() ->
     assert torch.equal(corrected(capped, ALL), capped), "something is done to them behind the output layer"
 
 
-@pytest.mark.parametrize("shares", [True, False])
+@pytest.mark.parametrize("how", ["sharing", "recorded", "in step"])
 @pytest.mark.parametrize("prefill", ["<answer>", ""])
 def test_a_verdict_in_bf16_has_more_digits(
-    tiny_model: Path, shares: bool, prefill: str, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, how: str, prefill: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read at the prompt's end, and behind a rationale."""
     backend = TransformersBackend(tiny_model, dtype="bfloat16", batching=Batching(rows=8))
-    backend._shares &= shares
+    backend._shares &= how != "in step"
+    recorder = Recorder()
+    if how == "recorded":
+        backend._recording = Recording(recorder)
     verdict = VerdictReading(close_on_budget=True)
     asked = [
-        GenerationRequest((Message("user", f"word {i}"),), (0,), Decoding(0.0, 1.0, 3), prefill, verdict=verdict)
+        GenerationRequest((Message("user", f"word {i}"),), (0,), Decoding(0.0, 1.0, 8), prefill, verdict=verdict)
         for i in range(6)
     ]
 
@@ -125,6 +155,7 @@ def test_a_verdict_in_bf16_has_more_digits(
 
     assert backend.id.endswith("+labels-fp32:bfloat16"), "what was read from rounded ones is not found in journals"
     fine = margins()
+    assert bool(recorder.replayed) == (how == "recorded" and not prefill)
     monkeypatch.setattr(LabelLogits, "refined", lambda _, logits, ids: logits)
     coarse = margins()
     assert fine == pytest.approx(coarse, abs=0.1) and fine != coarse

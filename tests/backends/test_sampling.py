@@ -76,9 +76,7 @@ def play(request: GenerationRequest, *script: str, words: list[str] = WORDS) -> 
         logits[0, words.index("y")] = 1.0
         if wanted and not row.queue:
             logits[0, words.index(wanted.pop(0))] = 9.0
-        before = logits.clone()
         fed += stepper.step([row], logits, {"A": words.index("A"), "B": words.index("B")})
-        assert torch.equal(logits, before)
     assert (fed[-1], fed[:-1]) == (0, row.ids[: len(fed) - 1]), "the model is fed what stands in the sample"
     return stepper.completion(row)
 

@@ -18,7 +18,7 @@ from gramr2.backends.aloud import Heard
 from gramr2.backends.base import Completion, Enough, GenerationRequest, stages
 from gramr2.backends.label_logits import LabelLogits
 from gramr2.backends.prefill import Prefilled
-from gramr2.backends.recorded import Recording, Repeated
+from gramr2.backends.recorded import Recording, Refined, Repeated
 from gramr2.backends.sampling import Row, Stepper
 from gramr2.backends.shared_attention import OwnLayer, Part, advance, part_of
 
@@ -58,14 +58,15 @@ class Slots:
         model: prepared by ``let_share``.
         count: of the slots.
         room: tokens that an answer may add.
+        refined: makes of logits those that are read; ``LabelLogits.refined`` for the labels.
         recording: of steps, on a device where that is faster than to compute each.
     """
 
-    def __init__(self, model: Any, count: int, room: int, recording: Recording | None) -> None:
-        self._model = model
+    def __init__(self, model: Any, count: int, room: int, refined: Refined, recording: Recording | None) -> None:
+        self._model, self._refined = model, refined
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
         self._own = [OwnLayer(count, room) for _ in range(layers)]
-        self._repeated = Repeated(model, self._own, recording) if recording else None
+        self._repeated = Repeated(model, self._own, refined, recording) if recording else None
         self._left = False
         self._prompts: list[_Prompt | None] = [None] * count
         self._parts: list[Part] | None = None
@@ -127,7 +128,8 @@ class Slots:
         for layer in self._own:
             layer.writing, layer.columns, layer.width = writing, columns, max(first) + tokens.shape[1]
         try:
-            return advance(self._model, tokens, positions, self._own, self._grids(slots, range(len(slots))))
+            parts = self._grids(slots, range(len(slots)))
+            return self._refined(advance(self._model, tokens, positions, self._own, parts))
         finally:
             for layer in self._own:
                 layer.writing = None
@@ -151,7 +153,7 @@ class Slots:
             fed, positions, columns = torch.tensor(state, device=device)[..., None]
             for layer in self._own:
                 layer.columns, layer.width = columns, max(own) + 1
-            logits = advance(self._model, fed, positions, self._own, self._parts)
+            logits = self._refined(advance(self._model, fed, positions, self._own, self._parts))
         return logits if len(slots) == len(self.rows) else logits[torch.tensor(slots, device=device)]
 
     def shrink(self) -> None:
@@ -185,7 +187,7 @@ class Slotted:
         groups: requests that are decided together, by their indices; each request is in one.
         enough: whether a group's samples so far suffice, so that the others need not be drawn; None to draw all.
         label_ids: of the labels of every request.
-        label_logits: refines those that are read after a text has been fed at once.
+        label_logits: of the model.
         rows: most slots.
         waiting: prefills the next prompts that fit into so many slots at least; gives their caches with the indices of the
             requests in each, or None if there are no more.
@@ -210,7 +212,7 @@ class Slotted:
         recording: Recording | None = None,
     ) -> None:
         self._stepper, self._requests, self._enough, self._heard = stepper, requests, enough, heard
-        self._label_ids, self._label_logits, self._waiting = label_ids, label_logits, waiting
+        self._label_ids, self._waiting = label_ids, waiting
         first = [len(each.seeds) if enough is None else stages(len(each.seeds))[0] for each in requests]
         self._groups = {
             i: group
@@ -221,7 +223,8 @@ class Slotted:
         self._asks: deque[tuple[_Prompt, range]] = deque()
         self._ready: deque[tuple[int, list[Completion]]] = deque()
         self._more = True
-        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room, recording)
+        refined = partial(label_logits.refined, ids=tuple(label_ids(requests[0]).values()))
+        self._slots = Slots(model, min(rows, sum(len(each.seeds) for each in requests)), room, refined, recording)
 
     def run(self) -> Iterator[tuple[int, list[Completion]]]:
         """Yields (index of a request, its completions) as soon as its group has all that it needs."""
@@ -239,9 +242,8 @@ class Slotted:
                 live = self._slots.live
             waiting = [i for i in live if self._waits(i)]
             if len(waiting) >= TOGETHER * len(live):
-                labels = self._label_ids(self._requests[0]).values()
                 for slots in self._by_length(waiting):
-                    self._step_in(slots, self._label_logits.refined(self._slots.feed_queued(slots), labels))
+                    self._step_in(slots, self._slots.feed_queued(slots))
             else:
                 slots = [i for i in live if not self._waits(i)]
                 self._step_in(slots, self._slots.advance(slots))

@@ -8,7 +8,7 @@ in fp32, from what the output layer was given.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 HALF = (torch.bfloat16, torch.float16)
-SLACK = 1e-3
-"""what two sums in fp32 may differ by, added to one unit of the last digit of a logit"""
+ROUNDINGS, SLACK = 3, 1e-3
+"""units of the last digit that a logit may be off, which is rounded up to four times where it is capped; and what two sums in
+fp32 may differ by"""
 
 Corrected = Callable[[Tensor, tuple[Tensor, ...]], Tensor]
 """label logits (n, labels) and their rows and positions (n,), (n,) in the pass → the same in fp32"""
@@ -34,6 +35,8 @@ class LabelLogits:
         head = model.get_output_embeddings()
         known = type(head) is nn.Linear and head.weight.dtype in HALF
         self._head: nn.Linear | None = head if known else None
+        self._cap = _cap(model)
+        self._places: dict[tuple[int, ...], Tensor] = {}
         self._last = last = threading.local()
 
         def remember(_: Any, given: tuple[Tensor, ...]) -> None:
@@ -49,8 +52,9 @@ class LabelLogits:
         """Whether label logits are computed once more."""
         return self._head is not None
 
-    def refined(self, logits: Tensor, ids: Collection[int]) -> Tensor:
-        """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32.
+    def refined(self, logits: Tensor, ids: tuple[int, ...]) -> Tensor:
+        """The logits of this thread's last forward pass (rows, vocabulary), those of ``ids`` in fp32. It can be a part of a CUDA
+        graph if it was called with these ids before.
 
         A row stays as it is if the model does something else to its logits behind the output layer, or they are NaN: then the two
         differ by more than rounding.
@@ -58,10 +62,13 @@ class LabelLogits:
         given = getattr(self._last, "given", None)
         if self._head is None or given is None or not ids or len(given) != len(logits):
             return logits
-        places = torch.tensor(list(ids), device=logits.device)
+        places = self._places.get(ids)
+        if places is None:
+            places = self._places[ids] = torch.tensor(ids, device=logits.device)
         dtype = self._head.weight.dtype
         seen = logits[:, places].float()
-        return logits.float().index_copy_(1, places, _where_near(_in_fp32(self._head, given, ids, dtype), seen, dtype))
+        exact = _in_fp32(self._head, given, ids, dtype, self._cap)
+        return logits.float().index_copy_(1, places, _where_near(exact, seen, dtype))
 
 
 @contextmanager
@@ -75,7 +82,8 @@ def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
         model: also wrapped for several processes.
         ids: first tokens of the labels.
     """
-    head = getattr(model, "module", model).get_output_embeddings()
+    inner = getattr(model, "module", model)
+    head, cap = inner.get_output_embeddings(), _cap(inner)
     found: list[tuple[Tensor, torch.dtype]] = []
 
     def compute(layer: nn.Linear, given: tuple[Tensor, ...]) -> None:
@@ -85,7 +93,7 @@ def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
         found.clear()
         if dtype in HALF:
             with torch.no_grad(), torch.autocast(kind, enabled=False):
-                found.append((_in_fp32(layer, given[0].detach(), ids, dtype), dtype))
+                found.append((_in_fp32(layer, given[0].detach(), ids, dtype, cap), dtype))
 
     def corrected(seen: Tensor, place: tuple[Tensor, ...]) -> Tensor:
         seen = seen.float()
@@ -102,15 +110,22 @@ def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
             hook.remove()
 
 
-def _in_fp32(head: nn.Linear, given: Tensor, ids: Collection[int], dtype: torch.dtype) -> Tensor:
+def _cap(model: Any) -> float | None:
+    """What a model such as Gemma 2 bends its logits under: c · tanh(z / c)."""
+    cap: float | None = getattr(model.config.get_text_config(decoder=True), "final_logit_softcapping", None)
+    return cap
+
+
+def _in_fp32(head: nn.Linear, given: Tensor, ids: Sequence[int], dtype: torch.dtype, cap: float | None) -> Tensor:
     """Some logits (…, ids) of inputs (…, hidden), the products those of ``dtype`` and not rounded."""
     # One by one: an index made of a list is copied to the device, and the processor waits for it.
     weight = torch.stack([head.weight[i] for i in ids]).to(dtype).float()
     bias = None if head.bias is None else torch.stack([head.bias[i] for i in ids]).to(dtype).float()
-    return nn.functional.linear(given.to(dtype).float(), weight, bias)
+    exact = nn.functional.linear(given.to(dtype).float(), weight, bias)
+    return exact if cap is None else cap * torch.tanh(exact / cap)
 
 
 def _where_near(exact: Tensor, seen: Tensor, dtype: torch.dtype) -> Tensor:
     """The exact logits (…, labels); ``seen`` in places where one differs by more than rounding."""
-    near = (exact - seen).abs() <= torch.finfo(dtype).eps * seen.abs() + SLACK
+    near = (exact - seen).abs() <= ROUNDINGS * torch.finfo(dtype).eps * seen.abs() + SLACK
     return exact.where(near.all(-1, keepdim=True), seen)

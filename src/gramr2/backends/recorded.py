@@ -33,6 +33,7 @@ SCRATCH = 4
 """times as much memory as a step's logits take in fp32 that must be free for a recording"""
 
 Step = Callable[[], Tensor]
+Refined = Callable[[Tensor], Tensor]
 Record = Callable[[Step], Step]
 """makes of a step one that repeats it, reading and writing the same memory; its result is valid until the next call"""
 
@@ -126,11 +127,12 @@ class Repeated:
     Args:
         model: prepared by ``let_share``.
         own: one for each layer.
+        refined: makes of a step's logits those that are read; a part of the recording.
         recording: lent for this.
     """
 
-    def __init__(self, model: Any, own: Sequence[OwnLayer], recording: Recording) -> None:
-        self._model, self._own, self._recording = model, own, recording
+    def __init__(self, model: Any, own: Sequence[OwnLayer], refined: Refined, recording: Recording) -> None:
+        self._model, self._own, self._refined, self._recording = model, own, refined, recording
         self._state = torch.zeros((3, 0), dtype=torch.long, device=model.device)
         self._width = 0
         self._eager = 0
@@ -147,7 +149,7 @@ class Repeated:
         self._step, self._eager = None, 0
 
     def advance(self, state: Sequence[Sequence[int]], parts: Sequence[Part]) -> Tensor:
-        """As ``shared_attention.advance``; the result (samples, vocabulary) is valid until the next call.
+        """As ``shared_attention.advance``, refined; the result (samples, vocabulary) is valid until the next call.
 
         Args:
             state: of all samples, their tokens, the tokens' positions, and the columns that these go to.
@@ -177,7 +179,7 @@ class Repeated:
         tokens, positions, columns = self._state
         for layer in self._own:
             layer.columns, layer.width = columns[:, None], self._width
-        return advance(self._model, tokens[:, None], positions[:, None], self._own, parts)
+        return self._refined(advance(self._model, tokens[:, None], positions[:, None], self._own, parts))
 
     def _has_room(self) -> bool:
         """Whether a GPU has the memory that a recording needs: it can use none that torch keeps from earlier steps."""

@@ -93,7 +93,7 @@ class Stepper:
         return row
 
     def step(self, rows: list[Row], logits: torch.Tensor, label_ids: dict[str, int]) -> list[int]:
-        """Advance every row by one token, given logits of shape (rows, vocabulary).
+        """Advance every row by one token, given logits of shape (rows, vocabulary), which are written over.
 
         Returns the token to feed for each row; a row that has ended gets 0 and has ``finish`` set. A row whose logits are NaN
         or infinite where its token or label is chosen ends with an error.
@@ -131,10 +131,7 @@ class Stepper:
         places = [(i, token) for i, row in enumerate(rows) for token in self.forbidden(row)]
         found = logits.float()
         if places:
-            forbidden = torch.tensor(places, device=logits.device).unbind(-1)
-            # Not in the caller's own logits; elsewhere a second copy would be for nothing.
-            put = found.index_put if found is logits else found.index_put_
-            found = put(forbidden, found.new_tensor(-torch.inf))
+            found.index_put_(torch.tensor(places, device=logits.device).unbind(-1), found.new_tensor(-torch.inf))
         return found
 
     def forbidden(self, row: Row) -> list[int]:

@@ -8,7 +8,7 @@ once; only then are the cache rows repeated for the votes, which are decoded in 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -211,14 +211,14 @@ class TransformersBackend:
                 self._label_ids,
                 self._labels,
                 rows,
-                self._prefilled(order, prompts, room, votes, self._label_ids(requests[0]).values()),
+                self._prefilled(order, prompts, room, votes, tuple(self._label_ids(requests[0]).values())),
                 widest,
                 heard,
                 recording,
             ).run()
 
     def _prefilled(
-        self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int], labels: Collection[int]
+        self, order: list[int], prompts: list[list[int]], room: list[int], votes: list[int], labels: tuple[int, ...]
     ) -> Iterator[list[tuple[Prefilled, list[int]]]]:
         shared = common_prefix(prompts) if len(prompts) > 1 else 0
         start = prefill(self.model, [prompts[0][:shared]]) if shared >= MIN_SHARED else None
@@ -309,7 +309,8 @@ class TransformersBackend:
         """Decode a batch in step, for models whose caches cannot be taken apart."""
         found = prefill(self.model, [prompts[i] for i in batch], room=room)
         label_ids = self._label_ids(requests[batch[0]])
-        cache, mask, logits = found.cache, found.mask, self._labels.refined(found.logits, label_ids.values())
+        refined = partial(self._labels.refined, ids=tuple(label_ids.values()))
+        cache, mask, logits = found.cache, found.mask, refined(found.logits)
         rows = [
             self._stepper.start(requests[i], i, sample, len(prompts[i]))
             for i in batch
@@ -339,7 +340,7 @@ class TransformersBackend:
                 mask, lengths = mask[keep], lengths[keep]
                 rows, tokens = [rows[i] for i in live], [tokens[i] for i in live]
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            logits = self._labels.refined(self._advance(rows, tokens, lengths, mask, cache), label_ids.values())
+            logits = refined(self._advance(rows, tokens, lengths, mask, cache))
             lengths = lengths + 1
 
     def _advance(
