@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_recorded import Recorder
 from torch import nn
-from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from gramr2.backends.base import Decoding, GenerationRequest, VerdictReading
 from gramr2.backends.label_logits import LabelLogits, labels_in_fp32
@@ -60,7 +60,7 @@ def test_in_fp32_nothing_is_done() -> None:
 
 
 def test_logits_that_are_changed_behind_the_output_layer_stay() -> None:
-    """As soft-capping and scaling do."""
+    """By something that the config does not tell."""
     model = model_in(torch.bfloat16)
     labels = LabelLogits(model)
     seen = 2 * torch.tanh(last(model) / 2)
@@ -68,29 +68,36 @@ def test_logits_that_are_changed_behind_the_output_layer_stay() -> None:
     assert labels.refined(seen[:1], LABELS).shape == (1, 64), "those of another forward pass"
 
 
-def test_capped_logits_have_their_digits_too() -> None:
-    """As those of Gemma 2."""
+@pytest.mark.parametrize("kind", ["gemma2", "cohere", "granite"])
+def test_scaled_and_capped_logits_have_their_digits_too(kind: str) -> None:
     torch.manual_seed(1)
-    sizes = {
-        "vocab_size": 64,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "head_dim": 8,
-        "final_logit_softcapping": 30.0,
-    }
-    config = Gemma2Config(**sizes, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
-    model = Gemma2ForCausalLM(config).to(torch.bfloat16).eval()
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 64, "head_dim": 8}
+    after = {"final_logit_softcapping": 30.0, "logit_scale": 0.7, "logits_scaling": 0.7}
+    more = {name: value for name, value in after.items() if hasattr(AutoConfig.for_model(kind), name)}
+    layers = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes, **more, **layers))
+    model = model.to(torch.bfloat16).eval()
     with torch.no_grad():
         model.lm_head.weight *= 60
     labels = LabelLogits(model)
     seen = last(model)
     found = labels.refined(seen, LABELS)[:, LABELS]
-    assert seen[:, LABELS].abs().max() > 10, "the cap bends these"
+    assert seen[:, LABELS].abs().max() > 10
     with torch.inference_mode():
         given = model.model(torch.tensor([[3, 4, 5], [6, 7, 8]])).last_hidden_state[:, -1].float()
-        exact = 30 * torch.tanh(given @ model.lm_head.weight[list(LABELS)].float().T / 30)
+        exact = given @ model.lm_head.weight[list(LABELS)].float().T
+        exact = {"gemma2": 30 * torch.tanh(exact / 30), "cohere": 0.7 * exact, "granite": exact / 0.7}[kind]
     assert torch.allclose(found, exact, atol=1e-5)
     assert not torch.allclose(found, seen[:, LABELS].float(), atol=1e-3)
+
+
+def test_a_layer_that_a_wrapper_has_made_its_own_is_read() -> None:
+    """As FSDP 2 does; one that computes something else is not."""
+    model = model_in(torch.bfloat16)
+    model.lm_head.__class__ = type("FSDPLinear", (nn.Linear,), {})
+    assert LabelLogits(model).refines
+    model.lm_head.__class__ = type("Linear4bit", (nn.Linear,), {"forward": lambda self, given: given})
+    assert not LabelLogits(model).refines
 
 
 def test_a_spoilt_row_does_not_affect_the_others() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import Gemma3Config, LlamaConfig
 
 from gramr2.backends import vllm as module
 from gramr2.backends.base import Completion, Decoding, GenerationRequest, ScoreRequest, VerdictReading
 from gramr2.backends.transformers import TransformersBackend
 from gramr2.backends.vllm import VLLMBackend
 from gramr2.backends.vllm_choice import Chooser
-from gramr2.backends.vllm_engine import Answer, Ask, EngineFailure
+from gramr2.backends.vllm_engine import Answer, Ask, EngineFailure, head_in_fp32
 from gramr2.comparison import Message
 from gramr2.errors import MissingDependencyError, ModelError, PromptTooLongError
 from gramr2.judgment import FinishReason
@@ -371,6 +372,13 @@ def test_the_id_tells_the_engine_and_the_weights(tiny_model: Path, ours: Transfo
     assert on(engine, tiny_model).id == f"{same.id}:vllm"
     engine.fp32_head = False
     assert on(engine, tiny_model).id == f"{ours.id}:vllm".replace("float32", "bfloat16"), "label logits are rounded"
+
+
+def test_logits_in_fp32_are_asked_for_where_the_language_model_reads_it() -> None:
+    fp32 = {"head_dtype": "float32"}
+    assert head_in_fp32(LlamaConfig()) == fp32
+    assert head_in_fp32(Gemma3Config()) == {**fp32, "text_config": fp32}
+    assert head_in_fp32(LlamaConfig(quantization_config={"quant_method": "gptq"})) == {}
 
 
 def test_without_vllm_there_is_a_line_for_pip(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,21 +61,24 @@ def test_a_template_that_opens_the_thinking_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("server", list(Server))
-def test_the_commands_name_the_folder(server: Server) -> None:
-    *start, ask = commands(server, Path("exported"))
-    assert any("exported" in line for line in start)
-    assert "--model openai:judge@http://127.0.0.1:8000/v1 --prompt exported" in ask
+def test_the_commands_name_the_folder(server: Server, tiny_model: Path) -> None:
+    *start, ask = commands(server, tiny_model)
+    assert any(str(tiny_model) in line for line in start)
+    assert f"--model openai:judge@http://127.0.0.1:8000/v1 --prompt {tiny_model}" in ask
 
 
-def test_logits_are_in_fp32() -> None:
+def test_logits_are_in_fp32(tiny_model: Path) -> None:
     """Those of bf16 make the two orders of a comparison cancel out."""
-    start = shlex.split(commands(Server.VLLM, Path("exported"))[0])
+    start = shlex.split(commands(Server.VLLM, tiny_model)[0])
     assert json.loads(start[start.index("--hf-overrides") + 1]) == {"head_dtype": "float32"}
-    assert "--enable-fp32-lm-head" in shlex.split(commands(Server.SGLANG, Path("exported"))[0])
+    assert "--enable-fp32-lm-head" in shlex.split(commands(Server.SGLANG, tiny_model)[0])
 
 
-def test_a_folder_with_a_space_is_quoted() -> None:
-    assert all("'my judge'" in line for line in commands(Server.VLLM, Path("my judge")))
+def test_a_folder_with_a_space_is_quoted(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my judge"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((tiny_model / "config.json").read_bytes())
+    assert all(f"'{folder}'" in line for line in commands(Server.VLLM, folder))
 
 
 @pytest.mark.slow

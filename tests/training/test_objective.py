@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.proving import ProvingTemplate
 from gramr2.judging.reading import verdicts_given
 from gramr2.judging.template import JudgeTemplate
+from gramr2.training import objective as module
 from gramr2.training.batches import MIN_SHARED, Row
 from gramr2.training.objective import Objective, forward
 from gramr2.training.verdict import stored_order, verdict_losses
@@ -67,6 +69,23 @@ def answer_loss(model: Any, row: Row, *, reasoned: bool) -> float:
 def value(model: Any, objective: Objective, batch: dict[str, Any]) -> float:
     with torch.no_grad():
         return float(objective(model, batch)[0])
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_in_bf16_a_verdict_is_taught_from_exact_label_logits(
+    model: Any, encoder: Encoder, rows: list[Row], share: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, objective = batch_of(rows, share=share), objective_of(encoder)
+
+    def losses() -> dict[str, float]:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            return {name: total for name, (total, _) in objective(model, batch)[1].items()}
+
+    exact = losses()
+    monkeypatch.setattr(module, "labels_in_fp32", lambda *_: nullcontext(lambda seen, place: seen.float()))
+    rounded = losses()
+    assert exact == pytest.approx(rounded, rel=0.05)
+    assert {name for name in exact if exact[name] != rounded[name]} == {"direct_verdict_loss", "reasoned_verdict_loss"}
 
 
 def test_a_shared_beginning_changes_neither_loss_nor_gradients(model: Any, encoder: Encoder, rows: list[Row]) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 HALF = (torch.bfloat16, torch.float16)
 ROUNDINGS, SLACK = 3, 1e-3
-"""units of the last digit that a logit may be off, which is rounded up to four times where it is capped; and what two sums in
-fp32 may differ by"""
+"""units of the last digit that a logit may be off, which is rounded up to four times where it is scaled or capped; and what two
+sums in fp32 may differ by"""
 
 Corrected = Callable[[Tensor, tuple[Tensor, ...]], Tensor]
 """label logits (n, labels) and their rows and positions (n,), (n,) in the pass → the same in fp32"""
@@ -33,9 +33,9 @@ class LabelLogits:
 
     def __init__(self, model: Any) -> None:
         head = model.get_output_embeddings()
-        known = type(head) is nn.Linear and head.weight.dtype in HALF
+        known = _is_plain(head) and head.weight.dtype in HALF
         self._head: nn.Linear | None = head if known else None
-        self._cap = _cap(model)
+        self._behind = _behind(model)
         self._places: dict[tuple[int, ...], Tensor] = {}
         self._last = last = threading.local()
 
@@ -67,7 +67,7 @@ class LabelLogits:
             places = self._places[ids] = torch.tensor(ids, device=logits.device)
         dtype = self._head.weight.dtype
         seen = logits[:, places].float()
-        exact = _in_fp32(self._head, given, ids, dtype, self._cap)
+        exact = self._behind(_in_fp32(self._head, given, ids, dtype))
         return logits.float().index_copy_(1, places, _where_near(exact, seen, dtype))
 
 
@@ -83,17 +83,19 @@ def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
         ids: first tokens of the labels.
     """
     inner = getattr(model, "module", model)
-    head, cap = inner.get_output_embeddings(), _cap(inner)
+    head, behind = inner.get_output_embeddings(), _behind(inner)
     found: list[tuple[Tensor, torch.dtype]] = []
 
     def compute(layer: nn.Linear, given: tuple[Tensor, ...]) -> None:
         # Before the layer, not behind it: processes that share weights have let go of this layer's by then.
+        found.clear()
+        if not given or given[0].ndim != 3:
+            return
         kind = given[0].device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else layer.weight.dtype
-        found.clear()
         if dtype in HALF:
             with torch.no_grad(), torch.autocast(kind, enabled=False):
-                found.append((_in_fp32(layer, given[0].detach(), ids, dtype, cap), dtype))
+                found.append((behind(_in_fp32(layer, given[0].detach(), ids, dtype)), dtype))
 
     def corrected(seen: Tensor, place: tuple[Tensor, ...]) -> Tensor:
         seen = seen.float()
@@ -102,7 +104,7 @@ def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
         exact, dtype = found[0]
         return seen + (_where_near(exact[place], seen.detach(), dtype) - seen.detach())
 
-    hook = head.register_forward_pre_hook(compute) if ids and type(head) is nn.Linear else None
+    hook = head.register_forward_pre_hook(compute) if ids and _is_plain(head) else None
     try:
         yield corrected
     finally:
@@ -110,19 +112,25 @@ def labels_in_fp32(model: Any, ids: Sequence[int]) -> Iterator[Corrected]:
             hook.remove()
 
 
-def _cap(model: Any) -> float | None:
-    """What a model such as Gemma 2 bends its logits under: c · tanh(z / c)."""
-    cap: float | None = getattr(model.config.get_text_config(decoder=True), "final_logit_softcapping", None)
-    return cap
+def _is_plain(head: Any) -> bool:
+    """Whether an output layer is a linear one and nothing more; FSDP 2 makes a class of its own of it."""
+    return isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
 
 
-def _in_fp32(head: nn.Linear, given: Tensor, ids: Sequence[int], dtype: torch.dtype, cap: float | None) -> Tensor:
+def _behind(model: Any) -> Callable[[Tensor], Tensor]:
+    """What a model does to its logits behind the output layer: Cohere's and Granite scale them, Gemma 2 caps them."""
+    config = model.config.get_text_config(decoder=True)
+    factor = (getattr(config, "logit_scale", None) or 1) / (getattr(config, "logits_scaling", None) or 1)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return lambda logits: factor * logits if cap is None else cap * torch.tanh(factor * logits / cap)
+
+
+def _in_fp32(head: nn.Linear, given: Tensor, ids: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Some logits (…, ids) of inputs (…, hidden), the products those of ``dtype`` and not rounded."""
     # One by one: an index made of a list is copied to the device, and the processor waits for it.
     weight = torch.stack([head.weight[i] for i in ids]).to(dtype).float()
     bias = None if head.bias is None else torch.stack([head.bias[i] for i in ids]).to(dtype).float()
-    exact = nn.functional.linear(given.to(dtype).float(), weight, bias)
-    return exact if cap is None else cap * torch.tanh(exact / cap)
+    return nn.functional.linear(given.to(dtype).float(), weight, bias)
 
 
 def _where_near(exact: Tensor, seen: Tensor, dtype: torch.dtype) -> Tensor:

@@ -154,7 +154,9 @@ class VLLMEngine:
             self._engine = _open(folder, dtype, cpu, trust_remote_code, options or {})
             config = self._engine.model_config
             self.context_length = int(config.max_model_len)
-            self.fp32_head = config.head_dtype == torch.float32
+            # The outer config is not what the language model inside another one reads.
+            head = getattr(config.hf_text_config, "head_dtype", None)
+            self.fp32_head = config.head_dtype == torch.float32 and head in ("float32", torch.float32)
 
     def refresh(self) -> None:
         """Forget the cached beginnings of earlier prompts: what is computed at once decides the last digits."""
@@ -212,10 +214,9 @@ def _open(folder: Path, dtype: str, cpu: bool, trust_remote_code: bool, options:
 
     # Compiling takes longer than most judging on a CPU.
     own: dict[str, Any] = {"enforce_eager": True} if cpu else {}
-    overrides = options.get("hf_overrides", {})
-    if getattr(open_config(folder, trust_remote_code=trust_remote_code), "quantization_config", None) is None:
-        # See ``label_logits``. vLLM refuses it for a quantised output layer.
-        overrides = {"head_dtype": "float32"} | overrides
+    overrides = options.get("hf_overrides") or {}
+    if not callable(overrides):
+        overrides = head_in_fp32(open_config(folder, trust_remote_code=trust_remote_code)) | overrides
     if cpu and not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
         own["kv_cache_memory_bytes"] = CACHE_BYTES
     args = {
@@ -234,6 +235,16 @@ def _open(folder: Path, dtype: str, cpu: bool, trust_remote_code: bool, options:
     }
     with _torch_as_it_was():
         return LLMEngine.from_engine_args(EngineArgs(**args))
+
+
+def head_in_fp32(config: Any) -> dict[str, Any]:
+    """vLLM's ``hf_overrides`` with which a model of this config computes its logits in fp32, for the reason in
+    ``gramr2.backends.label_logits``. Nothing for a quantised model: vLLM fails where its output layer is quantised too."""
+    if getattr(config, "quantization_config", None) is not None:
+        return {}
+    text = config.get_text_config(decoder=True)
+    inside = {name: {"head_dtype": "float32"} for name, each in vars(config).items() if each is text}
+    return {"head_dtype": "float32", **inside}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from gramr2.backends.encoding import Encoder
-from gramr2.backends.pretrained import open_tokenizer
+from gramr2.backends.pretrained import open_config, open_tokenizer
+from gramr2.backends.vllm_engine import head_in_fp32
 from gramr2.comparison import Comparison
 from gramr2.errors import RunError
 from gramr2.judging.template import JudgeTemplate
@@ -29,8 +31,7 @@ class Server(StrEnum):
 # The head in fp32: see ``gramr2.backends.label_logits``. llama.cpp's logits are in fp32 anyway.
 _START = {
     Server.VLLM: (
-        "vllm serve {folder} --port 8000 --served-model-name judge --generation-config vllm "
-        """--hf-overrides '{{"head_dtype": "float32"}}'""",
+        "vllm serve {folder} --port 8000 --served-model-name judge --generation-config vllm --hf-overrides {overrides}",
     ),
     Server.SGLANG: (
         "python3 -m sglang.launch_server --model-path {folder} --port 8000 --served-model-name judge "
@@ -85,5 +86,6 @@ def prepare(folder: Path, template: JudgeTemplate, comparisons: Sequence[Compari
 def commands(server: Server, folder: Path) -> list[str]:
     """What starts the server, and what asks the judge that it serves."""
     name = shlex.quote(str(folder))
-    start = [each.format(folder=name) for each in _START[server]]
+    overrides = shlex.quote(json.dumps(head_in_fp32(open_config(folder)))) if server is Server.VLLM else ""
+    start = [each.format(folder=name, overrides=overrides) for each in _START[server]]
     return [*start, f"gramr2 judge --model openai:judge@http://127.0.0.1:8000/v1 --prompt {name} --data F --out O"]

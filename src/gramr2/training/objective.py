@@ -57,13 +57,13 @@ class Objective:
                     losses.append(0.0 * _one_token(model).sum())
                 continue
             form = cast(Form, batch[name])
-            with labels_in_fp32(model, self.label_ids or ()) as corrected:
+            judged = self.label_ids is not None and self.settings.verdict.weight > 0
+            with labels_in_fp32(model, self.label_ids or () if judged else ()) as corrected:
                 logits = forward(model, form)
             told = cross_entropy(
                 logits[:, :-1].flatten(0, 1).float(), form["answers"].flatten(), ignore_index=IGNORED, reduction="sum"
             )
             totals[f"{name}_answer_loss"] = told.detach(), form["tokens"]
-            judged = self.label_ids is not None and self.settings.verdict.weight > 0
             weight = 1.0
             if self.label_ids is not None and name == "reasoned":
                 weight = self.settings.rationale_weight
