@@ -59,6 +59,18 @@ def test_a_batch_gives_what_each_conversation_gives_alone(pad: bool, tiny_model:
     assert len({round(each, 4) for each in found}) == len(TEXTS)
 
 
+@pytest.mark.parametrize("kind", ["chat", "pairs"])
+def test_rewards_in_bf16_are_not_rounded(kind: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(kind)
+    texts = [(ASKED, f"It is {i}.") for i in range(20)]
+    model = ScalarModel(folder, device="cpu", dtype="bfloat16")
+    found = model.rewards(texts)
+    exact = ScalarModel(folder, device="cpu").rewards(texts)
+    assert found == pytest.approx(exact, abs=0.1)
+    assert not torch.equal(torch.tensor(found).bfloat16().float(), torch.tensor(found))
+    assert model.id.endswith("+reward-fp32:bfloat16")
+
+
 def test_the_first_token_is_not_written_twice(chat: Path) -> None:
     encoder = Conversations(AutoTokenizer.from_pretrained(chat))
     first = encoder.tokenizer.bos_token_id

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from gramr2.backends.conversations import Conversations, Row
 from gramr2.backends.hardware import choose_device, choose_dtype, keep_freed_memory
+from gramr2.backends.label_logits import HALF
 from gramr2.backends.loading import loading
 from gramr2.backends.pretrained import context_of, open_config, open_scalar, open_tokenizer, refuse_unembedded
 from gramr2.backends.registry import fingerprint
@@ -19,6 +21,9 @@ from gramr2.errors import ModelError, PromptTooLongError
 
 ROWS, TOKENS = 32, 16384
 """of a batch: texts, and tokens with padding; one text may have more tokens"""
+
+FP32_REWARD = "+reward-fp32"
+"""behind the name of a model in bf16 or fp16: earlier versions rounded its rewards, and what they kept is not to be found"""
 
 Text = tuple[tuple[Message, ...], str]
 """a prompt and a response"""
@@ -56,15 +61,16 @@ class ScalarModel:
         """the most tokens of a prompt and a response together"""
         with loading("the reward model", folder):
             self._model = model.to(self._device).eval()
+            head = _fp32_head(self._model)
             self._encoder = Conversations(tokenizer)
             if not tokenizer.chat_template:
                 # Encoders such as RoBERTa count positions from 2 on, and only their tokenizer says so.
                 self.context_length = min(self.context_length, int(tokenizer.model_max_length))
-        self._id = fingerprint(folder)
+        self._id = f"{fingerprint(folder)}{FP32_REWARD if head else ''}"
 
     @property
     def id(self) -> str:
-        """Folder name, digest of the weights, and dtype."""
+        """Folder name, digest of the weights, and dtype: what determines the rewards."""
         return f"{self._id}:{str(self._dtype).removeprefix('torch.')}"
 
     def count(self, prompt: tuple[Message, ...], response: str) -> int:
@@ -85,6 +91,20 @@ class ScalarModel:
                 "model: leave the comparison out, or take another model"
             )
         return rewards_of(self._model, rows)
+
+
+def _fp32_head(model: Any) -> bool:
+    """Compute the last layer in fp32: in bf16 rewards from 4 to 8 are multiples of 1/32, and two that are close become the same.
+    Returns whether that changes anything."""
+    within = set(model.base_model.modules())
+    heads = [
+        each for each in model.modules() if type(each) is nn.Linear and each.out_features == 1 and each not in within
+    ]
+    if len(heads) != 1 or heads[0].weight.dtype not in HALF:
+        return False
+    heads[0].float()
+    heads[0].register_forward_pre_hook(lambda _, given: (given[0].float(), *given[1:]))
+    return True
 
 
 @torch.inference_mode()
