@@ -39,15 +39,48 @@ def test_the_label_follows_its_response(label: Label) -> None:
         ("A good answer by Assistant A.", "A good answer by Assistant B."),
         ("Vitamin B helps.", "Vitamin B helps."),
         ("response_a", "response_b"),
+        ("Response A fails to answer a simple question.", "Response B fails to answer a simple question."),
+        ("In response a user of model A wrote it.", "In response a user of model B wrote it."),
+        ("responses a and b agree", "responses b and a agree"),
     ],
 )
 def test_mentions(before: str, after: str) -> None:
     assert swap_mentions(before) == after
 
 
-def test_bare_letters_are_noticed() -> None:
-    assert has_bare_mentions("A is better because B rambles.")
-    assert not has_bare_mentions("Response A is better. A short answer would do.")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A is better because B rambles.",
+        "So the better one is A.",
+        "I prefer A",
+        "(A)",
+        "It is A, because it is short.",
+        "A > B",
+        "A over B",
+        "A’s answer is short.",
+        "B's answer is short.",
+        "Mine: A\nIt is short.",
+        "response b is short",
+        "response a is short",
+    ],
+)
+def test_bare_letters_are_noticed(text: str) -> None:
+    assert has_bare_mentions(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Response A is better. A short answer would do.",
+        "Response A would answer a child. A-level maths.",
+        "Responses A and B agree; response_a is longer.",
+        "A while ago. B-sides. Not plan-B",
+        "",
+    ],
+)
+def test_articles_are_no_mentions(text: str) -> None:
+    assert not has_bare_mentions(text)
 
 
 def test_shown_and_prompt_text() -> None:

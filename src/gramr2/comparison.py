@@ -185,16 +185,25 @@ class SingleResponse:
 
 
 _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"
-_MENTION = re.compile(rf"\b((?:{_NOUNS})s?)([ _])([AB])\b", re.IGNORECASE)
+# “Answer a question” has an article: behind a space only a capital is a name.
+_MENTION = re.compile(rf"\b((?i:{_NOUNS})s?)( (?=[AB]\b)|_)([ABab])\b")
 # “Responses A and B”: the second letter has no noun of its own.
 _PAIR = re.compile(rf"\b((?:{_NOUNS})s[ _])([AB])( and | or | & |/)([AB])\b", re.IGNORECASE)
-_BARE = re.compile(r"(?<![\w'-])(?:B|A(?= (?:is|was|has|does|gives|and B|or B|wins|fails)\b))(?![\w'-])")
+_VERBS = "is|was|has|does|gives|wins|fails|says|answers|explains|provides|offers|contains|includes|makes|gets|beats"
+# An “A” before a word is an article, unless only a name can stand there.
+_BARE = re.compile(
+    rf"(?<![\w'’-])(?:B(?!['’-]?\w)|[AB]['’]s\b|A(?=[^\w\s'’-]|[ \t]*(?:\n|$)| [<>=&/|]"
+    rf"| (?:{_VERBS}|and B|or B|over|than|because|since|but)\b))"
+)
+# In small letters “response a” may be an article, and is left as it is; “response b” is not.
+_SMALL = re.compile(rf"\b(?i:{_NOUNS}) (?:b\b|a (?:{_VERBS})\b)")
 
 
 def swap_mentions(text: str) -> str:
     """Rewrite “Response A” as “Response B” and back, for every noun in common use; an involution.
 
-    Only explicit references are touched: a lone “A” is far more often an article than a response.
+    Only explicit references are touched: a lone “A” is far more often an article than a response, and so is the “a” of “an answer
+    a child could give”.
     """
     return rename_mentions(text, {"A": "B", "B": "A", "a": "b", "b": "a"})
 
@@ -221,8 +230,9 @@ def rename_mentions(text: str, names: Mapping[str, str]) -> str:
 
 
 def has_bare_mentions(text: str) -> bool:
-    """Whether a text seems to refer to a response by a lone “A” or “B”, which ``swap_mentions`` cannot see."""
-    return _BARE.search(_MENTION.sub("", _PAIR.sub("", text))) is not None
+    """Whether a text seems to refer to a response by a lone “A” or “B”, or as “response b”, which ``swap_mentions`` leaves."""
+    left = _MENTION.sub("", _PAIR.sub("", text))
+    return _BARE.search(left) is not None or _SMALL.search(left) is not None
 
 
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:
