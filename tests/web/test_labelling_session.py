@@ -112,6 +112,63 @@ def test_an_answer_is_kept_for_the_stored_order(tmp_path: Path) -> None:
     assert {json.loads(line)["metadata"]["pick"] for line in out.read_text().splitlines()} == {"random", "useful"}
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "A is clear, B is wrong.",
+        "Response B is short, B rambles.",
+        "Response A is better: the left one is clear.",
+        "Die linke Antwort ist besser.",
+    ],
+)
+def test_a_reason_that_cannot_be_turned_is_kept_with_the_responses_as_shown(tmp_path: Path, reason: str) -> None:
+    out = tmp_path / "labels.jsonl"
+    items = [each for each in MANY if side(0, "Ann", each.id) is Order.BA][:2]
+    opinions = {each.id: Opinion(Label.A, 0.1) for each in items}
+    session = opened(out, items=items, opinions=opinions, who="Ann")
+    shown = session.state()["item"]
+    session.answer(shown["id"], "A", reason)
+    (item,), _ = load_labeled(str(out))
+    assert [*item.comparison.responses] == shown["responses"]
+    assert (item.label, item.rationale) == (Label.A, reason)
+    assert json.loads(out.read_text())["metadata"] == {"shown": "ba", "stored": "ba", "pick": "useful"}
+    session._store.close()
+
+    again = opened(out, items=items, opinions=opinions, who="Ann")
+    assert again.state()["item"]["id"] != shown["id"], "the same command goes on"
+    (found,) = again.agreement()
+    (other,) = found.disagreements
+    assert (other.label, other.other, other.responses) == (Label.B, Label.A, items[0].responses)
+    assert (other.reason, other.reason_order) == (reason, Order.BA)
+    assert again.undo()["item"]["reason"] == reason
+
+
+def test_a_row_of_an_older_file_is_in_the_order_of_the_data(tmp_path: Path) -> None:
+    """Its reason was turned, as far as it could be, whatever it said; written again, it is what the person wrote."""
+    out, name = tmp_path / "labels.jsonl", next(each.id for each in MANY if side(0, None, each.id) is Order.BA)
+    item = next(each for each in MANY if each.id == name)
+    row = {"id": name, "prompt": "p", "responses": [*item.responses], "label": "B"}
+    row |= {"rationale": "Response A is short, B rambles.", "metadata": {"pick": "random", "shown": "ba"}}
+    event = {"event": "label", "id": name, "annotator": None, "row": row}
+    (tmp_path / "labels.jsonl.log").write_text(json.dumps(event) + "\n")
+    session = opened(out, items=[item], opinions={name: Opinion(Label.A, 0.1)})
+    (found,) = session.agreement()
+    assert found.disagreements[0].label is Label.B
+    assert session.undo()["item"]["reason"] == "Response B is short, B rambles."
+
+
+def test_a_reason_is_not_shown_for_other_sides_than_its_own(tmp_path: Path) -> None:
+    out, item = tmp_path / "labels.jsonl", MANY[0]
+    other = next(seed for seed in range(1, 99) if side(seed, None, item.id) is not side(0, None, item.id))
+    for reason, shown in (("A is clear.", None), ("Response A is clear.", "Response B is clear.")):
+        session = opened(out, items=[item])
+        session.answer(item.id, "A", reason)
+        session._store.close()
+        session = opened(out, items=[item], seed=other)
+        assert session.undo()["item"]["reason"] == shown
+        session._store.close()
+
+
 def test_a_run_takes_the_files_of_several_annotators(tmp_path: Path) -> None:
     for who in ("Ann", "Bob"):
         session = opened(tmp_path / f"{who}.jsonl", items=MANY[:8], who=who)

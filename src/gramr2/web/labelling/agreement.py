@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gramr2.comparison import Comparison, Label
+from gramr2.comparison import Comparison, Label, Order
 from gramr2.data.annotators import cohen
 from gramr2.evaluation.metrics import rated
 from gramr2.web.labelling.opinions import Opinion
@@ -28,7 +28,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A comparison on which person and judge differ, in its stored order, with the reasons that both gave."""
+    """A comparison on which person and judge differ, in the order of the data, with the reasons that both gave.
+
+    ``reason_order`` is that of the responses as the person's reason calls them: ``ba`` where its A is the second one.
+    """
 
     id: str
     prompt: str
@@ -36,6 +39,7 @@ class Disagreement:
     label: Label
     other: Label
     reason: str | None
+    reason_order: Order
     rationale: str | None
 
 
@@ -53,7 +57,7 @@ def agreement(
     other: str,
     labels: Sequence[tuple[Item, Label]],
     opinions: Mapping[str, Opinion] | Mapping[str, Label],
-    reasons: Mapping[str, str | None],
+    reasons: Mapping[str, tuple[str | None, Order]],
 ) -> Agreement:
     """Compare a person's labels with other ones.
 
@@ -61,7 +65,7 @@ def agreement(
         other: whose they are.
         labels: what the person said.
         opinions: the other labels by id; a comparison without one, or with one that decided nothing, is not decided.
-        reasons: the person's, by id.
+        reasons: the person's, by id, with the order of the responses that they speak of.
     """
     found: list[tuple[Item, Label, Label | None, str | None]] = []
     for item, label in labels:
@@ -79,7 +83,7 @@ def agreement(
                 item.comparison.responses,
                 label,
                 theirs,
-                reasons.get(item.comparison.id),
+                *reasons.get(item.comparison.id, (None, Order.AB)),
                 told,
             )
             for item, label, theirs, told in found

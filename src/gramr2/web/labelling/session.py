@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gramr2.comparison import Label, LabeledComparison, Order, swap_mentions
+from gramr2.comparison import Label, Order, swap_mentions
 from gramr2.errors import DataError, GramrError
-from gramr2.judging.records import labeled_row
 from gramr2.web.labelling.agreement import Agreement, agreement
 from gramr2.web.labelling.order import Item, side
+from gramr2.web.labelling.rows import label_of, order_of, reason_of, row_of
 from gramr2.web.labelling.store import LABEL, SKIP, UNDO, LabelStore
 
 
@@ -64,7 +63,7 @@ class Session:
         self._undone: dict[str, dict[str, Any]] = {}
         for each in items:
             told = store.answers.get(each.comparison.id, {}).get("row")
-            if told and told["responses"] != [*each.comparison.responses]:
+            if told and told["responses"] != [*each.comparison.shown(order_of(told)).responses]:
                 raise DataError(
                     f"{store.out}: the comparison {each.comparison.id!r} was labelled with other responses than it has now: "
                     "give --label another file"
@@ -103,7 +102,10 @@ class Session:
                 "shown": order.value,
             }
             if verdict != "skip":
-                event["row"] = self._row(item, Label(verdict), reason, order, event)
+                told = (reason or "").strip() or None
+                row = row_of(item.comparison, Label(verdict), told, order, self._store.annotator)
+                row["metadata"]["pick"] = event["pick"]
+                event["row"] = row | {"timestamp": event["timestamp"]}
             try:
                 self._keep(event)
             finally:
@@ -131,8 +133,8 @@ class Session:
         """How far the labels agree with the judge's, and with those that the data already had."""
         with self._lock:
             rows = {name: each["row"] for name, each in self._store.answers.items() if each["event"] == LABEL}
-        items = [(each, Label(rows[each.comparison.id]["label"])) for each in self._items if each.comparison.id in rows]
-        reasons = {name: row["rationale"] for name, row in rows.items()}
+        items = [(each, label_of(rows[each.comparison.id])) for each in self._items if each.comparison.id in rows]
+        reasons = {name: reason_of(row, Order.AB) for name, row in rows.items()}
         found = []
         if self._judge is not None:
             opinions = {each.comparison.id: each.opinion for each in self._items if each.opinion}
@@ -148,20 +150,6 @@ class Session:
             kept = error.filename == str(self._store.out)
             told = f"the answer is only in {self._store.log.name} yet" if kept else "the answer is not saved"
             raise NotSavedError(f"{error.filename}: {error.strerror}: {told}") from error
-
-    def _row(
-        self, item: Item, shown: Label, reason: str | None, order: Order, event: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The row of the seed file, in the stored order; what a reason says of the responses is turned with them."""
-        told, who, comparison = (reason or "").strip() or None, self._store.annotator, item.comparison
-        if who is not None:
-            # The labels of several annotators may be in one run, and ids are unique there.
-            comparison = replace(comparison, id=f"{comparison.id}/{who}")
-        labeled = LabeledComparison(comparison, shown, told, annotator=who)
-        if order is Order.BA:
-            labeled = LabeledComparison(comparison, shown.swap(), told and swap_mentions(told), annotator=who)
-        about = {"timestamp": event["timestamp"], "metadata": {"pick": event["pick"], "shown": event["shown"]}}
-        return labeled_row(labeled) | about
 
     def _state(self) -> dict[str, Any]:
         # A file may hold answers to comparisons that are no longer in the data.
@@ -186,8 +174,9 @@ class Session:
         comparison = item.comparison.shown(order)
         found: dict[str, Any] = {"id": name, "prompt": comparison.prompt_text, "responses": [*comparison.responses]}
         if before := self._undone.get(name, {}).get("row"):
-            reason = before["rationale"]
-            found["reason"] = swap_mentions(reason) if reason and order is Order.BA else reason
+            reason, about = reason_of(before, order)
+            # With another seed than before the sides may have changed, and not every reason can be turned.
+            found["reason"] = reason if about is order else None
         if self._show and item.opinion:
             label, told = item.opinion.label, item.opinion.rationale
             if order is Order.BA:

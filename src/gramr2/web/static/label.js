@@ -74,12 +74,14 @@ const shareRow = (name, share) => element("tr", {}, element("th", {scope: "row"}
   element("td", {}, share.low == null ? "–" : range(share.share, share.low, share.high)),
   element("td", {class: "n"}, share.kappa == null ? "–" : share.kappa.toFixed(2)));
 
+const REASON = {ab: "Your reason", ba: "Your reason, whose A is Response B of the data"};
+
 const disagreement = each => element("details", {}, element("summary", {},
     element("b", {}, `${each.label} against ${each.other}`), ` · ${each.prompt.slice(0, 120)}`),
   element("h3", {}, "Prompt"), textBox(each.prompt),
   element("div", {class: "pair"}, ...each.responses.map((text, i) => element("div", {}, element("h3", {}, `Response ${"AB"[i]} of the data`), textBox(text)))),
   element("p", {}, `Your label: ${each.label}. The other: ${each.other}.`),
-  ...(each.reason ? [element("h3", {}, "Your reason"), textBox(each.reason)] : []),
+  ...(each.reason ? [element("h3", {}, REASON[each.reason_order]), textBox(each.reason)] : []),
   ...(each.rationale ? [element("h3", {}, "The judge's rationale"), textBox(each.rationale)] : []));
 
 const table = each => {
