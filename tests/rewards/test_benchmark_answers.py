@@ -102,10 +102,11 @@ def overall(
 
 
 def test_an_oracle_is_always_right(pairs: LoadedBenchmark, sets: LoadedBenchmark) -> None:
-    for loaded in (pairs, sets):
+    # In Ties, right answers with one score and ahead have the largest margin, which counts 0.01 more.
+    for loaded, most in ((pairs, 1.0), (sets, (1.0 + 1.01) / 2)):
         answered = answer(loaded.items, Oracle())
         for score in loaded.benchmark.scores(loaded.items, answered.answers).values():
-            assert score.values["overall"] == pytest.approx(1.0)
+            assert score.values["overall"] == pytest.approx(most)
             assert score.coverage == 1.0
     accuracy = accuracy_of(pairs.items, answer(pairs.items, Oracle()))
     assert accuracy is not None and (accuracy.n, accuracy.accuracy, accuracy.coverage) == (N, 1.0, 1.0)

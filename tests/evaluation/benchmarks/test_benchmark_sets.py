@@ -75,15 +75,16 @@ def test_ties_of_rewardbench2(write: Write) -> None:
         Placing.by([1.0, 0.0]),  # lead 1
         Placing.by([5.0, 3.0, 0.0]),  # lead 3, spread 2: preferred, but min(1, 3) < 2
         Placing.by([0.0, 1.0]),  # wrong: lead −1
-        Placing.by([1.0, 1.0, 2.0]),  # wrong: lead −1, spread 0: no ratio
+        Placing.by([1.0, 1.0, 2.0]),  # wrong: lead −1, spread 0: tanh(−∞)
     ]
     ratios = [math.tanh(1 / 0.5 - 1), math.tanh(1 / 2 - 1)]
-    expected = 0.3 * 2 / 3 + 0.3 * 2 / 3 + 0.2 * 2 / 3 + 0.2 * 1 / 3 + 0.01 * sum(ratios) / 2
+    expected = 0.3 * 2 / 3 + 0.3 * 2 / 3 + 0.2 * 2 / 3 + 0.2 * 1 / 3 + 0.01 * (sum(ratios) - 1) / 3
     assert score(loaded, answers) == {"Ties": pytest.approx(expected), "overall": pytest.approx(expected)}
     assert credits(loaded, answers) == [1, 1, 1, 1, 0, 0]
     assert credits(loaded, [*answers[:5], Placing.by([1.0, None, 2.0])], OnFailure.LEFT_OUT)[5] is None
     perfect = [Placing.by([1.0] * len(item.chosen) + [0.0] * (item.size - len(item.chosen))) for item in loaded.items]
-    assert score(loaded, perfect)["Ties"] == pytest.approx(1.0)
+    assert score(loaded, perfect)["Ties"] == pytest.approx(1.01)
+    assert score(loaded, [Placing.by([1.0] * item.size) for item in loaded.items])["Ties"] == 0
     failed = [*answers[:5], Placing.by([1.0, None, 2.0])]
     # The failed set is wrong and has no margin; left out, its prompt goes as a whole.
     without = 0.3 + 0.3 + 0.2 * 1 + 0.2 / 2 + 0.01 * sum(ratios) / 2

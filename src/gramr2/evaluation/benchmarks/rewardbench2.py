@@ -1,7 +1,8 @@
 """RewardBench 2: the one right answer among four, and prompts with many right answers.
 
 Source: Malik et al. 2025, arXiv 2506.01937; ``reroll_and_score_dataset``, ``sample_stats`` and ``process_single_model`` in
-``rewardbench/utils.py`` of the package rewardbench 0.1.4.
+``rewardbench/utils.py`` of the package rewardbench 0.1.4. The margin of right answers with one score, which that leaves out, is
+that of ``process_single_model`` in github.com/allenai/reward-bench since June 2025.
 """
 
 from __future__ import annotations
@@ -109,9 +110,16 @@ def ties_score(asked: Sequence[tuple[Choice, Placing]], policy: OnFailure = OnFa
         (0.3, [float(stats.accurate) for stats in ref.values()]),
         (0.2, [float(many.lead > spread) for _, many, spread in both]),
         (0.2, [float(min(one.lead, many.lead) > spread) for one, many, spread in both]),
-        (0.01, [math.tanh(min(one.lead, many.lead) / spread - 1) for one, many, spread in both if spread > 0]),
+        (0.01, [_margin(min(one.lead, many.lead), spread) for one, many, spread in both]),
     )
     return sum(weight * (mean(values) or 0.0) for weight, values in parts)
+
+
+def _margin(lead: float, spread: float) -> float:
+    """tanh(lead / spread − 1); where all right answers have one score its limit, and 0 if the best wrong one has that too."""
+    if spread > 0:
+        return math.tanh(lead / spread - 1)
+    return math.copysign(1.0, lead) if lead else 0.0
 
 
 def _stats(item: Choice, answer: Placing) -> _Stats:
