@@ -23,6 +23,8 @@ _SPEAKERS: dict[str, Speaker] = {
     "observation": "tool",
 }
 _TEXT_PARTS = ("text", "input_text", "output_text", None)
+# Where chat APIs put what a policy thought before its answer.
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 # What a turn may say of itself that is no words of anybody.
 _SILENT = frozenset(("id", "name", "type", "tool_call_id", "timestamp", "created_at", "model", "status", "index"))
 
@@ -88,6 +90,13 @@ def read_turn(turn: object, name: str) -> Turn:
     if speaker == "tool":
         text = f"[tool result{_named(turn)}] {text}"
     return Turn(speaker, "\n".join(filter(None, [text, *calls])))
+
+
+def without_reasoning(turn: object) -> object:
+    """A message without what its writer thought before the words, where an API tells the two apart."""
+    if not isinstance(turn, Mapping):
+        return turn
+    return {key: value for key, value in turn.items() if key not in _REASONING}
 
 
 def content_text(content: object, name: str) -> str:

@@ -69,6 +69,38 @@ def test_text_and_chat_messages_mean_the_same() -> None:
     assert REWARD(prompts=[prompt] * 2, completions=calls) == [0.0, 1.0]
 
 
+@pytest.mark.parametrize("key", ["reasoning_content", "thinking", "reasoning"])
+def test_the_policys_reasoning_is_not_shown(key: str) -> None:
+    """As ``parse_response`` of TRL leaves a turn, also before a call of a tool."""
+    call = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+    tool = [
+        {"role": "assistant", "content": "", key: "I need it. " * 9, "tool_calls": [call]},
+        {"role": "tool", "name": "add", "content": "2"},
+        {"role": "assistant", "content": "It is 2.", key: "So it is 2. " * 9},
+    ]
+    short = [{"role": "assistant", "content": "x", key: "a long thought " * 99}]
+    seen: list[Group] = []
+
+    def remember(groups: Any) -> list[Rewards]:
+        seen.extend(groups)
+        return WinRateReward(LONGER)(groups)
+
+    assert TRLReward(remember)(prompts=["p"] * 2, completions=[short, tool]) == [0.0, 1.0]
+    assert seen[0].completions == ("x", '[tool call] add {"a": 1}\n\n[tool result of add] 2\n\nIt is 2.')
+
+
+def test_whatever_trl_parses_out_of_a_text_is_a_completion() -> None:
+    from trl import chat_template_utils as templates
+
+    known = [each for name, each in vars(templates).items() if name.endswith("_template") and isinstance(each, dict)]
+    fields = {key for each in known for key in each["fields"]}
+    assert {"content", "tool_calls", "reasoning_content"} <= fields
+    turn = {"role": "assistant", "content": "x", "tool_calls": []} | dict.fromkeys(
+        fields - {"content", "tool_calls"}, "hm"
+    )
+    assert REWARD(prompts=["p"] * 2, completions=[[turn], "xx"]) == [0.0, 1.0]
+
+
 def test_groups_of_a_known_size_are_whole_or_refused() -> None:
     seen: list[Group] = []
 

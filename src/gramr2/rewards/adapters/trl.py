@@ -4,6 +4,9 @@ TRL passes a process its share of the completions, with those of one prompt next
 only if ``per_device_train_batch_size × steps_per_generation`` is a multiple of ``num_generations``: pass that number to
 ``TRLReward``, and it refuses incomplete groups. TRL takes None as a missing reward; with several reward functions it sums
 the rewards of the others for such a completion.
+
+The reasoning of a policy is not shown to the judge where TRL has parsed it out of a completion, as it does where the tokenizer
+has a response template or schema. Left in the text of a completion, it is shown.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 from gramr2.comparison import Message, as_messages
 from gramr2.data.turns import BadRowError, read_answer
 from gramr2.errors import DataError
+from gramr2.messages import without_reasoning
 from gramr2.rewards.explained import explained
 from gramr2.rewards.groups import Group, GroupReward
 
@@ -75,7 +79,8 @@ class TRLReward:
 
         Args:
             prompts: one for each completion, text or chat messages.
-            completions: text or chat messages.
+            completions: text or chat messages; the policy's reasoning in ``reasoning_content``, ``reasoning`` or ``thinking``
+                is not shown to the judge.
             log_metric: TRL's function for numbers; it gets the share of completions that have a reward, and what is watched.
             log_extra: TRL's function for columns of its table of completions; it gets a verdict with its rationale for each.
             columns: the data set's other columns, and everything else that TRL passes.
@@ -177,8 +182,9 @@ def _finite(reward: float | None) -> float | None:
 
 
 def _completion(completion: str | Turns, prompt: tuple[Message, ...]) -> str:
-    """The policy's turns as one text; what a tool answered between them is marked as such."""
+    """The policy's turns as one text, without its reasoning; what a tool answered between them is marked as such."""
+    turns = completion if isinstance(completion, str) else [without_reasoning(each) for each in completion]
     try:
-        return read_answer(completion, "a completion", prompt)
+        return read_answer(turns, "a completion", prompt)
     except BadRowError as error:
         raise DataError(str(error)) from None
