@@ -11,7 +11,15 @@ import pytest
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
 from inspect_ai.log import read_eval_log
-from inspect_ai.model import ChatMessageUser, ContentImage, ModelOutput, ModelUsage, get_model
+from inspect_ai.model import (
+    ChatMessageUser,
+    ContentImage,
+    ContentReasoning,
+    ContentText,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
 from inspect_ai.solver import generate, user_message
 
 from gramr2.integrations.inspect import grade, preference
@@ -154,6 +162,23 @@ def test_the_history_is_shown_when_it_is_asked_for(tmp_path, monkeypatch):
     assert brief == ["Original?"]
     assert whole == ["Original?", "a long and good answer", "And?"]
     assert {each.response for each in shown} == {"a long and good answer"}
+
+
+def test_the_history_of_a_reasoning_model_is_shown_without_its_reasoning(tmp_path, monkeypatch):
+    from gramr2 import loading
+
+    shown = []
+    monkeypatch.setattr(loading, "against_references", lambda model, items, seed: shown.append(items[0]) or [FOUND])
+    solver = [generate(), user_message("And?"), generate()]
+    thought = ContentReasoning(reasoning="It is hard.")
+    for content in ([thought, ContentText(text="Because.")], [thought]):
+        scorer = preference("scripted:longer", history=True)
+        log = run([Sample(input="Why?", target="x")], scorer, tmp_path, solver=solver, answer=content)
+        assert log.status == "success", log.error
+    whole, silent = [[turn.content for turn in each.prompt] for each in shown]
+    assert whole == ["Why?", "Because.", "And?"]
+    assert silent == ["Why?", "", "And?"]
+    assert shown[0].response == "Because."
 
 
 def test_inspects_command_scores_a_log_by_the_scorers_name(tmp_path):

@@ -40,7 +40,7 @@ def preference(
         judge: any name that ``gramr2.load_judge`` takes.
         references: key of the sample's metadata that holds a text or several, such as another model's outputs; default:
             the sample's target.
-        history: show the judge all turns before the last answer; default: the sample's input.
+        history: show the judge all turns before the last answer, without the model's reasoning; default: the sample's input.
         seed: for the votes.
         options: see ``gramr2.loading.JudgeOptions``.
 
@@ -111,12 +111,11 @@ def _item(state: TaskState, references: Sequence[str], history: bool) -> SingleR
 
 
 def _turn(message: ChatMessage) -> dict[str, Any]:
-    """A turn as chat APIs have it; a call of a tool stays in it, and an image is refused by ``SingleResponse.of``."""
+    """A turn as chat APIs have it, without the model's reasoning; a call of a tool stays in it, and an image is refused by
+    ``SingleResponse.of``."""
     content = message.content
-    turn: dict[str, Any] = {
-        "role": message.role,
-        "content": content if isinstance(content, str) else [_part(part) for part in content],
-    }
+    parts = [] if isinstance(content, str) else [_part(part) for part in content if part.type != "reasoning"]
+    turn: dict[str, Any] = {"role": message.role, "content": content if isinstance(content, str) else parts or ""}
     if calls := getattr(message, "tool_calls", None):
         turn["tool_calls"] = [
             {"type": "function", "function": {"name": each.function, "arguments": each.arguments}} for each in calls
