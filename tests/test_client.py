@@ -110,6 +110,8 @@ def test_it_speaks_to_the_server() -> None:
         lambda: httpx.Response(503, json={"detail": "loading"}),
         lambda: httpx.ConnectError("refused"),
         lambda: httpx.RemoteProtocolError("cut off"),
+        lambda: httpx.ReadError(""),
+        lambda: httpx.WriteError("reset by peer"),
     ],
 )
 def test_it_tries_again_and_not_for_ever(
@@ -135,6 +137,12 @@ def test_what_would_fail_again_is_not_sent_again(status: int) -> None:
     with pytest.raises(ServerError, match="the reason") as error:
         each.judge([make()])
     assert (error.value.status, len(seen)) == (status, 1)
+
+
+def test_what_has_no_words_is_told_by_its_kind() -> None:
+    for trouble in (httpx.ReadError(""), httpx.ReadTimeout("")):
+        with pytest.raises(ServerError, match=type(trouble).__name__):
+            client(trouble, retries=0)[0].judge([make()])
 
 
 def test_a_timeout_is_an_error_with_a_reason() -> None:

@@ -53,7 +53,7 @@ class Client:
         url: the server's address, such as http://127.0.0.1:8000.
         token: the server's bearer token.
         timeout: seconds to wait for one answer.
-        retries: how often a request is sent again after 429, 503 or a failed connection.
+        retries: how often a request is sent again after 429, 503 or a connection that failed or was cut; never after ``timeout``.
         transport: a replacement for the HTTP transport, for tests.
 
     Raises:
@@ -233,10 +233,10 @@ class Client:
     def _once(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         try:
             response = self._http.request(method, path, json=body)
-        except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
-            raise _PassingError(f"{self._http.base_url}: the server cannot be reached: {error}") from error
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            raise _PassingError(f"{self._http.base_url}: the server cannot be reached: {_said(error)}") from error
         except httpx.RequestError as error:
-            raise ServerError(f"{self._http.base_url}{path}: no answer: {error or type(error).__name__}") from error
+            raise ServerError(f"{self._http.base_url}{path}: no answer: {_said(error)}") from error
         if response.is_success:
             return response
         said, status = f"{path}: {response.status_code}: {_detail(response)}", response.status_code
@@ -312,6 +312,11 @@ def _read(path: str, response: httpx.Response, kind: type[Body]) -> Body:
             f"{path}: this is not an answer from a gramr2 server ({reason_of(error)}): is the address right?",
             response.status_code,
         ) from error
+
+
+def _said(error: httpx.RequestError) -> str:
+    """What an error says; httpx has nothing to say of a reset connection but its kind."""
+    return str(error) or type(error).__name__
 
 
 def _hopeless(response: httpx.Response) -> bool:
