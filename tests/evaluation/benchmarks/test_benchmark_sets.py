@@ -86,12 +86,29 @@ def test_ties_of_rewardbench2(write: Write) -> None:
     assert score(loaded, perfect)["Ties"] == pytest.approx(1.01)
     assert score(loaded, [Placing.by([1.0] * item.size) for item in loaded.items])["Ties"] == 0
     failed = [*answers[:5], Placing.by([1.0, None, 2.0])]
-    # The failed set is wrong and has no margin; left out, its prompt goes as a whole.
+    # The failed set is as wrong as can be; left out, its prompt goes as a whole.
     without = 0.3 + 0.3 + 0.2 * 1 + 0.2 / 2 + 0.01 * sum(ratios) / 2
-    assert score(loaded, failed)["Ties"] == pytest.approx(
-        0.3 * 2 / 3 + 0.3 * 2 / 3 + 0.2 + 0.2 / 2 + 0.01 * sum(ratios) / 2
-    )
+    assert score(loaded, failed)["Ties"] == pytest.approx(expected)
     assert score(loaded, failed, OnFailure.LEFT_OUT)["Ties"] == pytest.approx(without)
+
+
+def test_a_failure_in_ties_is_never_better_than_a_wrong_ranking(write: Write) -> None:
+    rows = [rb2_row(f"{kind}:{i}", "Ties", n, 2) for i in range(10) for kind, n in (("ref", 1), ("tied", 3))]
+    loaded = load("rewardbench2", write(*rows))
+
+    def scored(tied: Placing, ref: Placing | None = None) -> dict[OnFailure, float | None]:
+        """Every ref set right, or as given, but for the first prompt; one tied set right, and nine as given."""
+        good, right = Placing.by([2, 0, 0]), Placing.by([4, 3, 4, 0, 0])
+        answers = [each for i in range(10) for each in ((ref if ref and i else good), (tied if i else right))]
+        return {policy: score(loaded, answers, policy)["Ties"] for policy in (OnFailure.WRONG, OnFailure.HALF)}
+
+    failed = scored(Placing.by([None, 1, 2, 3, 4]))
+    for scores in ([1, 2, 3, 4, 5], [1, 1, 1, 4, 4], [4.99, 5, 5, 5, 5], [0, 9, 9, 1, 1]):
+        wrong = scored(Placing.by(scores))
+        assert all(failed[policy] <= wrong[policy] for policy in failed), scores
+    worst = scored(Placing.by([0, 0, 0, 1, 1]), Placing.by([0, 1, 1]))
+    both = scored(Placing.by([None, 1, 2, 3, 4]), Placing.by([None, 1, 0]))
+    assert both == worst
 
 
 def test_rmb(write: Write, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ LEVEL = 1e-9
 @dataclass(frozen=True, slots=True)
 class _Stats:
     """One prompt of Ties: the worst right answer's lead over the best wrong one, and the spread of the right ones, if there are
-    several. A set that was not ranked as a whole is not accurate and has no lead."""
+    several. A set that was not ranked as a whole is not accurate and as far behind as can be: no wrong ranking counts less."""
 
     accurate: bool
     lead: float
@@ -93,7 +93,7 @@ def _credit(item: Item, answer: Answer, policy: OnFailure) -> float | None:
 
 
 def ties_score(asked: Sequence[tuple[Choice, Placing]], policy: OnFailure = OnFailure.WRONG) -> float | None:
-    """The score of the subset Ties, from 0 to about 1.01; a failure is wrong under every policy but left-out."""
+    """The score of the subset Ties, from −0.01 to 1.01; a failure is wrong under every policy but left-out, by the largest margin."""
     failed = {item.group for item, answer in asked if answer.tops is None}
     kept = [each for each in asked if policy is not OnFailure.LEFT_OUT or each[0].group not in failed]
     if not kept:
@@ -126,7 +126,7 @@ def _stats(item: Choice, answer: Placing) -> _Stats:
     right = [score for i, score in enumerate(answer.scores) if i in item.chosen and score is not None]
     wrong = [score for i, score in enumerate(answer.scores) if i not in item.chosen and score is not None]
     if answer.tops is None or not right or not wrong:
-        return _Stats(accurate=False, lead=0.0, spread=None)
+        return _Stats(accurate=False, lead=-math.inf, spread=0.0 if len(item.chosen) > 1 else None)
     lead, spread = min(right) - max(wrong), max(right) - min(right)
     # What differs in the last digits only is equal: else the ratio of the two is a large number that means nothing.
     lead, spread = (0.0 if abs(each) < LEVEL else each for each in (lead, spread))
