@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,15 @@ def test_its_weights_are_the_mean_of_its_members(
     assert sft.TrainingReport.read(tmp_path / "m") == report
     assert sorted(each.name for each in tmp_path.iterdir()) == ["m"]
     assert TransformersBackend(tmp_path / "m").folder == tmp_path / "m"
+
+
+def test_a_report_has_each_part_that_a_member_had(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which forms the last steps of a training had depends on the order of its data."""
+    single, told = sft.fine_tune, iter([{"a_loss": 1.0}, {"a_loss": 2.0, "b_loss": 5.0}])
+    monkeypatch.setattr(sft, "fine_tune", lambda *rest, **more: replace(single(*rest, **more), parts=next(told)))
+    assert train(tiny_model, tmp_path / "m", 2).parts == {"a_loss": 1.5, "b_loss": 5.0}
 
 
 def test_a_soup_of_one_is_the_training_itself(tmp_path: Path, tiny_model: Path) -> None:

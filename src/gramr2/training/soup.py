@@ -75,7 +75,7 @@ def fine_tune(
         loss=fmean(each.loss for each in reports),
         seconds=round(sum(each.seconds for each in reports), 4),
         held_out_losses=(),
-        parts={name: fmean(each.parts[name] for each in reports) for name in reports[0].parts},
+        parts=_parts(reports),
     )
     if main:
         with appearing(into) as scratch:
@@ -86,6 +86,15 @@ def fine_tune(
         # ``RunFolder.remove_members`` removes them if the process is killed before this.
         shutil.rmtree(members)
     return report
+
+
+def _parts(reports: Sequence[sft.TrainingReport]) -> dict[str, float]:
+    """Mean parts of the loss. The last steps of a training, which its report is about, need not have comparisons of each form."""
+    found: dict[str, list[float]] = {}
+    for each in reports:
+        for name, value in each.parts.items():
+            found.setdefault(name, []).append(value)
+    return {name: fmean(values) for name, values in found.items()}
 
 
 def _average(folders: Sequence[Path], into: Path) -> None:
