@@ -57,7 +57,8 @@ def test_roll_backs_move_a_threshold_towards_its_strict_end_and_no_other(
 
 def test_a_threshold_is_written_down_as_a_number_of_six_digits_and_replaced_by_the_next() -> None:
     context = FilterContext()
-    assert context.limit("f.x", 1 / 3) == 0.333333
+    assert context.limit("f.x", 1 / 3) == 1 / 3
+    assert context.thresholds == {"f.x": 0.333333}
     context.limit("f.y", 8)
     context.limit("f.x", 0.5)
     assert context.thresholds == {"f.x": 0.5, "f.y": 8.0}
@@ -92,6 +93,13 @@ def test_a_value_at_the_threshold_passes_and_one_beyond_does_not(
     each = candidate("c", value)
     [found] = bounded([each], FilterContext(), "f.x", 0.5, lambda c: c.confidence, "no good", at_least=at_least)
     assert (found is each) == passes
+
+
+@pytest.mark.parametrize("at_least", [True, False])
+def test_scores_at_a_quantile_pass_whatever_their_digits(at_least: bool) -> None:
+    each = [candidate(str(i), value) for i, value in enumerate([1 / 3, 2 / 3, 2 / 3, 2 / 3])]
+    found = bounded(each, FilterContext(), "f.x", quantile(0.5), lambda c: c.confidence, "no good", at_least=at_least)
+    assert [not isinstance(one, Rejection) for one in found] == [not at_least, True, True, True]
 
 
 def test_a_rejection_names_the_filter_the_measure_and_the_threshold() -> None:

@@ -73,7 +73,7 @@ class FilterContext:
         at_least: bool = True,
         strict: float | None = None,
     ) -> float:
-        """The threshold in force, recorded under ``place``.
+        """The threshold in force, recorded under ``place`` with six digits.
 
         Args:
             scores: the candidates' values, for schedules that depend on them.
@@ -90,7 +90,8 @@ class FilterContext:
         if strict is not None and math.isfinite(value):
             value = strict - (strict - value) * (1 - self.tighten_by) ** self.tightenings
         if math.isfinite(value):
-            self.thresholds[place] = value = round(value, 6)
+            # Not what is compared: of scores at a threshold, such as 2/3, a rounded one would drop all.
+            self.thresholds[place] = round(value, 6)
         return value
 
 
@@ -179,7 +180,7 @@ def bounded(
     for each, value in zip(candidates, values, strict=True):
         failed = value is not None and not (value >= limit - _ROUNDING if at_least else value <= limit + _ROUNDING)
         filter_name = place.partition(".")[0]
-        result.append(Rejection(filter_name, reason, round(value or 0.0, 4), limit) if failed else each)
+        result.append(Rejection(filter_name, reason, round(value or 0.0, 4), round(limit, 6)) if failed else each)
     return result
 
 
