@@ -104,6 +104,14 @@ def refuse_leaks(
         )
 
 
+def without_copies(
+    items: Sequence[LabeledComparison], of: Iterable[LabeledComparison]
+) -> tuple[LabeledComparison, ...]:
+    """The items but for copies, which ``overlap`` finds, of comparisons that must not be learnt."""
+    copies = {name for _, name in overlap(map(_bare, of), map(_bare, items))}
+    return tuple(item for item in items if item.comparison.id not in copies)
+
+
 def near_duplicates(
     texts_a: Mapping[str, str], texts_b: Mapping[str, str], threshold: float = 0.6
 ) -> list[tuple[str, str, float]]:

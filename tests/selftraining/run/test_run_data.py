@@ -185,6 +185,18 @@ def test_stages_that_learn_from_rationales_take_the_annotated_ones(tmp_path: Pat
     assert len(load_data(config(files, rationale=untaught)).proving) == 2
 
 
+def test_what_is_held_out_is_learnt_nowhere(tmp_path: Path) -> None:
+    """A stage that names the whole seed file, too, leaves it out."""
+    files = stored(tmp_path, seed=several("s", 100, "why"))
+    named_again: dict[str, Any] = {"final": {"data": files["seed"]}}
+    proving = {"source": "proving", "proving": {"data": files["seed"]}}
+    data = load_data(config(files | {"hold_out": "always", "held_out_share": 0.2}, rationale=proving, **named_again))
+    out = {named(item) for item in data.held_out}
+    assert len(out) >= 16
+    for learnt in (data.seed, data.final, data.proving):
+        assert {named(item) for item in learnt} == {f"s{i}" for i in range(100)} - out
+
+
 def data_with(part: str, item: Comparison | LabeledComparison) -> RunData:
     """Short comparisons in every part, and in one of them this one too."""
     short = {name: (labeled(name, Label.A, "why"),) for name in ("seed", "gold", "held_out", "proving", "final")}
@@ -218,6 +230,12 @@ POOL, GOLD, PROOF = ANSWER + 20, ANSWER + 10, ANSWER + 50
 ROOMS: dict[str, Any] = {"judge": {"pool": {"max_new_tokens": POOL}, "gold": {"max_new_tokens": GOLD}}}
 PROVING: dict[str, Any] = {"rationale": {"source": "proving", "proving": {"max_new_tokens": PROOF}}}
 OWN: dict[str, Any] = {"rationale": {"own_for_seed": 2}}
+GOLD_LONG = ANSWER + 90
+WEIGHED: dict[str, Any] = {
+    "judge": {"verdict": "both", "pool": {"max_new_tokens": 9}, "gold": {"max_new_tokens": GOLD_LONG}}
+}
+DIRECT: dict[str, Any] = {"judge": WEIGHED["judge"] | {"verdict": "direct"}}
+VIEW: dict[str, Any] = {"second_view": {"name": "bag-of-words", "verdict_weight": 1}}
 SHORT: dict[str, Any] = {"judge": {"pool": {"max_new_tokens": 9}, "gold": {"max_new_tokens": 8}}}
 
 
@@ -235,6 +253,11 @@ SHORT: dict[str, Any] = {"judge": {"pool": {"max_new_tokens": 9}, "gold": {"max_
         ("pool", SHORT | PROVING, PROOF),
         ("pool", ROOMS | {"rationale": {"source": "proving", "proving": {"max_new_tokens": 1}}}, POOL),
         ("gold", ROOMS, GOLD),
+        ("held_out", WEIGHED, GOLD_LONG),
+        ("pool", WEIGHED, GOLD_LONG),
+        ("held_out", WEIGHED | DIRECT, 9),
+        ("pool", WEIGHED | DIRECT, 9),
+        ("pool", WEIGHED | DIRECT | VIEW, GOLD_LONG),
         ("gold", SHORT | PROVING, 8),
         ("proving", ROOMS | PROVING, ANSWER),
         ("final", ROOMS, ANSWER),

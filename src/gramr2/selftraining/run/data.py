@@ -12,12 +12,13 @@ from gramr2.config import RunConfig
 from gramr2.config.data import SourceConfig
 from gramr2.data import LoadReport, OnBadRow, refuse_leaks, subset, whole_prompts
 from gramr2.data.annotators import Aggregate, conflicting, merged
+from gramr2.data.split import without_copies
 from gramr2.errors import DataError
 from gramr2.evaluation.calibration import MIN_ITEMS
 from gramr2.evaluation.metrics import length_baseline
 from gramr2.judging.budget import PromptTemplate, TokenCounter, overlong, refuse
 from gramr2.judging.proving import ProvingTemplate
-from gramr2.judging.template import JudgeTemplate
+from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.randomness import derive_seed
 from gramr2.selftraining.run.doubts import doubts
 from gramr2.selftraining.run.sources import id_names, read_labeled, read_unlabeled
@@ -93,6 +94,7 @@ def load_data(config: RunConfig) -> RunData:
         labeled("final", config.final.data if config.final else ()),
     )
     refuse_leaks(gold, pool, of="data.gold", where="data.pool")
+    proving, final = (without_copies(items, held_out) for items in (proving, final))
     for name, learnt in (("data.seed", seed), ("rationale.proving.data", proving), ("final.data", final)):
         refuse_leaks(gold, learnt, of="data.gold", where=name)
     summary = {
@@ -159,6 +161,9 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
         prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
         pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
     judged = config.judge.pool.max_new_tokens
+    if template.mode is JudgeMode.REASON and _measures_readings(config):
+        # With the settings of gold.
+        judged, pool_room = max(judged, gold_room), max(pool_room, gold_room)
     rooms = {"seed": 0, "held_out": judged, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
     # Rationales are written for seed comparisons that have none.
     bare_room = (
@@ -183,6 +188,12 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
     dropped = {part: sorted(ids) for part, ids in out.items() if ids or part in ("seed", "pool", "gold")}
     left = {part: tuple(i for i in getattr(data, part) if _id(i) not in ids) for part, ids in out.items()}
     return replace(data, summary=data.summary | {"overlong": dropped}, **left)
+
+
+def _measures_readings(config: RunConfig) -> bool:
+    """Whether the readings of a verdict, or a second view that counts in it, may be weighed on what is held out or the pool."""
+    view = config.second_view
+    return config.judge.verdict in ("auto", "both") or (view is not None and view.verdict_weight > 0)
 
 
 _PLACES = {"held_out": "data.seed (held out)", "proving": "rationale.proving.data", "final": "final.data"}
