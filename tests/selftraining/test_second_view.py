@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from conftest import vote
 from gramr2.comparison import Label, Order
 from gramr2.judging.voting import decide
-from gramr2.judgment import Decision, Outcome, ReadingWeights
+from gramr2.judgment import Decision, Outcome, Reading, ReadingWeights
 from gramr2.selftraining.second_view import as_probabilities, joined
 
 
@@ -26,6 +28,17 @@ def test_the_surer_one_has_its_way() -> None:
     assert (first.label, second.label, third.label) == (Label.B, Label.A, Label.B)
     assert first.agreement == 0, "no vote of the judge states the joint label"
     assert first.judgments == decisions[0].judgments
+
+
+def test_agreement_counts_the_votes_that_the_judge_counts() -> None:
+    """Reasoned ones, if there are any: a view that changes no label changes no agreement."""
+    reasoned = [vote(Outcome.A if i < 3 else Outcome.B, order) for order in Order for i in range(4)]
+    read = [vote(Outcome.B, order, probabilities=(0.4, 0.6, 0.0)) for order in Order]
+    direct = [replace(each, reading=Reading.DIRECT) for each in read]
+    decision = decide("x", [*reasoned, *direct])
+    assert (decision.label, decision.agreement) == (Label.A, 0.75)
+    found, _ = joined([decision, _decided("y", 0.2)], {"x": 1.0, "y": -1.0}, 1.0)
+    assert (found.label, found.agreement) == (Label.A, 0.75)
 
 
 def test_a_judge_that_is_very_sure_counts_no_more_than_its_cap() -> None:

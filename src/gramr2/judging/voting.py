@@ -75,9 +75,7 @@ def decide(
         readings |= {Reading.VIEW: opinion.alone}
         combined, per_order = opinion.joined(combined), [opinion.joined(each) for each in per_order]
     label = top_label(combined)
-    # A direct reading has one vote per order: reasoned votes, if there are any, better show how far the judge agrees with itself.
-    counted = [vote for vote in valid if vote.reading in orders]
-    cast = [vote for vote in counted if vote.reading is Reading.REASONED] or counted
+    cast = counted([vote for vote in valid if vote.reading in orders])
     return Decision(
         id=comparison_id,
         judgments=tuple(judgments),
@@ -89,6 +87,13 @@ def decide(
         coverage=coverage,
         readings=readings,
     )
+
+
+def counted(votes: Sequence[Judgment]) -> list[Judgment]:
+    """The valid votes among which agreement is counted: the reasoned ones, if there are any. A direct reading has one vote per
+    order, and shows less how far a judge agrees with itself."""
+    valid = [vote for vote in votes if vote.outcome.label is not None]
+    return [vote for vote in valid if vote.reading is Reading.REASONED] or valid
 
 
 def said(vote: Judgment, ties: bool) -> Label | None:

@@ -17,7 +17,7 @@ from gramr2.comparison import Comparison
 from gramr2.data import subset
 from gramr2.files import read_jsonl
 from gramr2.judging.second_view import Opinion, SecondView, log_odds, spread
-from gramr2.judging.voting import said, top_label
+from gramr2.judging.voting import counted, said, top_label
 from gramr2.judgment import Decision, LabelProbabilities, ReadingWeights
 from gramr2.randomness import derive_seed
 from gramr2.selftraining.gate.baselines import fitted, margins_of, setting_of
@@ -59,8 +59,8 @@ def joined(
             continue
         belief = Opinion(margins[decision.id], scale / other, weight, most).joined(probabilities)
         label = top_label(belief)
-        valid = [said(vote, ties) for vote in decision.judgments if vote.outcome.label is not None]
-        agreement = sum(each is label for each in valid) / len(valid) if valid else decision.agreement
+        cast = [said(vote, ties) for vote in counted(decision.judgments)]
+        agreement = sum(each is label for each in cast) / len(cast) if cast else decision.agreement
         result.append(
             replace(decision, label=label, probabilities=belief, confidence=belief[label], agreement=agreement)
         )
