@@ -422,6 +422,13 @@ def test_votes_that_were_spared_are_counted_and_audited(tmp_path: Path, audit: i
     assert {*found.kept} == {"steady", "fickle"}, "the audit changes no label"
 
 
+def test_comparisons_that_are_all_certain_directly_are_audited(tmp_path: Path) -> None:
+    pool = {"votes": 2, "direct_certainty": 0.9, "audit": 1}
+    found = Round(tmp_path, {"a": 0.99, "b": 0.01}, settings={"judge": {"verdict": "reasoned", "pool": pool}})
+    assert found.record.votes is not None
+    assert found.record.votes.row() == {"cast": 0, "most": 8, "direct": 2, "audited": 1, "differ": 0}
+
+
 def test_without_early_stopping_no_votes_are_counted(tmp_path: Path) -> None:
     found = Round(tmp_path, {"a": 0.9}, settings={"judge": {"pool": {"votes": 4}}})
     assert found.record.votes is None and "votes" not in found.record.row()

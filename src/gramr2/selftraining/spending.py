@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gramr2.comparison import Comparison
 from gramr2.data.split import subset
+from gramr2.judging.saved import load_template
+from gramr2.judging.template import JudgeMode
 from gramr2.judgment import Decision, Reading
 from gramr2.selftraining.run.context import RunContext
 from gramr2.selftraining.run.records import VoteCounts
@@ -26,7 +28,9 @@ def spent(
     """
     settings = context.config.judge.pool
     cast = [sum(vote.reading is Reading.REASONED for vote in each.judgments) for each in decisions]
-    if (settings.stop_certainty is None and settings.direct_certainty is None) or not any(cast):
+    # Not by the votes cast: all comparisons may have been certain directly.
+    writes = context.template.mode is JudgeMode.REASON and load_template(model).readings.reasoned > 0
+    if (settings.stop_certainty is None and settings.direct_certainty is None) or not writes:
         return None
     most = settings.votes * (2 if settings.orders == "both" else 1)
     spared = [comparison for comparison, count in zip(slice_, cast, strict=True) if count < most]

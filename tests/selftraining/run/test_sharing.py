@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 from test_loop import config, rows
 
 from conftest import make
+from gramr2.data import load_labeled
+from gramr2.files import write_jsonl
+from gramr2.judging.records import labeled_row
 from gramr2.selftraining.loop import SelfTraining
 from gramr2.selftraining.run import sharing
 from gramr2.selftraining.run.observer import Silent
@@ -48,6 +52,17 @@ def test_the_second_run_trains_no_seed_judge_and_ends_as_if_it_had(tmp_path: Pat
 def test_what_decides_the_seed_judge_is_not_shared(tmp_path: Path, change: dict[str, Any]) -> None:
     run(tmp_path / "one", tmp_path / "shared", rounds=0)
     assert "round 0" in run(tmp_path / "two", tmp_path / "shared", rounds=0, **change)
+
+
+def test_a_seed_judge_behind_written_rationales_is_shared(tmp_path: Path) -> None:
+    """They are written into the folder of round 0 before it can be known which seed judge it has."""
+    bare = [replace(item, rationale=None) for item in load_labeled("starter:labeled")[0][:6]]
+    write_jsonl(tmp_path / "seed.jsonl", map(labeled_row, bare))
+    data = {"seed": str(tmp_path / "seed.jsonl"), "pool": [], "gold": "starter:gold"}
+    changes: dict[str, Any] = {"rationale": {"own_for_seed": 2}, "data": data}
+    assert run(tmp_path / "one", tmp_path / "shared", rounds=0, **changes) == ["round 0"]
+    assert run(tmp_path / "two", tmp_path / "shared", rounds=0, **changes) == []
+    assert (tmp_path / "two/rounds/0/seed.jsonl").read_bytes() == (tmp_path / "one/rounds/0/seed.jsonl").read_bytes()
 
 
 def test_a_round_that_is_there_stays(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gramr2.hashing import digest_of
 from gramr2.judging.quoting import MARK, is_broken
 from gramr2.judging.records import comparison_row, labeled_row
 from gramr2.selftraining.run.context import RunContext
-from gramr2.selftraining.run.manifest import MODEL, damage, sealed, torn_weights
+from gramr2.selftraining.run.manifest import MODEL, SEED, damage, sealed, torn_weights
 from gramr2.selftraining.run.observer import Observer
 
 
@@ -104,18 +104,25 @@ class SeedJudges:
 
     def take(self, address: Path, folder: Path, observer: Observer) -> None:
         """Use a shared round 0, or warm-up, as the run's own, if there is one; a damaged one is removed with a note."""
-        if not address.exists() or folder.exists():
+        if not address.exists() or _begun(folder):
             return
         if why := _damage(address):
             observer.note(f"{address}, which runs share, is damaged ({why}): it is removed and made again")
             _remove(address)
         else:
+            # The rationales that were written for the seed before decide the address, so that they are in the shared round too.
+            shutil.rmtree(folder, ignore_errors=True)
             _link(address, folder)
 
     def give(self, address: Path, folder: Path) -> None:
         """Share a finished round 0, or warm-up, with other runs."""
         if not address.exists():
             _link(folder, address)
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a stage has anything but the rationales of its seed."""
+    return folder.exists() and not {each.name for each in folder.iterdir()} <= {SEED}
 
 
 def _broken(comparisons: Sequence[Comparison]) -> dict[str, str]:
