@@ -111,6 +111,32 @@ def test_a_failure_in_ties_is_never_better_than_a_wrong_ranking(write: Write) ->
     assert both == worst
 
 
+def test_ties_in_our_own_form_are_those_of_the_published_layout(write: Write) -> None:
+    rows = [rb2_row(f"{kind}:{i}", "Ties", n, 2) for i in range(3) for kind, n in (("ref", 1), ("tied", 3))]
+    published = load("rewardbench2", write(*rows))
+    own = [
+        {
+            "id": item.id if i else item.id.removeprefix("Ties:"),
+            "category": "rewardbench2-Ties",
+            "prompt": "Name a prime.",
+            "responses": list(item.responses.responses),
+            "scores": [int(k in item.chosen) for k in range(item.size)],
+        }
+        for i, item in enumerate(published.items)
+        if isinstance(item, Choice)
+    ]
+    loaded = load("rewardbench2", write(*own))
+    assert loaded.digest == published.digest
+    assert [item.group for item in loaded.items] == [item.group for item in published.items]
+    answers = [Placing.by([4.0, 3.0, 3.5, 0.0, 0.0] if item.size == 5 else [2.0, 0.0, 0.0]) for item in loaded.items]
+    assert score(loaded, answers) == score(published, answers) != {"Ties": 0, "overall": 0}
+    for bad in (own[0] | {"id": "7"}, {key: value for key, value in own[0].items() if key != "id"}):
+        with pytest.raises(DataError, match="the id of a row of Ties must be ref:NUMBER or tied:NUMBER, not"):
+            load("rewardbench2", write(bad))
+    with pytest.raises(DataError, match="the id of a row of Ties must be ref:NUMBER or tied:NUMBER, not"):
+        load("rewardbench2", write(rb2_row("7", "Ties")))
+
+
 def test_rmb(write: Write, tmp_path: Path) -> None:
     def answer(words: str) -> dict[str, str]:
         return {"llm_name": "m", "answer": words}

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gramr2.comparison import ResponseSet
 from gramr2.evaluation.benchmarks.base import Benchmark, Hub, Values
 from gramr2.evaluation.benchmarks.columns import Place, Row, prompt, text, texts, word
 from gramr2.evaluation.benchmarks.failures import OnFailure, mean, means, top_credit
 from gramr2.evaluation.benchmarks.items import Answer, Choice, Item, Placing
-from gramr2.messages import BadRowError
+from gramr2.messages import BadRowError, shown
 
 TIES = "Ties"
+KINDS = ("ref", "tied")
+"""the sets of a prompt of Ties: with one right answer, and with many"""
 LEVEL = 1e-9
 """scores that differ by less are equal, as in a ranking"""
 
@@ -60,11 +62,11 @@ class RewardBench2(Benchmark):
             raise BadRowError("chosen and rejected must each have at least one text")
         own = word(row, "id") or place.default_id
         name = f"{subset}:{own}"
-        # Both sets of a prompt of Ties are scored together.
-        group = f"{TIES}:{own.partition(':')[2]}" if subset == TIES else None
         chosen = frozenset(range(len(good)))
-        kind = own.partition(":")[0]
-        return [Choice(ResponseSet(name, prompt(row), (*good, *bad)), chosen, subset, group, {"kind": kind})]
+        return [_grouped(Choice(ResponseSet(name, prompt(row), (*good, *bad)), chosen, subset), own)]
+
+    def own(self, row: Row, place: Place) -> list[Item]:
+        return [_grouped(item, item.id.removeprefix(f"{TIES}:")) for item in super().own(row, place)]
 
     def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
         """As the subset says; a set of Ties counts 1 if every right answer has a higher score than every wrong one."""
@@ -84,6 +86,16 @@ class RewardBench2(Benchmark):
         return {**values, "overall": mean(values.values())}
 
 
+def _grouped(item: Item, own: str) -> Item:
+    """A set of Ties with what its row's id says: which set of which prompt it is. Both sets of a prompt are scored together."""
+    if not isinstance(item, Choice) or item.category != TIES:
+        return item
+    kind, _, number = own.partition(":")
+    if kind not in KINDS or not number:
+        raise BadRowError(f"the id of a row of Ties must be ref:NUMBER or tied:NUMBER, not {shown(own)}")
+    return replace(item, group=f"{TIES}:{number}", facts={**item.facts, "kind": kind})
+
+
 def _credit(item: Item, answer: Answer, policy: OnFailure) -> float | None:
     if not isinstance(item, Choice) or not isinstance(answer, Placing):
         return None
@@ -93,15 +105,15 @@ def _credit(item: Item, answer: Answer, policy: OnFailure) -> float | None:
 
 
 def ties_score(asked: Sequence[tuple[Choice, Placing]], policy: OnFailure = OnFailure.WRONG) -> float | None:
-    """The score of the subset Ties, from −0.01 to 1.01; a failure is wrong under every policy but left-out, by the largest margin."""
+    """The score of the subset Ties, from −0.01 to 1.01; a failure is wrong, by the most, under every policy but left-out."""
     failed = {item.group for item, answer in asked if answer.tops is None}
     kept = [each for each in asked if policy is not OnFailure.LEFT_OUT or each[0].group not in failed]
     if not kept:
         return None
-    found: dict[str, dict[str | None, _Stats]] = {"ref": {}, "tied": {}}
+    found: dict[str, dict[str | None, _Stats]] = {kind: {} for kind in KINDS}
     for item, answer in kept:
-        found.setdefault(str(item.facts.get("kind")), {})[item.group] = _stats(item, answer)
-    ref, tied = found["ref"], found["tied"]
+        found[item.facts["kind"]][item.group] = _stats(item, answer)
+    ref, tied = (found[kind] for kind in KINDS)
     both = [
         (ref[name], stats, stats.spread) for name, stats in tied.items() if name in ref and stats.spread is not None
     ]
