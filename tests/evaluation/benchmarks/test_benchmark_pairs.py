@@ -30,6 +30,11 @@ def score(loaded: LoadedBenchmark, said: Mapping[str, tuple[str | None, ...]], p
     return loaded.benchmark.scores(loaded.items, verdicts(loaded, said))[policy or loaded.benchmark.policy].values
 
 
+def credits(loaded: LoadedBenchmark, said: Mapping[str, tuple[str | None, ...]]) -> list[float | None]:
+    """What each item counts by itself, under the public policy."""
+    return loaded.benchmark.credits(loaded.items, verdicts(loaded, said), loaded.benchmark.policy)
+
+
 def judgebench_row(name: str, source: str, label: str = "A>B", model: str = "gpt-4o-2024-05-13") -> dict[str, object]:
     return {
         "pair_id": name,
@@ -65,6 +70,9 @@ def test_judgebench(write: Write) -> None:
         "macro": 0.5,
         "overall": 0.5,
     }
+    assert credits(loaded, said) == [1, 0, 1, 0]
+    follower = dict.fromkeys("abcd", (RIGHT, WRONG))
+    assert (credits(loaded, follower), score(loaded, follower)["overall"]) == ([0, 0, 0, 0], 0)
     by_policy = {policy: score(loaded, said, policy) for policy in OnFailure}
     # A failed order counts −1; the items of c and d count 0.5; a coin makes c right in one case of two (2 or 0 points), and d in
     # one of four.
@@ -343,6 +351,7 @@ def test_contextual_judge_bench(write: Write, tmp_path) -> None:
         "consistency": 0.5,
         "overall": pytest.approx(1 / 3),
     }
+    assert credits(loaded, said) == [1, 0, 0]
     overall = {policy: score(loaded, said, policy)["overall"] for policy in loaded.benchmark.policies}
     assert overall[OnFailure.HALF] == overall[OnFailure.DRAWN] == 0.5
     assert overall[OnFailure.LEFT_OUT] == 0.5

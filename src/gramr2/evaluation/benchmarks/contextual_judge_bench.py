@@ -49,19 +49,28 @@ class ContextualJudgeBench(Benchmark):
         name = f"{split}:{place.default_id}"
         return [placed(place.seed, name, (Message("user", asked),), good, bad, category=split)]
 
-    def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
-        pairs = [
-            (item, answer.orders)
-            for item, answer in zip(items, answers, strict=True)
-            if isinstance(item, Pair) and isinstance(answer, Verdict)
-        ]
-        if any(len(orders) < 2 for _, orders in pairs):
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        """1 if both orders are right, else 0.
+
+        Raises:
+            ConfigError: only one order was asked.
+        """
+        if any(isinstance(answer, Verdict) and len(answer.orders) < 2 for answer in answers):
             raise ConfigError(
                 f"{self.name} is scored over both orders, and only one was asked: leave out --orders first"
             )
-        credits = [_credit([None if o is None else o is item.label for o in orders], policy) for item, orders in pairs]
-        values = means(credits, [self.section(item) for item, _ in pairs])
-        same = [float(a is b) for _, (a, b) in pairs if a is not None and b is not None]
+        return [
+            _credit([None if said is None else said is item.label for said in answer.orders], policy)
+            if isinstance(item, Pair) and isinstance(answer, Verdict)
+            else None
+            for item, answer in zip(items, answers, strict=True)
+        ]
+
+    def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
+        credits = self.credits(items, answers, policy)
+        values = means(credits, [self.section(item) for item in items])
+        orders = [answer.orders for answer in answers if isinstance(answer, Verdict)]
+        same = [float(a is b) for a, b in orders if a is not None and b is not None]
         return {**values, "consistency": mean(same), "overall": mean(credits)}
 
 

@@ -57,12 +57,17 @@ class JudgeBench(Benchmark):
             Pair(pair, _LABELS[said], {"subset": source, "response_model": word(row, "response_model") or place.part})
         ]
 
-    def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
-        credits = [
+    def credits(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> list[float | None]:
+        """1 if the sum of both orders is above 0, else 0, so that one right and one wrong order count nothing."""
+        return [
             _credit(item.label, answer.orders, policy)
-            for item, answer in zip(items, answers, strict=True)
             if isinstance(item, Pair) and isinstance(answer, Verdict) and item.label is not None
+            else None
+            for item, answer in zip(items, answers, strict=True)
         ]
+
+    def official(self, items: Sequence[Item], answers: Sequence[Answer], policy: OnFailure) -> Values:
+        credits = self.credits(items, answers, policy)
         values = means(credits, [self.section(item) for item in items])
         macro = mean([values[name] for name in self.sections if name in values])
         models = means(credits, [str(item.facts.get("response_model", "unknown")) for item in items])
