@@ -63,6 +63,9 @@ def test_mentions(before: str, after: str) -> None:
         "Mine: A\nIt is short.",
         "response b is short",
         "response a is short",
+        "The first response is short.",
+        "I prefer the latter.",
+        "Answer 2 is short.",
     ],
 )
 def test_bare_letters_are_noticed(text: str) -> None:
@@ -76,6 +79,7 @@ def test_bare_letters_are_noticed(text: str) -> None:
         "Response A would answer a child. A-level maths.",
         "Responses A and B agree; response_a is longer.",
         "A while ago. B-sides. Not plan-B",
+        "Response A has the right answer first, and its second sentence is left out.",
         "",
     ],
 )

@@ -197,6 +197,11 @@ _BARE = re.compile(
 )
 # In small letters “response a” may be an article, and is left as it is; “response b” is not.
 _SMALL = re.compile(rf"\b(?i:{_NOUNS}) (?:b\b|a (?:{_VERBS})\b)")
+# Names by number; not “the right answer”, which is rather the correct one.
+_NUMBER = re.compile(
+    rf"\b(?:(?:first|second|1st|2nd|former|latter) (?:{_NOUNS}|one)|the (?:former|latter)|(?:{_NOUNS}) #?[12])\b",
+    re.IGNORECASE,
+)
 
 
 def swap_mentions(text: str) -> str:
@@ -230,9 +235,10 @@ def rename_mentions(text: str, names: Mapping[str, str]) -> str:
 
 
 def has_bare_mentions(text: str) -> bool:
-    """Whether a text seems to refer to a response by a lone “A” or “B”, or as “response b”, which ``swap_mentions`` leaves."""
+    """Whether a text seems to name a response in a way that ``swap_mentions`` leaves: as a lone “A” or “B”, as “response b”, or as
+    “the first response”."""
     left = _MENTION.sub("", _PAIR.sub("", text))
-    return _BARE.search(left) is not None or _SMALL.search(left) is not None
+    return any(each.search(left) for each in (_BARE, _SMALL, _NUMBER))
 
 
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:
