@@ -235,8 +235,8 @@ def rename_mentions(text: str, names: Mapping[str, str]) -> str:
 
 
 def has_bare_mentions(text: str) -> bool:
-    """Whether a text seems to name a response in a way that ``swap_mentions`` leaves: as a lone “A” or “B”, as “response b”, or as
-    “the first response”."""
+    """Whether a text seems to name a response in a way that ``swap_mentions`` leaves: a lone “A” or “B”, “response b”, “the first
+    response”."""
     left = _MENTION.sub("", _PAIR.sub("", text))
     return any(each.search(left) for each in (_BARE, _SMALL, _NUMBER))
 

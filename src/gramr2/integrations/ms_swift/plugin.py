@@ -4,8 +4,8 @@
     --reward_funcs gramr2
 
 The judge is named by ``$GRAMR2_JUDGE``. A completion's reward is its chance to beat a sibling; a column ``reference`` in the
-data is what it is compared with instead. What the judge does not decide is None, which ms-swift takes as missing. Written
-against 4.6.0 (``swift/rl_core/grpo_algorithm.py``).
+data is what it is compared with instead. What the judge does not decide is None, which ms-swift takes as missing, and so is a
+completion without siblings where ``num_generations_eval`` is 1. Written against 4.6.0 (``swift/rl_core/grpo_algorithm.py``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class JudgeReward(ORM):  # type: ignore[misc]  # ms-swift is not typed
     def __init__(self, args: Any = None, **named: Any) -> None:
         super().__init__(args, **named)
         self._judge = named_in_environment("the reward function gramr2")
-        self._size = getattr(args, "num_generations", None)
+        sizes = ("num_generations", "num_generations_eval")
+        self._sizes: dict[str, int | None] = {name: getattr(args, name, None) for name in sizes}
 
     def __call__(
         self,
@@ -42,7 +43,7 @@ class JudgeReward(ORM):  # type: ignore[misc]  # ms-swift is not typed
         """A reward for each completion, in their order; ``messages`` end in the completion. Raises as ``TRLReward`` does."""
         reward = ReferenceReward(self._judge) if reference else WinRateReward(self._judge)
         prompts = [list(each[:-1]) for each in messages]
-        return TRLReward(reward, num_generations=self._size)(prompts, completions, reference=reference)
+        return TRLReward(reward, **self._sizes)(prompts, completions, reference=reference)
 
 
 orms["gramr2"] = JudgeReward

@@ -5,6 +5,10 @@ only if ``per_device_train_batch_size × steps_per_generation`` is a multiple of
 ``TRLReward``, and it refuses incomplete groups. TRL takes None as a missing reward; with several reward functions it sums
 the rewards of the others for such a completion.
 
+In an evaluation groups have the trainer's ``num_generations_eval``, which ``TRLReward`` learns from GRPO and RLOO. A completion
+that is alone there has no sibling, and so no win rate: None, and TRL's mean of the rewards is NaN. Watch a reference reward, or
+train on one.
+
 The reasoning of a policy is not shown to the judge where TRL has parsed it out of a completion, as it does where the tokenizer
 has a response template or schema. Left in the text of a completion, it is shown.
 """
@@ -23,7 +27,7 @@ from gramr2.data.turns import BadRowError, read_answer
 from gramr2.errors import DataError
 from gramr2.messages import without_reasoning
 from gramr2.rewards.explained import explained
-from gramr2.rewards.groups import Group, GroupReward
+from gramr2.rewards.groups import Group, GroupReward, SiblingReward, WinRateReward
 
 Turns = Sequence[Mapping[str, Any]]
 """chat messages as TRL passes them"""
@@ -38,6 +42,8 @@ class TRLReward:
         reward: how a group is rewarded.
         num_generations: size of a group, as set in the trainer; without it, adjacent completions with the same prompt form a
             group, which merges two groups of the same prompt and cannot detect that one is cut in two.
+        num_generations_eval: size of a group in evaluations, if it is another one and the trainer is not TRL's GRPO or RLOO,
+            which tell it. From other trainers a batch is taken as groups of the larger of the two sizes that it fits.
         reference: the data set's column of references, for rewards that need one.
         watch: rewards that are logged as ``NAME/watch`` and never trained on, such as ``ReferenceReward(judge)``. A win rate
             among siblings is ½ on average however good the policy is; the chance to beat a fixed reference can rise.
@@ -55,6 +61,7 @@ class TRLReward:
         reward: GroupReward,
         *,
         num_generations: int | None = None,
+        num_generations_eval: int | None = None,
         reference: str = "reference",
         watch: GroupReward | None = None,
         watched: int = 1,
@@ -63,7 +70,8 @@ class TRLReward:
     ) -> None:
         if blocks and not num_generations:
             raise DataError("blocks=True needs num_generations: how many completions each prompt has")
-        self.reward, self.num_generations, self.reference = reward, num_generations, reference
+        self.reward, self.reference = reward, reference
+        self.num_generations, self.num_generations_eval = num_generations, num_generations_eval
         self.watch, self.watched, self.blocks = watch, watched, blocks
         self.__name__ = name
 
@@ -75,7 +83,7 @@ class TRLReward:
         log_extra: Callable[[str, list[Any]], None] | None = None,
         **columns: Any,
     ) -> list[float | None]:
-        """A reward for each completion, in their order; None if the judge abstains.
+        """A reward for each completion, in their order; None if the judge abstains, or an evaluation has no siblings.
 
         Args:
             prompts: one for each completion, text or chat messages.
@@ -92,12 +100,18 @@ class TRLReward:
             raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL passes a prompt for each")
         places = self._places(len(prompts))
         references = columns.get(self.reference)
-        groups = self._groups(
+        sizes = self._sizes(log_metric)
+        groups = _groups(
             [prompts[i] for i in places],
             [completions[i] for i in places],
             [references[i] for i in places] if references else None,
+            sizes,
         )
-        found, why = explained(self.reward, groups) if log_extra else (self.reward(groups), None)
+        alone = 1 in sizes and all(len(group.completions) == 1 for group in groups)
+        if alone and isinstance(self.reward, WinRateReward | SiblingReward):
+            found, why = [[None] for _ in groups], [[None] for _ in groups]
+        else:
+            found, why = explained(self.reward, groups) if log_extra else (self.reward(groups), None)
         rewards = _in_order(places, [_finite(each) for group in found for each in group])
         if log_extra and why is not None:
             log_extra(f"{self.__name__}_verdict", _in_order(places, [each for group in why for each in group]))
@@ -123,32 +137,19 @@ class TRLReward:
         prompts = count // self.num_generations
         return [prompt + block * prompts for prompt in range(prompts) for block in range(self.num_generations)]
 
-    def _groups(
-        self,
-        prompts: Sequence[str | Turns],
-        completions: Sequence[str | Turns],
-        references: Sequence[str | None] | None,
-    ) -> list[Group]:
-        size = self.num_generations
-        rows = [
-            (
-                i // size if size else 0,
-                prompt,
-                references[i] if references else None,
-                _completion(completions[i], prompt),
-            )
-            for i, prompt in enumerate(map(as_messages, prompts))
-        ]
-        groups = [
-            Group(prompt, tuple(text for *_, text in members), reference)
-            for (_, prompt, reference), members in groupby(rows, key=lambda row: row[:3])
-        ]
-        if size and any(len(group.completions) != size for group in groups):
-            raise DataError(
-                f"a process got {len(prompts)} completions that are not whole groups of {size}: make "
-                "per_device_train_batch_size × steps_per_generation a multiple of num_generations"
-            )
-        return groups
+    def _sizes(self, log_metric: object) -> list[int]:
+        """The sizes that groups may have now, the largest first; none where any number of completions is a group."""
+        # What GRPO and RLOO pass is a method of the trainer: nothing else that they pass tells an evaluation from training.
+        trainer = getattr(log_metric, "__self__", None)
+        training = getattr(getattr(trainer, "model", None), "training", None)
+        evaluated = getattr(trainer, "num_generations_eval", self.num_generations_eval)
+        if training is None:
+            sizes = {self.num_generations, evaluated}
+        elif training or not (self.num_generations or evaluated == 1):
+            sizes = {self.num_generations}
+        else:
+            sizes = {evaluated}
+        return sorted((each for each in sizes if each), reverse=True)
 
 
 class AsyncTRLReward:
@@ -166,6 +167,33 @@ class AsyncTRLReward:
 def asynchronous(reward: TRLReward) -> AsyncTRLReward:
     """The same reward function as a coroutine: TRL awaits all of these together, so that remote judges run concurrently."""
     return AsyncTRLReward(reward)
+
+
+def _groups(
+    prompts: Sequence[str | Turns],
+    completions: Sequence[str | Turns],
+    references: Sequence[str | None] | None,
+    sizes: Sequence[int],
+) -> list[Group]:
+    """Adjacent completions of a prompt as groups of the first size that fits, or as one group if there are no sizes."""
+    rows = [
+        (prompt, references[i] if references else None, _completion(completions[i], prompt))
+        for i, prompt in enumerate(map(as_messages, prompts))
+    ]
+    runs = [[*run] for _, run in groupby(rows, key=lambda row: row[:2])]
+    fitting = [size for size in sizes if all(len(run) % size == 0 for run in runs)]
+    if sizes and not fitting:
+        raise DataError(
+            f"a process got {len(prompts)} completions that are not whole groups of {' or '.join(map(str, sizes))}: make "
+            "per_device_train_batch_size × steps_per_generation a multiple of num_generations, and "
+            "per_device_eval_batch_size one of num_generations_eval, and give TRLReward the same numbers"
+        )
+    found: list[Group] = []
+    for run in runs:
+        (prompt, reference, _), texts = run[0], [text for *_, text in run]
+        size = fitting[0] if fitting else len(run)
+        found += [Group(prompt, tuple(texts[at : at + size]), reference) for at in range(0, len(run), size)]
+    return found
 
 
 def _in_order(places: Sequence[int], values: Sequence[Any]) -> list[Any]:
