@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,27 @@ def test_of_a_copy_of_a_hub_repository_only_the_benchmarks_splits_are_read(tmp_p
     loaded = load("rewardbench", tmp_path / "reward-bench")
     assert len(loaded.items) == 2
     assert loaded.version == "local copy reward-bench"
+
+
+def test_of_files_that_are_named_after_splits_only_the_benchmarks_are_read(write: Write, tmp_path: Path) -> None:
+    said = {"context": "Hi", "response1": "Hello", "response2": "Hm", "overall_preference": -1, "domain": "code"}
+    for split in ("train", "validation"):
+        with gzip.open(_made(tmp_path / f"HelpSteer3/preference/{split}.jsonl.gz"), "wt") as file:
+            file.write(json.dumps(said | {"id": split}) + "\n")
+        write({"feedback": []}, name=f"HelpSteer3/edit_quality/{split}.jsonl")
+    assert [item.id for item in load("helpsteer3", tmp_path / "HelpSteer3").items] == ["validation"]
+    # By a folder, or by another word; a benchmark whose splits have other names knows no train.
+    for name in ("train/0000", "dev/0000", "more"):
+        write(said | {"id": name}, name=f"other/{name}.jsonl")
+    assert [item.id for item in load("helpsteer3", tmp_path / "other").items] == ["dev/0000", "more"]
+    write(row(), name="own/train.jsonl")
+    assert len(load("rewardbench", tmp_path / "own").items) == 1
+
+
+def _made(file: Path) -> Path:
+    """The file in a folder that is there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
 
 
 def test_a_folder_that_datasets_saved(tmp_path: Path) -> None:

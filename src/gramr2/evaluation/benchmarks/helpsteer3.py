@@ -29,6 +29,7 @@ class HelpSteer3(Benchmark):
     home = "https://huggingface.co/datasets/nvidia/HelpSteer3"
     hub = (Hub("nvidia/HelpSteer3", "validation", "preference"),)
     sections = ("general", "stem", "code", "multilingual")
+    skips = ("feedback/", "edit/", "edit_quality/", "principle/")
 
     def read(self, row: Row, place: Place) -> list[Item]:
         value = column(row, "overall_preference")

@@ -22,6 +22,12 @@ from gramr2.randomness import fraction
 
 _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 """a file of a split in a repository on the hub"""
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""whole names of files and folders, and the split that they say"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +175,8 @@ def _commit(name: str, revision: str | None) -> str:
 def _from_path(benchmark: Benchmark, path: Path) -> Iterator[tuple[str, RawRow]]:
     """The rows of a file, of a folder that ``datasets`` saved, or of all files below a folder in the order of their names.
 
-    Of files that are named after splits, as in a copy of a repository on the hub, those of other splits are left out, and of a
-    clone from GitHub the files that are not items.
+    Of files that are named after splits, or are in folders that are, as in a copy of a repository on the hub, those of other
+    splits are left out, and of a clone from GitHub the files that are not items.
     """
     splits = [part.split for part in benchmark.hub]
     if (path / "dataset_dict.json").exists():
@@ -187,13 +193,21 @@ def _from_path(benchmark: Benchmark, path: Path) -> Iterator[tuple[str, RawRow]]
         below = file.relative_to(path)
         name = _stem(below.name)
         shard = _SHARD.fullmatch(name)
-        if shard and splits and shard[1] not in splits:
+        names = [*below.parts[:-1], shard[1] if shard else name]
+        if (shard and splits and shard[1] not in splits) or _of_another(names, splits):
             continue
-        part = "/".join([*below.parts[:-1], shard[1] if shard else name])
+        part = "/".join(names)
         if any(each in part for each in benchmark.skips):
             continue
         for where, default_id, row in read_rows(str(file)):
             yield part, (where, f"{'/'.join(below.parts)}:{default_id.rpartition(':')[2]}", row)
+
+
+def _of_another(names: Sequence[str], splits: Sequence[str]) -> bool:
+    """Whether one of the names says a split that is none of these; where these have names of their own, no other is a split."""
+    own = {_SPLITS[split] for split in splits if split in _SPLITS}
+    said = {_SPLITS[name.lower()] for name in names if name.lower() in _SPLITS}
+    return bool(own and said - own)
 
 
 def _stem(name: str) -> str:
