@@ -306,6 +306,15 @@ def test_arena_hard(write: Write, tmp_path: Path) -> None:
         load("arena-hard", tmp_path / "ah")
 
 
+@pytest.mark.parametrize("name", ["alpaca-eval", "arena-hard"])
+def test_our_own_form_does_not_say_which_response_is_the_policys(write: Write, name: str) -> None:
+    row = {"prompt": "Hi", "responses": ["mine", "base"], "label": "A"}
+    with pytest.raises(
+        DataError, match=rf"in.jsonl:1: not a row of {name} .*does not say which response is the policy's"
+    ):
+        load(name, write(row))
+
+
 def test_a_set_in_our_own_form_has_scores(write: Write) -> None:
     row = {"id": "s", "prompt": "Hi", "responses": ["a", "b", "c"], "scores": [1, 3, 3], "category": "jetts-gsm8k"}
     (item,) = load("jetts", write(row)).items

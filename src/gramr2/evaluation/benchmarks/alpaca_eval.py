@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gramr2.evaluation.benchmarks.base import Benchmark, Values
+from gramr2.evaluation.benchmarks.base import Values
 from gramr2.evaluation.benchmarks.columns import Place, Row, prompt, text, word
 from gramr2.evaluation.benchmarks.failures import OnFailure, mean
 from gramr2.evaluation.benchmarks.items import Answer, Item, Pair, Verdict
-from gramr2.evaluation.benchmarks.win_rates import against, length_controlled, win
+from gramr2.evaluation.benchmarks.win_rates import WinRates, against, length_controlled, win
 
 
-class AlpacaEval(Benchmark):
+class AlpacaEval(WinRates):
     """``output_2`` is the policy's and ``output_1`` the baseline's, as in the annotations of AlpacaEval."""
 
     name = "alpaca-eval"

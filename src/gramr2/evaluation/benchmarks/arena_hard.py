@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gramr2.data.textfiles import RawRow
 from gramr2.errors import DataError
-from gramr2.evaluation.benchmarks.base import Benchmark, Values
+from gramr2.evaluation.benchmarks.base import Values
 from gramr2.evaluation.benchmarks.columns import Place, Row, inner, objects, prompt, text
 from gramr2.evaluation.benchmarks.failures import OnFailure, mean
 from gramr2.evaluation.benchmarks.items import Answer, Item, Pair, Verdict
-from gramr2.evaluation.benchmarks.win_rates import against, length_controlled, win
+from gramr2.evaluation.benchmarks.win_rates import WinRates, against, length_controlled, win
 
 BASELINES = {"arena-hard-v0.1": "gpt-4-0314", "creative_writing": "gemini-2.0-flash-001"}
 """by category; o3-mini in every other"""
 _BASELINE = "o3-mini-2025-01-31"
 
 
-class ArenaHard(Benchmark):
+class ArenaHard(WinRates):
     """Every policy whose answers are there is compared with the baseline of the question's category. A pair of which one verdict
     failed is left out, as there."""
 
@@ -42,10 +42,12 @@ class ArenaHard(Benchmark):
     def joined(self, rows: Iterable[tuple[str, RawRow]]) -> Iterator[tuple[str, RawRow]]:
         questions: dict[str, tuple[str, str, Row]] = {}
         answers: dict[tuple[str, str], object] = {}
-        for _, (where, default_id, row) in rows:
+        for part, (where, default_id, row) in rows:
             if isinstance(row, DataError):
                 raise row
-            if isinstance(row, dict) and "messages" in row:
+            if isinstance(row, dict) and self.is_own(row):
+                yield part, (where, default_id, row)  # to be refused with its place
+            elif isinstance(row, dict) and "messages" in row:
                 answers[str(row.get("model")), str(row.get("uid"))] = row
             elif isinstance(row, dict):
                 questions[str(row.get("uid"))] = where, default_id, row

@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 
 from gramr2.comparison import Label, Message
+from gramr2.evaluation.benchmarks.base import Benchmark
+from gramr2.evaluation.benchmarks.columns import Place, Row
 from gramr2.evaluation.benchmarks.failures import OnFailure, mean
 from gramr2.evaluation.benchmarks.items import Item, Pair, Verdict, placed
+from gramr2.messages import BadRowError
 
 REGULARISATION = 100.0
 """C of the logistic regression: weak, so that a policy that always wins has a finite coefficient"""
+
+
+class WinRates(Benchmark):
+    """A benchmark of a policy, which gramr2's own form has no place for."""
+
+    def own(self, row: Row, place: Place) -> list[Item]:
+        raise BadRowError("gramr2's own form does not say which response is the policy's: give the published layout")
 
 
 def against(
