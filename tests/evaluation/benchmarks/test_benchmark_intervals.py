@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
@@ -32,6 +33,16 @@ def test_the_interval_of_a_mean_is_that_of_its_items_and_wider_where_they_go_tog
     back = interval_of(plain, pairs(200)[::-1], answers[::-1])
     assert back is not None
     assert (back.low, back.high) == (found.low, found.high)
+
+
+def test_the_order_of_the_source_changes_nothing_where_items_are_in_groups() -> None:
+    plain, items = benchmark("hhh"), pairs(60, groups=20)
+    answers = [Verdict.of(*[Label.A if i % 20 in (0, 3, 4, 11) else Label.B] * 2) for i in range(60)]
+    places = [*range(60)]
+    random.Random(0).shuffle(places)
+    found = interval_of(plain, items, answers)
+    assert found is not None
+    assert interval_of(plain, [items[i] for i in places], [answers[i] for i in places]) == found
 
 
 def test_few_groups_and_a_score_that_is_not_defined_have_none() -> None:

@@ -32,9 +32,8 @@ def interval_of(
         groups[item.group or f"\x00{item.id}"].append((item, answer))
     if len(groups) < MIN_GROUPS:
         return None
-    units = list(groups.values())
-    # In the order of their names, so that the order of the items changes nothing.
-    units.sort(key=lambda unit: unit[0][0].id)
+    # Groups and their items in the order of their names, so that the order of the source changes nothing.
+    units = [sorted(groups[name], key=lambda each: each[0].id) for name in sorted(groups)]
     rng = random.Random(seed)
     found = []
     for _ in range(RESAMPLES):
