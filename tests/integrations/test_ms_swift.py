@@ -52,6 +52,15 @@ def test_siblings_are_compared(plugin: Any) -> None:
         call(made, ["x", "xx"])
 
 
+def test_an_evaluation_has_a_size_of_its_own(plugin: Any) -> None:
+    made = plugin(args=SimpleNamespace(num_generations=3, num_generations_eval=2))
+    assert call(made, ["x", "xx"]) == [0, 1]
+    assert call(made, ["x", "xx", "xxx"]) == [0, 0.5, 1]
+    made = plugin(args=SimpleNamespace(num_generations=2, num_generations_eval=1))
+    assert call(made, ["x"]) == [None]
+    assert call(made, ["x"], reference=["xx"]) == [0]
+
+
 def test_a_column_of_references_is_what_they_are_compared_with(plugin: Any) -> None:
     assert call(plugin(), ["x", "xxx"], reference=["xx", "xx"]) == [0, 1]
 

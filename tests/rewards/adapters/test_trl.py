@@ -21,7 +21,7 @@ from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scripted import scripted
 from gramr2.loading import LoadedJudge, load_judge
 from gramr2.rewards.adapters.trl import TRLReward, asynchronous
-from gramr2.rewards.groups import Group, ReferenceReward, Rewards, WinRateReward
+from gramr2.rewards.groups import Group, ReferenceReward, Rewards, SiblingReward, WinRateReward
 
 LONGER = Judge(scripted("longer"), sampling=Sampling(votes=1, temperature=0))
 REWARD = TRLReward(WinRateReward(LONGER))
@@ -116,6 +116,70 @@ def test_groups_of_a_known_size_are_whole_or_refused() -> None:
             reward(prompts=prompts, completions=["x"] * len(prompts))
 
 
+class Trainer:
+    """What a reward function can see of GRPO and RLOO: the owner of ``log_metric``."""
+
+    def __init__(self, num_generations_eval: int, training: bool = False) -> None:
+        self.num_generations_eval, self.model = num_generations_eval, SimpleNamespace(training=training)
+        self.logged: dict[str, float] = {}
+
+    def log(self, name: str, value: float) -> None:
+        self.logged[name] = value
+
+
+def sizes(reward: TRLReward, prompts: str, **more: Any) -> list[int]:
+    """The sizes of the groups that a reward makes of completions of these prompts, a letter each."""
+    seen: list[Group] = []
+
+    def remember(groups: Any) -> list[Rewards]:
+        seen.extend(groups)
+        return [[0.0] * len(each.completions) for each in groups]
+
+    reward.reward = remember
+    reward(prompts=[*prompts], completions=["x"] * len(prompts), **more)
+    return [len(each.completions) for each in seen]
+
+
+@pytest.mark.parametrize("evaluated", [2, 8, 1])
+def test_an_evaluation_has_the_size_that_the_trainer_tells(evaluated: int) -> None:
+    reward, batch = TRLReward(WinRateReward(LONGER), num_generations=4), "p" * 8 + "q" * 8
+    assert sizes(reward, batch, log_metric=Trainer(evaluated).log) == [evaluated] * (16 // evaluated)
+    assert sizes(reward, batch, log_metric=Trainer(evaluated, training=True).log) == [4] * 4
+    with pytest.raises(DataError, match="not whole groups of 4"):
+        sizes(reward, "ppqq", log_metric=Trainer(2, training=True).log)
+    with pytest.raises(DataError, match="per_device_eval_batch_size one of num_generations_eval"):
+        sizes(reward, "ppqqqq", log_metric=Trainer(4).log)
+
+
+def test_an_evaluation_of_another_trainer_has_the_size_that_fits() -> None:
+    reward = TRLReward(WinRateReward(LONGER), num_generations=4, num_generations_eval=2)
+    assert sizes(reward, "ppqqqqrr") == [2] * 4
+    assert sizes(reward, "ppppqqqq") == [4] * 2
+    reward.num_generations_eval = 8
+    assert sizes(reward, "p" * 8 + "q" * 8) == [8] * 2
+    assert sizes(reward, "p" * 8 + "q" * 4) == [4] * 3
+    for prompts in ("pp", "pqqqq"):
+        with pytest.raises(DataError, match="not whole groups of 4"):
+            sizes(reward, prompts)
+    assert sizes(TRLReward(WinRateReward(LONGER), num_generations_eval=2), "ppq") == [2, 1]
+
+
+@pytest.mark.parametrize("size", [4, None])
+@pytest.mark.parametrize("reward", [WinRateReward(LONGER), SiblingReward(LONGER)])
+def test_alone_in_an_evaluation_there_is_no_win_rate_and_the_reference_is_watched(
+    reward: Any, size: int | None
+) -> None:
+    trainer = Trainer(1)
+    columns: dict[str, list[Any]] = {}
+    batch: dict[str, Any] = {"prompts": ["p", "q"], "completions": ["x", "xx"], "reference": ["xx", "x"]}
+    logs = {"log_metric": trainer.log, "log_extra": columns.__setitem__}
+    watched = TRLReward(reward, num_generations=size, watch=ReferenceReward(LONGER))
+    assert watched(**batch, **logs) == [None, None]
+    assert trainer.logged == {"gramr2/coverage": 0, "gramr2/watch": 0.5}
+    assert columns == {"gramr2_verdict": [None, None]}, "TRL's table needs a value for each completion"
+    assert TRLReward(ReferenceReward(LONGER), num_generations=size)(**batch, **logs) == [0, 1]
+
+
 def test_references_come_from_a_column() -> None:
     reward = TRLReward(ReferenceReward(LONGER), reference="greedy")
     assert reward(prompts=["p"] * 2, completions=["x", "xxx"], greedy=["xx", "xx"]) == [0.0, 1.0]
@@ -138,6 +202,11 @@ def test_trl_still_calls_reward_functions_in_this_way() -> None:
         source = inspect.getsource(trainer._calculate_rewards)
         assert "prompts=prompts, completions=completions, completion_ids=completion_ids_list, **reward_kwargs" in source
         assert "reward if reward is not None else torch.nan" in source
+        assert 'reward_kwargs["log_metric"] = self._log_metric' in source
+        assert "self.num_generations_eval = args.num_generations_eval or" in inspect.getsource(trainer.__init__)
+        generated = inspect.getsource(trainer._generate_and_score_completions)
+        assert 'mode = "train" if self.model.training else "eval"' in generated
+        assert 'self.num_generations if mode == "train" else self.num_generations_eval' in generated
     assert get_callable_name(REWARD) == "gramr2"
     assert not is_async_callable(REWARD)
     assert is_async_callable(asynchronous(REWARD))

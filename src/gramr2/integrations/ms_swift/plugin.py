@@ -31,7 +31,7 @@ class JudgeReward(ORM):  # type: ignore[misc]  # ms-swift is not typed
         super().__init__(args, **named)
         self._judge = named_in_environment("the reward function gramr2")
         sizes = ("num_generations", "num_generations_eval")
-        self._sizes: dict[str, int | None] = {name: getattr(args, name, None) for name in sizes}
+        self._sizes: dict[str, Any] = {name: getattr(args, name, None) for name in sizes}
 
     def __call__(
         self,

@@ -26,11 +26,13 @@ from gramr2.comparison import Message, as_messages
 from gramr2.data.turns import BadRowError, read_answer
 from gramr2.errors import DataError
 from gramr2.messages import without_reasoning
-from gramr2.rewards.explained import explained
-from gramr2.rewards.groups import Group, GroupReward, SiblingReward, WinRateReward
+from gramr2.rewards.explained import Verdicts, explained
+from gramr2.rewards.groups import Group, GroupReward, Rewards, SiblingReward, WinRateReward
 
 Turns = Sequence[Mapping[str, Any]]
 """chat messages as TRL passes them"""
+_Row = tuple[tuple[Message, ...], str | None, str]
+"""prompt, reference and completion"""
 
 
 class TRLReward:
@@ -43,7 +45,7 @@ class TRLReward:
         num_generations: size of a group, as set in the trainer; without it, adjacent completions with the same prompt form a
             group, which merges two groups of the same prompt and cannot detect that one is cut in two.
         num_generations_eval: size of a group in evaluations, if it is another one and the trainer is not TRL's GRPO or RLOO,
-            which tell it. From other trainers a batch is taken as groups of the larger of the two sizes that it fits.
+            which tell it. From other trainers a batch is an evaluation's if the fewest completions of a prompt in it are so many.
         reference: the data set's column of references, for rewards that need one.
         watch: rewards that are logged as ``NAME/watch`` and never trained on, such as ``ReferenceReward(judge)``. A win rate
             among siblings is ½ on average however good the policy is; the chance to beat a fixed reference can rise.
@@ -100,15 +102,17 @@ class TRLReward:
             raise DataError(f"{len(prompts)} prompts for {len(completions)} completions: TRL passes a prompt for each")
         places = self._places(len(prompts))
         references = columns.get(self.reference)
-        sizes = self._sizes(log_metric)
-        groups = _groups(
+        rows = _rows(
             [prompts[i] for i in places],
             [completions[i] for i in places],
             [references[i] for i in places] if references else None,
-            sizes,
         )
-        alone = 1 in sizes and all(len(group.completions) == 1 for group in groups)
-        if alone and isinstance(self.reward, WinRateReward | SiblingReward):
+        runs = [[*run] for _, run in groupby(rows, key=lambda row: row[:2])]
+        size = self._size([*map(len, runs)], log_metric)
+        groups = [group for run in runs for group in _groups(run, size or len(run))]
+        found: list[Rewards]
+        why: list[Verdicts] | None
+        if size == 1 and isinstance(self.reward, WinRateReward | SiblingReward):
             found, why = [[None] for _ in groups], [[None] for _ in groups]
         else:
             found, why = explained(self.reward, groups) if log_extra else (self.reward(groups), None)
@@ -137,19 +141,25 @@ class TRLReward:
         prompts = count // self.num_generations
         return [prompt + block * prompts for prompt in range(prompts) for block in range(self.num_generations)]
 
-    def _sizes(self, log_metric: object) -> list[int]:
-        """The sizes that groups may have now, the largest first; none where any number of completions is a group."""
+    def _size(self, runs: Sequence[int], log_metric: object) -> int | None:
+        """The size of the groups in a batch with so many adjacent completions of each prompt; None if those are the groups."""
         # What GRPO and RLOO pass is a method of the trainer: nothing else that they pass tells an evaluation from training.
         trainer = getattr(log_metric, "__self__", None)
         training = getattr(getattr(trainer, "model", None), "training", None)
-        evaluated = getattr(trainer, "num_generations_eval", self.num_generations_eval)
+        size = self.num_generations
+        evaluated = getattr(trainer, "num_generations_eval", None) or self.num_generations_eval
         if training is None:
-            sizes = {self.num_generations, evaluated}
-        elif training or not (self.num_generations or evaluated == 1):
-            sizes = {self.num_generations}
+            evaluating = size is not None and min(runs, default=0) == evaluated
         else:
-            sizes = {evaluated}
-        return sorted((each for each in sizes if each), reverse=True)
+            evaluating = not training and (size is not None or evaluated == 1)
+        size = evaluated if evaluating and evaluated else size
+        if size and any(run % size for run in runs):
+            raise DataError(
+                f"a process got {sum(runs)} completions that are not whole groups of {size}: make "
+                "per_device_train_batch_size × steps_per_generation a multiple of num_generations, and "
+                "per_device_eval_batch_size one of num_generations_eval; TRLReward takes both numbers"
+            )
+        return size
 
 
 class AsyncTRLReward:
@@ -169,31 +179,22 @@ def asynchronous(reward: TRLReward) -> AsyncTRLReward:
     return AsyncTRLReward(reward)
 
 
-def _groups(
+def _rows(
     prompts: Sequence[str | Turns],
     completions: Sequence[str | Turns],
     references: Sequence[str | None] | None,
-    sizes: Sequence[int],
-) -> list[Group]:
-    """Adjacent completions of a prompt as groups of the first size that fits, or as one group if there are no sizes."""
-    rows = [
+) -> list[_Row]:
+    return [
         (prompt, references[i] if references else None, _completion(completions[i], prompt))
         for i, prompt in enumerate(map(as_messages, prompts))
     ]
-    runs = [[*run] for _, run in groupby(rows, key=lambda row: row[:2])]
-    fitting = [size for size in sizes if all(len(run) % size == 0 for run in runs)]
-    if sizes and not fitting:
-        raise DataError(
-            f"a process got {len(prompts)} completions that are not whole groups of {' or '.join(map(str, sizes))}: make "
-            "per_device_train_batch_size × steps_per_generation a multiple of num_generations, and "
-            "per_device_eval_batch_size one of num_generations_eval, and give TRLReward the same numbers"
-        )
-    found: list[Group] = []
-    for run in runs:
-        (prompt, reference, _), texts = run[0], [text for *_, text in run]
-        size = fitting[0] if fitting else len(run)
-        found += [Group(prompt, tuple(texts[at : at + size]), reference) for at in range(0, len(run), size)]
-    return found
+
+
+def _groups(run: Sequence[_Row], size: int) -> list[Group]:
+    """Groups of one prompt."""
+    prompt, reference, _ = run[0]
+    texts = [text for *_, text in run]
+    return [Group(prompt, tuple(texts[at : at + size]), reference) for at in range(0, len(texts), size)]
 
 
 def _in_order(places: Sequence[int], values: Sequence[Any]) -> list[Any]:
