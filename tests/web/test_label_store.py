@@ -68,6 +68,31 @@ def test_a_crash_between_log_and_file_loses_nothing(tmp_path: Path, last: str) -
         assert "3" in whole.answers, "half a line does not spoil the next one"
 
 
+def test_a_file_that_could_not_be_written_for_a_while_catches_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "labels.jsonl"
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    later = [label("2"), skip("3"), undo("1"), label("1", "B"), label("4")]
+    for begun in ([], [label("1")]):
+        with LabelStore(out) as store:
+            for event in begun:
+                store.add(event)
+            with monkeypatch.context() as patch:
+                patch.setattr("gramr2.web.labelling.store.replace_file", full)
+                for event in later:
+                    with pytest.raises(OSError, match="No space"):
+                        store.add(event)
+        assert ids(out) == [each["id"] for each in begun]
+        with LabelStore(out):
+            assert ids(out) == ["2", "1", "4"]
+        out.unlink()
+        store.log.unlink()
+
+
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     out = tmp_path / "labels.jsonl"
     code = f"""

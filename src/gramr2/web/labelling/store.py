@@ -20,8 +20,8 @@ class LabelStore:
     """Answers in ``FILE.log``, an event on each line, and in FILE the labels that count, as rows of a seed file.
 
     The log is the truth: it is appended to and synced first, and FILE is then replaced as a whole. So after a crash FILE lacks
-    the last label at most, and has it as soon as the store is opened again. A line that a crash has cut off is skipped;
-    ``damaged`` counts such lines. Use as a context manager.
+    the last label, or all since the disk was full, and has them as soon as the store is opened again. A line that a crash has
+    cut off is skipped; ``damaged`` counts such lines. Use as a context manager.
 
     Args:
         out: the seed file.
@@ -112,10 +112,7 @@ class LabelStore:
                 "their own, or --annotator the name that it was begun with"
             )
         self._answers = folded(events)
-        if self.out.exists() and self.out.read_bytes() not in (
-            self._text(self._answers),
-            self._text(folded(events[:-1])),
-        ):
+        if self.out.exists() and not _occurred(self.out.read_bytes(), events):
             raise RunError(
                 f"{self.out} was changed by something else than gramr2 ui: rename it, and it is made again from {self.log.name}"
             )
@@ -128,9 +125,30 @@ class LabelStore:
         """The seed file. Each line is written as JSON once: there may be thousands, and a person waits."""
         for name, each in answers.items():
             if each["event"] == LABEL and self._lines.get(name, (None, b""))[0] is not each:
-                line = strict_json(each["row"]) + "\n"
-                self._lines[name] = each, line.encode("utf-8", "surrogatepass")
+                self._lines[name] = each, _line(each)
         return b"".join(self._lines[name][1] for name, each in answers.items() if each["event"] == LABEL)
+
+
+def _line(event: Row) -> bytes:
+    """The line of the seed file for an event that is a label."""
+    return (strict_json(event["row"]) + "\n").encode("utf-8", "surrogatepass")
+
+
+def _occurred(text: bytes, events: Iterable[Row]) -> bool:
+    """Whether the seed file was this text before these events, or after any of them."""
+    if not text:
+        return True
+    lines: dict[str, bytes] = {}
+    size = 0
+    for event in events:
+        size -= len(lines.pop(event["id"], b""))
+        if event["event"] == LABEL:
+            lines[event["id"]] = _line(event)
+            size += len(lines[event["id"]])
+        # There may be thousands of events: only what has the right size is compared.
+        if size == len(text) and b"".join(lines.values()) == text:
+            return True
+    return False
 
 
 def folded(events: Iterable[Row]) -> dict[str, Row]:
