@@ -40,10 +40,26 @@ def test_case_punctuation_and_spaces_do_not_matter(same: str) -> None:
         ("don't", 2),
         ("x" * 130, 3),
         ("\ud800 a", 1),
+        ("हिन्दी भाषा में उत्तर", 4),
+        ("مَرْحَبًا بِالعَالَم", 2),
+        ("İstanbul x\u0304y", 2),
+        ("e\u0301t\u0300e\u0301", 1),
+        ("\u0301 \u0300", 0),
+        ("हि" * 40, 2),
     ],
 )
 def test_how_many_words(text: str, count: int) -> None:
     assert len(words(text)) == count
+
+
+def test_words_differ_by_their_marks_and_texts_without_any_are_hashed_as_before() -> None:
+    assert words("की")[0] != words("का")[0]
+    before = {
+        SENTENCE: 5282925359882662170,
+        "Straße, übergroß: Ελληνικά на русском שלום": 3120716314075583246,
+        "今日は天気がいい": 12394775585013420747,
+    }
+    assert {text: whole(words(text)) for text in before} == before
 
 
 def test_other_words_and_another_order_are_other_hashes() -> None:
