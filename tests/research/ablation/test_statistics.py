@@ -125,11 +125,33 @@ def test_the_reference_is_named_in_the_table() -> None:
 
 
 def test_the_share_of_the_way() -> None:
-    value, low, high = share_of_the_way([0.6, 0.7, 0.65], [0.8, 0.9, 0.85], [0.9, 0.9, 0.9]) or (0, 0, 0)
-    assert value == pytest.approx(0.2 / 0.25)
-    assert low <= value <= high
+    found = share_of_the_way([0.6, 0.7, 0.65], [0.8, 0.9, 0.85], [0.9, 0.9, 0.9])
+    assert found is not None and found.low is not None and found.high is not None
+    assert (found.value, found.n) == (pytest.approx(0.2 / 0.25), 3)
+    assert found.low <= found.value <= found.high
+    assert share_of_the_way([0.5], [0.6], [0.7]) == Mean(pytest.approx(0.5), None, None, 1)
     assert share_of_the_way([0.5], [0.6], [0.5]) is None
     assert share_of_the_way([], [], []) is None
+
+
+def test_no_way_has_bounds_where_too_many_draws_have_no_gap() -> None:
+    # With one of three seeds without a gap a draw has none in one of 27 cases, with two of three in 8 of 27.
+    low, reached, one, two = [0.6, 0.6, 0.6], [0.7, 0.65, 0.6], [0.8, 0.7, 0.6], [0.8, 0.6, 0.6]
+    found = share_of_the_way(low, reached, one)
+    assert found is not None and found.low is not None
+    found = share_of_the_way(low, reached, two)
+    assert found == Mean(pytest.approx(0.75), None, None, 3)
+    variants = {"full": reached, "seed-only": low, "oracle": two}
+    results = [
+        RESULTS[0] | {"variant": name, "seed": seed, "accuracy": value}
+        for name, values in variants.items()
+        for seed, value in enumerate(values, 1)
+    ]
+    told = account("T", summarise(results, "full"), [], results, [], "gramr2 ablate")
+    assert told.notes[0] == (
+        "The full method goes 75% of the way from seed-only to the oracle (no interval: in too many draws of the 3 seeds the "
+        "oracle is no better than seed-only)."
+    )
 
 
 @pytest.mark.parametrize(("weights", "cores", "memory", "jobs"), [(0, 2, 1 << 40, 2), (0, 8, 0, 1), (1 << 30, 8, 0, 1)])

@@ -125,8 +125,10 @@ def discordant_share(results: Sequence[Mapping[str, Any]], one: str, other: str)
 
 def share_of_the_way(
     low: Sequence[float], reached: Sequence[float], high: Sequence[float], seed: int = 0
-) -> tuple[float, float, float] | None:
+) -> Mean | None:
     """(mean reached − mean low) / (mean high − mean low) with a 95 % bootstrap interval over seeds; None without a gap.
+
+    There is no interval of one seed, nor if more than one draw in twenty has no gap: it would leave out the least favourable.
 
     Args:
         low: accuracy per seed without the method.
@@ -145,4 +147,6 @@ def share_of_the_way(
     rng = random.Random(seed)
     drawn = [share(rng.choices(everything, k=len(low))) for _ in range(RESAMPLES)]
     ordered = sorted(each for each in drawn if each is not None)
-    return value, ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered)) - 1]
+    if len(low) < 2 or len(ordered) < 0.95 * RESAMPLES:
+        return Mean(value, None, None, len(low))
+    return Mean(value, ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered)) - 1], len(low))

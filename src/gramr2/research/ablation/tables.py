@@ -167,8 +167,12 @@ def _way(results: Sequence[Mapping[str, Any]]) -> str | None:
     way = share_of_the_way(low, reached, high) if seeds else None
     if way is None:
         return None
-    bounds = f" (95 % bootstrap over {len(seeds)} seeds: {way[1]:.0%} to {way[2]:.0%})" if len(seeds) > 1 else ""
-    return f"The full method goes {way[0]:.0%} of the way from seed-only to the oracle{bounds}."
+    bounds = ""
+    if way.low is not None and way.high is not None:
+        bounds = f" (95 % bootstrap over {way.n} seeds: {way.low:.0%} to {way.high:.0%})"
+    elif way.n > 1:
+        bounds = f" (no interval: in too many draws of the {way.n} seeds the oracle is no better than seed-only)"
+    return f"The full method goes {way.value:.0%} of the way from seed-only to the oracle{bounds}."
 
 
 def _power(results: Sequence[Mapping[str, Any]]) -> str | None:
