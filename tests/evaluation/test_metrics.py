@@ -9,7 +9,16 @@ import pytest
 from conftest import labeled, make, vote
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order
 from gramr2.evaluation.log import group_of, item_of
-from gramr2.evaluation.metrics import accuracy_interval, bootstrap, evaluate, length_baseline, paired_test, wilson
+from gramr2.evaluation.metrics import (
+    accuracy_interval,
+    bootstrap,
+    evaluate,
+    length_baseline,
+    paired_interval,
+    paired_test,
+    widened,
+    wilson,
+)
 from gramr2.judging.voting import decide
 from gramr2.judgment import Decision, Outcome
 
@@ -54,6 +63,46 @@ def test_grouped_items_widen_the_interval() -> None:
     assert (alone.method, grouped.method) == ("wilson", "group bootstrap")
     assert grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
     assert accuracy_interval(correct, ["one"] * 200).method == "wilson"
+
+
+def test_groups_that_all_say_the_same_leave_room_for_others() -> None:
+    groups, other = [str(i // 2) for i in range(20)], wilson(0, 10).high
+    right, wrong = accuracy_interval([True] * 20, groups), accuracy_interval([False] * 20, groups)
+    assert (right.low, right.high, right.method) == (pytest.approx(wilson(10, 10).low), 1.0, "wilson")
+    assert (wrong.low, wrong.high) == (0.0, pytest.approx(other))
+    # One of both comparisons of each prompt: others may have none, or both.
+    half = accuracy_interval([True, False] * 10, groups)
+    assert (half.low, half.high) == (pytest.approx(0.5 - other / 2), pytest.approx(0.5 + other / 2))
+    # What is above the highest that a unit can say stays where it is.
+    assert widened((1.01, 1.01), 10, 0.0, 1.0).high == 1.01
+    # With spread, the bounds are the bootstrap's.
+    mixed = [i < 12 for i in range(20)]
+    bounds = bootstrap([(2 if i < 6 else 0, 2) for i in range(10)], 3)
+    found = accuracy_interval(mixed, groups, 3)
+    assert (found.low, found.high, found.method) == (*bounds, "group bootstrap")
+
+
+def test_an_interval_covers_a_high_accuracy_that_few_prompts_show_as_certainty() -> None:
+    rng, groups, covered = random.Random(2), [str(i // 3) for i in range(45)], 0
+    for _ in range(200):
+        prompts = [rng.random() < 0.96 for _ in range(15)]
+        found = accuracy_interval([right for right in prompts for _ in range(3)], groups)
+        covered += found.low <= 0.96 <= found.high
+    assert covered >= 190
+
+
+def test_differences_that_are_all_the_same_leave_room_for_others() -> None:
+    alone, shared = [str(i) for i in range(20)], [str(i // 4) for i in range(20)]
+    for groups, units in ((alone, 20), (shared, 5)):
+        other = wilson(0, units).high
+        assert paired_interval([0] * 20, groups) == (pytest.approx(-other), pytest.approx(other))
+        # Who is not better may be worse.
+        assert paired_interval([1] * 20, groups) == (pytest.approx(1 - 2 * other), 1.0)
+    low, high = paired_interval([0.25] * 20, alone, lowest=0.0)
+    other = wilson(0, 20).high
+    assert (low, high) == (pytest.approx(0.25 - other / 4), pytest.approx(0.25 + 3 * other / 4))
+    changes = [1, 0, -1, 0] * 5
+    assert paired_interval(changes, alone, 4) == bootstrap([(each, 1) for each in changes], 4)
 
 
 def test_comparisons_of_a_prompt_are_one_unit_without_a_group_too() -> None:

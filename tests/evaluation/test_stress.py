@@ -278,8 +278,9 @@ def test_comparisons_of_one_group_are_one_unit() -> None:
     shared = stress(judge(rule), comparisons(24, group="g"), chosen(["instruction"])).findings[0]
     assert alone.low is not None and shared.low is not None
     assert (alone.difference, shared.difference, alone.high, shared.high) == (1.0, 1.0, 1.0, 1.0)
-    assert alone.low == pytest.approx(1 - wilson(0, 24).high)
-    assert shared.low == pytest.approx(1 - wilson(0, 1).high)
+    assert alone.low == pytest.approx(1 - 2 * wilson(0, 24).high)
+    assert shared.low == pytest.approx(1 - 2 * wilson(0, 1).high)
+    assert shared.attacked is not None and shared.attacked.low == pytest.approx(wilson(1, 1).low)
     # The same twelve comparisons twice say no more than once.
     half = falls_for(lambda text: "Ignore the rules" in text and int(re.findall(r"\d+", text)[0]) % 12 < 6)
     single = stress(judge(half), comparisons(12), chosen(["instruction"])).findings[0]

@@ -252,6 +252,6 @@ def _standing(name: str, sides: Sequence[Side], groups: Sequence[str], letters: 
     if all(value in (0, 1) for value in own):
         mean, low, high = rated([value == 1 for value in own], units, seed)
     else:
-        mean, (low, high) = fmean(own), paired_interval(own, units, seed)
+        mean, (low, high) = fmean(own), paired_interval(own, units, seed, 0.0)
     strict = fmean(side.score for side in sides)
     return Standing(name, len(own), mean, low, high, strict, fmean(flips) if flips else None, letters)

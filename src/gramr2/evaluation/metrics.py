@@ -19,6 +19,8 @@ from gramr2.judgment import Decision, Outcome
 
 RESAMPLES = 2000
 MIN_GROUPS = 10
+LEVEL = 1e-9
+"""bounds that differ by less are equal"""
 CHUNK = 1 << 18
 """units that are drawn in one go"""
 
@@ -92,16 +94,29 @@ def accuracy_interval(correct: Sequence[bool], groups: Sequence[str], seed: int 
     """95 % interval of a mean of 0/1 values.
 
     Items of one group are not independent, so if there are at least ten groups and some have several items, whole groups
-    are resampled (2,000 times, seeded). With fewer groups a bootstrap over them is too narrow to trust, and Wilson's
-    interval is used, which ignores the grouping.
+    are resampled (2,000 times, seeded; see ``widened``). With fewer groups a bootstrap over them is too narrow to trust, and
+    Wilson's interval is used, which ignores the grouping.
     """
     members: dict[str, list[bool]] = defaultdict(list)
     for value, group in zip(correct, groups, strict=True):
         members[group].append(value)
     if len(members) == len(correct) or len(members) < MIN_GROUPS:
         return wilson(sum(correct), len(correct))
-    low, high = bootstrap([(sum(values), len(values)) for values in members.values()], seed)
-    return Interval(low, high, "group bootstrap")
+    bounds = bootstrap([(sum(values), len(values)) for values in members.values()], seed)
+    return widened(bounds, len(members), 0.0, 1.0)
+
+
+def widened(bounds: tuple[float, float], units: int, lowest: float, highest: float) -> Interval:
+    """The bounds of a bootstrap, unless it sees no spread since all units say the same.
+
+    Then they are what other units leave possible: a share of these says otherwise, at most Wilson's upper bound for none of
+    ``units``, and each of those may say anything from ``lowest`` to ``highest``.
+    """
+    low, high = bounds
+    if high - low > LEVEL:
+        return Interval(low, high, "group bootstrap")
+    other = wilson(0, units).high
+    return Interval(low - other * max(low - lowest, 0.0), high + other * max(highest - high, 0.0), "wilson")
 
 
 def rated(
@@ -229,13 +244,20 @@ def paired_test(
     return PairedTest(lost, won, exact_test(changes), (won - lost) / len(changes), low, high)
 
 
-def paired_interval(differences: Sequence[float], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean of paired differences; items of one group are one unit, if there are ten groups."""
+def paired_interval(
+    differences: Sequence[float], groups: Sequence[str], seed: int = 0, lowest: float = -1.0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean of paired differences; items of one group are one unit, if there are ten groups.
+
+    Where all units say the same, its bounds are those of ``widened`` for as many units as groups; a difference is from
+    ``lowest`` to 1.
+    """
     members: dict[str, list[float]] = defaultdict(list)
     for group, difference in zip(groups, differences, strict=True):
         members[group].append(difference)
     units = list(members.values()) if len(members) >= MIN_GROUPS else [[each] for each in differences]
-    return bootstrap([(sum(unit), len(unit)) for unit in units], seed)
+    found = widened(bootstrap([(sum(unit), len(unit)) for unit in units], seed), len(members), lowest, 1.0)
+    return found.low, found.high
 
 
 def length_baseline(items: Sequence[LabeledComparison]) -> float:

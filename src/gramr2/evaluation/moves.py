@@ -8,7 +8,7 @@ from statistics import fmean
 
 from gramr2.comparison import Comparison
 from gramr2.evaluation.attacks.base import SIDES, Attack
-from gramr2.evaluation.metrics import accuracy_interval, paired_interval, wilson
+from gramr2.evaluation.metrics import accuracy_interval, paired_interval, widened
 from gramr2.judgment import Decision
 
 
@@ -99,7 +99,7 @@ def finding_of(
         return Finding(*known, attacked)
     others = [attack.moved(before[each.place], decision, each.side) for each, decision in pairs]
     differences = [int(win) - int(other) for win, other in zip(wins, others, strict=True)]
-    low, high = _interval(differences, units, seed)
+    low, high = paired_interval(differences, units, seed)
     return Finding(
         *known,
         attacked,
@@ -113,24 +113,9 @@ def finding_of(
 
 
 def _share(moves: Sequence[bool], units: Sequence[str], seed: int) -> Share:
-    count = len(set(units))
-    # A bootstrap of groups that all say the same sees no spread.
-    level = len(set(moves)) == 1
-    bounds = wilson(count * moves[0], count) if level else accuracy_interval(moves, units, seed)
-    return Share(sum(moves), fmean(moves), bounds.low, bounds.high)
-
-
-def _interval(differences: Sequence[int], units: Sequence[str], seed: int) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean of paired differences; with fewer than ten units, over the pairs.
-
-    Where all pairs say the same, a bootstrap sees no spread. Then the bounds are Wilson's for the share of units that say
-    otherwise.
-    """
-    first = differences[0]
-    if all(each == first for each in differences):
-        other = wilson(0, len(set(units))).high
-        return max(-1.0, first - other), min(1.0, first + other)
-    return paired_interval(differences, units, seed)
+    rate, level = fmean(moves), len(set(moves)) == 1
+    bounds = widened((rate, rate), len(set(units)), 0.0, 1.0) if level else accuracy_interval(moves, units, seed)
+    return Share(sum(moves), rate, bounds.low, bounds.high)
 
 
 def _change(pairs: Sequence[tuple[int, Decision, Decision]]) -> float | None:

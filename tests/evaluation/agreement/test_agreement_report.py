@@ -12,6 +12,7 @@ from gramr2.errors import ConfigError
 from gramr2.evaluation.agreement.records import AgreementReport
 from gramr2.evaluation.agreement.report import agreement_of
 from gramr2.evaluation.log import Item, item_of
+from gramr2.evaluation.metrics import wilson
 from gramr2.judgment import Decision
 
 A, B, TIE = Label.A, Label.B, Label.TIE
@@ -123,6 +124,26 @@ def test_a_category_that_differs_is_found_and_chance_is_not() -> None:
     # A comparison without a majority tells nothing about the judge.
     split = [line(i, A, A, B, category="ab"[i % 2], expected=TIE) for i in range(40)]
     assert of(split).categories == ()
+
+
+def test_a_gap_of_shares_without_spread_is_no_surer_than_the_smaller_category() -> None:
+    items = [line(i, B if i < 12 else A, A, A, category="few" if i < 12 else "many") for i in range(100)]
+    few, many = of(items).categories
+    other = wilson(0, 12).high
+    assert (few.gap.value, few.gap.low, few.gap.high) == (1, pytest.approx(1 - 2 * other), 1)
+    assert (many.gap.value, many.gap.low, many.gap.high) == (-1, -1, pytest.approx(2 * other - 1))
+    assert few.shown and many.shown
+
+
+def test_people_who_all_agree_are_not_certain_to() -> None:
+    items = [line(i, A, A, A, prompt=f"p{i // 3}") for i in range(60)]
+    people = of(items).people
+    assert people is not None
+    for each in (people.alpha, people.within, people.without, people.majority_kappa):
+        assert each.value == each.high == 1
+        assert each.low is not None and 0.6 < each.low < 0.7, "twenty prompts"
+    assert people.change.low is not None and people.change.high is not None
+    assert people.change.low < people.change.value == 0 < people.change.high
 
 
 def test_more_labels_by_hand() -> None:

@@ -88,3 +88,35 @@ def test_little_says_nothing_and_full_agreement_is_not_certainty() -> None:
     # Wilson's lower bound of 40 of 40 is 0.9124; by chance they agree on one half, whatever is stored first.
     assert (full.value, full.high) == (1, 1)
     assert full.low == pytest.approx((0.91238 - 0.5) / 0.5, abs=1e-4)
+
+
+def test_full_agreement_is_counted_in_prompts() -> None:
+    drawn = Resampled([i // 4 for i in range(40)], 0)
+    kappa = drawn.kappa(Counted.of({i: table(A, A) for i in range(40)}))
+    alpha = drawn.alpha(Counted.of({i: counts([A, A]) for i in range(40)}))
+    # Of ten prompts Wilson's lower bound is 0.7225. Of 80 labels, A and B alike, two that are drawn differ in 40 of 79 cases.
+    assert (kappa.value, kappa.low, kappa.high) == (1, pytest.approx((0.72247 - 0.5) / 0.5, abs=1e-4), 1)
+    by_chance = 80 / 159
+    assert (alpha.value, alpha.low, alpha.high) == (1, pytest.approx(1 - (1 - 0.72247) / by_chance, abs=1e-4), 1)
+    # Nobody ever agrees.
+    never = drawn.kappa(Counted.of({i: table(A, B) for i in range(40)}))
+    assert (never.value, never.low, never.high) == (-1, -1, pytest.approx(-1 + 2 * (1 - 0.72247), abs=1e-4))
+    # As one more annotator the judge changes nothing, as far as ten prompts tell.
+    two, three = (Counted.of({i: counts([A] * n) for i in range(40)}) for n in (2, 3))
+    change = drawn.change(two, three)
+    assert change.value == 0
+    assert change.low == pytest.approx(-(1 - 0.72247) / (120 / 239), abs=1e-4)
+    assert change.high == pytest.approx((1 - 0.72247) / by_chance, abs=1e-4)
+    # By chance nearly all say tie, and a prompt that does not could be worth more than everything.
+    rare = drawn.kappa(Counted.of({i: table(A, A) if i == 0 else table(TIE, TIE) for i in range(40)}))
+    assert (rare.value, rare.low, rare.high) == (1, -1, 1)
+
+
+def test_where_figures_have_spread_their_intervals_are_those_of_the_draws() -> None:
+    rng = random.Random(3)
+    drawn = Resampled([i // 3 for i in range(60)], 1)
+    labels = [(rng.choice([A, B]), rng.choice([A, A, B, TIE])) for _ in range(60)]
+    pairs = Counted.of({i: table(*each) for i, each in enumerate(labels)})
+    both = Counted.of({i: counts(each) for i, each in enumerate(labels)})
+    assert drawn.kappa(pairs) == drawn.estimate(pairs, kappas)
+    assert drawn.alpha(both) == drawn.estimate(both, alphas)

@@ -11,6 +11,7 @@ from conftest import make
 from gramr2.comparison import Label, Message, ResponseSet
 from gramr2.evaluation.benchmarks import Choice, Item, Pair, Placing, Verdict, benchmark
 from gramr2.evaluation.benchmarks.intervals import interval_of
+from gramr2.evaluation.metrics import wilson
 
 
 def pairs(n: int, groups: int | None = None) -> list[Item]:
@@ -43,6 +44,20 @@ def test_the_order_of_the_source_changes_nothing_where_items_are_in_groups() -> 
     found = interval_of(plain, items, answers)
     assert found is not None
     assert interval_of(plain, [items[i] for i in places], [answers[i] for i in places]) == found
+
+
+def test_a_judge_that_always_says_the_same_is_not_certain_of_its_score() -> None:
+    # Both orders must be right, and one is wrong: 0, and of other items as many may be right as Wilson's bound for none says.
+    follower = [Verdict.of(Label.A, Label.B)] * 40
+    for items, units in ((pairs(40), 40), (pairs(40, groups=10), 10)):
+        found = interval_of(benchmark("judgebench"), items, follower)
+        assert found is not None
+        assert (found.low, found.high) == (0.0, pytest.approx(wilson(0, units).high))
+    # Each item counts one half here.
+    found = interval_of(benchmark("hhh"), pairs(40), follower)
+    assert found is not None
+    other = wilson(0, 40).high
+    assert (found.low, found.high) == (pytest.approx(0.5 - other / 2), pytest.approx(0.5 + other / 2))
 
 
 def test_few_groups_and_a_score_that_is_not_defined_have_none() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gramr2.evaluation.metrics import MIN_GROUPS
+from gramr2.evaluation.metrics import MIN_GROUPS, wilson
 from gramr2.research.ablation.resampling import by_cluster, two_way
 
 Table = NDArray[np.float64]
@@ -89,14 +89,23 @@ def test_against_a_bootstrap_written_out() -> None:
     assert found.p_value == pytest.approx(2 * min(shares), abs=0.02)
 
 
-def test_the_same_values_give_the_same_interval_and_equal_judges_none() -> None:
+def test_the_same_values_give_the_same_interval() -> None:
     values = [[1.0, 0.0, -1.0] * 10]
     assert two_way(values, clusters(10, 3)) == two_way(values, clusters(10, 3))
+
+
+def test_clusters_that_all_say_the_same_leave_room_for_others() -> None:
+    other = wilson(0, 10).high
     nothing = two_way([[0.0] * 30] * 2, clusters(10, 3))
-    assert (nothing.value, nothing.low, nothing.high, nothing.p_value) == (0.0, 0.0, 0.0, 1.0)
-    sure = two_way([[1.0] * 30], clusters(10, 3))
-    assert (sure.low, sure.high) == (1.0, 1.0)
-    assert 0 < sure.p_value < 0.001
+    assert (nothing.value, nothing.low, nothing.high) == (0.0, pytest.approx(-other), pytest.approx(other))
+    assert nothing.p_value == 1.0
+    better = two_way([[1.0] * 30], clusters(10, 3))
+    assert (better.low, better.high) == (pytest.approx(1 - 2 * other), 1.0)
+    # All ten clusters on one side, of 2 ** 10 ways to lie, and as many on the other.
+    assert better.p_value == two_way([[-1.0] * 30], clusters(10, 3)).p_value == pytest.approx(2 / 2**10)
+    assert two_way([[1.0, 1.0, 1.0]], clusters(3, 1)).p_value == pytest.approx(0.25)
+    accuracy = two_way([[1.0] * 30], clusters(10, 3), lowest=0.0)
+    assert (accuracy.low, accuracy.high) == (pytest.approx(1 - other), 1.0)
 
 
 def test_a_few_clusters_are_no_sample() -> None:

@@ -11,6 +11,7 @@ from statistics import fmean
 
 import pytest
 
+from gramr2.evaluation.metrics import wilson
 from gramr2.research.ablation.marks import Marks
 from gramr2.research.ablation.resampling import two_way
 from gramr2.research.ablation.runner import BASE_BYTES, COPIES, jobs_that_fit
@@ -85,6 +86,15 @@ def test_where_cells_say_what_they_got_right_comparisons_are_resampled_too() -> 
     for lost in (None, marked("full", 1, "1" * 35)["marks"]):
         older = [{**results[0], "marks": lost}, *results[1:]]
         assert summarise(older, "full")[1].difference == mean([-0.25, -0.25])
+
+
+def test_an_accuracy_of_all_or_nothing_is_not_certain() -> None:
+    results = [marked("full", 1, "1" * 36), marked("seed-only", 1, "0" * 36)]
+    full, seed_only = summarise(results, "full")
+    other = wilson(0, 36).high
+    assert (full.accuracy.low, full.accuracy.high) == (pytest.approx(1 - other), 1.0)
+    assert (seed_only.accuracy.low, seed_only.accuracy.high) == (0.0, pytest.approx(other))
+    assert seed_only.difference == Mean(-1.0, -1.0, pytest.approx(2 * other - 1), 1, pytest.approx(2 / 2**36))
 
 
 def test_how_often_two_variants_differ_and_what_can_then_be_seen() -> None:

@@ -6,14 +6,14 @@ Every comparison counts in both orders, so that none of them depends on which re
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gramr2.comparison import Label
 from gramr2.evaluation.agreement.records import Estimate
-from gramr2.evaluation.metrics import MIN_GROUPS, RESAMPLES, wilson
+from gramr2.evaluation.metrics import MIN_GROUPS, RESAMPLES, widened
 from gramr2.randomness import derive_seed
 
 Array = npt.NDArray[np.float64]
@@ -42,6 +42,12 @@ class Counted:
         """How many comparisons are counted."""
         return len(self.at)
 
+    @property
+    def total(self) -> Array:
+        """The sums of the counts, as one row."""
+        found: Array = self.rows.sum(axis=0, keepdims=True)
+        return found
+
 
 class Resampled:
     """Units drawn with replacement 2,000 times, the same ones for every figure.
@@ -52,6 +58,7 @@ class Resampled:
     """
 
     def __init__(self, groups: Sequence[Hashable], seed: int) -> None:
+        self._groups = [*groups]
         units = groups if len(set(groups)) >= MIN_GROUPS else range(len(groups))
         places = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
         self.units = len(places)
@@ -66,7 +73,7 @@ class Resampled:
         """A figure over comparisons, and its percentile interval; none with fewer than ten units, or where one draw in twenty has
         no such figure."""
         n = counted.n
-        value = float(measure(counted.rows.sum(axis=0, keepdims=True))[0]) if n else np.nan
+        value = float(measure(counted.total)[0]) if n else np.nan
         if np.isnan(value):
             return Estimate(n, None)
         units, inside = np.unique(self._place[[*counted.at]], return_inverse=True)
@@ -82,13 +89,43 @@ class Resampled:
         low, high = found[int(0.025 * len(found))], found[int(0.975 * len(found)) - 1]
         return Estimate(n, value, float(low), float(high))
 
-    def kappa(self, counted: Counted) -> Estimate:
-        """Cohen's κ of (comparisons, 9) tables; where nobody differs, from Wilson's lower bound of that."""
-        found = self.estimate(counted, kappas)
-        if found.value != 1.0:
+    def groups_of(self, at: Sequence[int]) -> int:
+        """How many groups these comparisons are of."""
+        return len({self._groups[i] for i in at})
+
+    def widened(self, found: Estimate, groups: int, lowest: float, highest: float) -> Estimate:
+        """The figure with an interval that is not without width: see ``gramr2.evaluation.metrics.widened``."""
+        if found.low is None or found.high is None:
             return found
-        chance = float(_chance(_symmetric(counted.rows.sum(axis=0, keepdims=True)))[0])
-        return Estimate(found.n, 1.0, (wilson(found.n, found.n).low - chance) / (1 - chance), 1.0)
+        bounds = widened((found.low, found.high), groups, lowest, highest)
+        return replace(found, low=bounds.low, high=bounds.high)
+
+    def kappa(self, counted: Counted) -> Estimate:
+        """Cohen's κ of (comparisons, 9) tables."""
+        return self._agreed(counted, kappas, lambda sums: 1 - _chance(_symmetric(sums)))
+
+    def alpha(self, counted: Counted) -> Estimate:
+        """Krippendorff's α, nominal, of rows of ``counts``."""
+        return self._agreed(counted, alphas, disagreement)
+
+    def change(self, before: Counted, after: Counted) -> Estimate:
+        """The second α less the first, of the same comparisons."""
+        both = Counted(before.at, np.concatenate([before.rows, after.rows], axis=1))
+        found = self.estimate(both, lambda sums: alphas(sums[:, 4:]) - alphas(sums[:, :4]))
+        if found.value is None:
+            return found
+        least, most = (1 - 1 / float(disagreement(each.total)[0]) for each in (after, before))
+        return self.widened(found, self.groups_of(both.at), least - 1, 1 - most)
+
+    def _agreed(self, counted: Counted, measure: Measure, expected: Measure) -> Estimate:
+        """A coefficient 1 − observed/expected disagreement. Where nobody differs it needs no draws, and so no ten units."""
+        found = self.estimate(counted, measure)
+        if found.value is None:
+            return found
+        if found.value == 1.0:
+            found = replace(found, low=1.0, high=1.0)
+        found = self.widened(found, self.groups_of(counted.at), 1 - 1 / float(expected(counted.total)[0]), 1.0)
+        return found if found.low is None else replace(found, low=max(found.low, -1.0))
 
 
 def table(first: Label, second: Label) -> Array:
@@ -118,11 +155,15 @@ def kappas(sums: Array) -> Array:
 
 def alphas(sums: Array) -> Array:
     """Krippendorff's α, nominal, of each row of sums of ``counts``."""
+    observed = ratio(sums[:, 3], sums[:, :3].sum(axis=1))
+    return 1 - ratio(observed, disagreement(sums))
+
+
+def disagreement(sums: Array) -> Array:
+    """What α expects of labels that are drawn from all, of each row of sums of ``counts``."""
     either, ties = sums[:, 0] + sums[:, 1], 2 * sums[:, 2]
     total = 2 * sums[:, :3].sum(axis=1)
-    observed = ratio(2 * sums[:, 3], total)
-    expected = ratio(total**2 - 2 * either**2 - ties**2, total * (total - 1))
-    return 1 - ratio(observed, expected)
+    return ratio(total**2 - 2 * either**2 - ties**2, total * (total - 1))
 
 
 def ratio(part: Array, whole: Array) -> Array:

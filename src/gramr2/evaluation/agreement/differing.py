@@ -41,6 +41,9 @@ def categories_of(items: Sequence[Item], lines: Sequence[Line], drawn: Resampled
             Counted(decided, np.concatenate([part, whole - part], axis=1)),
             lambda sums: ratio(sums[:, 0], sums[:, 1]) - ratio(sums[:, 2], sums[:, 3]),
         )
+        elsewhere = [i for i in decided if (items[i].category or "none") != name]
+        # A gap is no surer than the share in the part that has fewer groups.
+        gap = drawn.widened(gap, min(drawn.groups_of(chosen), drawn.groups_of(elsewhere)), -1.0, 1.0)
         (wrong, size), (others, rest) = part.sum(axis=0), (whole - part).sum(axis=0)
         values.append(float(fisher_exact(np.array([[wrong, size - wrong], [others, rest - others]])).pvalue))
         found.append((name, Estimate(len(chosen), *share), replace(gap, n=len(chosen))))

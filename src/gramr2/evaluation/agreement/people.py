@@ -12,7 +12,7 @@ from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.data.annotations import Labels
 from gramr2.data.annotators import agreement
 from gramr2.evaluation.agreement.alternative import ANNOTATORS, COMPARISONS, EPSILON, Judged, advantages
-from gramr2.evaluation.agreement.coefficients import Counted, Resampled, alphas, counts, table
+from gramr2.evaluation.agreement.coefficients import Counted, Resampled, counts, table
 from gramr2.evaluation.agreement.records import Advantage, Annotator, Estimate, People, Replacing
 from gramr2.evaluation.metrics import rated
 
@@ -50,7 +50,6 @@ def people_of(lines: Sequence[Line], drawn: Resampled, seed: int, epsilon: float
         return Counted.of({i: counts(_labels(lines[i], judge)) for i in chosen})
 
     without, within = counted(both, False), counted(both, True)
-    change = Counted(both, np.concatenate([without.rows, within.rows], axis=1))
     known = agreement(_rows([lines[i] for i in several]))
     places: dict[str, list[int]] = defaultdict(list)
     for i, line in enumerate(lines):
@@ -66,12 +65,12 @@ def people_of(lines: Sequence[Line], drawn: Resampled, seed: int, epsilon: float
         several=len(several),
         unanimous=sum(len(set(lines[i].labels.values())) == 1 for i in several),
         split=len(several) - len(majority),
-        alpha=drawn.estimate(counted(several, False), alphas),
+        alpha=drawn.alpha(counted(several, False)),
         cohen=known.cohen,
         fleiss=known.fleiss,
-        without=drawn.estimate(without, alphas),
-        within=drawn.estimate(within, alphas),
-        change=drawn.estimate(change, lambda sums: alphas(sums[:, 4:]) - alphas(sums[:, :4])),
+        without=drawn.alpha(without),
+        within=drawn.alpha(within),
+        change=drawn.change(without, within),
         majority=same_as(lines, majority, seed),
         majority_kappa=kappa_with(lines, majority, drawn),
         annotators=tuple(_annotator(name, places[name], lines, drawn, seed, found.get(name)) for name in names),

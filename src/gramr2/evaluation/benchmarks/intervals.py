@@ -10,7 +10,7 @@ from dataclasses import replace
 from gramr2.evaluation.benchmarks.base import Benchmark
 from gramr2.evaluation.benchmarks.failures import OnFailure
 from gramr2.evaluation.benchmarks.items import Answer, Item, Pair
-from gramr2.evaluation.metrics import MIN_GROUPS, Interval
+from gramr2.evaluation.metrics import MIN_GROUPS, Interval, widened
 
 RESAMPLES = 300
 
@@ -23,7 +23,7 @@ def interval_of(
     seed: int = 0,
 ) -> Interval | None:
     """95 % percentile interval of the overall score: groups are drawn with replacement and the whole score is computed anew, 300
-    times. An item without a group is one of its own.
+    times. An item without a group is one of its own. Where all groups say the same, the bounds are those of ``widened``.
 
     None with fewer than ten groups, or where the score is not defined in every draw.
     """
@@ -50,7 +50,7 @@ def interval_of(
             return None
         found.append(overall)
     found.sort()
-    return Interval(found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES) - 1], "group bootstrap")
+    return widened((found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES) - 1]), len(units), 0.0, 1.0)
 
 
 def _copy(item: Item, number: int) -> Item:

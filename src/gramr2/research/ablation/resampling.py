@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gramr2.evaluation.metrics import MIN_GROUPS
+from gramr2.evaluation.metrics import LEVEL, MIN_GROUPS, widened
 
 RESAMPLES = 2000
 _AT_ONCE = 200
@@ -20,7 +20,11 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its 95 % percentile interval; ``p_value`` is twice the share of resamples at or beyond zero."""
+    """A mean with its 95 % percentile interval; ``p_value`` is twice the share of resamples at or beyond zero.
+
+    Where all clusters say the same, resamples show no spread: then the bounds are those of ``gramr2.evaluation.metrics.widened``,
+    and the p-value is that of the sign test over clusters.
+    """
 
     value: float
     low: float
@@ -28,13 +32,16 @@ class Interval:
     p_value: float
 
 
-def two_way(values: Sequence[Sequence[float]], clusters: Sequence[str], seed: int = 0) -> Interval:
+def two_way(
+    values: Sequence[Sequence[float]], clusters: Sequence[str], seed: int = 0, lowest: float = -1.0
+) -> Interval:
     """The mean of all values, resampling seeds and clusters with replacement.
 
     Args:
         values: for each seed a value per comparison; a single seed is not resampled.
         clusters: the cluster of each comparison. With fewer than ``MIN_GROUPS`` of them, comparisons are resampled instead.
         seed: of the resampling; the same seed draws the same resamples, whatever the values.
+        lowest: that a value can be; the highest is 1.
     """
     table: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     places, count = _numbered(clusters)
@@ -48,9 +55,14 @@ def two_way(values: Sequence[Sequence[float]], clusters: Sequence[str], seed: in
         weights = _draws(rng, count, size)
         drawn.append(((times @ sums) * weights).sum(1) / (seeds * (weights @ sizes)))
     means = np.concatenate(drawn)
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = map(float, np.quantile(means, [0.025, 0.975]))
     beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    return Interval(float(table.mean()), float(low), float(high), min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)))
+    p_value = min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1))
+    units = len(set(clusters))
+    if high - low <= LEVEL:
+        p_value = 1.0 if abs(low) <= LEVEL else min(1.0, 2 * 0.5**units)
+    bounds = widened((low, high), units, lowest, 1.0)
+    return Interval(float(table.mean()), bounds.low, bounds.high, p_value)
 
 
 def by_cluster(clusters: Sequence[str]) -> bool:

@@ -100,7 +100,7 @@ def _accuracy(cells: Sequence[Mapping[str, Any]], pooled: bool) -> Mean:
     values = [each["accuracy"] for each in cells]
     if not pooled:
         return mean(values, 0.0, 1.0)
-    found = two_way([each[MARKS].right for each in cells], cells[0][MARKS].clusters)
+    found = two_way([each[MARKS].right for each in cells], cells[0][MARKS].clusters, lowest=0.0)
     return Mean(fmean(values), found.low, found.high, len(cells))
 
 
