@@ -30,8 +30,8 @@ from gramr2.errors import ModelError, PromptTooLongError
 log = logging.getLogger("gramr2")
 
 Text = tuple[tuple[Message, ...], str]
-TOKENS = 16384
-"""per forward pass on a GPU; on a CPU a pass has one text, which is as fast and makes no digit depend on the batch"""
+TOKENS_ON_CPU, TOKENS = 2048, 16384
+"""per forward pass on a CPU and on a GPU, padding included"""
 WRITTEN = 32
 
 
@@ -125,7 +125,7 @@ class HiddenStates:
         if not missing:
             return
         backend = self._open()
-        tokens = 0 if backend.device.type == "cpu" else TOKENS
+        tokens = TOKENS_ON_CPU if backend.device.type == "cpu" else TOKENS
         fresh: list[tuple[str, bytes]] = []
         done = 0
         # Batches are formed from all texts, cached or not, so that a resumed run computes the same batches.
