@@ -59,6 +59,18 @@ def test_a_tokenizer_that_ignores_the_switch_is_outwitted(encoder: Encoder) -> N
     assert deaf.prompt(turn) == encoder.prompt(turn)
 
 
+def test_a_template_with_a_date_gives_the_same_prompt_on_every_day(tiny_model: Path) -> None:
+    """As Llama 3.2's and SmolLM3's do: a judge would be asked otherwise than it was trained."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}: {{ messages[0]['content'] }}"
+    messages = (Message("user", "Hello"),)
+    assert tokenizer.decode(Encoder(tokenizer).prompt(messages)) == "26 Jul 2024: Hello"
+    asked = Encoder(tokenizer, {"strftime_now": lambda kind: "today"})
+    assert tokenizer.decode(asked.prompt(messages)) == "today: Hello"
+
+
 def test_models_without_a_chat_template(encoder: Encoder, tiny_model: Path) -> None:
     from transformers import AutoTokenizer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from gramr2.comparison import Message
@@ -12,6 +13,9 @@ from gramr2.errors import ModelError, reason_of
 
 SECONDS = 10.0
 """a template takes milliseconds; one that takes this long has a loop without an end"""
+TODAY = datetime(2024, 7, 26)
+"""the date for templates that ask for one. The real one would give a judge another prompt every day. This one stands in Llama
+3.2's own template, for where it cannot ask."""
 _HOLE = "\ue000{}\ue001"
 
 
@@ -80,6 +84,8 @@ def _render(
     tokenizer: Any, roles: Sequence[str], contents: Sequence[Any], options: dict[str, Any], answering: bool
 ) -> str:
     turns = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
+    if "strftime_now" in str(tokenizer.chat_template):
+        options = {"strftime_now": TODAY.strftime, **options}
 
     def render() -> str:
         text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answering, **options)
