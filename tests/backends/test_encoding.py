@@ -64,11 +64,17 @@ def test_a_template_with_a_date_gives_the_same_prompt_on_every_day(tiny_model: P
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}: {{ messages[0]['content'] }}"
+    dated = """{% if not day is defined %}{% set day = strftime_now("%d %b %Y") %}{% endif %}{{ day }} {{ messages[0]['content'] }}"""
     messages = (Message("user", "Hello"),)
-    assert tokenizer.decode(Encoder(tokenizer).prompt(messages)) == "26 Jul 2024: Hello"
-    asked = Encoder(tokenizer, {"strftime_now": lambda kind: "today"})
-    assert tokenizer.decode(asked.prompt(messages)) == "today: Hello"
+
+    def prompt(**options: str) -> str:
+        return tokenizer.decode(Encoder(tokenizer, options).prompt(messages))
+
+    tokenizer.chat_template = dated
+    assert prompt() == prompt(chat_template=dated) == "26 Jul 2024 Hello"
+    assert prompt(day="today") == "today Hello"
+    tokenizer.chat_template = {"default": dated, "other": "{{ strftime_now('%Y') }} {{ messages[0]['content'] }}"}
+    assert (prompt(), prompt(chat_template="other")) == ("26 Jul 2024 Hello", "2024 Hello")
 
 
 def test_models_without_a_chat_template(encoder: Encoder, tiny_model: Path) -> None:

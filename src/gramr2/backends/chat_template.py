@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,7 +18,13 @@ SECONDS = 10.0
 TODAY = datetime(2024, 7, 26)
 """the date for templates that ask for one. The real one would give a judge another prompt every day. This one stands in Llama
 3.2's own template, for where it cannot ask."""
+_DATE = re.compile(r"\bstrftime_now\(\s*(['\"])(.*?)\1\s*\)")
 _HOLE = "\ue000{}\ue001"
+
+
+def dated(template: str) -> str:
+    """A chat template with ``TODAY`` wherever it asks for the date."""
+    return _DATE.sub(lambda match: json.dumps(TODAY.strftime(match[2])), template)
 
 
 class _Stopped(BaseException):
@@ -84,8 +92,10 @@ def _render(
     tokenizer: Any, roles: Sequence[str], contents: Sequence[Any], options: dict[str, Any], answering: bool
 ) -> str:
     turns = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
-    if "strftime_now" in str(tokenizer.chat_template):
-        options = {"strftime_now": TODAY.strftime, **options}
+    named, wanted = tokenizer.chat_template, options.get("chat_template")
+    template = named.get(wanted or "default", wanted) if isinstance(named, dict) else wanted or named
+    if isinstance(template, str) and (fixed := dated(template)) != template:
+        options = options | {"chat_template": fixed}
 
     def render() -> str:
         text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answering, **options)
