@@ -43,9 +43,49 @@ def test_a_piece_of_an_answer_gets_no_space_marker() -> None:
     assert encoder.fragment(">ab") == [*map(ord, ">ab")]
     assert encoder.fragment("") == []
     assert encoder.label_ids(VerdictReading()) == {"A": ord("A"), "B": ord("B"), "tie": ord("t")}
-    # The prompt's own pieces are encoded as the tokenizer does.
-    ids = encoder.prompt((Message("user", "x"),), "ab")
-    assert "".join(map(chr, ids)).endswith("▁x▁\n\nab")
+    # Only the first piece of a prompt is a beginning.
+    ids = encoder.prompt((Message("user", "x"), Message("user", "y")), "ab")
+    assert "".join(map(chr, ids)) == "▁x\n\ny\n\nab"
+
+
+TEMPLATES = [
+    "<s>[INST] {} [/INST]",
+    "<s>[INST]{}[/INST]",
+    "<s><|user|>\n{}<|end|>\n<|assistant|>\n",
+    "<s>{}<|end|>Answer: ",
+    "{}\n",
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("kind", ["first", "always", "prepend"])
+def test_a_prompt_of_a_sentencepiece_model_has_the_spaces_of_the_whole_text(kind: str, template: str) -> None:
+    tokenizer = sentencepiece(kind)
+    before, _, after = template.partition("{}")
+    tokenizer.chat_template = f"{{{{ {before!r} + messages[0]['content'] + {after!r} }}}}"
+    encoder = Encoder(tokenizer)
+    assert encoder.marks
+    whole = tokenizer(template.format("Which a"), add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(encoder.prompt((Message("user", "Which a"),))) == tokenizer.decode(whole)
+
+
+def sentencepiece(kind: str) -> Any:
+    """A tokenizer of characters that marks beginnings: that of a text alone, of every piece of it, or as Llama 2's does."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = ["<unk>", "▁", "\n", *map(chr, range(33, 127))]
+    inner = Tokenizer(models.Unigram([(each, -1.0) for each in letters], unk_id=0))
+    if kind == "prepend":
+        inner.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        inner.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
+    else:
+        inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=kind)
+        inner.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
+    inner.add_special_tokens(
+        [AddedToken(each, normalized=False) for each in ("<s>", "<|user|>", "<|end|>", "<|assistant|>")]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="<|end|>", unk_token="<unk>")
 
 
 def test_every_piece_is_encoded_by_itself_after_the_prompt(encoder: Encoder) -> None:

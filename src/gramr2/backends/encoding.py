@@ -53,16 +53,33 @@ class Encoder:
         self._plain: Raw | None = None
         self._of_own: dict[str, list[int]] = {}
         self._labels: dict[VerdictReading, dict[str, int]] = {}
-        # SentencePiece tokenizers put a space marker before any text; a fragment inside an answer must not get one.
-        first = tokenizer.convert_ids_to_tokens(self._ids("x"))[0]
-        self._guard = self._ids(">") if first.startswith("▁") else []
+        # SentencePiece tokenizers put a space marker before any text; a piece inside a prompt or an answer must not get one.
+        self._guard = self._ids(">") if self._is_marked(self._ids("x")[0]) else []
+        self._marks_behind_control = bool(self._guard) and self._marks_behind(tokenizer.all_special_ids)
+
+    @property
+    def marks(self) -> bool:
+        """Whether the tokenizer puts a space marker before a text."""
+        return bool(self._guard)
+
+    def _is_marked(self, id: int) -> bool:
+        return self.tokenizer.convert_ids_to_tokens([id])[0].startswith("▁")
+
+    def _marks_behind(self, control: list[int]) -> bool:
+        """Whether a text behind a control token gets a marker too, as by Llama 2's tokenizer."""
+        for id in control:
+            ids = self._ids(self.tokenizer.decode([id]) + "x")
+            if len(ids) > 1 and ids[0] == id:
+                return self._is_marked(ids[1])
+        return False
 
     def prompt(self, messages: tuple[Message, ...], *pieces: str) -> list[int]:
         """Ids of the whole prompt up to where the answer starts, followed by the given pieces of the answer."""
         frame = self._frame(tuple(turn.role for turn in messages))
         ids = list(frame[0])
         for turn, after in zip(messages, frame[1:], strict=True):
-            ids += self._encoded(turn.content, inside=False)
+            behind_control = self._marks_behind_control and bool(ids) and ids[-1] in self.control.ids
+            ids += self._encoded(turn.content, inside=bool(ids) and not behind_control)
             ids += after
         return ids + [i for piece in pieces for i in self.fragment(piece)]
 
@@ -109,7 +126,8 @@ class Encoder:
     def _frame(self, roles: tuple[str, ...]) -> list[list[int]]:
         """The template's own ids before, between and after the contents of turns with these roles."""
         if roles not in self._frames:
-            self._frames[roles] = [self._ids(piece) for piece in self._render(roles)]
+            first, *others = self._render(roles)
+            self._frames[roles] = [self._ids(first), *(self._guarded(self._ids, each, True) for each in others)]
         return self._frames[roles]
 
     def _render(self, roles: tuple[str, ...]) -> list[str]:
@@ -122,7 +140,7 @@ class Encoder:
         return [start, *["\n\n"] * len(roles)] if roles else [f"{start}\n\n"]
 
     def _encoded(self, text: str, inside: bool) -> list[int]:
-        """Ids of a text; ``inside`` an answer it gets no marker of a beginning."""
+        """Ids of a text; ``inside`` a prompt or an answer it gets no marker of a beginning."""
         parts = parts_of(text)
         ids = self._guarded(self._literal, text, inside)
         found = self.control.among(ids, text)

@@ -29,4 +29,7 @@ def identity(folder: Path, encoder: Encoder, ends: Collection[int], adapter: Pat
     if encoder.control.unflagged:
         # Earlier versions let a text become such a token: what those kept is not to be found.
         name += "+plain"
+    if encoder.marks:
+        # Earlier versions let a space marker begin each content of a prompt, and what the template writes behind it.
+        name += "+joined"
     return name
