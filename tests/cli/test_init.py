@@ -80,12 +80,14 @@ def test_unlabelled_rows_become_the_pool_without_the_prompts_that_measure(cli, t
     )
     out = tmp_path / "run.yaml"
     found = init(cli, mixed, again, "-o", out)
-    data = load_data(load_config(out))
+    config = load_config(out)
+    data = load_data(config)
     assert len(data.gold) == found["gold"]
     assert len(data.seed) == found["seed"]
     gold = {item.comparison.prompt_text for item in data.gold}
     assert not gold & {each.prompt_text for each in data.pool}
-    assert 30 < len(data.pool) < 110
+    assert len(data.pool) == found["pool"], "labelled rows are no part of it"
+    assert [each.only_unlabeled for each in config.data.pool] == [True, False]
     assert load_config(out).data.on_bad_row == "skip"
 
 

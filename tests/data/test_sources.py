@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gramr2.comparison import LabeledComparison
+from gramr2.config.data import Layout
 from gramr2.data import OnBadRow, load_labeled, load_unlabeled, placed
 from gramr2.errors import DataError
 
@@ -136,3 +137,13 @@ def test_rows_one_at_a_time_have_their_places(tmp_path: Path) -> None:
         list(placed(str(file), on_bad_row=OnBadRow.SKIP))
     with pytest.raises(DataError, match="no such file"):
         list(placed(str(tmp_path / "gone.jsonl")))
+
+
+def test_rows_with_a_label_can_be_left_out(write) -> None:
+    file, layout = write(*ROWS[:3], ROWS[3] | {"label": None}), Layout(only_unlabeled=True)
+    items, report = load_unlabeled(file, layout=layout, limit=2)
+    assert [item.id for item in items] == ["r3"]
+    assert (report.rows, report.kept, report.skipped) == (4, 1, ())
+    assert [item.id for _, item in placed(file, layout=layout)] == ["r3"]
+    with pytest.raises(DataError, match="only_unlabeled leaves them out: remove it"):
+        load_labeled(file, layout=layout)

@@ -34,6 +34,8 @@ class Layout(Section):
     """columns, and fields of messages, that hold text the judge is not to see"""
     margin: float = Field(default=0, ge=0, allow_inf_nan=False)
     """scores or ranks that differ by at most this much are a tie"""
+    only_unlabeled: bool = False
+    """leave out the comparisons that have a label: the pool of a file whose labelled rows are the seed"""
 
     @field_validator("columns")
     @classmethod

@@ -69,7 +69,7 @@ def read_row(
         row: the columns.
         where: the place of the row, for messages.
         default_id: the id of a row that has none.
-        layout: which columns are what, and what is ignored.
+        layout: which columns are what, and what is ignored; with ``only_unlabeled`` there may be no comparison left.
 
     Raises:
         DataError: ``where: reason``.
@@ -79,7 +79,7 @@ def read_row(
         for each in candidates(fields.present()):
             if each.recognises(fields):
                 fields.forget()
-                found = list(each.read(fields, default_id))
+                found = [item for item in each.read(fields, default_id) if _wanted(item, fields.layout)]
                 fields.refuse_unused()
                 who = read_annotator(fields)
                 return [
@@ -95,3 +95,7 @@ def read_row(
         f"{where}: needs {', or '.join(common)}; {shown_columns(fields)}: say which is which with columns, or see the formats "
         "in docs/data.md"
     )
+
+
+def _wanted(item: LabeledComparison | Comparison, layout: Layout) -> bool:
+    return not (layout.only_unlabeled and isinstance(item, LabeledComparison))

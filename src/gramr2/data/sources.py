@@ -110,6 +110,10 @@ def load_labeled(
     name: str | None = None,
 ) -> tuple[tuple[LabeledComparison, ...], LoadReport]:
     """Labelled comparisons of a source; a row without a label is a bad row. Arguments and errors: see ``load``."""
+    if layout is not None and layout.only_unlabeled:
+        raise DataError(
+            f"{source}: labelled comparisons are needed here, and only_unlabeled leaves them out: remove it"
+        )
     loaded = _load(Opening(source, split, base, layout, name, pairing=True), limit, on_bad_row, labeled=True)
     return tuple(item for item in loaded.comparisons if isinstance(item, LabeledComparison)), loaded.report
 

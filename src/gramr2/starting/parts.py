@@ -142,7 +142,7 @@ def _pool(
             own = [item for item in own if in_part(item, *part)]
             why.append(f"of {each.name} only the prompts that do not measure are judged unlabelled")
         if own:
-            found.append(_source(each, part))
+            found.append(_source(each, part, only_unlabeled=each.mixed))
             parts.append(own)
     total = sum(map(len, parts))
     if total <= most:
@@ -171,8 +171,9 @@ def _cut(items: Sequence[LabeledComparison], names: str) -> float:
     return min(possible, key=lambda cut: (abs(sizes[cut] - wanted), cut))
 
 
-def _source(source: Source, part: tuple[float, float] | None) -> SourceConfig:
-    return SourceConfig.model_validate({**source.layout.model_dump(), "path": source.path, "part": part})
+def _source(source: Source, part: tuple[float, float] | None, *, only_unlabeled: bool = False) -> SourceConfig:
+    own = {"path": source.path, "part": part, "only_unlabeled": only_unlabeled}
+    return SourceConfig.model_validate({**source.layout.model_dump(), **own})
 
 
 def _names(sources: Sequence[Source]) -> str:
