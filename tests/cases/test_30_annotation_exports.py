@@ -51,7 +51,8 @@ def task(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
 def test_label_studio(write: Write) -> None:
     left, right = ({"type": "pairwise", "value": {"selected": side}} for side in ("left", "right"))
     reason = {"type": "textarea", "value": {"text": ["It adds up."]}}
-    row = task(left, left, right, reason)
+    row = task(left, left, right)
+    row["annotations"][1]["result"].append(reason)
     row["annotations"].append({"was_cancelled": True, "result": [right]})
     (item,), _ = load_labeled(write(row))
     assert (item.label, item.rationale) == ("A", "It adds up.")
@@ -74,6 +75,25 @@ def test_label_studio(write: Write) -> None:
 def test_label_studio_results_that_are_not_understood(row: dict[str, Any], reason: str, write: Write) -> None:
     with pytest.raises(DataError, match=rf"in\.jsonl:1: .*{reason}"):
         load_labeled(write(row))
+
+
+def test_a_rationale_is_one_of_those_who_gave_the_label(write: Write) -> None:
+    said = [*votes("B is right", "A is right"), {"value": "nobody's"}]
+    (item,), _ = load_labeled(write(argilla(preference=votes("B", "A", "A"), rationale=said)))
+    assert (item.label, item.rationale) == ("A", "A is right")
+    (item,), _ = load_labeled(write(argilla(preference=votes("B", "A", "A"), rationale=[said[0], said[2]])))
+    assert (item.label, item.rationale) == ("A", None), "a text without a user counts only where all agree"
+    (item,), _ = load_labeled(write(argilla(preference=votes("B", "A"), rationale=said)))
+    assert (item.label, item.rationale) == ("tie", None)
+    sides = [{"type": "choices", "value": {"choices": [side]}} for side in ("right", "left", "left")]
+    row = task(*sides)
+    row["annotations"][0]["result"].append({"type": "textarea", "value": {"text": ["The right one is right."]}})
+    layout = Layout(label_map={"left": "A", "right": "B"})
+    (item,), _ = load_labeled(write(row), layout=layout)
+    assert (item.label, item.rationale) == ("A", None)
+    row["annotations"][2]["result"].append({"type": "textarea", "value": {"text": ["The left", "one is."]}})
+    (item,), _ = load_labeled(write(row), layout=layout)
+    assert item.rationale == "The left\none is."
 
 
 def test_columns_are_those_within_the_export(write: Write) -> None:

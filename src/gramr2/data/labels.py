@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gramr2.comparison import Label
 from gramr2.config.data import Layout, label_key
@@ -18,6 +19,18 @@ _KNOWN = {
     **dict.fromkeys(("b", "model_b", "response_b", "b>a", "b>>a"), Label.B),
     **dict.fromkeys(("tie", "tie (bothbad)", "both_bad", "a=b", "b=a"), Label.TIE),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an annotator of several wrote, and the votes of the same annotator, as the file spells them."""
+
+    text: object
+    votes: tuple[object, ...]
+
+    def supports(self, label: Label, layout: Layout) -> bool:
+        """Whether the annotator voted, and for this label alone. Raises BadRowError for a vote that is not understood."""
+        return bool(self.votes) and all(read_verdict(each, layout)[0] is label for each in self.votes)
 
 
 def read_label(value: object) -> Label | None:

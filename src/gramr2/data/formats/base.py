@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.data import Layout
 from gramr2.data.fields import Fields
-from gramr2.data.labels import Target, better, read_label, read_target, read_verdict
+from gramr2.data.labels import Said, Target, better, read_label, read_target, read_verdict
 from gramr2.data.turns import BadRowError, read_text
 from gramr2.messages import shown_names
 
@@ -87,7 +87,7 @@ class Envelope:
         raise NotImplementedError
 
     def open(self, row: Row) -> Row:
-        """The row in it, with the annotators' votes as a list under ``label``.
+        """The row in it, with the annotators' votes as a list under ``label``, and under ``rationale`` what they ``Said``.
 
         Raises:
             BadRowError: the row cannot be used.
@@ -126,8 +126,18 @@ def labelled(
     row: Row, comparison: Comparison, label: Label | None, target: Target | None = None
 ) -> LabeledComparison | Comparison:
     """The comparison with its label and the row's rationale; without a label, as it is."""
-    rationale = optional(row, "rationale")
+    rationale = _rationale(row, label)
     return comparison if label is None else LabeledComparison(comparison, label, rationale, target)
+
+
+def _rationale(row: Row, label: Label | None) -> str | None:
+    """The row's rationale: where several annotators voted, the first of one who voted for the label that it has."""
+    value = row.get("rationale")
+    if not (isinstance(value, list) and all(isinstance(each, Said) for each in value)):
+        return optional(row, "rationale")
+    layout = layout_of(row)
+    texts = (each.text for each in value if each.text and label is not None and each.supports(label, layout))
+    return next((read_text(each, "rationale") for each in texts), None)
 
 
 def preferred(

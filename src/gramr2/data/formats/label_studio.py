@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gramr2.data.fields import Fields
 from gramr2.data.formats.base import Envelope, Row
+from gramr2.data.labels import Said
 from gramr2.messages import BadRowError, shown
 
 _SIDES = {"left": "A", "right": "B"}
@@ -29,26 +30,32 @@ class LabelStudio(Envelope):
         task.refuse_unused()
         opened: dict[str, object] = {"id": row.get("id")} | dict(row["data"])  # type: ignore[call-overload]
         votes: list[object] = []
+        said: list[Said] = []
         for annotation in row["annotations"]:  # type: ignore[attr-defined]
             if not isinstance(annotation, Mapping) or not isinstance(annotation.get("result"), list):
                 raise BadRowError("annotations must be a list of objects with a result")
             if annotation.get("was_cancelled"):
                 continue
+            own: list[object] = []
+            texts: list[object] = []
             for result in annotation["result"]:
                 kind, value = _value(result)
                 if kind == "pairwise":
-                    votes.append(_SIDES.get(str(value), value))
+                    own.append(_SIDES.get(str(value), value))
                 elif kind == "choices":
-                    votes += value if isinstance(value, list) else [value]
+                    own += value if isinstance(value, list) else [value]
                 elif kind == "textarea":
-                    text = "\n".join(map(str, value)) if isinstance(value, list) else value
-                    opened.setdefault("rationale", text)
+                    texts.append("\n".join(map(str, value)) if isinstance(value, list) else value)
                 else:
                     raise BadRowError(
                         f"a result of the type {shown(kind)} is not a pairwise choice, choices or a text area"
                     )
+            votes += own
+            said += [Said(each, tuple(own)) for each in texts]
         if votes:
             opened["label"] = votes
+        if said:
+            opened.setdefault("rationale", said if votes else said[0].text)
         return opened
 
 
