@@ -47,6 +47,16 @@ def test_full_agreement_and_none_at_all() -> None:
     assert agreement([row("1", TIE), row("2", TIE)]) == Agreement(1, 0, None)
 
 
+@pytest.mark.parametrize("how", [Aggregate.MAJORITY, Aggregate.SOFT])
+def test_a_rationale_that_cannot_be_turned_is_not_taken_from_the_other_order(how: Aggregate) -> None:
+    # Of the other order, in which the response that all prefer is B.
+    other = replace(row("2", A, turned=True), rationale="B is right, A is wrong.")
+    (one,) = merged([row("1", A), other], how)
+    assert (one.label, one.rationale) == (A, None)
+    (one,) = merged([row("1", A), other, row("3", A, "A is right.")], how)
+    assert one.rationale == "A is right."
+
+
 def test_the_majority_speaks_in_the_first_row_s_order() -> None:
     rows = [
         row("1", B, "Response B is longer.", turned=True),

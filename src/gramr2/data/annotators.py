@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gramr2.comparison import Label, LabeledComparison
+from gramr2.data.balance import is_fixed
 from gramr2.data.dawid_skene import most_probable
 from gramr2.errors import DataError
 from gramr2.hashing import digest_of
@@ -108,7 +109,8 @@ def conflicting(items: Sequence[LabeledComparison]) -> set[str]:
 def merged(items: Sequence[LabeledComparison], how: Aggregate) -> tuple[LabeledComparison, ...]:
     """One row for each comparison, in the place, order and id of its first one.
 
-    Its rationale is the first that came with the label it now has; a comparison with one row stays what it is.
+    Its rationale is the first that came with the label it now has, but for one whose bare “A” and “B” (``is_fixed``) are those of
+    the other order; a comparison with one row stays what it is.
 
     Raises:
         DataError: a row of several does not say whose it is, and ``how`` has to know.
@@ -149,8 +151,9 @@ def _most_probable(items: Sequence[LabeledComparison]) -> tuple[LabeledCompariso
 
 
 def _with(group: Sequence[LabeledComparison], rows: Sequence[LabeledComparison], label: Label) -> LabeledComparison:
-    """The first row with a label of all of them, and the first rationale that came with that label."""
-    rationale = next((row.rationale for row in rows if row.label is label and row.rationale), None)
+    """The first row with a label of all of them, and the first rationale that came with that label and speaks of its order."""
+    told = (row for item, row in zip(group, rows, strict=True) if row is item or not is_fixed(item))
+    rationale = next((row.rationale for row in told if row.label is label and row.rationale), None)
     return replace(group[0], label=label, rationale=rationale, target=None, annotator=None)
 
 
