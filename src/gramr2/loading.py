@@ -22,7 +22,7 @@ from gramr2.judging.judge import Judge
 from gramr2.judging.options import APPLY, EngineKind, JudgeOptions, Kind, Verdict, require
 from gramr2.judging.preference import PreferenceModel
 from gramr2.judging.prompts import FieldTemplate, prompt
-from gramr2.judging.saved import PROMPT_FILE, load_template, own_prompt
+from gramr2.judging.saved import PROMPT_FILE, load_options, load_template, own_prompt
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision
@@ -164,7 +164,8 @@ def load_judge(name: str | Path, *, token: str | None = None, **options: Any) ->
         token: bearer token of a server; default: ``$GRAMR2_TOKEN``.
         options: see ``JudgeOptions``.
 
-    A judge that gramr2 trained uses the prompt that it was trained with, and its verdict is read as in training.
+    A judge that gramr2 trained uses the prompt that it was trained with, in the chat template with the same variables
+    (``chat_template_options``), and its verdict is read as in training.
 
     Raises:
         ConfigError: an option is not known, or does not apply to this kind of model.
@@ -272,8 +273,9 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     if prefix == "openai":
         from gramr2.backends.openai import OpenAIBackend
 
-        template = asked or _read(load_template(own_prompt(options.prompt), options.mode), options.verdict)
-        return Judge(OpenAIBackend(rest), template, options.sampling)
+        own = own_prompt(options.prompt)
+        template = asked or _read(load_template(own, options.mode), options.verdict)
+        return Judge(OpenAIBackend(rest, chat_template_options=load_options(own)), template, options.sampling)
     from gramr2.backends.local import open_local
     from gramr2.backends.registry import adapted, resolve
     from gramr2.baselines.view import load_view
@@ -281,7 +283,7 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
     base, adapter = adapted(name)
     folder = adapter or resolve(base)
     prompts = own_prompt(options.prompt) or folder
-    template, verdict = load_template(prompts, options.mode), options.verdict
+    template, verdict, of_template = load_template(prompts, options.mode), options.verdict, load_options(prompts)
     if verdict is None and template.mode is JudgeMode.REASON and not (prompts / PROMPT_FILE).is_file():
         # An untrained model may not reach the end of a rationale.
         verdict = "both"
@@ -294,13 +296,15 @@ def generative_judge(name: str, options: JudgeOptions) -> Judge:
         dtype=options.dtype,
         device=options.device,
         trust_remote_code=options.trust_remote_code,
+        chat_template_options=of_template,
     )
     view = None
     if options.second_view and asked is None:
         view = load_view(
             folder, dtype=options.dtype, device=options.device, trust_remote_code=options.trust_remote_code
         )
-    backend = opened() if options.engine == EngineKind.LOCAL else _in_workers(opened, base, adapter, options)
+    here = options.engine == EngineKind.LOCAL
+    backend = opened() if here else _in_workers(opened, base, adapter, of_template, options)
     return Judge(backend, template if asked is None else _heard(asked, backend), options.sampling, view)
 
 
@@ -331,13 +335,19 @@ def _heard(template: FieldTemplate, backend: Backend) -> FieldTemplate:
     return template
 
 
-def _in_workers(opened: Callable[[], Backend], base: str, adapter: Path | None, options: JudgeOptions) -> Backend:
+def _in_workers(
+    opened: Callable[[], Backend],
+    base: str,
+    adapter: Path | None,
+    of_template: dict[str, Any],
+    options: JudgeOptions,
+) -> Backend:
     """The model in workers that Ray places; its tokenizer is here."""
     from gramr2.backends.counting import TokenizerCounter
     from gramr2.backends.ray_workers import on_ray
     from gramr2.backends.registry import resolve
 
-    counter = TokenizerCounter(resolve(base), trust_remote_code=options.trust_remote_code, adapter=adapter)
+    counter = TokenizerCounter(resolve(base), of_template, options.trust_remote_code, adapter)
     engine = EngineConfig(kind="ray", workers=options.workers or "auto")
     return on_ray(opened, counter.count_tokens, engine, options.device)
 

@@ -26,7 +26,7 @@ from gramr2.config.training import ModelConfig
 from gramr2.errors import ConfigError, DataError, ModelError, PromptTooLongError, RunError
 from gramr2.files import write_jsonl
 from gramr2.judging.records import labeled_row
-from gramr2.judging.saved import load_template, save_template
+from gramr2.judging.saved import load_options, load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import ReadingWeights
 from gramr2.testing import Script, ScriptedEngine, longer
@@ -50,8 +50,10 @@ class Adapting(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[GenerationRequest] = []
+        self.options: list[dict[str, Any]] = []
 
     def open(self, folder: Path, model: ModelConfig) -> ScriptedBackend:
+        self.options.append(model.chat_template_options)
         self.script = self._remembered(shorter if "runs" in folder.parts else longer)
         return super().open(folder, model)
 
@@ -396,3 +398,18 @@ def test_a_real_model_is_adapted_and_its_curve_drawn(tmp_path: Path, tiny_model:
 def test_a_judge_that_may_call_ties_may_do_so_after_the_training(task: Task, ties: bool, wanted: bool | str) -> None:
     template = JudgeTemplate(JudgeMode.LABEL, readings=ReadingWeights(1.0, 0.0, ties))
     assert run_config(task, template, None, [LabeledComparison(make("a"), Label.A)]).judge.ties == wanted
+
+
+@pytest.mark.parametrize("shots", [0, 4])
+def test_a_judge_keeps_the_variables_of_its_chat_template(shots: int, task: Task, tmp_path: Path) -> None:
+    judge = tmp_path / "mine"
+    shutil.copytree(task.model, judge)
+    save_template(JudgeTemplate(), judge, {"enable_thinking": False})
+    mine = replace(task, model=str(judge), shots=shots, general=None)
+    engine = Adapting()
+    adapt(mine, tmp_path / "out", engine)
+    assert engine.options and all(each == {"enable_thinking": False} for each in engine.options)
+    assert load_options(tmp_path / "out/judge") == {"enable_thinking": False}
+    save_template(JudgeTemplate(), judge, {"enable_thinking": True})
+    with pytest.raises(RunError, match="started with another chat_template_options"):
+        adapt(mine, tmp_path / "out")

@@ -258,3 +258,21 @@ def test_an_answer_that_is_on_its_way_is_not_lost_when_the_run_stops() -> None:
             found.append(each)
     texts = [completion.text for _, completions in found for completion in completions if completion.text]
     assert texts == ["<answer>A</answer>"] * 3
+
+
+def test_the_variables_of_the_chat_template_are_in_each_request_and_never_left_out() -> None:
+    options = {"enable_thinking": False}
+    remote, seen = backend(longer, chat_template_options=options)
+    assert Judge(remote).judge([make("0", a="x", b="yyy")])[0].label is Label.B
+    assert seen and all(body["chat_template_kwargs"] == options for body in seen)
+    assert remote.id.startswith("openai:m@judge+chat-")
+    assert remote.id != backend(longer, chat_template_options={"enable_thinking": True})[0].id
+    plain, asked = backend(longer)
+    Judge(plain).judge([make("0", a="x", b="yyy")])
+    assert plain.id == "openai:m@judge" and not any("chat_template_kwargs" in body for body in asked)
+    strict, tried = backend(
+        lambda _: (400, "Unrecognized argument: chat_template_kwargs"), chat_template_options=options
+    )
+    [(_, [found])] = list(strict.generate([request()]))
+    assert found.finish_reason is FinishReason.ERROR and "chat_template_kwargs" in found.error
+    assert len(tried) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,13 +17,14 @@ from typer.testing import CliRunner
 from conftest import labeled, make
 from gramr2.adaptation.few_shot import save_few_shot
 from gramr2.backends.registry import resolve
+from gramr2.backends.transformers import TransformersBackend
 from gramr2.cli.main import app
 from gramr2.comparison import Label
 from gramr2.errors import ConfigError, ModelError, RunError
 from gramr2.exporting.card import card
 from gramr2.exporting.export import Check, _compare, export
 from gramr2.exporting.source import Source, find
-from gramr2.judging.saved import load_template, save_template
+from gramr2.judging.saved import load_options, load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import Decision, FinishReason, Judgment, LabelProbabilities, Order, Outcome
 from gramr2.selftraining.run.folder import record_of
@@ -80,6 +82,25 @@ def test_an_adapter_is_merged_and_decides_as_before(tmp_path: Path) -> None:
     merged = AutoModelForCausalLM.from_pretrained(scratch).state_dict()
     bare = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).state_dict()
     assert any(not torch.equal(merged[name].float(), bare[name]) for name in bare)
+
+
+def test_the_variables_of_the_chat_template_stay_with_the_judge(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "judge")
+    save_template(JudgeTemplate(JudgeMode.LABEL), tmp_path / "judge", {"enable_thinking": False})
+    rendered: list[Any] = []
+
+    def opened(*args: Any, **options: Any) -> TransformersBackend:
+        rendered.append(options["chat_template_options"])
+        return TransformersBackend(*args, **options)
+
+    monkeypatch.setattr("gramr2.exporting.export.TransformersBackend", opened)
+    source = find(str(tmp_path / "judge"))
+    scratch, template, check = export(source, tmp_path / "out", [make("0")])
+    assert rendered == [{"enable_thinking": False}] * 2
+    assert load_options(scratch) == {"enable_thinking": False}
+    assert 'the variables `{"enable_thinking": false}`' in card(source, template, check, "float32", "j")
 
 
 def decision(*outcomes: Outcome, p: float = 0.7, name: str = "c", rationale: str = "So.") -> Decision:

@@ -15,6 +15,7 @@ from gramr2.backends.registry import resolve
 from gramr2.comparison import Comparison
 from gramr2.errors import RunError
 from gramr2.exporting.servers import PLAIN, Server, commands, prepare
+from gramr2.judging.saved import save_template
 from gramr2.judging.template import JudgeTemplate
 
 PAIRS = [Comparison.of(f"What is {i}+{i}?", f"It is {2 * i}.", "No idea.") for i in range(4)]
@@ -58,6 +59,20 @@ def test_a_template_that_opens_the_thinking_is_refused(tmp_path: Path) -> None:
     opened = "{% for m in messages %}{{ m['content'] }}{% endfor %}\n<think>\n"
     with pytest.raises(RunError, match="writes another prompt than this judge was trained on"):
         prepare(folder_with(tmp_path, opened), JudgeTemplate(), PAIRS)
+
+
+def test_the_variables_of_the_judges_chat_template_are_those_of_the_requests(tmp_path: Path) -> None:
+    """As Qwen3's: without the variable, the prompt ends in a thought that is not the judge's."""
+    qwen = (
+        "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+        "{% if enable_thinking is defined and not enable_thinking %}\nNo thoughts.\n{% else %}\n<think>\n{% endif %}"
+    )
+    folder = folder_with(tmp_path, qwen)
+    save_template(JudgeTemplate(), folder, {"enable_thinking": False})
+    assert prepare(folder, JudgeTemplate(), PAIRS).prompts == 4
+    save_template(JudgeTemplate(), folder, {"chat_template": "other"})
+    with pytest.raises(RunError, match="which no request to a server can: serve it with gramr2 serve"):
+        prepare(folder, JudgeTemplate(), PAIRS)
 
 
 @pytest.mark.parametrize("server", list(Server))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from conftest import labeled
 from gramr2.comparison import Label
 from gramr2.errors import ModelError
-from gramr2.judging.saved import PROMPT_FILE, load_template, save_template
+from gramr2.judging.saved import PROMPT_FILE, load_options, load_template, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import BOTH, DIRECT, REASONED, ReadingWeights
 
@@ -90,3 +90,20 @@ def test_damaged_files_are_a_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / PROMPT_FILE).write_text(text)
     with pytest.raises(ModelError, match="does not describe a judge's prompt"):
         load_template(tmp_path)
+
+
+def test_the_variables_of_the_chat_template_are_saved_with_the_prompt(tmp_path: Path) -> None:
+    assert load_options(None) == load_options(tmp_path) == {}
+    save_template(JudgeTemplate(), tmp_path)
+    assert load_options(tmp_path) == {}
+    assert "chat_template_options" not in json.loads((tmp_path / PROMPT_FILE).read_text())
+    save_template(JudgeTemplate(principles=("Be kind.",)), tmp_path, {"enable_thinking": False})
+    assert load_options(tmp_path) == {"enable_thinking": False}
+    assert load_template(tmp_path) == JudgeTemplate(principles=("Be kind.",))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"chat_template_options": ["enable_thinking"]}'])
+def test_damaged_variables_are_a_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / PROMPT_FILE).write_text(text)
+    with pytest.raises(ModelError, match="does not describe a judge's prompt"):
+        load_options(tmp_path)

@@ -15,7 +15,7 @@ from gramr2.comparison import Label
 from gramr2.data import load_labeled
 from gramr2.files import write_jsonl
 from gramr2.judging.records import labeled_row
-from gramr2.judging.saved import load_template
+from gramr2.judging.saved import load_options, load_template
 from gramr2.judging.scripted import verdict_text
 from gramr2.judgment import FinishReason
 from gramr2.testing import ScriptedEngine, longer
@@ -55,6 +55,13 @@ def test_auto_takes_the_reading_whose_orders_agree(tmp_path: Path) -> None:
 def test_the_judge_takes_its_readings_along(tmp_path: Path) -> None:
     run(tmp_path / "r", ScriptedEngine(first_when_reasoning), judge=judge("auto"), rounds=0)
     assert load_template(tmp_path / "r" / "judge").readings.direct == 1
+
+
+def test_the_judge_takes_the_variables_of_its_chat_template_along(tmp_path: Path) -> None:
+    model = {"name": "m", "chat_template_options": {"enable_thinking": False}}
+    run(tmp_path / "r", model=model, judge=judge("direct"), rounds=1, filters=[])
+    for place in ("judge", "rounds/0/model", "rounds/1/model"):
+        assert load_options(tmp_path / "r" / place) == {"enable_thinking": False}
 
 
 def test_a_direct_label_outlives_its_rationale(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from gramr2.journal import Journal
 from gramr2.judging.budget import overlong
 from gramr2.judging.judge import Judge
 from gramr2.judging.records import comparison_row, decision_row, labeled_row
-from gramr2.judging.saved import load_template
+from gramr2.judging.saved import OPTIONS, load_options, load_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.selftraining.gate.measurement import Measurement, recorded
 from gramr2.selftraining.loop import SelfTraining
@@ -90,15 +90,16 @@ class Adaptation:
         own = self._start()
         if note := alone(own):
             self.observer.note(note)
-        template = load_template(own)
-        config = run_config(task, template, None, learnt, replay)
+        template, options = load_template(own), load_options(own)
+        config = run_config(task, template, None, learnt, replay, options)
         engine = self.engine_for(config)
         start = engine.backbone(config.model)
         _refuse_long(
             engine, config, template, {task.data: learnt, "--replay": replay, "--test": test, "--general": general}
         )
         with self.folder.locked():
-            self._adopt(f"{fingerprint(own)} {template.hash}", [items, test, general, *([replay] if replay else [])])
+            data = [items, test, general, *([replay] if replay else [])]
+            self._adopt(f"{fingerprint(own)} {template.hash}", options, data)
             self._warn_of_known(test)
             before = self._measure(engine, config, start, template, test, "before")
             points: list[dict[str, Any]] = [self._point(0, before, before, test)]
@@ -108,7 +109,7 @@ class Adaptation:
                 points.append(self._point(0, after, before, test) | {"shots": task.shots})
             else:
                 for size in [*sorted(task.sizes), None]:
-                    model, after = self._train(engine, run_config(task, template, size, learnt, replay), size)
+                    model, after = self._train(engine, run_config(task, template, size, learnt, replay, options), size)
                     of_task, of_replay = drawn(task, learnt, replay, size)
                     point = self._point(len(of_task), after, before, test)
                     points.append(point | ({"replayed": len(of_replay)} if replay else {}))
@@ -171,12 +172,14 @@ class Adaptation:
                 f"(the first: {found[0][1]!r}), which inflates its accuracy before the adaptation; name others with --test"
             )
 
-    def _adopt(self, model: str, data: Sequence[Sequence[LabeledComparison]]) -> None:
+    def _adopt(self, model: str, options: dict[str, Any], data: Sequence[Sequence[LabeledComparison]]) -> None:
         digest = digest_of([[labeled_row(item) for item in part] for part in data])
         # on_regression may change between calls: whether to publish a worse judge can be decided once it is known.
         settings = asdict(self.task) | {"training": self.task.training.model_dump(mode="json"), "on_regression": None}
         del settings["layout"]  # it shows in the data
         plan = {"weights": model, "data_digest": digest} | settings
+        if options:  # older plans have none
+            plan[OPTIONS] = options
         adopt_plan(self.folder.path, plan, "an adaptation")
 
     def _train(self, engine: Engine, config: RunConfig, size: int | None) -> tuple[Path, Measurement]:

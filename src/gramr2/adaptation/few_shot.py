@@ -11,7 +11,7 @@ from pathlib import Path
 from gramr2.baselines.view import FOLDER as SECOND_VIEW
 from gramr2.comparison import Label, LabeledComparison
 from gramr2.errors import ConfigError
-from gramr2.judging.saved import PROMPT_FILE, save_template
+from gramr2.judging.saved import PROMPT_FILE, load_options, save_template
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.randomness import fraction
 
@@ -40,13 +40,13 @@ def with_shots(template: JudgeTemplate, items: Sequence[LabeledComparison], coun
 
 
 def save_few_shot(model: Path, template: JudgeTemplate, into: Path) -> None:
-    """Write a judge folder with the model's own weights and this prompt; it appears when it is complete. A second view stays
-    behind: it was fitted for another task."""
+    """Write a judge folder with the model's own weights and chat template's variables, and this prompt; it appears when it is
+    complete. A second view stays behind: it was fitted for another task."""
     scratch = into.with_name(into.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(model, scratch, copy_function=_copy, ignore=shutil.ignore_patterns(SECOND_VIEW))
     (scratch / PROMPT_FILE).unlink(missing_ok=True)
-    save_template(template, scratch)
+    save_template(template, scratch, load_options(model))
     shutil.rmtree(into, ignore_errors=True)
     scratch.rename(into)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -122,10 +122,12 @@ def run_config(
     size: int | None,
     learnt: Sequence[LabeledComparison],
     replayed: Sequence[LabeledComparison] = (),
+    options: Mapping[str, Any] | None = None,
 ) -> RunConfig:
     """The run that trains on ``size`` comparisons of the data, or all: no rounds, the judge itself as the pretrained model.
 
-    ``learnt`` and ``replayed`` are the comparisons of the data and of the replay to draw from.
+    ``learnt`` and ``replayed`` are the comparisons of the data and of the replay to draw from. ``options`` are the variables of
+    the chat template that are saved with the judge.
     """
     layout = task.layout.model_dump(mode="json", exclude_defaults=True)
     data: dict[str, Any] = {"path": task.data, "limit": size} | layout
@@ -141,7 +143,7 @@ def run_config(
         mode = JudgeMode.LABEL.value
     raw = {
         "seed": task.seed,
-        "model": task.model,
+        "model": {"name": task.model, "chat_template_options": dict(options or {})},
         "data": {"seed": seed, "gold": gold},
         "judge": {
             "mode": mode,

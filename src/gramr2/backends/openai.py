@@ -21,6 +21,7 @@ from gramr2.backends.openai_answers import completion_of, failed, told
 from gramr2.backends.openai_options import NEW, OLD, Accepted, RefusedOptions
 from gramr2.comparison import Message
 from gramr2.errors import ConfigError, MissingDependencyError, ModelError, ModelNotFoundError
+from gramr2.hashing import digest_of
 from gramr2.judgment import FinishReason
 
 PREFIX = "openai:"
@@ -43,6 +44,8 @@ class OpenAIBackend:
         retries: how often a request is sent again after 429, 5xx or a failed connection.
         timeout: seconds to wait for one answer.
         client: a replacement for the OpenAI client, for tests.
+        chat_template_options: variables for the chat template of the model; sent with each request, as vLLM, SGLang and llama.cpp
+            take them.
 
     Raises:
         ConfigError: the name or the URL is missing, or there is no key for OpenAI itself.
@@ -54,7 +57,14 @@ class OpenAIBackend:
     chunk = None
 
     def __init__(
-        self, model: str, *, workers: int = 16, retries: int = 5, timeout: float = 300.0, client: Any = None
+        self,
+        model: str,
+        *,
+        workers: int = 16,
+        retries: int = 5,
+        timeout: float = 300.0,
+        client: Any = None,
+        chat_template_options: dict[str, Any] | None = None,
     ) -> None:
         self.name, at, url = _parted(model)
         url = url if at else OPENAI
@@ -68,13 +78,16 @@ class OpenAIBackend:
         self._workers = workers
         self._place = urlparse(url).netloc
         self._hint = "" if urlparse(url).path.rstrip("/").endswith("/v1") else "; the address usually ends in /v1"
+        # Never left out where a server refuses it: without it, the prompt would be another one.
+        self._rendered = {"chat_template_kwargs": chat_template_options} if chat_template_options else {}
         self._refused = RefusedOptions(Accepted(NEW if url == OPENAI else OLD))
         self._breaker = CircuitBreaker()
 
     @property
     def id(self) -> str:
-        """Name and server; only the server knows which weights are behind them."""
-        return f"{PREFIX}{self.name}@{self._place}"
+        """Name and server, and what the chat template is given; only the server knows which weights are behind them."""
+        rendered = f"+chat-{digest_of(self._rendered)[:8]}" if self._rendered else ""
+        return f"{PREFIX}{self.name}@{self._place}{rendered}"
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """An estimate from the number of characters: only the server has the tokenizer."""
@@ -191,6 +204,7 @@ class OpenAIBackend:
                 answer = self._client.chat.completions.with_raw_response.create(
                     model=self.name,
                     messages=[{"role": turn.role, "content": turn.content} for turn in request.messages],
+                    extra_body=self._rendered or None,
                     **options,
                 )
             except openai.APIStatusError as error:

@@ -44,6 +44,7 @@ def card(source: Source, template: JudgeTemplate, check: Check, dtype: str, name
         name=name,
         base=source.base if of_hub or known or source.base is None else Path(source.base).name,
         template=template,
+        options=json.dumps(source.options, ensure_ascii=False) if source.options else None,
         rendered=template.render(_PLACEHOLDERS)[-1].content,
         adaptation=_adaptation(source.record),
         run=_run(source.record),

@@ -19,7 +19,7 @@ from gramr2.comparison import Comparison, Label
 from gramr2.errors import ConfigError, RunError
 from gramr2.exporting.source import Source
 from gramr2.judging.judge import Judge, Sampling
-from gramr2.judging.saved import load_template, save_template
+from gramr2.judging.saved import load_options, load_template, save_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judgment import Decision
 from gramr2.selftraining.run.observer import Observer, Silent
@@ -66,10 +66,10 @@ def export(
     observer = observer or Silent()
     if note := alone(source.adapter or source.weights):
         observer.note(note)
-    template = source.template
+    template, options = source.template, source.options
     sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=max_new_tokens)
     with observer.task(f"judge {len(comparisons)} comparisons with the original") as progress:
-        original = TransformersBackend(source.weights, adapter=source.adapter)
+        original = TransformersBackend(source.weights, adapter=source.adapter, chat_template_options=options)
         before = Judge(original, template, sampling).judge(comparisons, progress=progress)
     out = out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +78,10 @@ def export(
         scratch.chmod(0o755)
         with observer.task("save the judge"):
             _save(source, scratch, dtype)
-            save_template(template, scratch)
+            save_template(template, scratch, options)
         with observer.task(f"judge {len(comparisons)} comparisons with the saved judge") as progress:
-            after = Judge(TransformersBackend(scratch), load_template(scratch), sampling).judge(
-                comparisons, progress=progress
-            )
+            stored = TransformersBackend(scratch, chat_template_options=load_options(scratch))
+            after = Judge(stored, load_template(scratch), sampling).judge(comparisons, progress=progress)
         check = _compare(before, after, dtype)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)

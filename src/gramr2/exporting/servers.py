@@ -14,6 +14,7 @@ from gramr2.backends.pretrained import open_config, open_tokenizer
 from gramr2.backends.vllm_engine import head_in_fp32
 from gramr2.comparison import Comparison
 from gramr2.errors import RunError
+from gramr2.judging.saved import load_options
 from gramr2.judging.template import JudgeTemplate
 
 PLAIN = "{{ bos_token or '' }}{% for message in messages %}{{ message['content'] }}{{ '\\n\\n' }}{% endfor %}"
@@ -56,13 +57,19 @@ def prepare(folder: Path, template: JudgeTemplate, comparisons: Sequence[Compari
     """Give the folder a chat template if it has none, and compare what servers make of it with what the judge reads here.
 
     A server tokenises a whole prompt at once, and takes a control token that is written in a response for one. So tokens may
-    differ where texts do not.
+    differ where texts do not. The variables for the chat template that are saved in the folder are part of each request, as those
+    who ask with the folder's prompt send them.
 
     Raises:
-        RunError: the chat template writes another text than the judge was trained on.
+        RunError: the chat template writes another text than the judge was trained on, or no request can ask for that text.
     """
-    tokenizer = open_tokenizer(folder)
-    encoder = Encoder(tokenizer)
+    tokenizer, options = open_tokenizer(folder), load_options(folder)
+    if "chat_template" in options:
+        raise RunError(
+            f"the judge in {folder} was trained with the chat template that chat_template_options names, which no request to a "
+            "server can: serve it with gramr2 serve"
+        )
+    encoder = Encoder(tokenizer, options)
     prompts = [template.render(each) for each in comparisons]
     # Before it has a chat template: what the judge reads must not depend on the one that is added.
     ours = [encoder.prompt(each) for each in prompts]
@@ -72,7 +79,7 @@ def prepare(folder: Path, template: JudgeTemplate, comparisons: Sequence[Compari
     same = 0
     for messages, ids in zip(prompts, ours, strict=True):
         turns = [{"role": turn.role, "content": turn.content} for turn in messages]
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
         theirs = list(tokenizer(text, add_special_tokens=False)["input_ids"])
         if tokenizer.decode(theirs) != tokenizer.decode(ids):
             raise RunError(

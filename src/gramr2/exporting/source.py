@@ -11,7 +11,7 @@ import yaml
 
 from gramr2.backends.registry import resolve
 from gramr2.errors import ModelError
-from gramr2.judging.saved import PROMPT_FILE, load_template
+from gramr2.judging.saved import PROMPT_FILE, load_options, load_template
 from gramr2.judging.template import JudgeTemplate
 from gramr2.selftraining.run.folder import record_of
 
@@ -31,8 +31,16 @@ class Source:
     @property
     def template(self) -> JudgeTemplate:
         """The judge's prompt: the adapter's own, else that of its model."""
-        own = self.adapter and (self.adapter / PROMPT_FILE).is_file()
-        return load_template(self.adapter if own else self.weights)
+        return load_template(self._prompts)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The variables for the chat template that are saved with the prompt."""
+        return load_options(self._prompts)
+
+    @property
+    def _prompts(self) -> Path:
+        return self.adapter if self.adapter and (self.adapter / PROMPT_FILE).is_file() else self.weights
 
 
 def find(model: str) -> Source:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from gramr2.comparison import LabeledComparison
 from gramr2.data.rows import read_row
@@ -16,17 +19,27 @@ from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import REASONED, ReadingWeights
 
 PROMPT_FILE = "gramr2_judge.json"
-"""mode, principles and examples of a judge's prompt, and the weight of each reading of its verdict"""
+"""mode, principles and examples of a judge's prompt, the weight of each reading of its verdict, and the variables of its chat
+template"""
+OPTIONS = "chat_template_options"
 
 
-def save_template(template: JudgeTemplate, folder: Path) -> None:
-    """Write the prompt into a model folder."""
-    settings = {
+def save_template(template: JudgeTemplate, folder: Path, options: Mapping[str, Any] | None = None) -> None:
+    """Write the prompt into a model folder.
+
+    Args:
+        template: the prompt.
+        folder: of the model.
+        options: variables for the chat template that the prompt is rendered with, as JSON has them.
+    """
+    settings: dict[str, Any] = {
         "mode": template.mode.value,
         "principles": list(template.principles),
         "shots": [labeled_row(shot) for shot in template.shots],
         "readings": asdict(template.readings),
     }
+    if options:
+        settings[OPTIONS] = dict(options)
     # An existing file may be a hard link that other runs share, so it is replaced, never written into.
     scratch = folder / f"{PROMPT_FILE}.tmp"
     scratch.write_text(strict_json(settings) + "\n", encoding="utf-8")
@@ -52,8 +65,7 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
     file = folder / PROMPT_FILE if folder else None
     if file is None or not file.is_file():
         return JudgeTemplate(JudgeMode(mode or JudgeMode.REASON))
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
+    with _described(file) as settings:
         trained = JudgeMode(settings.get("mode", JudgeMode.REASON))
         weights = _weights(**settings["readings"]) if "readings" in settings else REASONED
         return JudgeTemplate(
@@ -62,6 +74,29 @@ def load_template(folder: Path | None, mode: str | None = None) -> JudgeTemplate
             tuple(_shot(row, index, file) for index, row in enumerate(settings.get("shots", ()))),
             weights if mode in (None, trained) else replace(REASONED, ties=weights.ties),
         )
+
+
+def load_options(folder: Path | None) -> dict[str, Any]:
+    """The variables for the chat template that are saved in a model folder with its prompt; none in older folders.
+
+    Raises:
+        ModelError: the file there is not one that ``save_template`` writes.
+    """
+    file = folder / PROMPT_FILE if folder else None
+    if file is None or not file.is_file():
+        return {}
+    with _described(file) as settings:
+        options = settings.get(OPTIONS, {})
+        if not isinstance(options, dict):
+            raise ValueError(f"{OPTIONS} is not an object")
+        return options
+
+
+@contextmanager
+def _described(file: Path) -> Iterator[dict[str, Any]]:
+    """What a prompt's file holds; whatever is wrong with it is one sentence."""
+    try:
+        yield json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError, DataError) as error:
         raise ModelError(
             f"{file} does not describe a judge's prompt ({error}): remove it to use the default"

@@ -36,8 +36,9 @@ def readings_of(context: RunContext, number: int, model: Path) -> ReadingWeights
     if file.exists():
         return _weights(ReadingsRecord.read(file))
     record = _found(context, number, model).model_copy(update={"ties": ties_allowed(context)})
-    # The weights are saved with the judge, so that anything that loads the folder reads verdicts as the run did.
-    save_template(replace(context.template, readings=_weights(record)), model)
+    # Saved with the judge, so that anything that loads the folder prompts and reads verdicts as the run did.
+    options = context.config.model.model_dump(mode="json")["chat_template_options"]
+    save_template(replace(context.template, readings=_weights(record)), model, options)
     write_json(file, record.row())
     if number == 0:
         context.observer.note(f"verdicts are read {_name(record)}: {record.why}")
