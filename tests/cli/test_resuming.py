@@ -96,3 +96,37 @@ def test_a_policys_flags_are_not_refused_for_a_baseline(there: Path, cli: Callab
     assert "--max-new-tokens does not apply" in cli(*words, "--max-new-tokens", "9")[2]
     assert cli(*words, "--max-new-tokens", "9", "--policy", "tiny-random")[0] == 0
     assert "--votes does not apply" in cli(*words, "--votes", "2", "--policy", "tiny-random")[2]
+
+
+@pytest.mark.parametrize("command", ["judge", "rank", "score"])
+def test_what_is_read_is_never_written_over(
+    cli: Callable[..., tuple[int, str, str]], command: str, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scripted.SCRIPTS, "longer", lambda request, seed: pytest.fail("it was asked"))
+    data = there / ("single.jsonl" if command == "score" else "sets.jsonl")
+    before = data.read_text()
+    (there / "soft.jsonl").symlink_to(data)
+    (there / "hard.jsonl").hardlink_to(data)
+    words = (command, "-m", "scripted:longer", "-q")
+    for source, out in ((data, data.name), (data, "soft.jsonl"), ("soft.jsonl", data), (data, "hard.jsonl")):
+        code, _, err = cli(*words, "-d", source, "-o", out)
+        assert (code, err) == (
+            2,
+            f"gramr2: --out {out} is the file of --data, which it would overwrite: give another name\n",
+        )
+    assert data.read_text() == before
+    assert not list(there.glob("*.journal"))
+
+
+def test_nor_are_two_results_in_one_file(cli: Callable[..., tuple[int, str, str]], there: Path) -> None:
+    ranking = ("rank", "-m", "scripted:longer", "-d", "sets.jsonl", "-o", "ranked.jsonl", "-q", "--pairs")
+    for pairs, told in (
+        (there / "ranked.jsonl", "is the file of --out"),
+        ("sets.jsonl", "is the file of --data"),
+        (there, "is a folder: name the file to write"),
+    ):
+        code, _, err = cli(*ranking, pairs)
+        assert (code, f"--pairs {pairs} {told}" in err) == (2, True), err
+    scoring = ("score", "-m", "scripted:longer", "-d", "single.jsonl", "--references", "sets.jsonl", "-o", "sets.jsonl")
+    assert "--out sets.jsonl is the file of --references" in cli(*scoring)[2]
+    assert sorted(each.name for each in there.iterdir() if each.is_file()) == ["sets.jsonl", "single.jsonl"]

@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers, too_long
+from gramr2.cli.opening import (
+    Model,
+    answers,
+    asks,
+    journal_of,
+    journaled,
+    open_model,
+    require_answers,
+    require_free,
+    too_long,
+)
 from gramr2.cli.reading import reads
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
@@ -72,6 +82,7 @@ def judge(
 ) -> None:
     """Judge comparisons and write label, confidence, rationale and votes for each."""
     set_up_logging(quiet or as_json)
+    require_free({"--out": out}, {"--data": data})
     from gramr2.data import load_unlabeled
     from gramr2.files import write_jsonl
     from gramr2.judging.budget import refuse

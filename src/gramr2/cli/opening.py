@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from gramr2.cli.console import Bars
 from gramr2.cli.flags import replacing
 from gramr2.comparison import Comparison
 from gramr2.errors import ConfigError, NoVerdictError
+from gramr2.files import exists
 from gramr2.journal import Journal
 from gramr2.judging.budget import Overlong, overlong
 from gramr2.judging.judge import Judge, Orders
@@ -179,6 +180,35 @@ def too_long(model: PreferenceModel, comparisons: Sequence[Comparison], bars: Ba
         pairs = bars.over("count tokens", [(each, "") for each in comparisons])
         return overlong(model.backend, model.template, pairs, new_tokens=model.sampling.max_new_tokens)
     return model.overlong(comparisons) if isinstance(model, ScalarJudge) else []
+
+
+def require_free(outs: Mapping[str, Path | None], sources: Mapping[str, str | None]) -> None:
+    """Refuse files to write that would destroy one another or what a command reads, also through links, before anything is asked.
+
+    Args:
+        outs: by flag, what is written.
+        sources: by flag, what is read; names that are no files are passed over.
+
+    Raises:
+        ConfigError: a file to write is a folder, another one of them, or a source.
+    """
+    written: dict[str, Path] = {}
+    for flag, out in outs.items():
+        if out is None:
+            continue
+        if not out.name or out.is_dir():
+            raise ConfigError(f"{flag} {out} is a folder: name the file to write")
+        for other, name in [*written.items(), *sources.items()]:
+            if name is not None and _same(out, Path(name), written=other in written):
+                raise ConfigError(f"{flag} {out} is the file of {other}, which it would overwrite: give another name")
+        written[flag] = out
+
+
+def _same(one: Path, other: Path, *, written: bool) -> bool:
+    """Whether two names are of one file; those of files that are both still to be written, too."""
+    if exists(one) and exists(other):
+        return one.samefile(other)
+    return written and one.resolve() == other.resolve()
 
 
 def journal_of(out: Path) -> Path:

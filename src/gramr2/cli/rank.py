@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Bars, Json, Quiet, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers, too_long
+from gramr2.cli.opening import (
+    Model,
+    answers,
+    asks,
+    journal_of,
+    journaled,
+    open_model,
+    require_answers,
+    require_free,
+    too_long,
+)
 from gramr2.cli.reading import reads
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
@@ -56,6 +66,7 @@ def rank(
 ) -> None:
     """Rank the responses to each prompt and write their order with scores and intervals."""
     set_up_logging(quiet or as_json)
+    require_free({"--out": out, "--pairs": pairs}, {"--data": data})
     chosen = tournament(scheme, budget)
     from gramr2.data import load_sets
     from gramr2.files import write_jsonl

@@ -13,7 +13,17 @@ import typer
 from gramr2.backends.base import Backend
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.cli.console import Bars, Json, Quiet, interval, say, say_json, set_up_logging
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_judge, open_model, require_answers
+from gramr2.cli.opening import (
+    Model,
+    answers,
+    asks,
+    journal_of,
+    journaled,
+    open_judge,
+    open_model,
+    require_answers,
+    require_free,
+)
 from gramr2.cli.reading import reads
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow
@@ -76,6 +86,7 @@ def score(
 ) -> None:
     """Score responses one by one and write score, spread and rationale for each."""
     set_up_logging(quiet or as_json)
+    require_free({"--out": out}, {"--data": data, "--references": references})
     from gramr2.data import load_responses
     from gramr2.files import write_jsonl
     from gramr2.rewards.pointwise import against_references, grade, greedy_references, references_from
