@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gramr2.backends.base import Completion, GenerationRequest
+from gramr2.errors import DataError
 from gramr2.journal import Journal
 from gramr2.judging import scripted
 
@@ -130,3 +131,17 @@ def test_nor_are_two_results_in_one_file(cli: Callable[..., tuple[int, str, str]
     scoring = ("score", "-m", "scripted:longer", "-d", "single.jsonl", "--references", "sets.jsonl", "-o", "sets.jsonl")
     assert "--out sets.jsonl is the file of --references" in cli(*scoring)[2]
     assert sorted(each.name for each in there.iterdir() if each.is_file()) == ["sets.jsonl", "single.jsonl"]
+
+
+def test_answers_are_kept_until_the_pairs_are_written(
+    cli: Callable[..., tuple[int, str, str]], there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gramr2.rewards import pairs
+
+    def broken(*_: object) -> None:
+        raise DataError("no space left")
+
+    monkeypatch.setattr(pairs, "preference_row", broken)
+    code, _, _ = cli("rank", "-m", "scripted:longer", "-d", "sets.jsonl", "-o", "r.jsonl", "--pairs", "p.jsonl")
+    assert code != 0
+    assert (there / "r.jsonl.journal").stat().st_size

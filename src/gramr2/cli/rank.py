@@ -95,11 +95,11 @@ def rank(
         with bars.task(f"rank {len(sets)} prompts") as progress:
             rankings = ranking.rank(kept, sets, chosen, aggregation=aggregation, seed=seed, progress=progress)
         write_jsonl(out, (ranking_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)))
+        preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
+        preferred = [row for row in preferences if row is not None]
+        if pairs is not None:
+            write_jsonl(pairs, preferred)
         require_answers(kept)
-    preferences = [preference_row(each, ranking) for each, ranking in zip(sets, rankings, strict=True)]
-    preferred = [row for row in preferences if row is not None]
-    if pairs is not None:
-        write_jsonl(pairs, preferred)
     made = sum(len(ranking.matches) for ranking in rankings)
     decided = sum(match.result is not None for ranking in rankings for match in ranking.matches)
     triples = sum(ranking.triples for ranking in rankings)
