@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -61,6 +62,19 @@ A, B, TIE, BAD, CUT = Outcome.A, Outcome.B, Outcome.TIE, Outcome.UNPARSEABLE, Ou
         ('{"winner": "A", "verdict": "B"}', BAD),
         ('{"answer": "42", "winner": "B"}', B),
         ('{"score_a": 3, "score_b": 9} {"winner": "A"}', BAD),
+        ('{"winner": "B", "criteria": [{"name": "accuracy", "better": "A"}]}', B),
+        ('{"criteria": [{"name": "accuracy", "better": "A"}], "winner": "B"}', B),
+        ('{"explanation": "uses {x}", "winner": "A"}', A),
+        ('{"explanation": "one line\nand one brace {", "winner": "A"}', A),
+        ('{"result": {"winner": "B", "why": {"better": "A"}}}', B),
+        ('{"answer": {"winner": "A"}}', A),
+        ('[{"better": "A"}, {"better": "B"}]', BAD),
+        ('{"criteria": [{"better": "A"}], "winner": "B"} so {"winner": "B"}', B),
+        ('a set {x} of {{"winner": "A"}}', A),
+        ('{"criteria": [{"better": "A"}], "winner": "B",}', BAD),
+        ('{"criteria": [{"better": "A"}, {"name": "form", "bet', BAD),
+        ('{"winner": B} I mean {"winner": "B"}', B),
+        ('{"steps": ' + "9" * 5000 + ', "winner": "A"}', A),
         (r"\boxed{   A   }", A),
         (r"\boxed{ \text{B} }", B),
         ("I like the first one.", BAD),
@@ -100,6 +114,14 @@ def test_rationale() -> None:
     assert parse("prefilled why</think><answer>A</answer>").rationale == "prefilled why"
     assert parse("Because it is short. [[A]]").rationale == "Because it is short."
     assert parse("<answer>A</answer>").rationale is None
+
+
+def test_nested_without_end_is_read_in_linear_time() -> None:
+    """Each beginning of such a text is one of an object."""
+    start = time.perf_counter()
+    for text in ('{"a":' * 500 + '{"b":[' + "{}," * 50_000, '{"a":' * 40_000 + "1" + "}" * 40_000):
+        assert parse(text).outcome is BAD
+    assert time.perf_counter() - start < 20
 
 
 def test_formats_can_be_limited() -> None:
@@ -146,9 +168,44 @@ def test_our_own_format_and_all_its_beginnings(rationale: str, verdict: Outcome,
     assert parse(text[:cut], truncated=True).outcome is CUT
 
 
+LABELS = {"A": A, "B": B, "tie": TIE}
+criteria = st.recursive(
+    st.dictionaries(st.sampled_from(["better", "name", "winner"]), st.sampled_from(["A", "B", "{", '"', "]}"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["better", "why"]), inner, max_size=2),
+)
+
+
+@given(
+    st.sampled_from(list(LABELS)),
+    criteria,
+    st.text(st.characters(exclude_characters="<")),
+    st.text(alphabet="x}[]:, \n"),
+    st.booleans(),
+)
+def test_the_outermost_verdict_wins_whatever_is_nested_and_around(
+    said: str, nested: object, why: str, before: str, first: bool
+) -> None:
+    rest = {"criteria": nested, "why": why}
+    whole = {"winner": said} | rest if first else rest | {"winner": said}
+    only = [VerdictFormat.JSON]
+    assert parse(json.dumps(whole), formats=only).outcome is LABELS[said]
+    assert parse(f"{before} {json.dumps(whole)}", formats=only).outcome is LABELS[said]
+
+
+@given(st.sampled_from(list(LABELS)), criteria, st.data())
+def test_a_broken_object_is_no_verdict(said: str, nested: object, data: st.DataObject) -> None:
+    """Neither what is nested in an object that was cut off, nor what is in one with a comma too many."""
+    text = json.dumps({"criteria": nested, "winner": said})
+    cut = text[: data.draw(st.integers(0, len(text) - 1))]
+    assert parse(cut, formats=[VerdictFormat.JSON]).outcome is BAD
+
+
 @pytest.mark.parametrize(
     "piece",
-    ["<answer>", "[[", "{", "{}", "<think>", "\\boxed{", "<score_A>", "[[A>", "</think>", "\\boxed{" + 8000 * " "],
+    [
+        *("<answer>", "[[", "{", "{}", "<think>", "\\boxed{", "<score_A>", "[[A>", "</think>", "\\boxed{" + 8000 * " "),
+        *('{"', '{"a":', '{"a":[', '{"a":[{},', '{"a\\"', "{ ", '{"a":{},', '{"a":' + "9" * 5000, "}", '{"a":{"b":1}'),
+    ],
 )
 def test_hostile_repetition_is_read_in_linear_time(piece: str) -> None:
     start = time.perf_counter()

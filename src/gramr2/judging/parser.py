@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,7 +65,9 @@ _CHOSEN = re.compile(r"[\s:*\"'(]*+(?:response\s{1,3})?(A|B|tie)[\"')\]]*+[ \t.*
 _BOXED = re.compile(r"\\boxed\{\s*+(?:\\(?:text|textbf|mathrm)\{([^{}]{0,80})\}\s*+|([^{}]{0,200}))\}")
 _SCORE = {side: re.compile(rf"<score_{side}>([^<]{{0,40}})</score_{side}>", re.IGNORECASE) for side in "AB"}
 _KEYS = ("winner", "verdict", "better", "answer", "preference", "choice", "label")
-_OBJECT = re.compile(r"\{[^{}]{0,4000}\}")
+_OBJECT = re.compile(r"\{[ \t\n\r]*+[\"}]")
+# An object is a tuple of pairs and an array a list. Numbers stay texts: a long one is an error of its own.
+_JSON = json.JSONDecoder(object_pairs_hook=tuple, parse_int=str, strict=False)
 
 
 def parse(text: str, *, truncated: bool = False, formats: Collection[VerdictFormat] = ALL_FORMATS) -> Parsed:
@@ -180,21 +182,58 @@ def _scores(text: str) -> _Found | None:
 
 
 def _json(text: str) -> _Found | None:
-    """The last object that states a verdict, unless another one, or another key of it, states a different one."""
-    stated = []
-    for match in _OBJECT.finditer(text):
-        try:
-            pairs = json.loads(match[0], object_pairs_hook=list)
-        except (ValueError, RecursionError):
-            continue
-        verdict = _stated([(str(key).lower(), entry) for key, entry in pairs])
-        if verdict is not None:
-            stated.append((match.start(), *verdict))
+    """The last verdict that an object states, unless another one, or another key of it, states a different one."""
+    stated = [(start, *verdict) for start, value in _objects(text) for verdict in _verdicts(value)]
     if not stated:
         return None
     start, label, _ = stated[-1]
     agreed = len(set().union(*(labels for _, _, labels in stated))) <= 1
     return _Found(start, label if agreed else None)
+
+
+def _objects(text: str) -> Iterator[tuple[int, object]]:
+    """The outermost objects and where they start, in linear time: no part of a text is decoded twice.
+
+    What is nested in a broken object is left out: it may be the verdict on a single criterion.
+    """
+    ends: dict[int, int] | None = None
+    place = 0
+    while match := _OBJECT.search(text, place):
+        start = match.start()
+        try:
+            value, place = _JSON.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            ends = _closed(text) if ends is None else ends
+            broken = error.pos if isinstance(error, json.JSONDecodeError) else len(text)
+            place = max(broken, ends.get(start, 0))
+        else:
+            yield start, value
+
+
+def _closed(text: str) -> dict[int, int]:
+    """For each brace that is closed, where its contents end; what is a string is not known here."""
+    ends, opened = {}, []
+    for brace in re.finditer(r"[{}]", text):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            ends[opened.pop()] = brace.end()
+    return ends
+
+
+def _verdicts(value: object) -> Iterator[tuple[Label | None, set[Label]]]:
+    """What the outermost objects that name a verdict state, in their order; what is nested in such an object does not count."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left += reversed(each)
+        elif isinstance(each, tuple):
+            verdict = _stated([(key.lower(), entry) for key, entry in each if not isinstance(entry, list | tuple)])
+            if verdict is None:
+                left += reversed([entry for _, entry in each])
+            else:
+                yield verdict
 
 
 def _stated(entries: list[tuple[str, object]]) -> tuple[Label | None, set[Label]] | None:
