@@ -155,6 +155,18 @@ def test_several_labels_of_a_comparison_become_one(cli, tmp_path: Path, write) -
     assert "3 annotators are named" in found["told"]  # type: ignore[operator]
 
 
+def test_a_model_in_a_file_is_named_from_the_run_file(
+    cli, tmp_path: Path, write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(*labelled(12), name="d.jsonl")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    code, _, err = cli("init", "d.jsonl", "-m", "m.gguf", "-o", "conf/run.yaml")
+    assert code == 0, err
+    assert "name: ../m.gguf" in (tmp_path / "conf" / "run.yaml").read_text()
+    assert load_config(tmp_path / "conf" / "run.yaml").model.name == str(tmp_path / "m.gguf")
+
+
 def test_a_file_is_never_overwritten_unasked_nor_left_half_written(cli, tmp_path: Path, write) -> None:
     out = tmp_path / "run.yaml"
     out.write_text("mine")

@@ -59,7 +59,7 @@ def run_file(parts: Parts, choices: Choices, machine: Machine, out: Path) -> str
     lines = _comment("Written by gramr2 init; docs/self-training.md has every key. What the data show:")
     lines += [line for told in choices.told for line in _comment(told, "- ")]
     lines += ["", "seed: 1  # every draw follows from it", *_comment(choices.why)]
-    lines += [f"model: {_flow({'name': choices.model, 'dtype': 'fast'})}"]
+    lines += [f"model: {_flow({'name': _beside(choices.model, out), 'dtype': 'fast'})}"]
     if larger := suggestions(machine):
         lines += _comment(
             "Larger models, and the GPU memory that training them takes by a reckoning (gramr2 check --cost measures):"
@@ -172,11 +172,15 @@ def _sources(key: str, sources: Sequence[SourceConfig], out: Path) -> list[str]:
 def _shown(source: SourceConfig, out: Path) -> Any:
     """The source without what is the default."""
     given = source.model_dump(mode="json", exclude_defaults=True)
-    if exists(Path(source.path)):
-        given["path"] = relpath(Path(source.path).resolve(), out.resolve().parent)
+    given["path"] = _beside(source.path, out)
     if part := given.get("part"):
         given["part"] = [int(each) if each == int(each) else each for each in part]
     return given["path"] if len(given) == 1 else {"path": given.pop("path"), **given}
+
+
+def _beside(name: str, out: Path) -> str:
+    """A name as the run file has it: a path is relative to its folder."""
+    return relpath(Path(name).resolve(), out.resolve().parent) if exists(Path(name)) else name
 
 
 def _flow(value: Any) -> str:
