@@ -208,6 +208,24 @@ def test_a_name_that_is_no_model_or_no_file_is_refused(cli, tmp_path: Path, writ
     assert "no such file" in cli("init", tmp_path / "none.jsonl", "-o", tmp_path / "r.yaml")[2]
 
 
+def test_what_train_would_refuse_is_dropped(cli, tmp_path: Path, write) -> None:
+    # 832 tokens of the 1,024 that lab-tiny takes: room for the label that is learnt, not for what a judge may write.
+    long = {"responses": ["x " * 400, "short"]}
+    files = [
+        write(*rows, name=name)
+        for name, rows in (
+            ("seed.jsonl", [*labelled(8), labelled(1, 8)[0] | long]),
+            ("pool.jsonl", [*bare(10), bare(1, 2000)[0] | long]),
+            ("gold.jsonl", [*labelled(8, 100), labelled(1, 200)[0] | long]),
+        )
+    ]
+    out = tmp_path / "run.yaml"
+    code, text, err = cli("init", *files, "-o", out, "-m", "lab-tiny")
+    assert code == 0, err
+    assert "- 2 comparisons do not fit lab-tiny and are dropped: text is never cut" in text
+    assert load_config(out).data.on_overlong == "drop"
+
+
 @pytest.mark.slow
 def test_what_is_written_trains(cli, tmp_path: Path, write) -> None:
     out = tmp_path / "run.yaml"

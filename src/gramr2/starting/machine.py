@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gramr2.backends.memory import free_memory
 from gramr2.comparison import Comparison
+from gramr2.config.judge import JudgeConfig
 from gramr2.errors import ModelError
 from gramr2.judging.budget import BRIDGE_TOKENS
 from gramr2.judging.template import JudgeMode, JudgeTemplate
@@ -34,7 +35,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How a comparison's prompt is counted, and how many tokens of it a model takes; ``most`` is None if it is not known here."""
+    """How a comparison's prompt is counted, and how many tokens of it a model takes that judges it; ``most`` is None if it is not
+    known here."""
 
     count: Callable[[Comparison], int]
     most: int | None
@@ -77,5 +79,5 @@ def budget(model: str) -> Budget:
         counter = TokenizerCounter(resolve_offline(model))
     except (ModelError, ImportError):
         return Budget(estimated, None)
-    most = counter.context_length - BRIDGE_TOKENS
+    most = counter.context_length - BRIDGE_TOKENS - JudgeConfig().gold.max_new_tokens
     return Budget(lambda comparison: counter.count_tokens(template.render(comparison), template.prefill), most)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gramr2.config import load_config
+from gramr2.config import RunConfig, load_config
 from gramr2.config.data import Layout
 from gramr2.data.split import subset
-from gramr2.errors import ConfigError, ModelError, PromptTooLongError
+from gramr2.errors import ConfigError, ModelError
 from gramr2.evaluation.metrics import length_baseline
 from gramr2.files import exists, write_text
-from gramr2.selftraining.run.data import RunData, load_data
+from gramr2.judging.template import JudgeMode, JudgeTemplate
+from gramr2.selftraining.run.data import RunData, fit_to_budget, load_data
 from gramr2.selftraining.run.doubts import doubts
 from gramr2.selftraining.run.observer import Observer, Silent, reading
 from gramr2.starting.machine import Machine, budget
@@ -84,19 +85,21 @@ def propose(
     parts = divide(sources, measuring, ON_CPU if machine.gpu is None else ON_GPU)
     chosen, why = _model(model, sources, machine)
     observer.note(f"count tokens with {chosen}")
-    told_of, overlong = _sizes(parts, chosen)
     choices = Choices(
         chosen,
         why,
-        (*map(told, (*sources, *measuring)), *found_in(parts.learnt), *told_of, *parts.why),
+        (*map(told, (*sources, *measuring)), *found_in(parts.learnt), *_sizes(parts, chosen), *parts.why),
         any(doubts(items)["repeated"] for items in (parts.learnt, parts.measured)),
-        overlong,
+        0,
         sum(item.rationale is not None for item in parts.learnt),
     )
-    text = run_file(parts, choices, machine, out)
     observer.note("check the run file")
-    cost = _written(text, out)
+    text, overlong, cost = _written(
+        lambda overlong: run_file(parts, replace(choices, overlong=overlong), machine, out), out
+    )
     told_all = [*choices.told, f"gold: {sees(parts.measured)}"]
+    if overlong:
+        told_all.append(f"{overlong} comparisons do not fit {chosen} and are dropped: text is never cut")
     if cost is not None:
         told_all.append(_price(cost))
     return Proposal(text, tuple(told_all), parts, chosen, cost)
@@ -122,40 +125,64 @@ def _model(asked: str | None, sources: Sequence[Source], machine: Machine) -> tu
     return SMALL, f"SmolLM2-135M-Instruct comes from the package index, needs no hub, and trains on {where}."
 
 
-def _sizes(parts: Parts, model: str) -> tuple[list[str], int]:
-    """Sentences on lengths and on what a guess reaches, and how many comparisons the model cannot take."""
+def _sizes(parts: Parts, model: str) -> list[str]:
+    """Sentences on lengths and on what a guess reaches."""
     room = budget(model)
     items = [item.comparison for item in (*parts.learnt, *parts.measured)] + [*parts.unlabelled]
     drawn = subset(items, SAMPLE, 1)
     middle, high, most = lengths(drawn, room.count)
     about = "about " if room.most is None else ""
     said = f"a comparison is {about}{middle} tokens long (median; 95 %: {high}, the longest {most})"
-    over = sum(room.count(each) > room.most for each in drawn) if room.most is not None else 0
-    if over:
+    if room.most is not None and most > room.most:
         said += f", and {model} takes {room.most}"
     longer = f"always choosing the longer response is right on {100 * length_baseline(parts.measured):.1f} % of gold"
-    return [said, longer], round(over * len(items) / len(drawn))
+    return [said, longer]
 
 
-def _written(text: str, out: Path) -> dict[str, Any] | None:
-    """Write the file if a run can start from it; what it would cost, if its model is on this machine.
+def _written(text_for: Callable[[int], str], out: Path) -> tuple[str, int, dict[str, Any] | None]:
+    """Write the file if a run can start from it: its text, what does not fit, and what it would cost, if its model is here.
+
+    Args:
+        text_for: the text for so many comparisons that do not fit the model.
+        out: the file.
 
     Raises:
         ConfigError, DataError: it cannot; nothing is written then.
     """
     scratch = out.with_name(f".{out.name}.tmp")
+    text = text_for(0)
     write_text(scratch, text)
     try:
         config = load_config(scratch)
         data = load_data(config)
+        overlong = _overlong(config, data)
+        if overlong:
+            text = text_for(overlong)
+            write_text(scratch, text)
+            config = load_config(scratch)
         cost = _cost(config, data)
         scratch.replace(out)
     finally:
         scratch.unlink(missing_ok=True)
-    return cost
+    return text, overlong, cost
 
 
-def _cost(config: Any, data: RunData) -> dict[str, Any] | None:
+def _overlong(config: RunConfig, data: RunData) -> int:
+    """How many comparisons a run would refuse, counted as it counts them; 0 where the model's tokenizer is not here."""
+    try:
+        from gramr2.backends.counting import TokenizerCounter
+        from gramr2.backends.registry import resolve_offline
+
+        counter = TokenizerCounter(resolve_offline(config.model.name))
+    except (ModelError, ImportError):
+        return 0
+    dropping = config.model_copy(update={"data": config.data.model_copy(update={"on_overlong": "drop"})})
+    template = JudgeTemplate(JudgeMode(config.judge.mode), tuple(config.judge.principles))
+    found = fit_to_budget(data, dropping, template, counter).summary["overlong"]
+    return sum(map(len, found.values()))
+
+
+def _cost(config: RunConfig, data: RunData) -> dict[str, Any] | None:
     if len(data.seed) + len(data.pool) + len(data.gold) > PRICED:
         return None
     try:
@@ -165,7 +192,7 @@ def _cost(config: Any, data: RunData) -> dict[str, Any] | None:
 
         resolve_offline(config.model.name)
         found = cost_of(config, data, probed=False)
-    except (ModelError, PromptTooLongError, ImportError):
+    except (ModelError, ImportError):
         return None
     speed = product_speed() if choose_device(config.model.device).type == "cpu" else None
     return found.total() | {"memory_bytes": found.memory.get("peak"), "product_speed": speed}
