@@ -319,6 +319,13 @@ def test_a_fingerprint_names_the_folder_or_the_round(tmp_path: Path, monkeypatch
     assert registry.fingerprint(Path("model")).startswith("model@")
 
 
+def test_a_model_folder_may_be_at_the_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /model is where a container mounts one."""
+    folder(tmp_path / "model")
+    monkeypatch.setattr(Path, "absolute", lambda self: Path("/model"))
+    assert registry.fingerprint(tmp_path / "model").startswith("model@")
+
+
 def test_the_random_model_is_built_once_and_is_always_the_same(tiny_model: Path) -> None:
     path = registry.resolve("tiny-random")
     digest = registry.fingerprint(path).partition("@")[2]

@@ -230,7 +230,7 @@ def fingerprint(folder: Path) -> str:
         digest.update(f"{name}:{content};".encode())
     # Not the run's own name: a run folder may be moved, and its journal must stay valid.
     place = folder.absolute()
-    of_a_round = place.name == "model" and place.parents[1].name == "rounds"
+    of_a_round = place.name == "model" and place.parent.parent.name == "rounds"
     name = f"round-{place.parent.name}" if of_a_round else place.name
     return f"{name}@{_sample(folder)}-{digest.hexdigest()}"
 
