@@ -276,3 +276,21 @@ def test_the_variables_of_the_chat_template_are_in_each_request_and_never_left_o
     [(_, [found])] = list(strict.generate([request()]))
     assert found.finish_reason is FinishReason.ERROR and "chat_template_kwargs" in found.error
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("http://127.0.0.1:8000/v1", "127.0.0.1:8000"),
+        ("http://127.0.0.1:8000/v1/", "127.0.0.1:8000"),
+        ("http://Judge", "Judge"),
+        ("http://[::1]:8000/v1", "[::1]:8000"),
+        ("https://router.huggingface.co/together/v1", "router.huggingface.co/together"),
+        ("https://router.huggingface.co/novita/v1", "router.huggingface.co/novita"),
+        ("https://me:secret@h:8443/v1", "h:8443"),
+        ("https://me:p@ss@h/a/v1", "h/a"),
+        ("https://h/v1beta/openai/", "h/v1beta/openai"),
+    ],
+)
+def test_an_id_tells_servers_apart_and_no_password(address: str, place: str) -> None:
+    assert backend(longer, f"m@{address}")[0].id == f"openai:m@{place}"

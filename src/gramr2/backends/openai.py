@@ -76,7 +76,7 @@ class OpenAIBackend:
             client = _client(url, retries, timeout)
         self._client = client
         self._workers = workers
-        self._place = urlparse(url).netloc
+        self._place = _place(url)
         self._hint = "" if urlparse(url).path.rstrip("/").endswith("/v1") else "; the address usually ends in /v1"
         # Never left out where a server refuses it: without it, the prompt would be another one.
         self._rendered = {"chat_template_kwargs": chat_template_options} if chat_template_options else {}
@@ -248,6 +248,12 @@ def _is_address(url: str) -> bool:
         return found.scheme in ("http", "https") and bool(found.hostname) and (found.port is None or found.port > 0)
     except ValueError:
         return False
+
+
+def _place(url: str) -> str:
+    """Host, port and path of an address, as an id has them: without a name and password, and without the usual /v1."""
+    found = urlparse(url)
+    return found.netloc.rpartition("@")[2] + found.path.rstrip("/").removesuffix("/v1")
 
 
 def _body(error: Any) -> Any:
