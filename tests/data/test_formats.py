@@ -146,6 +146,20 @@ def test_up_to_six_responses_are_compared_each_with_each_and_more_with_their_nei
     assert ids_and_pairs(7) == [(f"q:{i}-{i + 1}", (str(i), str(i + 1))) for i in range(6)]
 
 
+def test_the_better_of_two_neighbours_is_not_always_the_first() -> None:
+    ranks, texts = [3, 1, 2, 7, 6, 5, 4], [str(i) for i in range(7)]
+    rows = [{"id": f"q{n}", "prompt": "p", "responses": texts, "ranking": ranks} for n in range(20)]
+    items = [item for row in rows for item in read_row(row, "f:1", default_id="f:1")]
+    labels = [item.label for item in items if isinstance(item, LabeledComparison)]
+    assert len(labels) == 120
+    assert 40 <= labels.count(Label.A) <= 80
+    for item in items:
+        assert isinstance(item, LabeledComparison)
+        first, second = map(int, item.comparison.responses)
+        assert item.label is (Label.A if ranks[first] < ranks[second] else Label.B)
+        assert item.comparison.id.endswith(f":{first}-{second}")
+
+
 def test_a_group_of_its_own_stays_the_group_of_all_pairs() -> None:
     row = {"id": "q", "prompt": "p", "responses": ["1", "2", "3"], "group": "g", "category": "c"}
     items = read_row(row, "f:1", default_id="f:1")

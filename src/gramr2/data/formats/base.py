@@ -150,14 +150,20 @@ def preferred(
         optional(row, "rationale"),
         read_target(row.get("target")),
     )
-    first = hashlib.blake2b(name.encode("utf-8", "surrogatepass")).digest()[0] < 128
-    return item if first else item.swap()
+    return item if _stays(name) else item.swap()
+
+
+def _stays(name: str) -> bool:
+    """Whether the better of two responses comes first, by a hash of the id."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass")).digest()[0] < 128
 
 
 def pairs_of(
     row: Row, name: str, prompt: tuple[Message, ...], texts: Sequence[str], worth: Sequence[object] | None = None
 ) -> list[LabeledComparison | Comparison]:
     """The pairs of a set of responses: all of up to six, of more the neighbours in the order they have, or in that of worth.
+
+    Neighbours by worth have their places from a hash of the id, as in ``preferred``: else the first were always the better one.
 
     Args:
         row: for category, source and group.
@@ -172,8 +178,11 @@ def pairs_of(
         pairs = list(combinations(places, 2))
     else:
         known = worth is not None and all(isinstance(each, int | float) for each in worth)
-        order = sorted(places, key=lambda i: -float(str(worth[i]))) if worth is not None and known else places
-        pairs = list(pairwise(order))
+        if worth is not None and known:
+            ordered = pairwise(sorted(places, key=lambda i: -float(str(worth[i]))))
+            pairs = [(i, j) if _stays(f"{name}:{i}-{j}") else (j, i) for i, j in ordered]
+        else:
+            pairs = list(pairwise(places))
     found: list[LabeledComparison | Comparison] = []
     for i, j in pairs:
         whole = len(texts) == 2
