@@ -100,7 +100,8 @@ class LoadedJudge:
         budget: int | None = None,
         seed: int = 0,
     ) -> Ranking:
-        """The responses in order, 2 to 64 of them; ``best`` is the index of the first place.
+        """The responses in order, 2 to 64 of them; ``best`` is the index of the first place: of a knockout or a champion scheme
+        the one that is left over, of others the one with the highest score.
 
         Args:
             prompt: text or chat messages.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from scipy.stats import kendalltau
 
 from gramr2.backends.base import Completion, GenerationRequest
 from gramr2.backends.scripted import ScriptedBackend
-from gramr2.comparison import Label, Message, ResponseSet
+from gramr2.comparison import Comparison, Label, Message, ResponseSet
 from gramr2.errors import DataError
 from gramr2.judging.judge import Judge, Orders, Sampling
 from gramr2.judging.scripted import scripted, verdict_text
 from gramr2.judging.template import extract
-from gramr2.judgment import FinishReason
+from gramr2.judgment import Decision, FinishReason, LabelProbabilities
+from gramr2.randomness import derive_seed
 from gramr2.rewards.aggregation import Aggregation
-from gramr2.rewards.ranking import comparisons_of, rank
-from gramr2.rewards.tournaments import TOURNAMENTS, Knockout, RoundRobin, tournament
+from gramr2.rewards.ranking import Ranking, comparisons_of, rank
+from gramr2.rewards.tournaments import TOURNAMENTS, Champion, Knockout, RoundRobin, tournament
 
 ONCE = Sampling(votes=1, temperature=0)
 
@@ -68,6 +71,61 @@ def test_a_judge_that_sees_one_order_does_not_favour_who_is_listed_first() -> No
     judge = Judge(scripted("always-a"), sampling=Sampling(votes=1, temperature=0, orders=Orders.FIRST))
     first = sum(ranking.best == 0 for ranking in rank(judge, sets))
     assert 70 < first < 130
+
+
+class Believes:
+    """A judge with a belief about each pair of texts."""
+
+    id = "believes"
+
+    def __init__(self, beliefs: dict[tuple[str, str], float | None]) -> None:
+        self.beliefs = beliefs | {(b, a): p if p is None else 1 - p for (a, b), p in beliefs.items()}
+
+    def compare(self, comparisons: Sequence[Comparison], seed: int = 0) -> list[Decision]:
+        return [self._decision(each) for each in comparisons]
+
+    def _decision(self, each: Comparison) -> Decision:
+        p = self.beliefs[each.responses[0], each.responses[1]]
+        believed = None if p is None else LabelProbabilities(p, 1 - p, 0.0)
+        label = None if p is None else Label.TIE if p == 0.5 else Label.A if p > 0.5 else Label.B
+        return Decision(each.id, (), label, believed, p, None, None, 0.0 if p is None else 1.0)
+
+
+def bracket(final: float | None, how: Aggregation = Aggregation.BRADLEY_TERRY) -> Ranking:
+    """The winner of the one half has won narrowly, and that of the other by far."""
+    each = ResponseSet("s", (Message("user", "Say x."),), ("a", "b", "c", "d"))
+    lot = random.Random(derive_seed(0, "rank", "s")).sample(range(4), 4)
+    a, b, c, d = (each.responses[i] for i in lot)
+    (found,) = rank(Believes({(a, b): 0.6, (c, d): 0.95, (a, c): final}), [each], Knockout(), aggregation=how)
+    places = [lot.index(place.index) for place in found.places]
+    return replace(found, places=tuple(replace(p, index=i) for p, i in zip(found.places, places, strict=True)))
+
+
+@pytest.mark.parametrize("how", list(Aggregation))
+def test_the_winner_of_the_final_is_first(how: Aggregation) -> None:
+    found = bracket(0.55, how)
+    assert found.best == 0
+    assert [place.rank for place in found.places] == [1, 2, 3, 4]
+    assert found.places[0].score is not None and found.places[1].score is not None
+    assert found.places[0].score < found.places[1].score, "by its scores the final's loser would be first"
+    below = [place.score for place in found.places[1:] if place.score is not None]
+    assert below == sorted(below, reverse=True)
+    assert bracket(0.45, how).best == 2
+
+
+@pytest.mark.parametrize("final", [None, 0.5])
+def test_where_the_final_decides_nothing_scores_do(final: float | None) -> None:
+    assert bracket(final).best == 2
+
+
+def test_the_last_champion_is_first() -> None:
+    each = ResponseSet("s", (Message("user", "Say x."),), ("a", "b", "c", "d"))
+    lot = random.Random(derive_seed(0, "rank", "s")).sample(range(4), 4)
+    champion, *others, last = (each.responses[i] for i in lot)
+    beliefs: dict[tuple[str, str], float | None] = {(champion, other): 0.95 for other in others}
+    (found,) = rank(Believes(beliefs | {(champion, last): 0.45}), [each], Champion())
+    assert found.best == lot[-1]
+    assert found.places[1].index == lot[0]
 
 
 def test_failures_count_for_nobody() -> None:

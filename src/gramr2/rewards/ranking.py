@@ -15,14 +15,18 @@ from gramr2.judging.preference import PreferenceModel
 from gramr2.judgment import Decision
 from gramr2.randomness import derive_seed
 from gramr2.rewards.aggregation import Aggregation, Match, Standing, cycles, standings
-from gramr2.rewards.tournaments import Pair, Play, RoundRobin, Tournament
+from gramr2.rewards.tournaments import Champion, Knockout, Pair, Play, RoundRobin, Tournament
+from gramr2.rewards.tournaments.base import winner
 
 PROBE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A response's place: ``rank`` counts from 1 and is shared by equal scores; None if no comparison was decided."""
+    """A response's place: ``rank`` counts from 1 and is shared by equal scores; None if no comparison was decided.
+
+    The winner of a bracket has rank 1, also where another response has a higher score.
+    """
 
     index: int
     rank: int | None
@@ -79,6 +83,10 @@ def rank(
     Ties and beliefs count as fractions of a win. A comparison that the judge does not decide counts for neither response and
     lowers the coverage; if a scheme must advance one of the two, it is the first in an order drawn at random (seeded).
     Responses with the same text share a place and are compared once.
+
+    Places follow the scores, except that the response that a knockout or a champion scheme leaves over is first: a score also
+    counts by how much the others were beaten, and would put one that lost the final before the one that won it. If the last
+    comparison was not decided, or was a tie, the scores alone decide.
 
     Args:
         judge: any preference model.
@@ -154,6 +162,7 @@ class _Table:
 
     def __init__(self, responses: ResponseSet, scheme: Tournament, seed: int) -> None:
         self.set, self.seed = responses, seed
+        self.one_is_left = isinstance(scheme, Knockout | Champion)
         self.texts = list(dict.fromkeys(responses.responses))
         n = len(self.texts)
         self.expected = scheme.comparisons(n) if n > 1 else 0
@@ -187,13 +196,21 @@ class _Table:
         except StopIteration:
             self.pairs = []
 
+    def _left_over(self) -> int | None:
+        """The winner of a bracket's final, if there is a bracket and its final was decided."""
+        final = self.matches[-1] if self.one_is_left and self.matches else None
+        if final is None or final.result in (None, 0.5):
+            return None
+        return winner((final.first, final.second), final.result)
+
     def ranking(self, aggregation: Aggregation, seed: int) -> Ranking:
         n = len(self.texts)
         alone = n == 1  # nothing but copies: all share the first place, unscored
         found = standings(n, self.matches, aggregation, derive_seed(seed, "standings", self.set.id))
+        won = self._left_over()
         played = [sum(i in (m.first, m.second) for m in self.matches) for i in range(n)]
         places = [
-            Ranked(index, 1 if alone else _rank(found, i), found[i].score, found[i].low, found[i].high, played[i])
+            Ranked(index, 1 if alone else _rank(found, i, won), found[i].score, found[i].low, found[i].high, played[i])
             for index, text in enumerate(self.set.responses)
             for i in [self.texts.index(text)]
         ]
@@ -210,8 +227,10 @@ class _Table:
         )
 
 
-def _rank(found: Sequence[Standing], i: int) -> int | None:
+def _rank(found: Sequence[Standing], i: int, won: int | None) -> int | None:
     own = found[i].score
     if own is None:
         return None
-    return 1 + sum(each.score is not None and each.score > own + 1e-9 for each in found)
+    if i == won:
+        return 1
+    return 1 + sum(j == won or (each.score is not None and each.score > own + 1e-9) for j, each in enumerate(found))
