@@ -189,6 +189,11 @@ def test_a_file_is_never_overwritten_unasked_nor_left_half_written(cli, tmp_path
         (bare(5), "there is no label in it, and a judge begins with some"),
         (labelled(2), "2 labelled comparisons of 2 prompts cannot be divided"),
         ([row | {"prompt": "same"} for row in labelled(9)], "9 labelled comparisons of 1 prompts cannot be divided"),
+        (
+            [{"prompt": f"p{i}", "response_1": f"a{i}", "response_2": f"b{i}", "label": i % 2} for i in range(9)],
+            "in.jsonl:1: label 0 where the columns are response_1 and response_2: with 0 and 1 in a file, 1 may be either "
+            "response: say what each number means with label_map\n",
+        ),
         ([{"text": "hello"}], "no usable comparison in 1 rows; the first reason:"),
     ],
 )

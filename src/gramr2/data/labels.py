@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gramr2.comparison import Label
 from gramr2.config.data import Layout, label_key
+from gramr2.errors import DataError
 from gramr2.messages import BadRowError, parsed, shown
 
 Target = tuple[float, float, float]
@@ -19,6 +20,10 @@ _KNOWN = {
     **dict.fromkeys(("b", "model_b", "response_b", "b>a", "b>>a"), Label.B),
     **dict.fromkeys(("tie", "tie (bothbad)", "both_bad", "a=b", "b=a"), Label.TIE),
 }
+
+
+class UnclearLabelsError(DataError):
+    """A row's label shows that the labels of the whole source may mean something else, so that skipping the row is no way out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data.fields import Fields, arranged
 from gramr2.data.formats.base import DataSet, Envelope, Format, Row, read_annotator, shown_columns
+from gramr2.data.labels import UnclearLabelsError
 from gramr2.data.turns import BadRowError
 from gramr2.errors import DataError
 
@@ -88,6 +89,8 @@ def read_row(
                 ]
     except BadRowError as error:
         raise DataError(f"{where}: {error}") from None
+    except UnclearLabelsError as error:
+        raise UnclearLabelsError(f"{where}: {error}") from None
     except RecursionError:
         raise DataError(f"{where}: is nested too deeply") from None
     common = [each.columns for each in reversed(formats()) if not isinstance(each, DataSet)]

@@ -13,6 +13,7 @@ from typing import TypeVar
 from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data.formats.base import Row
+from gramr2.data.labels import UnclearLabelsError
 from gramr2.data.readers import read_rows
 from gramr2.data.rows import read_row
 from gramr2.data.textfiles import RawRow
@@ -149,7 +150,7 @@ def placed(
         try:
             items = read_row(_object(row, where), where, default_id=default_id, layout=layout)
         except DataError as error:
-            if on_bad_row is OnBadRow.FAIL:
+            if on_bad_row is OnBadRow.FAIL or isinstance(error, UnclearLabelsError):
                 raise
             if skipped is not None:
                 skipped.append(str(error))
@@ -218,7 +219,7 @@ def collect(
                     raise DataError(f"{where}: the id {name!r} occurs a second time")
                 fresh[name] = item
         except DataError as error:
-            if on_bad_row is OnBadRow.FAIL:
+            if on_bad_row is OnBadRow.FAIL or isinstance(error, UnclearLabelsError):
                 raise
             skipped.append(str(error))
         else:

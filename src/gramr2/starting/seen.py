@@ -12,6 +12,7 @@ from statistics import quantiles
 from gramr2.comparison import Comparison, Label, LabeledComparison
 from gramr2.config.data import Layout
 from gramr2.data import OnBadRow, load
+from gramr2.data.labels import UnclearLabelsError
 from gramr2.data.rows import recognised
 from gramr2.data.sources import Opening
 from gramr2.data.split import prompt_key
@@ -72,7 +73,7 @@ def look(path: str, layout: Layout, name: str | None = None) -> Source:
     try:
         loaded = load(path, on_bad_row=OnBadRow.SKIP, layout=own)
     except DataError as error:
-        flags = "" if own.columns else guessed(rows)
+        flags = "" if own.columns or isinstance(error, UnclearLabelsError) else guessed(rows)
         raise DataError(f"{error}; perhaps  {flags}" if flags else str(error)) from error
     return Source(
         path,

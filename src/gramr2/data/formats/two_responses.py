@@ -1,8 +1,8 @@
 """Two responses in two columns, as spreadsheets and annotation tools have them, beside a ``prompt`` and a ``label``.
 
 The columns are ``response_a`` and ``response_b``, ``answer1`` and ``answer2``, ``output_1`` and ``output_2`` … The label may be
-the name of one of them, or its ending: ``response_2`` or 2. JudgeBench (``response_A``, ``A>B``) is of this format:
-https://huggingface.co/datasets/ScalerLab/JudgeBench
+the name of one of them, or its ending: ``response_2`` or 2; a 0 beside these has no meaning, and then 1 has none either. JudgeBench
+(``response_A``, ``A>B``) is of this format: https://huggingface.co/datasets/ScalerLab/JudgeBench
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gramr2.data.formats.base import (
     read_verdict,
     shown_columns,
 )
-from gramr2.data.labels import Target
+from gramr2.data.labels import Target, UnclearLabelsError
 from gramr2.data.prompts import find_prompt
 from gramr2.data.turns import BadRowError, read_answer
 
@@ -65,7 +65,13 @@ def _verdict(row: Row, names: tuple[str, str]) -> tuple[Label | None, Target | N
     value = row.get(column)
     key = label_key(value) if isinstance(value, str | int | float) else ""
     # A label_map decides first, and knows its keys in the case that the user wrote.
-    if key and key not in layout_of(row).label_map:
+    known = layout_of(row).label_map
+    if key and key not in known:
+        if names[0].endswith("1") and (key == "0" or (key == "1" and known.get("0") in ("A", "B"))):
+            raise UnclearLabelsError(
+                f"label {key} where the columns are {names[0]} and {names[1]}: with 0 and 1 in a file, 1 may be either response: "
+                "say what each number means with label_map"
+            )
         for name, label in zip(names, (Label.A, Label.B), strict=True):
             if key.lower() in (name.lower(), name.lower()[-1]):
                 return label, None
