@@ -182,6 +182,29 @@ def test_comparisons_that_are_too_long_are_named_before_anything_is_trained(task
     assert not engine.jobs and not (tmp_path / "out").exists()
 
 
+def test_examples_count_for_the_length_of_a_prompt_before_anything_is_judged(task: Task, tmp_path: Path) -> None:
+    engine = Adapting()
+    engine.counter = lambda: ScriptedBackend(longer, context_length=420)  # type: ignore[method-assign]
+    with pytest.raises(PromptTooLongError, match=r"--test: \d+ of \d+ comparisons are too long"):
+        adapt(replace(task, shots=4), tmp_path / "out", engine)
+    assert not engine.requests and not (tmp_path / "out").exists()
+    adapt(replace(task, shots=0), tmp_path / "trained", engine)
+
+
+def test_answers_that_are_not_learnt_need_no_room(task: Task, tmp_path: Path) -> None:
+    test = Path(lines(tmp_path / "test.jsonl", 20, better="shorter", prefix="t"))
+    rows = [json.loads(line) | {"rationale": "word " * 900} for line in test.read_text().splitlines()]
+    test.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    engine = Adapting()
+    engine.counter = lambda: ScriptedBackend(longer, context_length=600)  # type: ignore[method-assign]
+    with_test = replace(task, test=str(test), general=None)
+    assert adapt(with_test, tmp_path / "out", engine)["points"]
+    labels = replace(with_test, data=str(test), test=task.data, rationales=Rationales.NONE)
+    assert adapt(labels, tmp_path / "labels", engine)["points"], "a rationale of the data that is not learnt"
+    with pytest.raises(PromptTooLongError, match=r"test.jsonl: 20 of 20 comparisons are too long"):
+        adapt(replace(labels, rationales=None), tmp_path / "both", engine)
+
+
 def test_old_comparisons_are_learnt_along_with_the_new_as_many_as_there_are_of_those(
     task: Task, tmp_path: Path
 ) -> None:

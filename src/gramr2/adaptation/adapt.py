@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,9 @@ class Adaptation:
         config = run_config(task, template, None, learnt, replay, options)
         engine = self.engine_for(config)
         start = engine.backbone(config.model)
-        _refuse_long(
-            engine, config, template, {task.data: learnt, "--replay": replay, "--test": test, "--general": general}
-        )
+        shown = with_shots(template, learnt, task.shots, task.seed) if task.shots else template
+        trained = {} if task.shots else {task.data: learnt, "--replay": drawn(task, learnt, replay, None)[1]}
+        _refuse_long(engine, config, shown, trained, {"--test": test, "--general": general})
         with self.folder.locked():
             data = [items, test, general, *([replay] if replay else [])]
             self._adopt(f"{fingerprint(own)} {template.hash}", options, data)
@@ -104,7 +104,7 @@ class Adaptation:
             before = self._measure(engine, config, start, template, test, "before")
             points: list[dict[str, Any]] = [self._point(0, before, before, test)]
             if task.shots:
-                adapted, model = with_shots(template, learnt, task.shots, task.seed), start
+                adapted, model = shown, start
                 after = self._measure(engine, config, start, adapted, test, "after")
                 points.append(self._point(0, after, before, test) | {"shots": task.shots})
             else:
@@ -265,18 +265,31 @@ def _refuse_twice(task: Task, items: Sequence[LabeledComparison], replay: Sequen
 
 
 def _refuse_long(
-    engine: Engine, config: RunConfig, template: JudgeTemplate, parts: dict[str, Sequence[LabeledComparison]]
+    engine: Engine,
+    config: RunConfig,
+    template: JudgeTemplate,
+    trained: dict[str, Sequence[LabeledComparison]],
+    measured: dict[str, Sequence[LabeledComparison]],
 ) -> None:
-    """Fail early on over-long comparisons, before the first training.
+    """Fail early on over-long comparisons, before anything is judged.
+
+    Args:
+        engine: has the token counter.
+        config: of the run that trains.
+        template: the longest prompt that is measured with.
+        trained: comparisons whose answers are learnt, each part with its name.
+        measured: comparisons that are only judged.
 
     Raises:
         PromptTooLongError: a comparison leaves no room for its answer.
     """
     counter, room = engine.counter(), config.judge.gold.max_new_tokens
-    for name, items in parts.items():
-        answers = (template.answer(item.label, item.rationale) for item in items)
-        pairs = [(item.comparison, joined(*answer)) for item, answer in zip(items, answers, strict=True)]
-        found = overlong(counter, template, pairs, new_tokens=room)
+    learning = replace(template, mode=JudgeMode(config.judge.mode))
+    for name, items in (trained | measured).items():
+        form = learning if name in trained else template
+        answers = [joined(*form.answer(each.label, each.rationale)) if name in trained else "" for each in items]
+        pairs = zip((each.comparison for each in items), answers, strict=True)
+        found = overlong(counter, form, pairs, new_tokens=room)
         if found:
             raise PromptTooLongError(
                 f"{name}: {len(found)} of {len(items)} comparisons are too long for the model (the first, {found[0].id!r}, has "
