@@ -1,8 +1,8 @@
 """Two responses in two columns, as spreadsheets and annotation tools have them, beside a ``prompt`` and a ``label``.
 
 The columns are ``response_a`` and ``response_b``, ``answer1`` and ``answer2``, ``output_1`` and ``output_2`` … The label may be
-the name of one of them, or its ending: ``response_2`` or 2; a 0 beside these has no meaning, and then 1 has none either. JudgeBench
-(``response_A``, ``A>B``) is of this format: https://huggingface.co/datasets/ScalerLab/JudgeBench
+the name of one of them, or its ending: ``response_2`` or 2; a 0 beside these has no meaning, and then 1 has none either.
+JudgeBench (``response_A``, ``A>B``) is of this format: https://huggingface.co/datasets/ScalerLab/JudgeBench
 """
 
 from __future__ import annotations
