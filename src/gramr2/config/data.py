@@ -29,7 +29,8 @@ class Layout(Section):
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
     """which column is what: {prompt: q, responses: [a, b], label: pref}; several texts for prompt are joined"""
     label_map: dict[str, Literal["A", "B", "tie"]] = Field(default_factory=dict)
-    """what the values of the label column mean: {left: A, right: B, same: tie}"""
+    """what the values of the label column mean: {left: A, right: B, same: tie}; yes and no need quotes, since YAML reads them as
+    true and false"""
     ignore: list[str] = Field(default_factory=list)
     """columns, and fields of messages, that hold text the judge is not to see"""
     margin: float = Field(default=0, ge=0, allow_inf_nan=False)

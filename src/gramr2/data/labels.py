@@ -22,6 +22,10 @@ _KNOWN = {
 }
 
 
+_YAML = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""what YAML makes of words without quotes"""
+
+
 class UnclearLabelsError(DataError):
     """A row's label shows that the labels of the whole source may mean something else, so that skipping the row is no way out."""
 
@@ -68,6 +72,10 @@ def read_verdict(value: object, layout: Layout) -> tuple[Label | None, Target | 
         return _most(target), target  # type: ignore[return-value]
     if isinstance(value, str | int | float) and label_key(value) in layout.label_map:
         return Label(layout.label_map[label_key(value)]), None
+    if isinstance(value, str) and (read := _YAML.get(value.strip().lower())) in layout.label_map:
+        raise BadRowError(
+            f"label {shown(value)} is {read} in the label_map: YAML reads yes and no so, put them in quotes"
+        )
     return read_label(value), None
 
 
