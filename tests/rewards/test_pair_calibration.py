@@ -28,6 +28,8 @@ def test_pairs_share_a_prompt_and_do_not_depend_on_the_order() -> None:
     ids = {frozenset((a.id, b.id)) for a, b in pairs}
     assert len(ids) == 30
     assert len(draw_pairs(ITEMS, 10_000, 1)) == 4 * 45
+    for count in (30, 10_000):
+        assert draw_pairs(ITEMS[::-1], count, 1) == draw_pairs(ITEMS, count, 1)
     assert comparison_of(pairs[0]).responses == (pairs[0][0].response, pairs[0][1].response)
 
 

@@ -49,7 +49,8 @@ def draw_pairs(items: Sequence[SingleResponse], count: int, seed: int) -> list[t
     by_prompt: dict[object, list[SingleResponse]] = defaultdict(list)
     for item in items:
         by_prompt[item.prompt].append(item)
-    pairs = [(a, b) for group in by_prompt.values() for a, b in combinations(group, 2) if a.response != b.response]
+    groups = (sorted(group, key=lambda item: item.id) for group in by_prompt.values())
+    pairs = [(a, b) for group in groups for a, b in combinations(group, 2) if a.response != b.response]
     return sorted(pairs, key=lambda pair: fraction(seed, "pair", pair[0].id, pair[1].id))[:count]
 
 
