@@ -322,6 +322,9 @@ def test_opinions_of_a_file(tmp_path: Path, write: Callable[..., str]) -> None:
     found = read_opinions(Path(write(row, {"id": "c2", "label": None})))
     assert found["c1"] == Opinion(Label.A, pytest.approx(0.2), True, row["probabilities"], "Response B is it.")
     assert found["c2"].margin == 0
+    bare = row | {"rationale": "Response A is it, B is not."}
+    assert opinion_of(bare).rationale is None, "half of it would be turned"
+    assert opinion_of(bare | {"rationale_order": "ab"}).rationale == bare["rationale"]
     assert opinion_of({"id": "c3", "label": "B"}).margin == 1
     with pytest.raises(ValidationError):
         opinion_of({"id": "c3", "label": "C"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gramr2.comparison import Label, swap_mentions
+from gramr2.comparison import Label, has_bare_mentions, swap_mentions
 from gramr2.data.textfiles import text_rows
 from gramr2.errors import DataError
 
@@ -21,7 +21,8 @@ CERTAIN = 1.0
 class Opinion:
     """A judge's decision of a comparison in its stored order; ``label`` is None where it decided nothing.
 
-    ``margin`` is by how much the likeliest label is likelier than the next, 0 to 1. ``rationale`` speaks of the stored order too.
+    ``margin`` is by how much the likeliest label is likelier than the next, 0 to 1. ``rationale`` speaks of the stored order too;
+    one of the other order with a bare “A” or “B” cannot be turned, and is left out.
     """
 
     label: Label | None
@@ -49,7 +50,7 @@ def opinion_of(row: Mapping[str, Any]) -> Opinion:
     found = _Row.model_validate(row)
     rationale = found.rationale
     if rationale and found.rationale_order == "ba":
-        rationale = swap_mentions(rationale)
+        rationale = None if has_bare_mentions(rationale) else swap_mentions(rationale)
     return Opinion(found.label, _margin(found), found.order_flip, found.probabilities, rationale)
 
 
