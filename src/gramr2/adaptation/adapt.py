@@ -177,7 +177,7 @@ class Adaptation:
         # on_regression may change between calls: whether to publish a worse judge can be decided once it is known.
         settings = asdict(self.task) | {"training": self.task.training.model_dump(mode="json"), "on_regression": None}
         del settings["layout"]  # it shows in the data
-        plan = {"weights": model, "data_digest": digest} | settings
+        plan: dict[str, Any] = {"weights": model, "data_digest": digest} | settings
         if options:  # older plans have none
             plan[OPTIONS] = options
         adopt_plan(self.folder.path, plan, "an adaptation")
