@@ -119,6 +119,24 @@ def test_what_is_read_is_never_written_over(
     assert not list(there.glob("*.journal"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stress", "-m", "scripted:longer", "-d", "sets.jsonl"),
+        ("contamination", "single.jsonl", "sets.jsonl", "--against", "single.jsonl"),
+        ("contamination", "single.jsonl", "--against", "sets.jsonl"),
+        ("review", ".", "--take", "sets.jsonl"),
+    ],
+)
+def test_nor_what_other_commands_read(
+    cli: Callable[..., tuple[int, str, str]], words: tuple[str, ...], there: Path
+) -> None:
+    before = (there / "sets.jsonl").read_text()
+    code, _, err = cli(*words, "--out", there / "sets.jsonl")
+    assert (code, "which it would overwrite: give another name" in err) == (2, True), err
+    assert (there / "sets.jsonl").read_text() == before
+
+
 def test_nor_are_two_results_in_one_file(cli: Callable[..., tuple[int, str, str]], there: Path) -> None:
     ranking = ("rank", "-m", "scripted:longer", "-d", "sets.jsonl", "-o", "ranked.jsonl", "-q", "--pairs")
     for pairs, told in (

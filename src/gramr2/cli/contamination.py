@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from gramr2.cli.console import Bars, Grid, Json, Quiet, say, say_json, set_up_logging, show
+from gramr2.cli.opening import require_free
 from gramr2.cli.reading import reads
 from gramr2.comparison import Comparison
 from gramr2.config.data import Layout
@@ -97,6 +98,7 @@ def contamination(
     from gramr2.evaluation.overlaps import FIELDS, PROMPT, RESPONSES, Limits
     from gramr2.files import write_jsonl
 
+    require_free({"--out": out}, {"TRAIN": train, "--against": against})
     if twice := {each for each in against if against.count(each) > 1}:
         raise ConfigError(f"--against {min(twice)} is given twice")
     fields = {Which.ANY: FIELDS, Which.PROMPT: (PROMPT,), Which.RESPONSE: RESPONSES}[field]

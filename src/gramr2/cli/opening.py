@@ -182,7 +182,7 @@ def too_long(model: PreferenceModel, comparisons: Sequence[Comparison], bars: Ba
     return model.overlong(comparisons) if isinstance(model, ScalarJudge) else []
 
 
-def require_free(outs: Mapping[str, Path | None], sources: Mapping[str, str | None]) -> None:
+def require_free(outs: Mapping[str, Path | None], sources: Mapping[str, str | Sequence[str] | None]) -> None:
     """Refuse files to write that would destroy one another or what a command reads, also through links, before anything is asked.
 
     Args:
@@ -192,14 +192,16 @@ def require_free(outs: Mapping[str, Path | None], sources: Mapping[str, str | No
     Raises:
         ConfigError: a file to write is a folder, another one of them, or a source.
     """
+    lists = {flag: [names] if isinstance(names, str) else names or () for flag, names in sources.items()}
+    read = [(flag, Path(name)) for flag, names in lists.items() for name in names]
     written: dict[str, Path] = {}
     for flag, out in outs.items():
         if out is None:
             continue
         if not out.name or out.is_dir():
             raise ConfigError(f"{flag} {out} is a folder: name the file to write")
-        for other, name in [*written.items(), *sources.items()]:
-            if name is not None and _same(out, Path(name), written=other in written):
+        for other, file in [*written.items(), *read]:
+            if _same(out, file, written=other in written):
                 raise ConfigError(f"{flag} {out} is the file of {other}, which it would overwrite: give another name")
         written[flag] = out
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gramr2.cli.console import Quiet, say
+from gramr2.cli.opening import require_free
 from gramr2.errors import ConfigError
 
 
@@ -32,6 +33,7 @@ def review(
     from gramr2.reporting.review import as_csv, as_table, read_back, worth_a_look
     from gramr2.reporting.run import read_run
 
+    require_free({"--out": out}, {"--take": take and str(take)})
     view = read_run(run)
     kind = out.suffix.lower()
     if kind not in ((".jsonl",) if take else (".csv", ".jsonl")):

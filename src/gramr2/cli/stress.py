@@ -12,7 +12,17 @@ from rich import box
 
 from gramr2.cli.console import Bars, Grid, Json, Quiet, interval, say, say_json, set_up_logging, show, stderr
 from gramr2.cli.judge import refuse_undecided
-from gramr2.cli.opening import Model, answers, asks, journal_of, journaled, open_model, require_answers, too_long
+from gramr2.cli.opening import (
+    Model,
+    answers,
+    asks,
+    journal_of,
+    journaled,
+    open_model,
+    require_answers,
+    require_free,
+    too_long,
+)
 from gramr2.cli.reading import reads
 from gramr2.comparison import Comparison
 from gramr2.config.data import Layout
@@ -60,6 +70,7 @@ def stress(
 ) -> None:
     """Attack a judge, and measure how often its verdict moves towards the attacked response."""
     set_up_logging(quiet or as_json)
+    require_free({"--out": out}, {"--data": data})
     from gramr2.backends.versions import versions
     from gramr2.data import load_unlabeled, subset
     from gramr2.evaluation import stress as stressing
