@@ -65,6 +65,8 @@ def test_mentions(before: str, after: str) -> None:
         "response a is short",
         "The first response is short.",
         "I prefer the latter.",
+        "The left one is short.",
+        "The one on the right is short.",
         "Answer 2 is short.",
     ],
 )

@@ -197,9 +197,10 @@ _BARE = re.compile(
 )
 # In small letters “response a” may be an article, and is left as it is; “response b” is not.
 _SMALL = re.compile(rf"\b(?i:{_NOUNS}) (?:b\b|a (?:{_VERBS})\b)")
-# Names by number; not “the right answer”, which is rather the correct one.
-_NUMBER = re.compile(
-    rf"\b(?:(?:first|second|1st|2nd|former|latter) (?:{_NOUNS}|one)|the (?:former|latter)|(?:{_NOUNS}) #?[12])\b",
+# Names by number or place; not “the right answer”, which is rather the correct one.
+_PLACE = re.compile(
+    rf"\b(?:(?:first|second|1st|2nd|former|latter|left|left-hand|right-hand) (?:{_NOUNS}|one|side)"
+    rf"|the (?:former|latter)|on the (?:left|right)|(?:{_NOUNS}) #?[12])\b",
     re.IGNORECASE,
 )
 
@@ -238,7 +239,7 @@ def has_bare_mentions(text: str) -> bool:
     """Whether a text seems to name a response in a way that ``swap_mentions`` leaves: a lone “A” or “B”, “response b”, “the first
     response”."""
     left = _MENTION.sub("", _PAIR.sub("", text))
-    return any(each.search(left) for each in (_BARE, _SMALL, _NUMBER))
+    return any(each.search(left) for each in (_BARE, _SMALL, _PLACE))
 
 
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:
