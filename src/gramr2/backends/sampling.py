@@ -126,8 +126,8 @@ class Stepper:
         """The logits in fp32, without the verdict's tag inside a guided rationale: a judge trained on labels alone would write
         nothing else.
 
-        What is ruled out is the token that the tag begins with, so that no guided rationale has, say, a “<” of its own. Skipped for
-        tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
+        What is ruled out is the token that the tag begins with, so that no guided rationale has, say, a “<” of its own. Skipped
+        for tokenizers that begin both tags with the same token; there a verdict in the thinking ends it.
         """
         places = [(i, token) for i, row in enumerate(rows) for token in self.forbidden(row)]
         found = logits.float()
