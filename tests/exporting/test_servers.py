@@ -55,6 +55,13 @@ def test_a_model_without_a_chat_template_gets_the_one_it_was_trained_with(tmp_pa
     assert found.prompts == 4
 
 
+def test_a_template_that_asks_for_the_date_gets_the_one_that_the_judge_was_trained_with(tmp_path: Path) -> None:
+    dated = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}\n\n{{ m['content'] }}{% endfor %}\n\n"
+    folder = folder_with(tmp_path, dated)
+    assert prepare(folder, JudgeTemplate(), PAIRS).prompts == 4
+    assert "26 Jul 2024" in AutoTokenizer.from_pretrained(folder).chat_template
+
+
 def test_a_template_that_opens_the_thinking_is_refused(tmp_path: Path) -> None:
     opened = "{% for m in messages %}{{ m['content'] }}{% endfor %}\n<think>\n"
     with pytest.raises(RunError, match="writes another prompt than this judge was trained on"):

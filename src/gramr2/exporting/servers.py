@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from gramr2.backends.chat_template import dated
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.pretrained import open_config, open_tokenizer
 from gramr2.backends.vllm_engine import head_in_fp32
@@ -54,7 +55,8 @@ class Rendered:
 
 
 def prepare(folder: Path, template: JudgeTemplate, comparisons: Sequence[Comparison]) -> Rendered:
-    """Give the folder a chat template if it has none, and compare what servers make of it with what the judge reads here.
+    """Give the folder a chat template if it has none, and one without a date of its own (``chat_template.dated``); compare what
+    servers make of it with what the judge reads here.
 
     A server tokenises a whole prompt at once, and takes a control token that is written in a response for one. So tokens may
     differ where texts do not. The variables for the chat template that are saved in the folder are part of each request, as those
@@ -73,8 +75,10 @@ def prepare(folder: Path, template: JudgeTemplate, comparisons: Sequence[Compari
     prompts = [template.render(each) for each in comparisons]
     # Before it has a chat template: what the judge reads must not depend on the one that is added.
     ours = [encoder.prompt(each) for each in prompts]
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = PLAIN
+    written = tokenizer.chat_template or PLAIN
+    fixed = {k: dated(v) for k, v in written.items()} if isinstance(written, dict) else dated(written)
+    if fixed != tokenizer.chat_template:
+        tokenizer.chat_template = fixed
         tokenizer.save_pretrained(folder)
     same = 0
     for messages, ids in zip(prompts, ours, strict=True):

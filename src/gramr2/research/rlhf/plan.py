@@ -15,7 +15,7 @@ from gramr2.backends.registry import SHIPPED, fingerprint, resolve
 from gramr2.baselines.view import load_view
 from gramr2.config import load_config
 from gramr2.judging.judge import Judge, Sampling
-from gramr2.judging.saved import load_template
+from gramr2.judging.saved import load_options, load_template
 from gramr2.research.lab.run import run_file
 from gramr2.research.rlhf.study import Settings, Source, finished, reward_of, train
 from gramr2.selftraining.run.data import load_data
@@ -55,7 +55,8 @@ def run_all(
         @cache
         def opened() -> Judge:
             sampling = Sampling(votes=1, temperature=0.0, max_new_tokens=JUDGE_TOKENS)
-            return Judge(TransformersBackend(start), load_template(start), sampling, load_view(start))
+            backend = TransformersBackend(start, chat_template_options=load_options(start))
+            return Judge(backend, load_template(start), sampling, load_view(start))
 
         labels_of = _seed_of(Path(judge))
         for seed in seeds:

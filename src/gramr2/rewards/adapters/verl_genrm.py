@@ -21,7 +21,7 @@ from typing import Any
 from gramr2.backends.openai import OpenAIBackend
 from gramr2.errors import ConfigError
 from gramr2.judging.judge import Judge, Sampling
-from gramr2.judging.saved import PROMPT_FILE, load_template, own_prompt
+from gramr2.judging.saved import PROMPT_FILE, load_options, load_template, own_prompt
 from gramr2.rewards.adapters.verl import item_of, not_decided
 from gramr2.rewards.pointwise import against_references
 
@@ -92,7 +92,10 @@ def _judge(address: str, name: str, sampling: Sampling) -> Judge:
             f"{name} has no {PROMPT_FILE}, so how this judge was asked in training is not known: give "
             "reward.reward_model.model_path a folder that gramr2 export wrote, which every reward worker can read"
         )
-    backend = OpenAIBackend(f"{name}@http://{address}/v1", workers=ORDERS * sampling.votes)
+    options = load_options(folder)
+    backend = OpenAIBackend(
+        f"{name}@http://{address}/v1", workers=ORDERS * sampling.votes, chat_template_options=options
+    )
     return Judge(backend, load_template(folder), sampling)
 
 
