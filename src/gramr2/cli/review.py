@@ -33,7 +33,7 @@ def review(
     from gramr2.reporting.review import as_csv, as_table, read_back, worth_a_look
     from gramr2.reporting.run import read_run
 
-    require_free({"--out": out}, {"--take": take and str(take)})
+    require_free({"--out": out}, {"--take": None if take is None else str(take)})
     view = read_run(run)
     kind = out.suffix.lower()
     if kind not in ((".jsonl",) if take else (".csv", ".jsonl")):
