@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import make
-from gramr2.comparison import Comparison, Label, LabeledComparison, Message, Order, has_bare_mentions, swap_mentions
+from gramr2.comparison import (
+    Comparison,
+    Label,
+    LabeledComparison,
+    Message,
+    Order,
+    has_bare_mentions,
+    swap_mentions,
+    turned,
+)
 
 words = st.sampled_from(
     ["Response A", "response b", "Assistant B", "Responses A and B", "A", "B", "is", "a", "\n", "Argument A", "x"]
@@ -95,3 +104,9 @@ def test_shown_and_prompt_text() -> None:
     assert comparison.shown(Order.BA).responses == ("y", "x")
     chat = Comparison("i", (Message("user", "Hi"), Message("assistant", "Yes?"), Message("user", "Sum")), ("a", "b"))
     assert chat.prompt_text == "User: Hi\n\nAssistant: Yes?\n\nUser: Sum"
+
+
+def test_a_text_is_turned_whole_or_not_at_all() -> None:
+    assert turned("Response A is short.") == "Response B is short."
+    assert turned("Response A is short, B rambles.") is None
+    assert turned(None) is None

@@ -242,6 +242,12 @@ def has_bare_mentions(text: str) -> bool:
     return any(each.search(left) for each in (_BARE, _SMALL, _PLACE))
 
 
+def turned(text: str | None) -> str | None:
+    """A text that speaks of the responses, for the other order; None if there is none, or it names them in a way that cannot be
+    exchanged."""
+    return None if text is None or has_bare_mentions(text) else swap_mentions(text)
+
+
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:
     """A prompt as chat turns: a plain string is one user turn; tool calls and results are written out (``gramr2.messages``).
 

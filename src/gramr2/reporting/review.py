@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from gramr2.comparison import Label, swap_mentions
+from gramr2.comparison import Label, turned
 from gramr2.data.textfiles import json_lines
 from gramr2.errors import DataError
 from gramr2.reporting.examples import example, prompt_text
@@ -137,9 +137,7 @@ def _candidates(round_: RoundView) -> list[Candidate]:
 
 def _candidate(row: Row, *, kept: bool) -> Candidate:
     judged = example(row, kept)
-    rationale = judged.rationale
-    if rationale and judged.rationale_swapped:
-        rationale = swap_mentions(rationale)
+    rationale = turned(judged.rationale) if judged.rationale_swapped else judged.rationale
     split = bool(judged.order_flip) or (judged.agreement is not None and judged.agreement < 1)
     why = Why.CONTRADICTORY if split else Why.LEARNT if kept else Why.UNCERTAIN
     texts = {key: row[key] for key in ("id", "prompt", "category", "source", "group") if key in row}

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gramr2.comparison import Label, has_bare_mentions, swap_mentions
+from gramr2.comparison import Label, turned
 from gramr2.data.textfiles import text_rows
 from gramr2.errors import DataError
 
@@ -48,9 +48,7 @@ class _Row(BaseModel):
 def opinion_of(row: Mapping[str, Any]) -> Opinion:
     """The opinion in a row of ``gramr2 judge`` (``gramr2.judging.records.decision_row``). Raises pydantic's ValidationError."""
     found = _Row.model_validate(row)
-    rationale = found.rationale
-    if rationale and found.rationale_order == "ba":
-        rationale = None if has_bare_mentions(rationale) else swap_mentions(rationale)
+    rationale = turned(found.rationale) if found.rationale_order == "ba" else found.rationale
     return Opinion(found.label, _margin(found), found.order_flip, found.probabilities, rationale)
 
 

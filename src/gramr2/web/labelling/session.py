@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from gramr2.comparison import Label, Order, swap_mentions
+from gramr2.comparison import Label, Order, turned
 from gramr2.errors import DataError, GramrError
 from gramr2.web.labelling.agreement import Agreement, agreement
 from gramr2.web.labelling.order import Item, side
@@ -180,7 +180,7 @@ class Session:
         if self._show and item.opinion:
             label, told = item.opinion.label, item.opinion.rationale
             if order is Order.BA:
-                label, told = label and label.swap(), told and swap_mentions(told)
+                label, told = label and label.swap(), turned(told)
             found["opinion"] = {"label": label, "rationale": told}
         return found
 
