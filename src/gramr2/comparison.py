@@ -189,18 +189,22 @@ _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|M
 _MENTION = re.compile(rf"\b((?i:{_NOUNS})s?)( (?=[AB]\b)|_)([ABab])\b")
 # “Responses A and B”: the second letter has no noun of its own.
 _PAIR = re.compile(rf"\b((?:{_NOUNS})s[ _])([AB])( and | or | & |/)([AB])\b", re.IGNORECASE)
-_VERBS = "is|was|has|does|gives|wins|fails|says|answers|explains|provides|offers|contains|includes|makes|gets|beats"
+_VERBS = (
+    "is|was|has|had|does|did|gives|gave|wins|fails|says|answers|explains|provides|offers|contains|includes|makes|gets|beats|would|"
+    "could|should|seems|looks|appears|covers|shows|uses|misses|lacks|ignores|follows|addresses|adds|goes|takes|states|claims|"
+    "mentions|fits|reads|sounds|needs|tries|keeps|leaves|helps|feels|stays|remains|writes|cites"
+)
 # An “A” before a word is an article, unless only a name can stand there.
 _BARE = re.compile(
     rf"(?<![\w'’-])(?:B(?!['’-]?\w)|[AB]['’]s\b|A(?=[^\w\s'’-]|[ \t]*(?:\n|$)| [<>=&/|]"
-    rf"| (?:{_VERBS}|and B|or B|over|than|because|since|but)\b))"
+    rf"| (?:{_VERBS}|and B|or B|over|than|because|since|but|for|with|in|as|by|at|from|which|who|instead)\b(?!-)))"
 )
 # In small letters “response a” may be an article, and is left as it is; “response b” is not.
 _SMALL = re.compile(rf"\b(?i:{_NOUNS}) (?:b\b|a (?:{_VERBS})\b)")
 # Names by number or place; not “the right answer”, which is rather the correct one.
 _PLACE = re.compile(
     rf"\b(?:(?:first|second|1st|2nd|former|latter|left|left-hand|right-hand) (?:{_NOUNS}|one|side)"
-    rf"|the (?:former|latter)|on the (?:left|right)|(?:{_NOUNS}) #?[12])\b",
+    rf"|the (?:former|latter)|the (?:first|second) (?:{_VERBS})|on the (?:left|right)|(?:{_NOUNS}) #?[12])\b",
     re.IGNORECASE,
 )
 

@@ -39,6 +39,12 @@ def test_agreement_counts_the_votes_that_the_judge_counts() -> None:
     assert (decision.label, decision.agreement) == (Label.A, 0.75)
     found, _ = joined([decision, _decided("y", 0.2)], {"x": 1.0, "y": -1.0}, 1.0)
     assert (found.label, found.agreement) == (Label.A, 0.75)
+    # A reading without a verdict in one order decides nothing, and its votes do not count.
+    failed = [replace(each, outcome=Outcome.ERROR) if each.order is Order.BA else each for each in reasoned]
+    half = decide("z", [*failed, *direct])
+    assert (half.label, half.agreement) == (Label.B, 1.0)
+    found, _ = joined([half, _decided("y", 0.9)], {"z": -1.0, "y": 1.0}, 1.0)
+    assert (found.label, found.agreement) == (Label.B, 1.0)
 
 
 def test_a_judge_that_is_very_sure_counts_no_more_than_its_cap() -> None:

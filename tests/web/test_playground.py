@@ -265,6 +265,6 @@ def test_what_the_judge_is_called_is_known_once_it_is_loaded(client: TestClient)
 
 def test_mentions_are_renamed_wherever_a_noun_stands() -> None:
     names = {"A": "1", "B": "2"}
-    assert rename_mentions("Response A and answer b; Responses A and B; a B.", names) == (
-        "Response 1 and answer 2; Responses 1 and 2; a B."
+    assert rename_mentions("Response A and answer_b; Responses A and B; answer a B.", names) == (
+        "Response 1 and answer_2; Responses 1 and 2; answer a B."
     )

@@ -56,7 +56,8 @@ def decisive_files(folder: Path) -> Iterator[Path]:
     """The files of a model or adapter folder that decide what it answers, in a fixed order: weights, config, generation
     config, tokenizer, chat templates and code.
 
-    The prompt that gramr2 saves with a judge is not among them: it is part of every request.
+    The prompt that gramr2 saves with a judge is not among them: it is part of every request, and the variables of the chat
+    template are part of a backend's id.
     """
     for place in (folder, folder / _TEMPLATES):
         for file in sorted(place.iterdir()) if place.is_dir() else ():

@@ -58,6 +58,11 @@ class Encoder:
         self._marks_behind_control = bool(self._guard) and self._marks_behind(tokenizer.all_special_ids)
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The variables for the chat template."""
+        return self._options
+
+    @property
     def marks(self) -> bool:
         """Whether the tokenizer puts a space marker before a text."""
         return bool(self._guard)

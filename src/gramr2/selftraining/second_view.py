@@ -59,7 +59,8 @@ def joined(
             continue
         belief = Opinion(margins[decision.id], scale / other, weight, most).joined(probabilities)
         label = top_label(belief)
-        cast = [said(vote, ties) for vote in counted(decision.judgments)]
+        votes = [vote for vote in decision.judgments if vote.reading in decision.readings]
+        cast = [said(vote, ties) for vote in counted(votes or decision.judgments)]
         agreement = sum(each is label for each in cast) / len(cast) if cast else decision.agreement
         result.append(
             replace(decision, label=label, probabilities=belief, confidence=belief[label], agreement=agreement)

@@ -232,7 +232,7 @@ def fine_tune(
     if main:
         report.write(scratch)
         if isinstance(template, JudgeTemplate):
-            save_template(template, scratch, model_config.chat_template_options)
+            save_template(template, scratch, model_config.model_dump(mode="json")["chat_template_options"])
         shutil.rmtree(into, ignore_errors=True)
         scratch.rename(into)
     trainer.accelerator.wait_for_everyone()

@@ -190,11 +190,19 @@ def test_what_is_held_out_is_learnt_nowhere(tmp_path: Path) -> None:
     files = stored(tmp_path, seed=several("s", 100, "why"))
     named_again: dict[str, Any] = {"final": {"data": files["seed"]}}
     proving = {"source": "proving", "proving": {"data": files["seed"]}}
-    data = load_data(config(files | {"hold_out": "always", "held_out_share": 0.2}, rationale=proving, **named_again))
+    run = config(files | {"hold_out": "always", "held_out_share": 0.2}, rationale=proving, **named_again)
+    loaded = load_data(run)
+    data = fit_to_budget(loaded, run, JudgeTemplate(), Letters())
     out = {named(item) for item in data.held_out}
     assert len(out) >= 16
     for learnt in (data.seed, data.final, data.proving):
         assert {named(item) for item in learnt} == {f"s{i}" for i in range(100)} - out
+    assert data.summary["held_out"] == {
+        "n": len(out), "left_out": {"rationale.proving.data": len(out), "final.data": len(out)}
+    }  # fmt: skip
+    assert len(loaded.final) == 100, "the inputs of the run are those that it names"
+    with pytest.raises(DataError, match=r"final\.data: every comparison is held out"):
+        fit_to_budget(replace(loaded, final=loaded.held_out), run, JudgeTemplate(), Letters())
 
 
 def data_with(part: str, item: Comparison | LabeledComparison) -> RunData:
@@ -282,10 +290,11 @@ def test_prompt_answer_and_tags_must_fit_the_context_to_the_last_token(
     [
         (ROOMS, BARE),
         (ROOMS | OWN, POOL),
+        (OWN | {"judge": ROOMS["judge"] | {"gold": {"max_new_tokens": GOLD_LONG}}}, POOL),
         (ROOMS | PROVING, PROOF),
         (ROOMS | {"rationale": {"source": "proving", "proving": {"rationales_for_seed": False}}}, BARE),
     ],
-    ids=["label", "own", "proof", "no proof"],
+    ids=["label", "own", "own, with long ones in gold", "proof", "no proof"],
 )
 def test_a_seed_comparison_without_a_rationale_needs_room_for_the_one_that_is_written(
     settings: dict[str, Any], room: int

@@ -94,7 +94,6 @@ def load_data(config: RunConfig) -> RunData:
         labeled("final", config.final.data if config.final else ()),
     )
     refuse_leaks(gold, pool, of="data.gold", where="data.pool")
-    proving, final = (without_copies(items, held_out) for items in (proving, final))
     for name, learnt in (("data.seed", seed), ("rationale.proving.data", proving), ("final.data", final)):
         refuse_leaks(gold, learnt, of="data.gold", where=name)
     summary = {
@@ -152,6 +151,7 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
         PromptTooLongError: some do not fit and the config says refuse.
         DataError: no comparison of the seed, or of gold, fits.
     """
+    data = _apart(data)
     pool_room, gold_room = config.judge.pool.max_new_tokens, config.judge.gold.max_new_tokens
     proving = config.rationale.source == "proving"
     prompt: PromptTemplate = template
@@ -160,15 +160,15 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
         proof: PromptTemplate = ProvingTemplate(template.principles)
         prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
         pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
+    # Rationales are written for seed comparisons that have none.
+    bare_room = (
+        pool_room if config.rationale.own_for_seed or (proving and config.rationale.proving.rationales_for_seed) else 0
+    )
     judged = config.judge.pool.max_new_tokens
     if template.mode is JudgeMode.REASON and _measures_readings(config):
         # With the settings of gold.
         judged, pool_room = max(judged, gold_room), max(pool_room, gold_room)
     rooms = {"seed": 0, "held_out": judged, "pool": pool_room, "gold": gold_room, "proving": 0, "final": 0}
-    # Rationales are written for seed comparisons that have none.
-    bare_room = (
-        pool_room if config.rationale.own_for_seed or (proving and config.rationale.proving.rationales_for_seed) else 0
-    )
     out: dict[str, set[str]] = {}
     for part, room in rooms.items():
         form = template if part in ("gold", "held_out") else prompt
@@ -188,6 +188,25 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
     dropped = {part: sorted(ids) for part, ids in out.items() if ids or part in ("seed", "pool", "gold")}
     left = {part: tuple(i for i in getattr(data, part) if _id(i) not in ids) for part, ids in out.items()}
     return replace(data, summary=data.summary | {"overlong": dropped}, **left)
+
+
+def _apart(data: RunData) -> RunData:
+    """The data without copies of what is held out in what other stages learn. They still count as inputs of the run.
+
+    Raises:
+        DataError: nothing is left for a stage.
+    """
+    learnt = {part: without_copies(getattr(data, part), data.held_out) for part in ("proving", "final")}
+    gone = {part: len(getattr(data, part)) - len(items) for part, items in learnt.items()}
+    for part, items in learnt.items():
+        if gone[part] and not items:
+            raise DataError(
+                f"{_place(part)}: every comparison is held out of the seed: name others, or lower data.held_out_share"
+            )
+    if not any(gone.values()):
+        return data
+    told = {"n": len(data.held_out), "left_out": {_place(part): count for part, count in gone.items() if count}}
+    return replace(data, summary=data.summary | {"held_out": told}, proving=learnt["proving"], final=learnt["final"])
 
 
 def _measures_readings(config: RunConfig) -> bool:
