@@ -17,6 +17,7 @@ import test_docs
 from conftest import labeled, make
 from gramr2.comparison import Label
 from gramr2.files import write_jsonl
+from gramr2.judging.records import comparison_row, labeled_row
 from test_docs import ROOT, TRAINERS, blocks
 
 OWN = ("tutorial.md", "serving.md", "extending.md")
@@ -42,15 +43,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runs" / RUNS[1]).symlink_to(RUNS[0])
     pair = {"prompt": "2 + 2?", "responses": ["4", "It is 5."], "label": "A", "category": "math"}
     write_jsonl(folder / "judgebench.jsonl", [{"id": str(number), **pair} for number in range(3)])
+    for name in ("labels", "held-out"):
+        rows = [labeled_row(labeled(f"{name}{number}", Label.A)) for number in range(2)]
+        write_jsonl(folder / f"{name}.jsonl", rows)
+    write_jsonl(folder / "pairs.jsonl", [comparison_row(make("p"))])
     return folder
 
 
 def given(page: str, tiny_model: Path) -> dict[str, Any]:
     """The names that a page's code takes from its reader."""
     if page == "README.md":
-        labels, others = ([labeled(f"{part}{number}", Label.A) for number in range(2)] for part in ("seed", "gold"))
-        names = {"labels": labels, "comparisons": [make("p")], "others": others, "few": FEW | {"rounds": 1}}
-        return names | {"prompt": "?", "a": "1", "b": "2"}
+        return {"few": FEW | {"rounds": 1}, "prompt": "?", "a": "1", "b": "2"}
     if page == "trainers.md":
         from datasets import Dataset
         from trl import GRPOConfig
