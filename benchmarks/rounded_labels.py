@@ -1,4 +1,4 @@
-"""What rounded label logits cost: verdicts of a judge in bf16, read directly, with label logits as its output layer rounds them and
+"""What rounded label logits cost: direct verdicts of a judge in bf16, with label logits as its output layer rounds them and
 in fp32.
 
     python benchmarks/rounded_labels.py RUN/rounds/0/model [--data starter:gold] [--backend vllm] [--limit N]
