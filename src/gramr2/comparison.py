@@ -6,13 +6,13 @@ No torch in here, nothing mutable, and the one operation that matters: ``swap()`
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gramr2.errors import DataError
 from gramr2.hashing import text_hash
+from gramr2.mentions import swap_mentions
 from gramr2.messages import BadRowError, Message, Role, read_turns
 
 __all__ = [
@@ -27,9 +27,6 @@ __all__ = [
     "Role",
     "SingleResponse",
     "as_messages",
-    "has_bare_mentions",
-    "rename_mentions",
-    "swap_mentions",
 ]
 
 
@@ -182,74 +179,6 @@ class SingleResponse:
         """A response whose id is a digest of prompt and response. Raises as ``Comparison.of`` does."""
         turns = as_messages(prompt)
         return cls(_digest(turns, response), turns, response, tuple(references))
-
-
-_NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"
-# “Answer a question” has an article: behind a space only a capital is a name.
-_MENTION = re.compile(rf"\b((?i:{_NOUNS})s?)( (?=[AB]\b)|_)([ABab])\b")
-# “Responses A and B”: the second letter has no noun of its own.
-_PAIR = re.compile(rf"\b((?:{_NOUNS})s[ _])([AB])( and | or | & |/)([AB])\b", re.IGNORECASE)
-_VERBS = (
-    "is|was|has|had|does|did|gives|gave|wins|fails|says|answers|explains|provides|offers|contains|includes|makes|gets|beats|would|"
-    "could|should|seems|looks|appears|covers|shows|uses|misses|lacks|ignores|follows|addresses|adds|goes|takes|states|claims|"
-    "mentions|fits|reads|sounds|needs|tries|keeps|leaves|helps|feels|stays|remains|writes|cites"
-)
-# An “A” before a word is an article, unless only a name can stand there.
-_BARE = re.compile(
-    rf"(?<![\w'’-])(?:B(?!['’-]?\w)|[AB]['’]s\b|A(?=[^\w\s'’-]|[ \t]*(?:\n|$)| [<>=&/|]"
-    rf"| (?:{_VERBS}|and B|or B|over|than|because|since|but|for|with|in|as|by|at|from|which|who|instead)\b(?!-)))"
-)
-# In small letters “response a” may be an article, and is left as it is; “response b” is not.
-_SMALL = re.compile(rf"\b(?i:{_NOUNS}) (?:b\b|a (?:{_VERBS})\b)")
-# Names by number or place; not “the right answer”, which is rather the correct one.
-_PLACE = re.compile(
-    rf"\b(?:(?:first|second|1st|2nd|former|latter|left|left-hand|right-hand) (?:{_NOUNS}|one|side)"
-    rf"|the (?:former|latter)|the (?:first|second) (?:{_VERBS})|on the (?:left|right)|(?:{_NOUNS}) #?[12])\b",
-    re.IGNORECASE,
-)
-
-
-def swap_mentions(text: str) -> str:
-    """Rewrite “Response A” as “Response B” and back, for every noun in common use; an involution.
-
-    Only explicit references are touched: a lone “A” is far more often an article than a response, and so is the “a” of “an answer
-    a child could give”.
-    """
-    return rename_mentions(text, {"A": "B", "B": "A", "a": "b", "b": "a"})
-
-
-def rename_mentions(text: str, names: Mapping[str, str]) -> str:
-    """Rewrite the letters of explicit references, as in “Response A”; a letter in lower case that has no name of its own has that
-    of its capital."""
-
-    def named(letter: str) -> str:
-        return names[letter] if letter in names else names[letter.upper()]
-
-    def pair(match: re.Match[str]) -> str:
-        return f"{match[1]}{named(match[2])}{match[3]}{named(match[4])}"
-
-    def single(match: re.Match[str]) -> str:
-        return f"{match[1]}{match[2]}{named(match[3])}"
-
-    pieces: list[str] = []
-    end = 0
-    for found in _PAIR.finditer(text):
-        pieces += [_MENTION.sub(single, text[end : found.start()]), pair(found)]
-        end = found.end()
-    return "".join([*pieces, _MENTION.sub(single, text[end:])])
-
-
-def has_bare_mentions(text: str) -> bool:
-    """Whether a text seems to name a response in a way that ``swap_mentions`` leaves: a lone “A” or “B”, “response b”, “the first
-    response”."""
-    left = _MENTION.sub("", _PAIR.sub("", text))
-    return any(each.search(left) for each in (_BARE, _SMALL, _PLACE))
-
-
-def turned(text: str | None) -> str | None:
-    """A text that speaks of the responses, for the other order; None if there is none, or it names them in a way that cannot be
-    exchanged."""
-    return None if text is None or has_bare_mentions(text) else swap_mentions(text)
 
 
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gramr2.comparison import Label, swap_mentions
+from gramr2.comparison import Label
 from gramr2.evaluation.stated import concluded, contradicts, statements, unsaid
+from gramr2.mentions import swap_mentions
 
 A, B, TIE = Label.A, Label.B, Label.TIE
 

@@ -14,13 +14,14 @@ from listening import listening
 from speaking import Speaking, held, speaking
 
 from gramr2.backends.scripted import ScriptedBackend
-from gramr2.comparison import Order, rename_mentions
+from gramr2.comparison import Order
 from gramr2.errors import ModelError
 from gramr2.judging.judge import Judge, Sampling
 from gramr2.judging.scalar import ScalarJudge
 from gramr2.judging.scripted import scripted
 from gramr2.judging.template import JudgeMode, JudgeTemplate
 from gramr2.judgment import DIRECT
+from gramr2.mentions import rename_mentions
 from gramr2.serving.middleware import ServerLimits
 from gramr2.serving.model import Model
 from gramr2.web.app import ui_app

@@ -207,9 +207,10 @@ def require_free(outs: Mapping[str, Path | None], sources: Mapping[str, str | Se
 
 
 def _same(one: Path, other: Path, *, written: bool) -> bool:
-    """Whether two names are of one file; those of files that are both still to be written, too."""
+    """Whether two names are of one file, or the first of a file in the folder of the second; those of files that are both still
+    to be written, too."""
     if exists(one) and exists(other):
-        return one.samefile(other)
+        return one.samefile(other) or (other.is_dir() and one.resolve().is_relative_to(other.resolve()))
     return written and one.resolve() == other.resolve()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gramr2.comparison import Label, LabeledComparison, has_bare_mentions
+from gramr2.comparison import Label, LabeledComparison
+from gramr2.mentions import has_bare_mentions
 from gramr2.randomness import fraction
 
 

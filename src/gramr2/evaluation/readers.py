@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gramr2.backends.base import Backend
-from gramr2.comparison import Label, LabeledComparison, swap_mentions
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.evaluation.metrics import paired_test
 from gramr2.evaluation.rationales import Reasoned, Share, share
 from gramr2.evaluation.stated import NOUN, unsaid
 from gramr2.judging.reading import verdicts_given, withhold
 from gramr2.judging.template import JudgeTemplate
 from gramr2.judging.voting import weighted
+from gramr2.mentions import swap_mentions
 
 FOLDS = 5
 STRENGTH = 10.0

@@ -28,7 +28,9 @@ _SAYS: tuple[tuple[re.Pattern[str], bool | None], ...] = (
     (re.compile(r"(?i:\b(?:it is|it's|this is) a (?:tie|draw)\b)"), None),
 )
 _LEANS = re.compile(rf"{_ONE}(?:{_IS}|(?i: (?:provide|give|offer)[sd]? an?| gave an?))(?: \w+ly)? (?i:(more)|less) \w+")
-_CONCLUSION = re.compile(r"^\W*(?:final\s+)?(?:conclusion|verdict)\W*:.*\Z", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_CONCLUSION = re.compile(
+    r"^[^\w\n]*+(?:final\s+)?(?:conclusion|verdict)[^\w:]*+:.*\Z", re.MULTILINE | re.DOTALL | re.IGNORECASE
+)
 _CLOSING = re.compile(r"\W*(?:in conclusion|in summary|to sum up|overall|therefore|thus|hence|so,)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _TAG = re.compile(r"<answer>.*", re.DOTALL)

@@ -15,9 +15,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from gramr2.comparison import Label, turned
+from gramr2.comparison import Label
 from gramr2.data.textfiles import json_lines
 from gramr2.errors import DataError
+from gramr2.mentions import turned
 from gramr2.reporting.examples import example, prompt_text
 from gramr2.reporting.run import RoundView, Row, RunView
 

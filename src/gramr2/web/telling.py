@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gramr2.comparison import Order, rename_mentions
+from gramr2.comparison import Order
 from gramr2.judging.template import JudgeTemplate
+from gramr2.mentions import rename_mentions
 
-_OPEN = re.compile(r"(?:<[^<>]{0,10}|[0-9A-Za-z_]+)\Z")
+_OPEN = re.compile(r"(?:<[^<>]{0,10}|(?<![0-9A-Za-z_])[0-9A-Za-z_]++)\Z")
 """the beginning of what may become a tag, or another word: “Response A” is not renamed where “Response After” follows"""
 
 

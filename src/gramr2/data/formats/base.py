@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.data import Layout
+from gramr2.data.balance import is_fixed
 from gramr2.data.fields import Fields
 from gramr2.data.labels import Said, Target, better, read_label, read_target, read_verdict
 from gramr2.data.turns import BadRowError, read_text
@@ -143,14 +144,14 @@ def _rationale(row: Row, label: Label | None) -> str | None:
 def preferred(
     row: Row, name: str, prompt: tuple[Message, ...], chosen: str, rejected: str, group: str | None = None
 ) -> LabeledComparison:
-    """Chosen against rejected; a hash of the id decides which comes first."""
+    """Chosen against rejected; a hash of the id decides which comes first, unless a rationale names them in their order."""
     item = LabeledComparison(
         comparison_of(row, name, prompt, chosen, rejected, group),
         Label.A,
         optional(row, "rationale"),
         read_target(row.get("target")),
     )
-    return item if _stays(name) else item.swap()
+    return item if _stays(name) or is_fixed(item) else item.swap()
 
 
 def _stays(name: str) -> bool:

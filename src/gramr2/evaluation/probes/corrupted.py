@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gramr2.comparison import LabeledComparison, swap_mentions
+from gramr2.comparison import LabeledComparison
 from gramr2.evaluation.probes.base import Intervention, text_of
 from gramr2.judging.reading import without_conclusion
+from gramr2.mentions import swap_mentions
 from gramr2.randomness import derive_seed
 
 

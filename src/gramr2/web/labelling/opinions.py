@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gramr2.comparison import Label, turned
+from gramr2.comparison import Label
 from gramr2.data.textfiles import text_rows
 from gramr2.errors import DataError
+from gramr2.mentions import turned
 
 CERTAIN = 1.0
 """margin of a verdict that came without probabilities"""

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gramr2.comparison import Comparison, Label, LabeledComparison, Order, has_bare_mentions, swap_mentions
+from gramr2.comparison import Comparison, Label, LabeledComparison, Order
 from gramr2.judging.records import labeled_row
+from gramr2.mentions import has_bare_mentions, swap_mentions
 
 _SIDES = re.compile(r"\b(?:left|right|first|second|former|latter)\b", re.IGNORECASE)
 

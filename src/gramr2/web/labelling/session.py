@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from gramr2.comparison import Label, Order, turned
+from gramr2.comparison import Label, Order
 from gramr2.errors import DataError, GramrError
+from gramr2.mentions import turned
 from gramr2.web.labelling.agreement import Agreement, agreement
 from gramr2.web.labelling.order import Item, side
 from gramr2.web.labelling.rows import label_of, order_of, reason_of, row_of
