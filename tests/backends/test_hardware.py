@@ -35,6 +35,15 @@ def test_a_product_takes_a_time() -> None:
     assert 1e7 < hardware.product_speed(64, 0.01) < 1e15
 
 
+@pytest.mark.parametrize(("own", "expected"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_bf16_that_a_gpu_emulates_is_not_taken(
+    own: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a T4 or a V100 does, at the speed of fp32 or less."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or own)
+    assert hardware.choose_dtype("auto", torch.device("cuda")) is expected
+
+
 def test_a_gpu_is_used_without_the_attention_that_plans_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     before = torch.backends.cuda.cudnn_sdp_enabled()

@@ -77,7 +77,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in ("auto", "fast"):
         return DTYPES[name]
     if device.type == "cuda":
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        dtype = torch.bfloat16 if gpu_has_bf16() else torch.float16
         log.info("dtype: %s (supported by the GPU)", str(dtype).removeprefix("torch."))
         return dtype
     if device.type == "cpu":
@@ -85,6 +85,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
         advice = "set model.dtype: bfloat16 to use it; votes may then depend on the batch" if ratio > 1.3 else "no gain"
         log.info("dtype: float32 (results do not depend on the batch; bf16 measured at %.2gx here: %s)", ratio, advice)
     return torch.float32
+
+
+def gpu_has_bf16() -> bool:
+    """Whether the GPU computes in bf16 itself; torch calls it supported where it is emulated too, as before Ampere."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def has_tiles() -> bool:

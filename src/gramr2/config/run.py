@@ -114,8 +114,13 @@ class RunConfig(Section):
             raise ValueError("rounds of self-training need data.pool: name unlabelled data or set rounds: 0")
         if self.warmup and not self.data.pool:
             raise ValueError("warmup learns from data.pool: name unlabelled data there or remove warmup")
+        kind, _, number = self.model.device.partition(":")
+        if self.engine.kind != "ray" and number not in ("", "0"):
+            raise ValueError(
+                f"model.device: {self.model.device}: a training takes the first GPU that it sees: set model.device: {kind}, and "
+                f"CUDA_VISIBLE_DEVICES={number} in the environment"
+            )
         if self.engine.kind == "ray" and ":" in self.model.device:
-            kind = self.model.device.partition(":")[0]
             raise ValueError(
                 f"model.device: {self.model.device} names one GPU, but with engine: ray every worker has one of its own: "
                 f"set model.device: {kind}"

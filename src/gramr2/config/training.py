@@ -24,7 +24,7 @@ class ModelConfig(Section):
     """precision of inference; auto is fp32 on a CPU and bf16 on a GPU; fast is auto, but bf16 too on a CPU that multiplies it in
     tiles (AMX), where it is the faster one and votes may depend on the batch"""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps"""
+    """auto, cpu, cuda or mps; one of several GPUs is chosen with CUDA_VISIBLE_DEVICES"""
     trust_remote_code: bool = False
     """run Python code that comes with the model"""
     chat_template_options: dict[str, Any] = Field(default_factory=dict)

@@ -92,10 +92,10 @@ def precision() -> Iterator[Finding]:
     torch = _torch()
     if isinstance(torch, str):
         return
-    from gramr2.backends.hardware import has_tiles, processor
+    from gramr2.backends.hardware import gpu_has_bf16, has_tiles, processor
 
     if torch.cuda.is_available():
-        told = "bf16" if torch.cuda.is_bf16_supported() else "fp16, the GPU has no bf16"
+        told = "bf16" if gpu_has_bf16() else "fp16, the GPU has no bf16"
         yield ok("precision", told)
     elif has_tiles():
         yield ok("precision", f"bf16 in tiles (AMX) with dtype: fast, {processor()}")

@@ -21,7 +21,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from gramr2.backends.hardware import release_freed_memory
+from gramr2.backends.hardware import gpu_has_bf16, release_freed_memory
 from gramr2.backends.loading import loading
 from gramr2.backends.memory import free_memory, total_memory
 from gramr2.backends.pretrained import answers, open_causal, open_tokenizer, refuse_unembedded
@@ -63,7 +63,7 @@ def in_bf16(precision: str, device: torch.device, parameters: int) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return gpu_has_bf16()
     return device.type == "cpu" and parameters >= WORTH_BF16 and prefers_bf16()
 
 

@@ -32,6 +32,27 @@ def test_a_shape_is_read_without_loading_the_model(tiny_model: Path, shape: Shap
     assert shape.linear == sum(each.in_features + each.out_features for each in linear)
 
 
+def test_a_config_that_does_not_say_whether_weights_are_tied_is_answered_by_the_weights(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """As Gemma's, whose class has a default of its own."""
+    from safetensors.torch import load_file, save_file
+
+    raw = json.loads((tiny_model / "config.json").read_text())
+    weights = load_file(tiny_model / "model.safetensors")
+    del raw["tie_word_embeddings"]
+    for own in (True, False):
+        folder = tmp_path / str(own)
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(raw))
+        head = {"lm_head.weight": weights["model.embed_tokens.weight"].clone()}
+        others = {name: each for name, each in weights.items() if "lm_head" not in name}
+        save_file(others | (head if own else {}), folder / "model.safetensors")
+    shapes = {own: Shape.of(tmp_path / str(own)) for own in (True, False)}
+    assert shapes[True].tied is False and shapes[False].tied is True
+    assert shapes[True].body == shapes[False].body
+
+
 def test_a_pass_costs_what_torch_counts(tiny_model: Path, shape: Shape) -> None:
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import AutoModelForCausalLM

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from conftest import make
+from gramr2.backends.transformers import TransformersBackend
+from gramr2.comparison import Label, LabeledComparison
 from gramr2.config import parse_config
 from gramr2.config.training import TrainingConfig
 from gramr2.judging.judge import Progress
 from gramr2.selftraining.cost.probe import SECONDS, _Probe, _short, _typical
+from gramr2.selftraining.run.data import RunData
 
 
 def seen_by(begun: float, pause: float) -> tuple[list[int], float, float]:
@@ -37,6 +41,16 @@ def test_a_training_is_stopped_when_the_time_is_over() -> None:
     assert seen == [*range(1, 11)]
     assert 100 < rate <= 2000
     assert 0.05 < beside < 2
+
+
+def test_a_run_that_judges_with_vllm_is_measured_without_it(tmp_path: Path) -> None:
+    model = {"name": "tiny-random", "backend": "vllm"}
+    config = parse_config({"model": model, "data": {"seed": "x", "gold": "starter:gold"}, "rounds": 0})
+    gold = (LabeledComparison(make("g"), Label.A),)
+    notes: list[str] = []
+    probe = _Probe(config, RunData((), (), gold, {}), (), tmp_path, notes.append, time.monotonic)
+    assert isinstance(probe._open(), TransformersBackend)
+    assert notes == ["judging is measured with transformers, not with vllm"]
 
 
 def test_a_slow_machine_takes_smaller_steps() -> None:

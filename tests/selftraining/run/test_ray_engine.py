@@ -159,6 +159,7 @@ def test_a_run_goes_on_with_another_engine(tmp_path: Path) -> None:
         ({"engine": {"kind": "ray", "workers": 0}}, "engine.workers"),
         ({"engine": "dask"}, "engine.kind: input should be 'local' or 'ray'"),
         ({"engine": "ray", "model": {"name": "m", "device": "cuda:1"}}, "set model.device: cuda"),
+        ({"model": {"name": "m", "device": "cuda:1"}}, "set model.device: cuda, and CUDA_VISIBLE_DEVICES=1"),
     ],
 )
 def test_engines_that_cannot_be(changes: dict[str, Any], said: str) -> None:

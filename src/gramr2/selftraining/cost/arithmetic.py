@@ -75,7 +75,7 @@ class Shape:
             raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config: dict[str, Any] = raw.get("text_config", raw)
         try:
-            return cls.from_config(config, _parameters(folder), tied=bool(raw.get("tie_word_embeddings", False)))
+            return cls.from_config(config, _parameters(folder), tied=_tied(raw, folder))
         except (KeyError, TypeError, ZeroDivisionError) as error:
             raise ModelError(
                 f"{folder}/config.json does not state the model's shape ({error}): its cost is not known"
@@ -137,6 +137,13 @@ def training_bytes(shape: Shape, rank: int | None, activations: float, logits: f
     return weights + (1 + MOMENTS) * FP32 * trained + activations + LOGIT_COPIES * FP32 * logits * shape.vocabulary
 
 
+def _tied(config: dict[str, Any], folder: Path) -> bool:
+    """Whether the output layer has the weights of the embedding: where the config is silent, as Gemma's are, if it has no others."""
+    if "tie_word_embeddings" in config:
+        return bool(config["tie_word_embeddings"])
+    return not any("lm_head" in name for file in folder.glob("*.safetensors") for name in _header(file))
+
+
 def _parameters(folder: Path) -> int:
     """Number of weights in a folder's safetensors, read from their headers."""
     files = sorted(folder.glob("*.safetensors"))
@@ -147,7 +154,12 @@ def _parameters(folder: Path) -> int:
 
 
 def _counted(file: Path) -> int:
+    return sum(prod(each["shape"]) for each in _header(file).values())
+
+
+def _header(file: Path) -> dict[str, Any]:
+    """The tensors that a file has, by name."""
     with file.open("rb") as handle:
         (size,) = struct.unpack("<Q", handle.read(8))
         header = json.loads(handle.read(size))
-    return sum(prod(each["shape"]) for name, each in header.items() if name != "__metadata__")
+    return {name: each for name, each in header.items() if name != "__metadata__"}

@@ -128,7 +128,9 @@ class _Probe:
         )
 
     def _open(self) -> TransformersBackend:
-        backend = self.engine.open(self.start, self.config.model)
+        if self.config.model.backend != "transformers":
+            self.note(f"judging is measured with transformers, not with {self.config.model.backend}")
+        backend = self.engine.open(self.start, self.config.model.model_copy(update={"backend": "transformers"}))
         assert isinstance(backend, TransformersBackend)
         return backend
 
