@@ -41,7 +41,11 @@ def test_bf16_that_a_gpu_emulates_is_not_taken(
 ) -> None:
     """As a T4 or a V100 does, at the speed of fp32 or less."""
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or own)
-    assert hardware.choose_dtype("auto", torch.device("cuda")) is expected
+    hardware.choose_dtype.cache_clear()
+    try:
+        assert hardware.choose_dtype("auto", torch.device("cuda")) is expected
+    finally:
+        hardware.choose_dtype.cache_clear()
 
 
 def test_a_gpu_is_used_without_the_attention_that_plans_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ def training_bytes(shape: Shape, rank: int | None, activations: float, logits: f
 
 
 def _tied(config: dict[str, Any], folder: Path) -> bool:
-    """Whether the output layer has the weights of the embedding: where the config is silent, as Gemma's are, if it has no others."""
+    """Whether the output layer has the embedding's weights: where the config is silent, as Gemma's is, if it has no others."""
     if "tie_word_embeddings" in config:
         return bool(config["tie_word_embeddings"])
     return not any("lm_head" in name for file in folder.glob("*.safetensors") for name in _header(file))
