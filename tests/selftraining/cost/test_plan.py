@@ -128,6 +128,19 @@ def test_slices_add_up() -> None:
     ]
 
 
+@pytest.mark.parametrize("slices", [{}, {"curriculum": {"per_round": 8}}])
+@pytest.mark.parametrize("warmup", [None, {"limit": 10}])
+def test_hidden_states_of_a_text_are_computed_once_for_each_model(slices: dict[str, Any], warmup: Any) -> None:
+    view = {"name": "frozen-features", "verdict_weight": 1}
+    changes = {**LABEL, **slices, "rounds": 3, "second_view": view, "baselines": ["frozen-features"], "warmup": warmup}
+    stages = [each for each in planned(config(**changes))[0] if each.kind is Kind.FEATURES]
+    texts = {model: sum(each.requests for each in stages if each.model == model) for model in ("backbone", "warm-up")}
+    seed, pool, gold = 2 * 12, 2 * 20, 2 * 10
+    assert texts == (
+        {"backbone": seed + gold, "warm-up": seed + pool} if warmup else {"backbone": seed + gold + pool, "warm-up": 0}
+    )
+
+
 def test_lengths_are_those_of_a_sample_and_state_its_size() -> None:
     assert Lengths.of(["abcx", "abcyz", "abc"]) == Lengths(4.0, (16 + 25 + 9) / 3, 2, 3)
     assert Lengths(4.0, 17.0, 2, 3).longer(2) == Lengths(6.0, 17 + 16 + 4, 2, 3)

@@ -14,6 +14,8 @@ from gramr2.config import parse_config
 from gramr2.config.training import TrainingConfig
 from gramr2.judging.judge import Progress
 from gramr2.selftraining.cost.probe import SECONDS, _Probe, _short, _typical
+from gramr2.selftraining.cost.sizes import Lengths
+from gramr2.selftraining.cost.stages import Kind, Learnt, Stage
 from gramr2.selftraining.run.data import RunData
 
 
@@ -51,6 +53,23 @@ def test_a_run_that_judges_with_vllm_is_measured_without_it(tmp_path: Path) -> N
     probe = _Probe(config, RunData((), (), gold, {}), (), tmp_path, notes.append, time.monotonic)
     assert isinstance(probe._open(), TransformersBackend)
     assert notes == ["judging is measured with transformers, not with vllm"]
+
+
+def test_a_training_is_measured_with_rationales_that_are_yet_to_be_written() -> None:
+    probe = object.__new__(_Probe)
+    stage = Stage(
+        "", Kind.TRAIN, 1, "round 0", (), (Learnt(1, Lengths(60, 3600), 40.0), Learnt(1, Lengths(20, 400), 3.0))
+    )
+    own = LabeledComparison(make("a"), Label.A, "why")
+    bare = LabeledComparison(make("b"), Label.B)
+    data = {"seed": "x", "gold": "y"}
+    for rationale, words in (({}, None), ({"own_for_seed": 2}, 40), ({"source": "proving"}, 40)):
+        probe.config = parse_config({"model": "none", "data": data, "rounds": 0, "rationale": rationale})
+        assert probe._as_learnt(own, stage) is own
+        found = probe._as_learnt(bare, stage).rationale
+        assert (found and len(found.split())) == words
+    probe.config = parse_config({"model": "none", "data": data, "rounds": 0, "judge": {"mode": "label"}})
+    assert probe._as_learnt(bare, stage) is bare
 
 
 def test_a_slow_machine_takes_smaller_steps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ class Parts:
         self.reasons = config.judge.mode == "reason"
         self.verdict = self._verdict()
         self.taught = False
+        self.states: Counter[tuple[str, str]] = Counter()
+        """comparisons whose hidden states are computed, by model and part"""
         self.warmed = "warm-up" if config.warmup else "backbone"
 
     def _verdict(self) -> str:

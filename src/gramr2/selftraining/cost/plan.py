@@ -63,7 +63,7 @@ class _Plan(Parts):
         yield self._judge(title, before, "pool", judged, config.judge.pool, self.verdict)
         named = [f.view_named or "frozen-features" for f in config.filters if f.needs_second_view]
         for name in [config.second_view.name] if config.second_view else named[:1]:
-            yield from self._baseline(name, f"{name} · score {judged} comparisons", [("pool", judged)], self.warmed)
+            yield from self._view(name, "pool", judged)
         held = self.sizes.count("held_out")
         if config.calibrates and held >= MIN_ITEMS:
             title = f"round {number} · calibrate on {held} held-out seed comparisons"
@@ -89,9 +89,26 @@ class _Plan(Parts):
             yield Stage(title, Kind.TRAIN, n, model, (), tuple(learnt), passes, trainings=1)
         elif name == "frozen-features":
             asked = tuple(
-                Asked(2 * count, replace(self.sizes.of(part, "text"), shared=0), journaled=False) for part, count in of
+                Asked(2 * count, replace(self.sizes.of(part, "text"), shared=0), journaled=False)
+                for part, count in self._uncached(of, model)
             )
-            yield Stage(title, Kind.FEATURES, n, model, asked)
+            if asked:
+                yield Stage(title, Kind.FEATURES, n, model, asked)
+
+    def _uncached(self, of: list[tuple[str, int]], model: str) -> Iterator[tuple[str, int]]:
+        """How many comparisons of each part have no hidden states of this model yet: they are computed once a run."""
+        for part, count in of:
+            known = self.states[model, part]
+            new = min(count, self.sizes.count(part) - known)
+            if new > 0:
+                self.states[model, part] += new
+                yield part, new
+
+    def _view(self, name: str, part: str, n: int) -> Iterator[Stage]:
+        """A second view's margins, and before the first of them its fit."""
+        fit = [(each, self.sizes.count(each)) for each in ("seed", "held_out") if each != part]
+        learnt = fit if name == "frozen-features" else []
+        yield from self._baseline(name, f"{name} · score {n} comparisons", [*learnt, (part, n)], self.warmed)
 
     def _texts(self, part: str, n: int) -> Learnt:
         return Learnt(2 * n, self.sizes.of(part, "text"), 0.0)
@@ -141,7 +158,7 @@ class _Plan(Parts):
         if view:
             part = "pool" if pool else "seed"
             n = min(SPREAD_ASKED, sizes.count(part))
-            yield from self._baseline(view.name, f"{view.name} · score {n} comparisons", [(part, n)], self.warmed)
+            yield from self._view(view.name, part, n)
             title = f"round {number} · spread of the margins on {n} comparisons"
             yield self._judge(title, model, part, n, config.judge.gold, self.verdict)
         title = f"round {number} · measure on {gold} gold comparisons"

@@ -20,7 +20,7 @@ from gramr2.backends.hardware import choose_device, choose_dtype, processor, rel
 from gramr2.backends.hidden_states import HiddenStates
 from gramr2.backends.journaled import JournaledBackend
 from gramr2.backends.transformers import TransformersBackend
-from gramr2.comparison import Comparison
+from gramr2.comparison import Comparison, LabeledComparison
 from gramr2.config import RunConfig
 from gramr2.config.training import TrainingConfig
 from gramr2.data import subset
@@ -195,10 +195,18 @@ class _Probe:
         stage = next(each for each in self.stages if each.kind is Kind.TRAIN and each.model == "round 0")
         tokens = stage.trained_tokens / stage.passes / stage.comparisons
         size = self._affordable(config.batch_size, tokens, prefill)
-        drawn = _typical(self.data.seed, STEPS * size, lambda item: item.comparison)
+        drawn = [self._as_learnt(item, stage) for item in _typical(self.data.seed, STEPS * size, _comparison)]
         job = TrainingJob(drawn, self.template, _short(config, size), DRAW)
         into, model = self.folder / "model", self.config.model
         return self._steps(lambda watch: self.engine.train(self.start, into, job, model, watch), size * tokens)
+
+    def _as_learnt(self, item: LabeledComparison, stage: Stage) -> LabeledComparison:
+        """A comparison with words as many as its rationale will have, where one will be written for it first."""
+        rationale = self.config.rationale
+        written = rationale.own_for_seed or (rationale.source == "proving" and rationale.proving.rationales_for_seed)
+        if self.config.judge.mode != "reason" or item.rationale is not None or not written:
+            return item
+        return replace(item, rationale="so " * round(max(each.answer for each in stage.learnt)))
 
     def _warm_up(self, prefill: float) -> tuple[float, float]:
         """The same of the warm-up."""
@@ -257,6 +265,10 @@ def _short(config: TrainingConfig, size: int) -> TrainingConfig:
         "batch_size": size,
     }
     return config.model_copy(update=changes | {"micro_batch_size": micro and gcd(micro, size)})
+
+
+def _comparison(item: LabeledComparison) -> Comparison:
+    return item.comparison
 
 
 def _until_enough(train: Callable[[Progress], object], watch: Progress) -> None:
