@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 
 _NOUNS = "Response|Assistant|Answer|Argument|Option|Candidate|Reply|Completion|Model"
+_NOUNS += "|Output|Solution|Summary|Essay|Translation|System"
 # Letters and digits of alphabets with words; Chinese writes “A更好” without a space.
 _W = "0-9A-Za-zÀ-ɏ"
-# “Answer a question” has an article: behind a space only a capital is a name.
-_MENTION = re.compile(rf"(?<![{_W}])((?i:{_NOUNS})s?)( (?=[AB])|_)([ABab])(?![{_W}])")
+# “Answer a question” has an article: behind a space only a capital is a name, or what stands in brackets.
+_MENTION = re.compile(rf"(?<![{_W}])((?i:{_NOUNS})s?)( (?=[AB])| \((?=[ABab]\))|-(?=[AB])|_)([ABab])(?![{_W}])")
 # “Responses A and B”: the second letter has no noun of its own.
-_PAIR = re.compile(rf"(?<![{_W}])((?i:{_NOUNS})s[ _])([ABab])((?i: and | or | & |/))([ABab])(?![{_W}])")
+_PAIR = re.compile(rf"(?<![{_W}])((?i:{_NOUNS})s?[ _])([ABab])((?i: and | or | & |/))([ABab])(?![{_W}])")
 _VERBS = (
     "is|was|has|had|does|did|gives|gave|wins|fails|says|answers|explains|provides|offers|contains|includes|makes|gets|beats|would|"
     "could|should|seems|looks|appears|covers|shows|uses|misses|lacks|ignores|follows|addresses|adds|goes|takes|states|claims|"
@@ -33,13 +34,17 @@ _BARE = re.compile(
 _SMALL = re.compile(rf"(?<![{_W}])(?i:{_NOUNS}) (?:b(?![{_W}])|a (?:{_VERBS})\b)")
 # Names by number or place; not “the right answer”, which is rather the correct one.
 _PLACE = re.compile(
-    rf"\b(?:(?:first|second|1st|2nd|former|latter|left|left-hand|right-hand) (?:{_NOUNS}|one|side)|the (?:former|latter)"
-    rf"|the (?:first|second)(?:,| (?:{_VERBS}))|on the (?:left|right)|(?:{_NOUNS}) #?[12])(?![{_W}])",
+    rf"\b(?:(?:first|second|1st|2nd|former|latter|left) (?:{_NOUNS}|one)|(?:{_NOUNS}) #?[12])(?![{_W}])", re.IGNORECASE
+)
+# By its place in a text that names no response these are ones on the screen; in one that does they are those in the text.
+_LISTED = re.compile(
+    rf"\bthe (?:former|latter|(?:first|second)(?:,| (?:{_VERBS})))(?![{_W}])"
+    r"|\bon the (?:left|right)\b(?! (?:side|hand|track|path|foot))",
     re.IGNORECASE,
 )
-# A choice of the question, which stays what it is: “Response A rightly picks option B”.
-_CHOICE = re.compile(rf"(?<![{_W}])(?i:options?|choices?|answers?) \(?([A-H])(?![{_W}])")
-_WHO = re.compile(rf"(?<![{_W}])(?i:Response|Assistant|Candidate|Reply|Completion|Model)s?[ _][AB](?![{_W}])")
+# A choice of the question stays what it is: “Response A rightly picks option B”.
+_NAMED = re.compile(rf"(?<![{_W}])((?i:{_NOUNS}|Choice))(?i:s?) \(?([A-H])(?![{_W}])")
+_CHOICES = ({"option", "choice"}, {"answer"})
 
 
 def swap_mentions(text: str) -> str:
@@ -78,11 +83,13 @@ def rename_mentions(text: str, names: Mapping[str, str]) -> str:
 def has_bare_mentions(text: str) -> bool:
     """Whether a text seems to name a response in a way that ``swap_mentions`` leaves (a lone “A” or “B”, “response b”, “the first
     response”), or to name choices of the question by the same letters."""
-    choices = set(_CHOICE.findall(text))
-    if choices and (choices - {"A", "B"} or _WHO.search(text)):
+    named = [(noun.lower(), letter) for noun, letter in _NAMED.findall(text)]
+    nouns = {noun for noun, _ in named}
+    if any(nouns & choices and nouns - choices for choices in _CHOICES) or any(letter > "B" for _, letter in named):
         return True
     left = _MENTION.sub("", _PAIR.sub("", text))
-    return any(each.search(left) for each in (_BARE, _SMALL, _PLACE))
+    listed = () if named else (_LISTED,)
+    return any(each.search(left) for each in (_BARE, _SMALL, _PLACE, *listed))
 
 
 def turned(text: str | None) -> str | None:

@@ -137,7 +137,9 @@ def test_hidden_states_of_a_text_are_computed_once_for_each_model(slices: dict[s
     texts = {model: sum(each.requests for each in stages if each.model == model) for model in ("backbone", "warm-up")}
     seed, pool, gold = 2 * 12, 2 * 20, 2 * 10
     assert texts == (
-        {"backbone": seed + gold, "warm-up": seed + pool} if warmup else {"backbone": seed + gold + pool, "warm-up": 0}
+        {"backbone": seed + gold, "warm-up": seed + pool + gold}
+        if warmup
+        else {"backbone": seed + gold + pool, "warm-up": 0}
     )
 
 

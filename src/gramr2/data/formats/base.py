@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Message
 from gramr2.config.data import Layout
-from gramr2.data.balance import is_fixed
 from gramr2.data.fields import Fields
 from gramr2.data.labels import Said, Target, better, read_label, read_target, read_verdict
 from gramr2.data.turns import BadRowError, read_text
+from gramr2.mentions import turned
 from gramr2.messages import shown_names
 
 __all__ = [
@@ -144,14 +145,14 @@ def _rationale(row: Row, label: Label | None) -> str | None:
 def preferred(
     row: Row, name: str, prompt: tuple[Message, ...], chosen: str, rejected: str, group: str | None = None
 ) -> LabeledComparison:
-    """Chosen against rejected; a hash of the id decides which comes first, unless a rationale names them in their order."""
+    """Chosen against rejected; a hash of the id decides which comes first. A rationale that cannot be turned is then left out."""
     item = LabeledComparison(
         comparison_of(row, name, prompt, chosen, rejected, group),
         Label.A,
         optional(row, "rationale"),
         read_target(row.get("target")),
     )
-    return item if _stays(name) or is_fixed(item) else item.swap()
+    return item if _stays(name) else replace(item.swap(), rationale=turned(item.rationale))
 
 
 def _stays(name: str) -> bool:

@@ -106,9 +106,10 @@ class _Plan(Parts):
 
     def _view(self, name: str, part: str, n: int) -> Iterator[Stage]:
         """A second view's margins, and before the first of them its fit."""
-        fit = [(each, self.sizes.count(each)) for each in ("seed", "held_out") if each != part]
-        learnt = fit if name == "frozen-features" else []
-        yield from self._baseline(name, f"{name} · score {n} comparisons", [*learnt, (part, n)], self.warmed)
+        of = {part: n}
+        if name == "frozen-features":
+            of = {each: self.sizes.count(each) for each in ("seed", "held_out")} | ({} if part == "seed" else of)
+        yield from self._baseline(name, f"{name} · score {n} comparisons", [*of.items()], self.warmed)
 
     def _texts(self, part: str, n: int) -> Learnt:
         return Learnt(2 * n, self.sizes.of(part, "text"), 0.0)
@@ -159,6 +160,8 @@ class _Plan(Parts):
             part = "pool" if pool else "seed"
             n = min(SPREAD_ASKED, sizes.count(part))
             yield from self._view(view.name, part, n)
+            if view.name == "frozen-features":
+                yield from self._view(view.name, "gold", gold)
             title = f"round {number} · spread of the margins on {n} comparisons"
             yield self._judge(title, model, part, n, config.judge.gold, self.verdict)
         title = f"round {number} · measure on {gold} gold comparisons"
