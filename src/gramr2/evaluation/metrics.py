@@ -106,6 +106,13 @@ def accuracy_interval(correct: Sequence[bool], groups: Sequence[str], seed: int 
     return widened(bounds, len(members), 0.0, 1.0)
 
 
+def share_interval(hits: Sequence[bool], groups: Sequence[str], seed: int = 0) -> Interval:
+    """95 % interval of a share; if all are hits, or all misses, that of ``widened`` for as many units as groups."""
+    if len(set(hits)) > 1:
+        return accuracy_interval(hits, groups, seed)
+    return widened((float(hits[0]), float(hits[0])), len(set(groups)), 0.0, 1.0)
+
+
 def widened(bounds: tuple[float, float], units: int, lowest: float, highest: float) -> Interval:
     """The bounds of a bootstrap, unless it sees no spread since all units say the same.
 

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from gramr2.comparison import Comparison
 from gramr2.evaluation.attacks.base import SIDES, Attack
-from gramr2.evaluation.metrics import accuracy_interval, paired_interval, widened
+from gramr2.evaluation.metrics import paired_interval, share_interval
 from gramr2.judgment import Decision
 
 
@@ -113,9 +113,8 @@ def finding_of(
 
 
 def _share(moves: Sequence[bool], units: Sequence[str], seed: int) -> Share:
-    rate, level = fmean(moves), len(set(moves)) == 1
-    bounds = widened((rate, rate), len(set(units)), 0.0, 1.0) if level else accuracy_interval(moves, units, seed)
-    return Share(sum(moves), rate, bounds.low, bounds.high)
+    bounds = share_interval(moves, units, seed)
+    return Share(sum(moves), fmean(moves), bounds.low, bounds.high)
 
 
 def _change(pairs: Sequence[tuple[int, Decision, Decision]]) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from gramr2.comparison import Comparison, Label, LabeledComparison, Order
-from gramr2.evaluation.metrics import accuracy_interval, widened
+from gramr2.evaluation.metrics import share_interval
 from gramr2.evaluation.stated import concluded, contradicts
 from gramr2.judging.quotations import copies, occurring, quotations
 from gramr2.judging.template import OPENING, shown_texts
@@ -118,15 +118,11 @@ def states(rationale: str, verdict: Label) -> bool:
 
 
 def share(hits: Sequence[bool], groups: Sequence[str]) -> Share:
-    """The share of hits; items of one group are not independent (see ``accuracy_interval``).
-
-    If all are hits, or all misses, its bounds are those of ``widened`` for as many units as groups.
-    """
+    """The share of hits; items of one group are not independent (see ``share_interval``)."""
     if not hits:
         return Share(None, None, None, 0, "none")
-    rate, level = fmean(hits), len(set(hits)) == 1
-    bounds = widened((rate, rate), len(set(groups)), 0.0, 1.0) if level else accuracy_interval(hits, groups)
-    return Share(rate, bounds.low, bounds.high, len(hits), bounds.method)
+    bounds = share_interval(hits, groups)
+    return Share(fmean(hits), bounds.low, bounds.high, len(hits), bounds.method)
 
 
 def _quotes(vote: Reasoned, comparison: Comparison) -> bool:
