@@ -6,12 +6,13 @@ import ctypes
 import json
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from gramr2.comparison import Message
 from gramr2.errors import ModelError, reason_of
+from gramr2.hashing import text_hash
 
 SECONDS = 10.0
 """a template takes milliseconds; one that takes this long has a loop without an end"""
@@ -25,6 +26,11 @@ _HOLE = "\ue000{}\ue001"
 def dated(template: str) -> str:
     """A chat template with ``TODAY`` wherever it asks for the date."""
     return _DATE.sub(lambda match: json.dumps(TODAY.strftime(match[2])), template)
+
+
+def mark_of(options: Mapping[str, Any]) -> str:
+    """What the id of a model says of the variables for its template; nothing if there are none."""
+    return f"+chat-{text_hash(json.dumps(options, sort_keys=True, default=str), 4)}" if options else ""
 
 
 class _Stopped(BaseException):

@@ -57,7 +57,7 @@ class Conversations(Encoder):
 
     def _conversation(self, turns: tuple[Message, ...]) -> list[int]:
         pieces = frame_of(self.tokenizer, [turn.role for turn in turns], self._options, answering=False)
-        frame = [self._ids(pieces[0]), *(self._guarded(self._ids, piece, True) for piece in pieces[1:])]
+        frame = self._framed(pieces)
         text = conversation_of(self.tokenizer, turns, self._options)
         whole = self._ids(text)
         ours = [i for ids, piece in zip(frame, pieces, strict=True) for i in self.control.among(ids, piece)]

@@ -131,9 +131,12 @@ class Encoder:
     def _frame(self, roles: tuple[str, ...]) -> list[list[int]]:
         """The template's own ids before, between and after the contents of turns with these roles."""
         if roles not in self._frames:
-            first, *others = self._render(roles)
-            self._frames[roles] = [self._ids(first), *(self._guarded(self._ids, each, True) for each in others)]
+            self._frames[roles] = self._framed(self._render(roles))
         return self._frames[roles]
+
+    def _framed(self, pieces: list[str]) -> list[list[int]]:
+        """Ids of what a template writes before, between and after contents; only the first piece is a beginning."""
+        return [self._ids(pieces[0]), *(self._guarded(self._ids, each, True) for each in pieces[1:])]
 
     def _render(self, roles: tuple[str, ...]) -> list[str]:
         if self.tokenizer.chat_template:

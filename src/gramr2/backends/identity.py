@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
+from gramr2.backends.chat_template import mark_of
 from gramr2.backends.encoding import Encoder
 from gramr2.backends.registry import fingerprint
-from gramr2.hashing import text_hash
 
 FP32_LABELS = "+labels-fp32"
 """behind the name of a model in bf16 or fp16 whose label logits are those of fp32: earlier versions read rounded ones, and what
@@ -31,8 +30,7 @@ def identity(folder: Path, encoder: Encoder, ends: Collection[int], adapter: Pat
     if encoder.control.unflagged:
         # Earlier versions let a text become such a token: what those kept is not to be found.
         name += "+plain"
-    if encoder.options:
-        name += f"+chat-{text_hash(json.dumps(encoder.options, sort_keys=True, default=str), 4)}"
+    name += mark_of(encoder.options)
     if encoder.marks:
         # Earlier versions let a space marker begin each content of a prompt, and what the template writes behind it.
         name += "+joined"

@@ -118,7 +118,7 @@ def _is_plain(head: Any) -> bool:
 
 
 def _behind(model: Any) -> Callable[[Tensor], Tensor]:
-    """What a model does to its logits behind the output layer: Cohere's and Granite scale them, Gemma 2 caps them."""
+    """What a model does to its logits behind the output layer: Cohere and Granite scale them, Gemma 2 caps them."""
     config = model.config.get_text_config(decoder=True)
     factor = (getattr(config, "logit_scale", None) or 1) / (getattr(config, "logits_scaling", None) or 1)
     cap = getattr(config, "final_logit_softcapping", None)

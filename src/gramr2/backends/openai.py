@@ -17,11 +17,11 @@ from urllib.parse import urlparse
 
 from gramr2.backends.base import Completion, GenerationRequest, Score, ScoreRequest
 from gramr2.backends.breaker import CircuitBreaker
+from gramr2.backends.chat_template import mark_of
 from gramr2.backends.openai_answers import completion_of, failed, told
 from gramr2.backends.openai_options import NEW, OLD, Accepted, RefusedOptions
 from gramr2.comparison import Message
 from gramr2.errors import ConfigError, MissingDependencyError, ModelError, ModelNotFoundError
-from gramr2.hashing import digest_of
 from gramr2.judgment import FinishReason
 
 PREFIX = "openai:"
@@ -79,15 +79,14 @@ class OpenAIBackend:
         self._place = _place(url)
         self._hint = "" if urlparse(url).path.rstrip("/").endswith("/v1") else "; the address usually ends in /v1"
         # Never left out where a server refuses it: without it, the prompt would be another one.
-        self._rendered = {"chat_template_kwargs": chat_template_options} if chat_template_options else {}
+        self._options = chat_template_options or {}
         self._refused = RefusedOptions(Accepted(NEW if url == OPENAI else OLD))
         self._breaker = CircuitBreaker()
 
     @property
     def id(self) -> str:
         """Name and server, and what the chat template is given; only the server knows which weights are behind them."""
-        rendered = f"+chat-{digest_of(self._rendered)[:8]}" if self._rendered else ""
-        return f"{PREFIX}{self.name}@{self._place}{rendered}"
+        return f"{PREFIX}{self.name}@{self._place}{mark_of(self._options)}"
 
     def count_tokens(self, messages: tuple[Message, ...], answer: str = "") -> int:
         """An estimate from the number of characters: only the server has the tokenizer."""
@@ -204,7 +203,7 @@ class OpenAIBackend:
                 answer = self._client.chat.completions.with_raw_response.create(
                     model=self.name,
                     messages=[{"role": turn.role, "content": turn.content} for turn in request.messages],
-                    extra_body=self._rendered or None,
+                    extra_body={"chat_template_kwargs": self._options} if self._options else None,
                     **options,
                 )
             except openai.APIStatusError as error:
