@@ -76,6 +76,11 @@ class RationaleConfig(Section):
     proving: ProvingConfig = Field(default_factory=ProvingConfig)
     """settings for source: proving"""
 
+    @property
+    def fills_seed(self) -> bool:
+        """Whether rationales are written for seed comparisons that have none."""
+        return self.own_for_seed > 0 or (self.source == "proving" and self.proving.rationales_for_seed)
+
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:

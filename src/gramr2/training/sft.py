@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -245,8 +245,13 @@ def _last_parts(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Mean parts of the loss over the last tenth of the steps; a single step has few comparisons, perhaps not of all forms."""
     steps = [entry for entry in history if "loss" in entry]
     last = steps[-max(1, len(steps) // 10) :]
-    names = sorted({name for entry in last for name in entry if name.endswith("_loss")})
-    return {name: fmean(entry[name] for entry in last if name in entry) for name in names}
+    return means([{name: value for name, value in entry.items() if name.endswith("_loss")} for entry in last])
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each name over the rows that have it."""
+    names = sorted({name for row in rows for name in row})
+    return {name: fmean(row[name] for row in rows if name in row) for name in names}
 
 
 def _adapted(model: Any, config: TrainingConfig) -> Any:

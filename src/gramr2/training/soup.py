@@ -75,7 +75,8 @@ def fine_tune(
         loss=fmean(each.loss for each in reports),
         seconds=round(sum(each.seconds for each in reports), 4),
         held_out_losses=(),
-        parts=_parts(reports),
+        # The last steps of a training, which its report is about, need not have comparisons of each form.
+        parts=sft.means([each.parts for each in reports]),
     )
     if main:
         with appearing(into) as scratch:
@@ -86,15 +87,6 @@ def fine_tune(
         # ``RunFolder.remove_members`` removes them if the process is killed before this.
         shutil.rmtree(members)
     return report
-
-
-def _parts(reports: Sequence[sft.TrainingReport]) -> dict[str, float]:
-    """Mean parts of the loss. The last steps of a training, which its report is about, need not have comparisons of each form."""
-    found: dict[str, list[float]] = {}
-    for each in reports:
-        for name, value in each.parts.items():
-            found.setdefault(name, []).append(value)
-    return {name: fmean(values) for name, values in found.items()}
 
 
 def _average(folders: Sequence[Path], into: Path) -> None:

@@ -96,9 +96,7 @@ class Parts:
 
     def _without(self) -> int:
         """Seed comparisons that are learnt without a rationale."""
-        rationale = self.config.rationale
-        filled = rationale.own_for_seed or (rationale.source == "proving" and rationale.proving.rationales_for_seed)
-        return 0 if filled else self.sizes.bare
+        return 0 if self.config.rationale.fills_seed else self.sizes.bare
 
     def _asked(self, part: str, n: float, sampling: SamplingConfig, reading: str) -> Iterator[Asked]:
         orders = 2 if sampling.orders == "both" else 1

@@ -202,9 +202,7 @@ class _Probe:
 
     def _as_learnt(self, item: LabeledComparison, stage: Stage) -> LabeledComparison:
         """A comparison with words as many as its rationale will have, where one will be written for it first."""
-        rationale = self.config.rationale
-        written = rationale.own_for_seed or (rationale.source == "proving" and rationale.proving.rationales_for_seed)
-        if self.config.judge.mode != "reason" or item.rationale is not None or not written:
+        if self.config.judge.mode != "reason" or item.rationale is not None or not self.config.rationale.fills_seed:
             return item
         return replace(item, rationale="so " * round(max(each.answer for each in stage.learnt)))
 

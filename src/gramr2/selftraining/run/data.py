@@ -160,10 +160,7 @@ def fit_to_budget(data: RunData, config: RunConfig, template: JudgeTemplate, cou
         proof: PromptTemplate = ProvingTemplate(template.principles)
         prompt = max(prompt, proof, key=lambda form: len(form.render(_EMPTY)[0].content))
         pool_room = max(pool_room, config.rationale.proving.max_new_tokens)
-    # Rationales are written for seed comparisons that have none.
-    bare_room = (
-        pool_room if config.rationale.own_for_seed or (proving and config.rationale.proving.rationales_for_seed) else 0
-    )
+    bare_room = pool_room if config.rationale.fills_seed else 0
     judged = config.judge.pool.max_new_tokens
     if template.mode is JudgeMode.REASON and _measures_readings(config):
         # With the settings of gold.
